@@ -1,0 +1,14 @@
+"""Elementwise mathematics on arrays of any namespace; the only copy of each formula.
+
+A formula is a small frozen value. Its static options are its fields, its arrays are the arguments of its methods
+(`value`, `gradient`, ...), so that a backend can use the formula as the key of a compiled or fused kernel.
+
+Nothing here knows a backend, checks an argument, reduces, or branches on the values in an array. Every form is also
+right when a backend differentiates it: none goes through abs, max or clip, whose derivative at the kink is each
+backend's own choice.
+"""
+
+from xbce._formulas._base import Formula
+from xbce._formulas._cross_entropy import CrossEntropy
+
+__all__ = ["CrossEntropy", "Formula"]
