@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 from xbce._backends import Runner
 from xbce._inputs import Inputs, accumulation_dtype, reduction_axes
-from xbce._typing import Array, Axis, ReductionKind
+from xbce._typing import Array, Axis, DType, Namespace, ReductionKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +24,30 @@ class Reduction:
     def of_losses(self, runner: Runner, inputs: Inputs, losses: Array) -> Array:
         """Return the losses, their sum or their mean, in the dtype of the result."""
         if self.kind == "none":
-            return _round(inputs, losses)
-        total = runner.sum(inputs.xp, losses, self.axes, accumulation_dtype(inputs.xp, losses.dtype, inputs.device))
+            return _round(runner, inputs, losses)
+        dtype = accumulation_dtype(inputs.xp, losses.dtype, inputs.device)
+        total = runner.sum(inputs.xp, losses, self.axes, dtype)
         if self.kind == "mean":
-            total = runner.divide(inputs.xp, total, self._count(losses))
-        return _round(inputs, total)
+            total = runner.map(inputs.xp, _divide, (total, self._count(losses)))
+        return _round(runner, inputs, total)
 
     def of_derivative(self, runner: Runner, inputs: Inputs, derivative: Array) -> Array:
         """Return the derivative of what the call returns, given that of each loss in its own logit."""
         if self.kind == "mean":
-            derivative = runner.divide(inputs.xp, derivative, self._count(derivative))
-        return _round(inputs, derivative)
+            derivative = runner.map(inputs.xp, _divide, (derivative, self._count(derivative)))
+        return _round(runner, inputs, derivative)
 
     def _count(self, x: Array) -> float:
         return float(math.prod(x.shape[i] for i in self.axes))
 
 
-def _round(inputs: Inputs, x: Array) -> Array:
-    return x if x.dtype == inputs.dtype else inputs.xp.astype(x, inputs.dtype)
+def _round(runner: Runner, inputs: Inputs, x: Array) -> Array:
+    return x if x.dtype == inputs.dtype else runner.map(inputs.xp, partial(_astype, dtype=inputs.dtype), (x,))
+
+
+def _astype(xp: Namespace, x: Array, *, dtype: DType) -> Array:
+    return xp.astype(x, dtype)
+
+
+def _divide(_xp: Namespace, x: Array, denominator: Array | float) -> Array:
+    return x / denominator

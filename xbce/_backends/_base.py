@@ -1,5 +1,6 @@
 """What a runner offers to the steps around a formula."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from xbce._formulas import Formula
@@ -7,13 +8,13 @@ from xbce._typing import Array, DType, Namespace
 
 
 class Runner(Protocol):
-    """Runs formulas and sums on the arrays of one library."""
+    """Runs formulas, other elementwise functions and sums on the arrays of one library."""
 
     def run(self, xp: Namespace, formula: Formula, method: str, arrays: tuple[Array, ...]) -> Any:
         """Return `formula.<method>(xp, *arrays)`: an array, or a tuple of arrays where the method returns one."""
 
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float, ...]) -> Any:
+        """Return `function(xp, *arrays)`, an elementwise function, without floating-point warnings."""
+
     def sum(self, xp: Namespace, x: Array, axis: tuple[int, ...], dtype: DType) -> Array:
         """Return the sum over `axis`, accumulated and returned in `dtype`, with little error at any size."""
-
-    def divide(self, xp: Namespace, x: Array, denominator: Array | float) -> Array:
-        """Return `x / denominator`; a zero denominator gives what IEEE 754 says, without a warning."""

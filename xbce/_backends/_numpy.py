@@ -1,19 +1,20 @@
 """NumPy: without floating-point warnings, and with sums that stay accurate along any axis."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-from xbce._formulas import Formula
+from xbce._backends._eager import EagerRunner
 from xbce._typing import Array, DType, Namespace
 
 
-class NumpyRunner:
-    """Calls the formula with floating-point warnings off: infinities and NaN have defined results here."""
+class NumpyRunner(EagerRunner):
+    """Plain calls with floating-point warnings off: infinities and NaN have defined results here."""
 
-    def run(self, xp: Namespace, formula: Formula, method: str, arrays: tuple[Array, ...]) -> Any:
-        """Return `formula.<method>(xp, *arrays)`."""
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float, ...]) -> Any:
+        """Return `function(xp, *arrays)`."""
         with xp.errstate(all="ignore"):
-            return getattr(formula, method)(xp, *arrays)
+            return function(xp, *arrays)
 
     def sum(self, xp: Namespace, x: Array, axis: tuple[int, ...], dtype: DType) -> Array:
         """Return the sum.
@@ -26,8 +27,3 @@ class NumpyRunner:
         flat = xp.reshape(xp.permute_dims(x, kept + axis), shape)
         with xp.errstate(all="ignore"):
             return xp.sum(xp.ascontiguousarray(flat), axis=-1, dtype=dtype)
-
-    def divide(self, xp: Namespace, x: Array, denominator: Array | float) -> Array:
-        """Return the quotient."""
-        with xp.errstate(all="ignore"):
-            return x / denominator

@@ -1,0 +1,75 @@
+"""The floating formats that are tested, and ULP in them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[Any]
+"""A NumPy array of one of the formats."""
+
+Doubles: TypeAlias = npt.NDArray[np.float64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating format with precision p and least exponent emin (of a normal number)."""
+
+    name: str
+    dtype: np.dtype[Any]
+    p: int
+    emin: int
+
+    @cached_property
+    def bits(self) -> np.dtype[Any]:
+        """The unsigned integer dtype of the same size."""
+        return np.dtype(f"u{self.dtype.itemsize}")
+
+    @cached_property
+    def tiny(self) -> float:
+        """The smallest positive normal number."""
+        return float(np.ldexp(1.0, self.emin))
+
+    @cached_property
+    def smallest(self) -> float:
+        """The smallest positive (subnormal) number: 1 ULP of everything below 2 `tiny`."""
+        return float(np.ldexp(1.0, self.emin - self.p + 1))
+
+    @cached_property
+    def max(self) -> float:
+        """The largest finite number."""
+        return float(np.ldexp(2.0 - np.ldexp(1.0, 1 - self.p), 1 - self.emin))
+
+    def round(self, x: npt.ArrayLike) -> Floats:
+        """Round float64 numbers to the format."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(x, np.float64).astype(self.dtype)
+
+    def ulp(self, x: npt.ArrayLike) -> Doubles:
+        """Return 2^(max(floor(log2 |x|), emin) - p + 1) for exact values x."""
+        x = np.asarray(x, np.float64)
+        exponent = np.where(x == 0, self.emin, np.frexp(x)[1] - 1)
+        return np.ldexp(1.0, np.maximum(exponent, self.emin) - self.p + 1)
+
+    def from_bits(self, bits: npt.ArrayLike) -> Floats:
+        """Return the numbers with these bit patterns."""
+        return np.asarray(bits).astype(self.bits).view(self.dtype)
+
+    def hex(self, x: Any) -> str:
+        """Write a number of the format so that it can be read back exactly."""
+        return float(x).hex()
+
+
+FORMATS = {
+    f.name: f
+    for f in (
+        Format("float16", np.dtype(np.float16), 11, -14),
+        Format("bfloat16", np.dtype(ml_dtypes.bfloat16), 8, -126),
+        Format("float32", np.dtype(np.float32), 24, -126),
+        Format("float64", np.dtype(np.float64), 53, -1022),
+    )
+}

@@ -1,0 +1,102 @@
+"""What a run found: plain data that is written to and read from results.json."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Worst:
+    """Where the error is largest; numbers as `float.hex` writes them."""
+
+    part: str
+    logit: str
+    label: str
+    computed: str
+    exact: str
+
+
+@dataclass(frozen=True)
+class SpecialMismatch:
+    """A special value that came out otherwise than the table says."""
+
+    logit: str
+    label: str
+    computed: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One function of one subject, on one backend, in one dtype.
+
+    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. `max_ulp` was found among samples, so it is a
+    lower bound of the true maximum. None stands for an infinite error: not a finite number where one was due.
+    """
+
+    subject: str
+    version: str
+    function: str
+    quantity: str
+    backend: str
+    dtype: str
+    count: int
+    max_ulp: float
+    max_ulp_soft: float | None
+    p999_ulp: float
+    rounded: int
+    gross: int
+    flushed: int
+    special_count: int
+    special_mismatches: list[SpecialMismatch]
+    worst: Worst
+    parts: dict[str, float]
+    """Largest error per part of the inputs."""
+    bound: dict[str, float]
+    judged: bool
+    broken: list[str]
+    """What breaks the promise, in words; empty for a row that keeps it."""
+    exceptions: dict[str, str] = field(default_factory=dict)
+    """Parts on which another bound is stated, and why."""
+    profile: dict[str, list[float | None]] = field(default_factory=dict)
+    """Largest error per interval of the logit, for labels "0", "1" and "soft"; None where nothing was tried."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run."""
+
+    environment: dict[str, str]
+    level: str
+    backends: dict[str, dict[str, str]]
+    missing: dict[str, str]
+    parts: dict[str, str]
+    """What each part of the inputs is."""
+    profile_edges: dict[str, list[float]]
+    """Ends of the intervals of the profiles, per dtype."""
+    rows: list[Row]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def broken(self) -> list[Row]:
+        """The judged rows that break the promise."""
+        return [row for row in self.rows if row.judged and row.broken]
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, with infinite errors as null."""
+        path.write_text(json.dumps(_finite(asdict(self)), indent=1, allow_nan=False) + "\n", "utf-8")
+
+
+def _finite(data: Any) -> Any:
+    """Replace infinite numbers by None: JSON has no infinity."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data
