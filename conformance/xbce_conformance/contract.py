@@ -15,9 +15,14 @@ def _load(name: str) -> Any:
     return json.loads(files("xbce_conformance").joinpath("data", name).read_text("utf-8"))
 
 
-def bound(quantity: str, dtype: str, *, hard: bool, precision: str = "native") -> float:
-    """Return the promised bound in ULP."""
+def bound(
+    quantity: str, dtype: str, *, hard: bool, backend: str = "", part: str = "", precision: str = "native"
+) -> float:
+    """Return the promised bound in ULP, with the exceptions stated for `backend` and `part` of the inputs."""
     labels = "hard" if hard else "soft"
+    for row in exceptions(quantity, dtype, backend):
+        if row.get("labels", labels) == labels and row.get("part", part) == part:
+            return float(row["ulp"])
     for row in _load("contract.json")["bounds"]:
         if (
             row["precision"] == precision
@@ -30,20 +35,13 @@ def bound(quantity: str, dtype: str, *, hard: bool, precision: str = "native") -
     raise LookupError(msg)
 
 
-@dataclass(frozen=True)
-class StatedException:
-    """A bound that one backend cannot keep on one part of the inputs, and why."""
-
-    ulp: float
-    reason: str
-
-
-def exception(quantity: str, dtype: str, backend: str, part: str) -> StatedException | None:
-    """Return the stated exception from the bound, if there is one."""
-    for row in _load("contract.json")["exceptions"]:
-        if (row["quantity"], row["dtype"], row["backend"], row["part"]) == (quantity, dtype, backend, part):
-            return StatedException(float(row["ulp"]), row["reason"])
-    return None
+def exceptions(quantity: str, dtype: str, backend: str) -> list[dict[str, Any]]:
+    """Return the bounds that this backend cannot keep, and why."""
+    return [
+        row
+        for row in _load("contract.json")["exceptions"]
+        if row["quantity"] == quantity and row["dtype"] == dtype and backend in row["backends"]
+    ]
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,10 @@ def _elementwise_row(
     job: Job, trial: Trial, quantity: Quantity, computed: Floats, special: Floats, *, flushes: bool
 ) -> Row:
     hard = trial.inputs.hard
-    bounds = {kind: contract.bound(quantity, job.dtype, hard=kind == "hard") for kind in ("hard", "soft")}
+    backend = job.subject.backend.name
+    bounds = {
+        kind: contract.bound(quantity, job.dtype, hard=kind == "hard", backend=backend) for kind in ("hard", "soft")
+    }
     bound = np.where(hard, bounds["hard"], bounds["soft"])
     exact = trial.exact(quantity)
     errors = measure(computed, exact, trial.fmt)
@@ -199,7 +202,7 @@ def _special_mismatches(trial: Trial, quantity: Quantity, computed: Floats) -> l
 def _profile(trial: Trial, errors: Errors) -> dict[str, list[float | None]]:
     """Return the largest error per interval of the logit, apart for the two hard labels and the soft ones."""
     edges = profile_edges(trial.fmt)
-    interval = np.digitize(np.float64(trial.inputs.logits), edges) - 1
+    interval = np.asarray(np.digitize(np.asarray(trial.inputs.logits, np.float64), edges) - 1)
     inside = (interval >= 0) & (interval < _PROFILE_INTERVALS)
     labels = trial.inputs.labels
     which: dict[str, Mask] = {"0": labels == 0, "1": labels == 1, "soft": ~trial.inputs.hard}
@@ -225,11 +228,11 @@ def _reduction_rows(job: Job, trial: Trial) -> list[Row]:
     exact = _exact_reductions(quantity, [trial.exact("value")[part] for part in parts.values()])
     errors = measure(computed, exact, trial.fmt)
 
-    exceptions = {name: contract.exception(quantity, job.dtype, job.subject.backend.name, name) for name in parts}
+    backend = job.subject.backend.name
+    bound = np.array([contract.bound(quantity, job.dtype, hard=True, backend=backend, part=name) for name in parts])
     promised = contract.bound(quantity, job.dtype, hard=True)
-    bound = np.array([promised if exception is None else exception.ulp for exception in exceptions.values()])
     if job.subject.backend.flushes_subnormals(trial.fmt):
-        terms = [1 if quantity == "mean" else part.stop - part.start for part in parts.values()]
+        terms = np.array([1.0 if quantity == "mean" else part.stop - part.start for part in parts.values()])
         errors = allow_flushing(errors, computed, trial.fmt, bound, (exact,), terms)
     row = _row(
         job,
@@ -248,7 +251,6 @@ def _reduction_rows(job: Job, trial: Trial) -> list[Row]:
             for name, error, limit in zip(parts, errors.ulp.tolist(), bound.tolist(), strict=True)
             if error > limit
         ],
-        exceptions={name: f"up to {e.ulp:g} ULP: {e.reason}" for name, e in exceptions.items() if e is not None},
     )
     return [row]
 
@@ -322,6 +324,10 @@ def _row(
         flushed=measurement.flushed,
         worst=Worst(computed=fmt.hex(computed[i]), exact=fmt.hex(exact.high[i]), **place),
         judged=subject.judged,
+        exceptions=[
+            f"up to {row['ulp']:g} ULP for {row.get('part', row.get('labels'))!r}: {row['reason']}"
+            for row in contract.exceptions(quantity, job.dtype, backend.name)
+        ],
         **rest,
     )
 

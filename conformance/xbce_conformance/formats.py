@@ -53,7 +53,7 @@ class Format:
         """Return 2^(max(floor(log2 |x|), emin) - p + 1) for exact values x."""
         x = np.asarray(x, np.float64)
         exponent = np.where(x == 0, self.emin, np.frexp(x)[1] - 1)
-        return np.ldexp(1.0, np.maximum(exponent, self.emin) - self.p + 1)
+        return np.asarray(np.ldexp(1.0, np.maximum(exponent, self.emin) - self.p + 1))
 
     def from_bits(self, bits: npt.ArrayLike) -> Floats:
         """Return the numbers with these bit patterns."""

@@ -1,6 +1,7 @@
 """What is tried: adversarial regimes of logits and labels, and logits of real models.
 
-Every set is deterministic. A regime is one row of `_REGIMES`: a name, what it is for, and how to draw n pairs of a format.
+Every set is deterministic. A regime is one row of `_REGIMES`: a name, how to draw n pairs of a format, and what it is
+for.
 """
 
 import math
@@ -31,7 +32,7 @@ class InputSet:
     @property
     def hard(self) -> npt.NDArray[np.bool_]:
         """Where the label is 0 or 1."""
-        return (self.labels == 0) | (self.labels == 1)
+        return np.asarray((self.labels == 0) | (self.labels == 1))
 
 
 def input_set(fmt: Format, level: str) -> InputSet:

@@ -30,8 +30,8 @@ class Exact:
     low: Doubles
     scale: Doubles
 
-    def __getitem__(self, index: object) -> "Exact":
-        return Exact(self.high[index], self.low[index], self.scale[index])  # type: ignore[index]
+    def __getitem__(self, part: slice) -> "Exact":
+        return Exact(self.high[part], self.low[part], self.scale[part])
 
 
 class Reference(Protocol):
@@ -55,13 +55,13 @@ class Float64Reference:
 
     def value(self, logits: Floats, labels: Floats) -> Exact:
         """Return the loss as a sum of three non-negative terms."""
-        x, z = np.float64(logits), np.float64(labels)
+        x, z = _doubles(logits), _doubles(labels)
         positive, negative = np.maximum(x, 0), np.maximum(-x, 0)
         return _itself(positive * (1 - z) + negative * z + np.log1p(np.exp(-np.abs(x))))
 
     def gradient(self, logits: Floats, labels: Floats) -> Exact:
         """Return the gradient; from the small sigmoid, never 1 - the large one."""
-        x, z = np.float64(logits), np.float64(labels)
+        x, z = _doubles(logits), _doubles(labels)
         small = _small_sigmoid(x)
         gradient = np.where(x >= 0, (1 - z) - small, small - z)
         up, down = (1 - z) * np.where(x >= 0, 1 - small, small), z * np.where(x >= 0, small, 1 - small)
@@ -70,8 +70,12 @@ class Float64Reference:
 
     def hessian(self, logits: Floats, labels: Floats) -> Exact:  # noqa: ARG002
         """Return the second derivative."""
-        small = _small_sigmoid(np.float64(logits))
+        small = _small_sigmoid(_doubles(logits))
         return _itself(small * (1 - small))
+
+
+def _doubles(x: Floats) -> Doubles:
+    return np.asarray(x, np.float64)
 
 
 def _itself(value: Doubles) -> Exact:
@@ -95,7 +99,7 @@ class BallReference:
     def gradient(self, logits: Floats, labels: Floats) -> Exact:
         """Return the gradient."""
         high, low = _enclose(_ball_gradient, logits, labels)
-        z = np.float64(labels)
+        z = _doubles(labels)
         hard = (z == 0) | (z == 1)
         soft_scale = Float64Reference().gradient(logits, labels).scale  # its exponent is all that counts
         return Exact(high, low, np.where(hard, high, soft_scale))
@@ -135,7 +139,7 @@ def _ball_hessian(x: float, _z: float) -> flint.arb:
 
 
 def _enclose(function: Callable[[float, float], flint.arb], logits: Floats, labels: Floats) -> tuple[Doubles, Doubles]:
-    x, z = np.broadcast_arrays(np.float64(logits), np.float64(labels))
+    x, z = np.broadcast_arrays(_doubles(logits), _doubles(labels))
     high, low = np.empty(x.shape), np.empty(x.shape)
     for i, (xi, zi) in enumerate(zip(x.ravel().tolist(), z.ravel().tolist(), strict=True)):
         high.flat[i], low.flat[i] = _round_once(function, xi, zi)

@@ -34,8 +34,8 @@ class SpecialMismatch:
 class Row:
     """One function of one subject, on one backend, in one dtype.
 
-    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. `max_ulp` was found among samples, so it is a
-    lower bound of the true maximum. None stands for an infinite error: not a finite number where one was due.
+    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. `max_ulp` was found among samples, so it is
+    a lower bound of the true maximum. An infinite error (not a finite number where one was due) is null in JSON.
     """
 
     subject: str
@@ -60,8 +60,8 @@ class Row:
     judged: bool
     broken: list[str]
     """What breaks the promise, in words; empty for a row that keeps it."""
-    exceptions: dict[str, str] = field(default_factory=dict)
-    """Parts on which another bound is stated, and why."""
+    exceptions: list[str] = field(default_factory=list)
+    """Where another bound is stated for this backend, and why."""
     profile: dict[str, list[float | None]] = field(default_factory=dict)
     """Largest error per interval of the logit, for labels "0", "1" and "soft"; None where nothing was tried."""
 

@@ -86,22 +86,25 @@ def _xbce(backends: dict[str, Backend]) -> Iterator[Subject]:
 
 
 def _torch(backends: dict[str, Backend]) -> Iterator[Subject]:
-    for backend in (b for b in backends.values() if b.name.startswith("torch:")):
-        import torch
+    here = [backend for backend in backends.values() if backend.name.startswith("torch:")]
+    if not here:
+        return
+    import torch
 
-        name = "torch.nn.functional.binary_cross_entropy_with_logits"
-        loss = torch.nn.functional.binary_cross_entropy_with_logits
+    name = "torch.nn.functional.binary_cross_entropy_with_logits"
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
 
-        def gradient(x: Any, z: Any) -> Any:
-            x = x.clone().requires_grad_()
-            loss(x, z, reduction="sum").backward()
-            return x.grad
+    def gradient(x: Any, z: Any) -> Any:
+        x = x.clone().requires_grad_()
+        loss(x, z, reduction="sum").backward()
+        return x.grad
 
-        functions = (
-            Function(name, ("value",), lambda x, z: loss(x, z, reduction="none")),
-            Function(f"{name}, autograd", ("gradient",), gradient),
-            Function(f"{name}, mean", ("mean",), loss),
-        )
+    functions = (
+        Function(name, ("value",), lambda x, z: loss(x, z, reduction="none")),
+        Function(f"{name}, autograd", ("gradient",), gradient),
+        Function(f"{name}, mean", ("mean",), loss),
+    )
+    for backend in here:
         yield Subject("torch", backend.version, backend, backend.dtypes, functions)
 
 

@@ -1,0 +1,113 @@
+"""The table in the terminal."""
+
+import math
+from itertools import groupby
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xbce_conformance.results import Results, Row
+
+
+def ulp_text(error: float | None) -> str:
+    """Write an error in ULP in at most seven characters."""
+    if error is None:
+        return "–"
+    if not math.isfinite(error):
+        return "inf"
+    return f"{error:.2f}" if error < 10000 else f"{error:.1e}".replace("e+0", "e").replace("e+", "e")
+
+
+def bound_text(row: Row) -> str:
+    """Write the promise: one figure, or that of hard and of soft labels."""
+    hard, soft = row.bound["hard"], row.bound["soft"]
+    return f"{hard:g}" if hard == soft else f"{hard:g} / {soft:g}"
+
+
+def verdict(row: Row) -> str:
+    """Return "kept" or "BROKEN" for a judged row; other systems are reported only."""
+    if not row.judged:
+        return "reported"
+    return "BROKEN" if row.broken else "kept"
+
+
+def title(row: Row) -> str:
+    """Name the function that a row measures, and which of its results."""
+    suffix = f" [{row.quantity}]" if row.function.endswith("value_and_gradient") else ""
+    return f"{row.subject}: {row.function}{suffix}"
+
+
+def stated_exceptions(results: Results) -> list[str]:
+    """Return what the contract excepts from the promise for the backends of this run, each text once."""
+    judged = [row for row in results.rows if row.judged]
+    where = {
+        text: (row.quantity, row.dtype, [r.backend for r in judged if text in r.exceptions])
+        for row in judged
+        for text in row.exceptions
+    }
+    return [
+        f"{quantity} in {dtype} on {', '.join(dict.fromkeys(backends))}: {text}"
+        for text, (quantity, dtype, backends) in where.items()
+    ]
+
+
+def print_results(results: Results, console: Console) -> None:
+    """Print one row per function, backend and dtype, then what is missing and what is broken."""
+    console.print(f"Errors in ULP of the exact result; max is a lower bound over {results.level} samples", style="bold")
+    console.print(_table([], show_header=True))
+    for name, group in groupby(sorted(results.rows, key=_order), key=title):
+        console.print(Text(f" {name}", style="bold"))  # Text: names hold square brackets, which would be read as markup
+        console.print(_table(list(group), show_header=False))
+    console.print(
+        "rounded: correctly rounded.  zeros: 0 where a normal number is right.  FTZ: subnormal numbers flushed to 0.  "
+        "special: special values right.",
+        style="dim",
+    )
+    for name, reason in results.missing.items():
+        console.print(Text(f"absent: {name}: {reason}", style="yellow"))
+    for text in stated_exceptions(results):
+        console.print(Text(f"stated exception: {text}", style="yellow"))
+    for row in results.broken:
+        console.print(
+            Text(f"BROKEN: {title(row)}, {row.backend}, {row.dtype}: {'; '.join(row.broken)}", style="bold red")
+        )
+
+
+_COLUMNS = {"max": 8, "promised": 8, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ": 6, "special": 7}
+"""Headings with their widths, so that the columns of all tables line up."""
+
+
+def _table(rows: list[Row], *, show_header: bool) -> Table:
+    table = Table(box=None, show_header=show_header)
+    table.add_column("backend", no_wrap=True, min_width=18)
+    table.add_column("dtype", no_wrap=True, min_width=8)
+    for heading, width in _COLUMNS.items():
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
+    table.add_column("promise", no_wrap=True, min_width=8)
+    for row in rows:
+        table.add_row(
+            row.backend,
+            row.dtype,
+            ulp_text(row.max_ulp),
+            bound_text(row),
+            ulp_text(row.p999_ulp),
+            f"{row.rounded / row.count:.1%}",
+            str(row.gross),
+            str(row.flushed),
+            f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
+            verdict(row),
+            style=_style(row),
+        )
+    return table
+
+
+def _order(row: Row) -> tuple[bool, str, bool]:
+    # Stable otherwise: rows keep the order in which they were measured. Judged subjects come last, next to the verdict.
+    return row.judged, title(row), row.quantity == "gradient"
+
+
+def _style(row: Row) -> str:
+    if row.judged:
+        return "bold red" if row.broken else "green"
+    return "red" if row.gross or row.special_mismatches or row.max_ulp > 100 else ""
