@@ -1,12 +1,11 @@
 """Fixtures over every array library; what is absent is skipped with its reason, unless it is required."""
 
 import os
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.backends import BACKEND_NAMES, find_backends
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
 settings.register_profile(
@@ -32,17 +31,18 @@ def pytest_report_header(config: pytest.Config) -> list[str]:  # noqa: ARG001
     return lines + [f"backend {name}: absent, {reason}" for name, reason in _MISSING.items()]
 
 
-@pytest.fixture(scope="session", params=BACKEND_NAMES)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each array library on each device."""
-    if request.param in _MISSING:
-        pytest.skip(f"{request.param}: {_MISSING[request.param]}")
-    return _FOUND[request.param]
-
-
-@pytest.fixture(scope="session", params=["float16", "bfloat16", "float32", "float64"])
-def dtype(request: pytest.FixtureRequest, backend: Backend) -> Any:
-    """Each floating dtype that the backend has."""
-    if request.param not in backend.dtypes:
-        pytest.skip(f"{backend.name} has no {request.param}")
-    return request.param
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that ask for `backend` (and `dtype`) once for each; absent backends are skipped with their reason."""
+    names = [name for name in ("backend", "dtype") if name in metafunc.fixturenames]
+    if "backend" not in names:
+        return
+    parameters = []
+    for name in BACKEND_NAMES:
+        if name in _MISSING:
+            skip = pytest.mark.skip(reason=f"{name}: {_MISSING[name]}")
+            parameters.append(pytest.param(*[None] * len(names), id=name, marks=skip))
+        elif names == ["backend"]:
+            parameters.append(pytest.param(_FOUND[name], id=name))
+        else:
+            parameters += [pytest.param(_FOUND[name], dtype, id=f"{name}-{dtype}") for dtype in _FOUND[name].dtypes]
+    metafunc.parametrize(names, parameters, scope="session")

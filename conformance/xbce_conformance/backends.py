@@ -1,7 +1,6 @@
 """The array libraries that xbce is tested on: which are here, on which device, and what is missing and why."""
 
 import importlib
-import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -43,16 +42,13 @@ def _dtype_in(namespace: Any) -> Callable[[str], Any]:
     return lambda name: getattr(namespace, name)
 
 
-def _import(module: str, distribution: str) -> tuple[Any, str]:
+def _import(module: str) -> Any:
     try:
-        return importlib.import_module(module), importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return importlib.import_module(module), "unknown version"
+        return importlib.import_module(module)
     except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
-            msg = f"{module.partition('.')[0]} is not installed"
-        else:
-            msg = f"{module} cannot be imported: {error}"
+        package = module.partition(".")[0]
+        missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        msg = f"{package} is not installed" if missing else f"{module} cannot be imported: {error}"
         raise Missing(msg) from None
 
 
@@ -63,7 +59,7 @@ def _numpy() -> Backend:
 
 
 def _torch(device: str) -> Backend:
-    torch, version = _import("torch", "torch")
+    torch = _import("torch")
     if device == "cuda" and not torch.cuda.is_available():
         msg = "no CUDA device was found"
         raise Missing(msg)
@@ -81,14 +77,11 @@ def _torch(device: str) -> Backend:
         return np.asarray(x.numpy())
 
     label = torch.cuda.get_device_name() if device == "cuda" else device
-    return Backend(f"torch:{device}", version, label, tuple(FORMATS), from_numpy, to_numpy, _dtype_in(torch))
+    return Backend(f"torch:{device}", torch.__version__, label, tuple(FORMATS), from_numpy, to_numpy, _dtype_in(torch))
 
 
 def _cupy() -> Backend:
-    try:
-        cupy, version = _import("cupy", "cupy-cuda13x")
-    except Missing as error:
-        raise Missing(str(error)) from None
+    cupy = _import("cupy")
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
@@ -99,16 +92,16 @@ def _cupy() -> Backend:
         raise Missing(msg)
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     dtypes = ("float16", "float32", "float64")
-    return Backend("cupy", version, name, dtypes, cupy.asarray, cupy.asnumpy, _dtype_in(cupy))
+    return Backend("cupy", cupy.__version__, name, dtypes, cupy.asarray, cupy.asnumpy, _dtype_in(cupy))
 
 
 def _jax() -> Backend:
-    jax, version = _import("jax", "jax")
+    jax = _import("jax")
     # Without it JAX has no float64 at all. It must be set before the first array is made.
     jax.config.update("jax_enable_x64", True)
     return Backend(
         "jax",
-        version,
+        jax.__version__,
         str(jax.devices()[0]),
         tuple(FORMATS),
         jax.numpy.asarray,
@@ -118,7 +111,7 @@ def _jax() -> Backend:
 
 
 def _dask() -> Backend:
-    array, version = _import("dask.array", "dask")
+    array, version = _import("dask.array"), _import("dask").__version__
 
     def from_numpy(x: Floats) -> Any:
         return array.from_array(x, chunks="auto" if x.size < 4 else tuple(-(-n // 2) or 1 for n in x.shape))
@@ -128,13 +121,19 @@ def _dask() -> Backend:
 
 
 def _strict() -> Backend:
-    strict, version = _import("array_api_strict", "array-api-strict")
+    strict = _import("array_api_strict")
 
     def to_numpy(x: Any) -> Floats:
         return np.asarray(np.from_dlpack(x)) if x.ndim else np.asarray(x)
 
     return Backend(
-        "array-api-strict", version, "cpu", ("float32", "float64"), strict.asarray, to_numpy, _dtype_in(strict)
+        "array-api-strict",
+        strict.__version__,
+        "cpu",
+        ("float32", "float64"),
+        strict.asarray,
+        to_numpy,
+        _dtype_in(strict),
     )
 
 

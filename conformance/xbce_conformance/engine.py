@@ -282,7 +282,9 @@ def _exact_reduction(quantity: Quantity, losses: Exact) -> tuple[float, float]:
     mean = total / n
     # total - n mean, exactly, from integers: what the division rounded off.
     left = _difference(total, mean, n)
-    return mean, (left + rest) / n
+    correction = (left + rest) / n
+    high = mean + correction
+    return high, (mean - high) + correction
 
 
 def _difference(total: float, mean: float, n: int) -> float:

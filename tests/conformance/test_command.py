@@ -1,0 +1,108 @@
+"""The command as people run it: exit codes, files, what it says of what is absent."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from xbce_conformance import cli, subjects
+from xbce_conformance.backends import find_backends
+from xbce_conformance.cli import main
+from xbce_conformance.subjects import Function, Subject
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    """Every subject on NumPy and PyTorch in one dtype."""
+    out = tmp_path_factory.mktemp("run")
+    result = invoke("run", "--backend", "numpy", "--backend", "torch:cpu", "--dtype", "float32", "--out", out)
+    return result, json.loads((out / "results.json").read_text("utf-8")), (out / "report.html").read_text("utf-8")
+
+
+def test_exit_and_table(small_run):
+    result, data, _ = small_run
+    assert result.exit_code == 0
+    assert "The promise is kept in all" in result.output
+    assert "xbce: binary_cross_entropy_with_logits.hessian" in result.output
+    assert "absent: optax: needs optax and the backend jax" in result.output
+    rows = {(row["subject"], row["function"], row["quantity"], row["backend"], row["dtype"]) for row in data["rows"]}
+    assert len(rows) == len(data["rows"])
+
+
+def test_torch_appears_with_its_gross_failures(small_run):
+    rows = [row for row in small_run[1]["rows"] if row["subject"] == "torch" and row["quantity"] != "mean"]
+    assert {row["quantity"] for row in rows} == {"value", "gradient"}
+    for row in rows:
+        assert row["gross"] > 0
+        assert row["max_ulp"] > 1e6
+        assert not row["judged"]
+
+
+def test_report_stands_alone(small_run):
+    page = small_run[2]
+    assert page.startswith("<!doctype html>")
+    for outside in ('src="', 'href="http', "@import", "<script"):
+        assert outside not in page
+    assert page.count("<svg") == 1
+    assert "torch.nn.functional.binary_cross_entropy_with_logits" in page
+
+
+def test_list():
+    result = invoke("list")
+    assert result.exit_code == 0
+    assert "array-api-strict" in result.output
+    for name, reason in find_backends()[1].items():
+        assert f"absent: {name}: {reason}" in result.output
+
+
+def test_required_backend_that_is_absent():
+    result = invoke("run", "--backend", "numpy", "--require", "torch:cpu")
+    assert result.exit_code == 1
+    assert "required backends are absent: torch:cpu: not asked for" in result.output
+
+
+def test_nothing_to_measure(tmp_path):
+    result = invoke("run", "--backend", "numpy", "--subject", "torch", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "nothing to measure (torch: needs the backend torch:cpu or torch:cuda)" in result.output
+
+
+def test_broken_promise_exits_1(tmp_path, monkeypatch):
+    def broken(backends):
+        function = Function("x - x z", ("value",), lambda x, z: x - x * z)
+        yield Subject("xbce", "0", backends["numpy"], ("float16",), (function,), judged=True)
+
+    monkeypatch.setitem(subjects._FINDERS, "xbce", broken)
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        result = invoke("run", "--backend", "numpy", "--dtype", "float16", "--subject", "xbce", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "BROKEN: xbce: x - x z, numpy, float16: " in result.output
+    assert "The promise is broken in 1 of 1 rows" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_console_script():
+    command = [sys.executable, "-c", "from xbce_conformance.cli import main; main()", "--version"]
+    assert cli.xbce.__version__ in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_tests_fail_when_a_required_backend_is_absent():
+    """So that a run in which a whole backend is skipped cannot pass."""
+    absent = next(iter(find_backends()[1]), None)
+    if absent is None:
+        pytest.skip("every backend is here")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests/test_imports.py"],
+        env=os.environ | {"XBCE_REQUIRED_BACKENDS": absent},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"required backends are absent: {absent}" in run.stderr

@@ -1,0 +1,167 @@
+"""The judge: xbce keeps its promise, and each kind of broken loss is caught by its own row."""
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import xbce
+from xbce_conformance import contract, engine
+from xbce_conformance.backends import find_backends
+from xbce_conformance.reference import Exact
+from xbce_conformance.subjects import Function, Subject
+
+NUMPY = find_backends(("numpy",))[0]["numpy"]
+right = xbce.binary_cross_entropy_with_logits
+
+
+def judge(function, quantity, dtype="float32"):
+    """Return the row of a function that claims to keep the promise."""
+    subject = Subject("tried", "1", NUMPY, (dtype,), (Function("tried", (quantity,), function),), judged=True)
+    ((row,),) = engine.run(engine.jobs([subject], (dtype,)), "quick")
+    return row
+
+
+def test_xbce_keeps_its_promise():
+    for dtype in NUMPY.dtypes:
+        for quantity, function in (("value", right), ("gradient", right.gradient), ("hessian", right.hessian)):
+            row = judge(function, quantity, dtype)
+            assert row.broken == []
+            assert row.max_ulp <= max(row.bound.values())
+            assert row.special_mismatches == []
+
+
+def quiet(function):
+    def wrapped(x, z):
+        with np.errstate(all="ignore"):
+            return function(x, z)
+
+    return wrapped
+
+
+def softplus(x):
+    return np.maximum(x, x.dtype.type(0)) + np.log1p(np.exp(-np.abs(x)))
+
+
+def pytorch_formula(x, z):
+    return (1 - z) * x + softplus(-x)
+
+
+def tensorflow_formula(x, z):
+    return softplus(x) - x * z
+
+
+def wrong_sign_at_zero(x, z):
+    return np.where(x == 0, -right.gradient(x, z), right.gradient(x, z))
+
+
+def lost_tail(x, z):
+    return np.where(np.abs(x) > 20, np.maximum(x, x.dtype.type(0)) * (1 - z) - np.minimum(x, 0) * z, right(x, z))
+
+
+def infinity_becomes_nan(x, z):
+    value = np.array(right(x, z))
+    value[np.isinf(x)] = np.nan
+    return value
+
+
+def exp_that_is_5_ulp_off(x, z):
+    # 5 ULP more in exp(-|x|) is as much more in the loss where exp(-|x|) is all of it.
+    value = np.array(right(x, z))
+    return np.where(value < 1e-3, value + 5 * np.spacing(value), value)
+
+
+@pytest.mark.parametrize(
+    ("function", "quantity", "part", "says"),
+    [
+        (pytorch_formula, "value", "tail, label agrees", "results are zero where a normal number is right"),
+        (tensorflow_formula, "value", "soft near 1", "ULP for soft labels"),
+        (wrong_sign_at_zero, "gradient", "near 0", "ULP for hard labels"),
+        (lost_tail, "value", "tail, label agrees", "results are zero where a normal number is right"),
+        (infinity_becomes_nan, "value", None, "special values are wrong"),
+        (exp_that_is_5_ulp_off, "value", "tail, label agrees", "ULP for hard labels"),
+    ],
+    ids=lambda a: getattr(a, "__name__", None),
+)
+def test_broken_losses_are_caught(function, quantity, part, says):
+    row = judge(quiet(function), quantity)
+    assert any(says in text for text in row.broken)
+    if part is not None:
+        assert row.parts[part] > 4
+    assert row.worst.part in row.parts
+
+
+def test_worst_case_reproduces():
+    row = judge(quiet(tensorflow_formula), "value")
+    x, z = (np.float32([float.fromhex(text)]) for text in (row.worst.logit, row.worst.label))
+    computed = tensorflow_formula(x, z)[0]
+    assert float(computed).hex() == row.worst.computed
+    exact = float.fromhex(row.worst.exact)
+    assert abs(float(computed) - exact) / (2.0 ** (math.floor(math.log2(exact)) - 23)) == pytest.approx(row.max_ulp)
+
+
+def test_reductions_are_judged_per_part():
+    def mean_of_rounded(x, z):
+        return right(x, z).mean(dtype=np.float64).astype(x.dtype) * np.float16(1.01)
+
+    row = judge(mean_of_rounded, "mean", "float16")
+    assert any("on 'digits'" in text for text in row.broken)
+    row = judge(lambda x, z: right(x, z, reduction="mean"), "mean", "float16")
+    assert row.broken == []
+    assert row.count == len(row.parts)
+
+
+def test_exact_mean_is_exact():
+    high = np.array([0.1, 0.2, 0.4])
+    mean, rest = engine._exact_reduction("mean", Exact(high, np.zeros(3), high))
+    true = sum(map(Fraction, high.tolist())) / 3
+    assert mean == float(true)
+    assert abs(Fraction(mean) + Fraction(rest) - true) < Fraction(1, 2**106)
+
+
+def test_a_subject_must_return_the_dtype_of_its_logits():
+    with pytest.raises(TypeError, match="returned float64 for float32"):
+        judge(lambda x, z: np.float64(right(x, z)), "value")
+
+
+def test_flushing_backend_is_allowed_only_what_flushing_explains():
+    def flush(x, z):
+        value = right(x, z)
+        return np.where(np.abs(value) < np.finfo(np.float32).tiny, 0, value).astype(np.float32)
+
+    row = judge(flush, "value")
+    assert row.broken
+    flushing = replace(NUMPY, to_numpy=np.asarray, from_numpy=lambda a: np.array(a).view(_Flushed))
+    subject = Subject("tried", "1", flushing, ("float32",), (Function("tried", ("value",), flush),), judged=True)
+    ((row,),) = engine.run(engine.jobs([subject], ("float32",)), "quick")
+    assert row.broken == []
+    assert row.flushed > 1000
+
+
+class _Flushed(np.ndarray):
+    """A NumPy array whose products lose subnormal numbers, as JAX's do; enough for the probe of a backend."""
+
+    def __mul__(self, other):
+        product = np.asarray(self) * np.asarray(other)
+        return np.where(np.abs(product) < np.finfo(product.dtype).tiny, 0, product)
+
+
+def test_contract_is_complete():
+    for dtype in ("float16", "bfloat16", "float32", "float64"):
+        for quantity in ("value", "gradient", "hessian", "sum", "mean"):
+            for hard in (True, False):
+                assert 0.5 <= contract.bound(quantity, dtype, hard=hard) <= 4
+    with pytest.raises(LookupError, match="no bound is promised for value in float8"):
+        contract.bound("value", "float8", hard=True)
+
+
+def test_exceptions_have_reasons_and_name_real_backends():
+    from xbce_conformance.backends import BACKEND_NAMES
+
+    for row in contract._load("contract.json")["exceptions"]:
+        assert set(row["backends"]) <= set(BACKEND_NAMES)
+        assert "found: " in row["reason"]
+        promised = contract.bound(row["quantity"], row["dtype"], hard=row.get("labels") != "soft")
+        assert row["ulp"] > promised

@@ -1,0 +1,64 @@
+"""The references against each other, and ball arithmetic against exact rational arithmetic."""
+
+from fractions import Fraction
+
+import flint
+import numpy as np
+import pytest
+
+from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs import input_set
+from xbce_conformance.reference import BallReference, Float64Reference
+
+DOUBLE = FORMATS["float64"]
+
+
+@pytest.mark.parametrize(("quantity", "bound"), [("value", 2.0), ("gradient", 3.0), ("hessian", 3.0)])
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+def test_float64_reference_is_certified(name, quantity, bound):
+    """On all inputs that it is used for: a sample of every regime of the format, every tenth pair."""
+    inputs = input_set(FORMATS[name], "quick")
+    x, z = inputs.logits[::10], inputs.labels[::10]
+    exact = getattr(BallReference(), quantity)(x, z)
+    reference = getattr(Float64Reference(), quantity)(x, z)
+    error = np.abs((reference.high - exact.high) - exact.low) / DOUBLE.ulp(exact.scale)
+    assert error.max() <= bound
+    ratio = DOUBLE.ulp(reference.scale) / DOUBLE.ulp(exact.scale)
+    assert set(ratio) <= {0.5, 1.0, 2.0}  # of neighbours of a power of two it may be one binade off
+
+
+def test_ball_reference_rounds_correctly():
+    """`high` is nearest, `low` is the rest, subnormal results included."""
+    x = np.array([0.3, -17.25, 36.0, 708.5, 720.0, -740.0, 745.0, 746.0, 1e300])
+    exact = BallReference().value(x, np.float64(x > 0))
+    for xi, high, low in zip(x.tolist(), exact.high.tolist(), exact.low.tolist(), strict=True):
+        with flint.ctx.workprec(4000):
+            value = (1 + (-flint.arb(min(abs(xi), 2000.0))).exp()).log()
+            mantissa, exponent = value.mid().man_exp()
+        true = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+        assert float(true) == high
+        assert float(true - Fraction(high)) == low
+
+
+def test_exact_halves():
+    """1 - z lies at the middle of two doubles and exp(-|x|) is far below: no precision decides, either will do."""
+    exact = BallReference().gradient(np.array([1e300]), np.array([0.3]))
+    assert exact.high[0] in (0.7, np.nextafter(0.7, 1))
+    assert abs(Fraction(exact.high[0]) + Fraction(exact.low[0]) - (1 - Fraction(0.3))) == 0
+
+
+def test_worked_values():
+    x, z = np.array([9.7, 0.0, 40.0, -745.0]), np.array([0.0, 1.0, 1.0, 0.0])
+    ball = BallReference()
+    np.testing.assert_array_equal(
+        ball.value(x, z).high, [9.700061281617296, 0.6931471805599453, 4.248354255291589e-18, 5e-324]
+    )
+    np.testing.assert_array_equal(ball.gradient(x, z).high[1:3], [-0.5, -4.248354255291589e-18])
+    assert ball.hessian(x, z).high[1] == 0.25
+
+
+def test_scale_of_soft_gradients_is_the_larger_term():
+    for reference in (BallReference(), Float64Reference()):
+        exact = reference.gradient(np.array([0.0, 0.0, 2.0]), np.array([0.5, 1.0, 0.25]))
+        sigmoid = 1 / (1 + np.exp(-2.0))
+        np.testing.assert_allclose(np.abs(exact.scale), [0.25, 0.5, 0.75 * sigmoid], rtol=1e-15)

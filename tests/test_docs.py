@@ -1,0 +1,49 @@
+"""What the documentation says is what the data files say. Its examples run as doctests."""
+
+from pathlib import Path
+
+import pytest
+
+from xbce_conformance import contract
+
+ROOT = Path(__file__).parents[1]
+ACCURACY = (ROOT / "docs" / "accuracy.md").read_text("utf-8")
+
+
+def test_special_values():
+    rows = [
+        f"| {row.logits} | {row.labels} | {row.value} | {row.gradient} | {row.hessian or 'as the formula has it'} |"
+        for row in contract.special_values()
+    ]
+    assert ACCURACY.partition("|---|---|---|---|---|\n")[2].splitlines() == rows
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/accuracy.md"])
+def test_bounds(page):
+    lines = (ROOT / page).read_text("utf-8").splitlines()
+
+    def bound(quantity, dtype, *, hard=True):
+        return f"{contract.bound(quantity, dtype, hard=hard):g}"
+
+    def cells(row):
+        line = next(line for line in lines if line.startswith(f"| {row} | "))
+        return [cell.strip() for cell in line.strip("|").split("|")[1:]]
+
+    soft = f"{bound('gradient', 'float16')} (hard labels), {bound('gradient', 'float16', hard=False)} (soft)"
+    assert cells("value")[0] == bound("value", "float16") == bound("value", "bfloat16")
+    assert cells("gradient, hessian")[0] == soft
+    assert {bound(q, d) for q in ("value", "gradient", "hessian") for d in ("float32", "float64")} == {
+        *cells("value")[1:],
+        *cells("gradient, hessian")[1:],
+    }
+    sums = f"{bound('mean', 'float32')} (float32), {bound('mean', 'float64')} (float64)"
+    assert cells("mean, sum") in (
+        [bound("mean", "float16"), sums],
+        [bound("mean", "float16"), bound("mean", "float32"), bound("mean", "float64")],
+    )
+
+
+def test_exceptions():
+    for row in contract.exceptions("gradient", "float32", "numpy") + contract.exceptions("sum", "float32", "torch:cpu"):
+        assert f"{row['ulp']:g} ULP.**" in ACCURACY
+        assert row["reason"].partition("found: ")[2].partition(";")[0].removesuffix(" ULP") + " ULP" in ACCURACY
