@@ -10,7 +10,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: help conformance test lint bench clean
+.PHONY: help conformance test lint bench bench-full clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -25,6 +25,12 @@ lint: $(VENV)/installed  ## Lint and type-check.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/installed  ## Time xbce beside the alternatives, quickly.
+	XBCE_BENCH_QUICK=1 $(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-full: $(VENV)/installed  ## The same with more sizes and samples.
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
 	rm -rf $(VENV) conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -4,14 +4,15 @@ All error messages about arguments live here. Nothing here looks at the values i
 for traced and lazy arrays too.
 """
 
+import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import array_api_compat as compat
 
-from xbce._typing import Array, Axis, Device, DType, Namespace, ReductionKind
+from xbce._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, ReductionKind
 
 # In rising width. A mixture of the two half types widens to the narrowest dtype that holds both.
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -24,42 +25,159 @@ class Inputs:
 
     xp: Namespace
     device: Device
-    """Device of the logits, and so of the result."""
+    """Device of the first argument, and so of the result."""
     dtype: DType
     """Floating dtype of the result."""
+    computing: DType
+    """Dtype that formulas are computed in: float32 for the half types, else `dtype`."""
     arrays: tuple[Array, ...]
-    """The arrays in the dtype that formulas are computed in: float32 for the half types, else `dtype`."""
+    """The arguments of the formula, in the computing dtype."""
+    weight: Array | None = None
+    """In the computing dtype; broadcasts to the shape of the first argument."""
+    where: Array | None = None
+    """Boolean; broadcasts to the shape of the first argument."""
 
 
-def losses_inputs(logits: Array, labels: Array) -> Inputs:
-    """Check the arrays of a loss and bring them to one dtype."""
-    xp = _namespace("logits", logits)
-    logits = _plain("logits", logits, xp)
-    logits_float = _require_floating("logits", logits)
-    device = compat.device(logits)
-    if isinstance(labels, (bool, int, float)):
-        # As an array of the logits' dtype holding that number would be taken: a Python scalar never widens.
-        labels = xp.full((), labels, dtype=logits.dtype, device=device)
-    else:
-        _require_same_library("labels", labels, xp, device)
-        labels = _plain("labels", labels, xp)
-        _require_same_shape("labels", labels, logits)
-    labels_float = _require_real("labels", labels, xp)
+def loss_inputs(
+    name: str,
+    scores: Array,
+    labels: Array | float,
+    *,
+    pos_weight: Array | float | None,
+    weight: Array | float | None,
+    where: Array | None,
+) -> Inputs:
+    """Check the arrays of a loss and bring them to one dtype; `name` is what the loss calls its first argument."""
+    door = _Door(name, scores)
+    # A scalar label stands for an array of the logits' dtype that holds it.
+    door.add("labels", labels, scalar_dtype=door.first.dtype, same_shape=True)
+    if pos_weight is not None:
+        _require_non_negative("pos_weight", pos_weight)
+        door.add("pos_weight", pos_weight)
+    formula_arrays = len(door.arrays)
+    if weight is not None:
+        door.add("weight", weight)
+    inputs = door.inputs()
+    return replace(
+        inputs,
+        arrays=inputs.arrays[:formula_arrays],
+        weight=None if weight is None else inputs.arrays[-1],
+        where=None if where is None else door.mask(where),
+    )
 
-    name = _promote(logits_float, labels_float)
-    # The half types are not in every namespace (NumPy gets bfloat16 from elsewhere): then an operand has the dtype.
-    dtype = getattr(xp, name, None) or (logits.dtype if logits_float == name else labels.dtype)
-    computing = xp.float32 if name in _HALVES else dtype
-    if labels_float is None:
-        labels = _cast(xp, labels, logits.dtype)  # an integer label is rounded to the dtype of the logits
-    return Inputs(xp, device, dtype, (_cast(xp, logits, computing), _cast(xp, labels, computing)))
+
+def reduce_inputs(losses: Array, *, weight: Array | float | None, where: Array | None) -> Inputs:
+    """Check the arrays of a reduction and bring them to one dtype."""
+    door = _Door("losses", losses)
+    if weight is not None:
+        door.add("weight", weight)
+    inputs = door.inputs()
+    return replace(
+        inputs,
+        arrays=inputs.arrays[:1],
+        weight=None if weight is None else inputs.arrays[-1],
+        where=None if where is None else door.mask(where),
+    )
 
 
-def reduction_axes(reduction: ReductionKind, axis: Axis, ndim: int) -> tuple[int, ...]:
-    """Check `reduction` and `axis`; return the axes as sorted non-negative integers (all of them for None)."""
-    kinds = get_args(ReductionKind)
-    if reduction not in kinds:
-        msg = f"reduction must be one of {', '.join(map(repr, kinds))}, got {reduction!r}"
+def primitive_inputs(**arguments: Array | float) -> Inputs:
+    """Check the arguments of an elementwise function of equals, one of which must be an array; any shapes."""
+    scalars = (bool, int, float)
+    first = next((name for name, x in arguments.items() if not isinstance(x, scalars)), next(iter(arguments)))
+    door = _Door(first, arguments[first])
+    for name, x in arguments.items():
+        if name != first:
+            door.add(name, x, may_enlarge=True)
+            if not isinstance(x, scalars):
+                _require_floating(name, door.arrays[-1])
+    inputs = door.inputs()
+    order = [first, *(name for name in arguments if name != first)]
+    return replace(inputs, arrays=tuple(inputs.arrays[order.index(name)] for name in arguments))
+
+
+class _Door:
+    """Collects the arrays of one call, each checked against the first."""
+
+    def __init__(self, name: str, first: Any) -> None:
+        self.name = name
+        self.xp = _namespace(name, first)
+        self.first = _plain(name, first, self.xp)
+        self.device = compat.device(self.first)
+        self.dtypes: dict[str, DType] = {_require_floating(name, self.first): self.first.dtype}
+        self.arrays: list[Array] = [self.first]
+
+    def add(
+        self, name: str, x: Any, *, scalar_dtype: DType = None, same_shape: bool = False, may_enlarge: bool = False
+    ) -> None:
+        """Check an argument. A Python scalar takes `scalar_dtype`, or else that of the computation."""
+        if isinstance(x, (bool, int, float)):
+            # 0-d, and of a dtype that is not counted in the promotion: a Python scalar never widens.
+            self.arrays.append(self._scalar(x, scalar_dtype))
+            return
+        x = self._same_library(name, x)
+        if same_shape:
+            _require_same_shape(name, x, self.name, self.first)
+        elif not may_enlarge:
+            _require_broadcastable(name, x, self.name, self.first)
+        dtype = _require_real(name, x, self.xp)
+        if dtype is None:
+            # An integer is rounded to the dtype of the first argument.
+            x = _cast(self.xp, x, self.first.dtype)
+        else:
+            self.dtypes.setdefault(dtype, x.dtype)
+        self.arrays.append(x)
+
+    def mask(self, where: Any) -> Array:
+        """Check the argument `where`."""
+        where = self._same_library("where", where)
+        _require_broadcastable("where", where, self.name, self.first)
+        if not _dtype_name(where.dtype).startswith("bool"):
+            msg = f"where must be boolean (True keeps an element), got {_dtype_name(where.dtype)}"
+            raise TypeError(msg)
+        return where
+
+    def inputs(self) -> Inputs:
+        """Return all arrays in the dtype of the computation."""
+        name = functools.reduce(_promote, self.dtypes)
+        # Not every namespace has the half types (NumPy gets bfloat16 from elsewhere): then an argument has the dtype.
+        dtype = self.dtypes[name] if name in _HALVES else getattr(self.xp, name)
+        computing = self.xp.float32 if name in _HALVES else dtype
+        arrays = tuple(_cast(self.xp, x, computing) for x in self.arrays)
+        return Inputs(self.xp, self.device, dtype, computing, arrays)
+
+    def _scalar(self, x: float, dtype: DType) -> Array:
+        # float64 holds every Python float until the dtype of the computation is known; without it, float32 is that.
+        if dtype is None:
+            widest = accumulation_dtype(self.xp, self.xp.float32, self.device)
+            return self.xp.full((), float(x), dtype=widest, device=self.device)
+        return self.xp.full((), x, dtype=dtype, device=self.device)
+
+    def _same_library(self, name: str, x: Any) -> Array:
+        other = _namespace(name, x)
+        if other is not self.xp:
+            msg = (
+                f"{name} must be an array of the same library as {self.name} ({_library(self.xp)}), got an array of "
+                f"{_library(other)}; convert it first, nothing is transferred silently"
+            )
+            raise TypeError(msg)
+        # JAX has no device while it traces, and a sharding rather than a device otherwise: it compares them itself.
+        if not compat.is_jax_namespace(self.xp) and compat.device(x) != self.device:
+            msg = (
+                f"{name} must be on the device of {self.name} ({self.device}), got {compat.device(x)}; "
+                "nothing is transferred silently"
+            )
+            raise ValueError(msg)
+        return _plain(name, x, self.xp)
+
+
+def reduction_options(
+    name: str, ndim: int, reduction: ReductionKind, axis: Axis, normalize_by: NormalizeBy
+) -> tuple[int, ...]:
+    """Check how the array called `name` is to be reduced; return the axes, sorted and not negative."""
+    _require_choice("reduction", reduction, get_args(ReductionKind))
+    _require_choice("normalize_by", normalize_by, get_args(NormalizeBy))
+    if normalize_by == "batch" and reduction == "mean" and ndim == 0:
+        msg = f"normalize_by='batch' divides by the length of axis 0, but {name} has 0 dimensions"
         raise ValueError(msg)
     if axis is None:
         return tuple(range(ndim))
@@ -72,13 +190,41 @@ def reduction_axes(reduction: ReductionKind, axis: Axis, ndim: int) -> tuple[int
             msg = f"axis must be an int, a tuple of ints or None, got {axis!r}"
             raise TypeError(msg)
         if not -ndim <= i < ndim:
-            msg = f"axis {i} is out of bounds for logits with {ndim} dimension{'' if ndim == 1 else 's'}"
+            msg = f"axis {i} is out of bounds for {name} with {ndim} dimension{'' if ndim == 1 else 's'}"
             raise ValueError(msg)
     positive = sorted(i.__index__() % ndim for i in axes)
     if len(set(positive)) != len(positive):
-        msg = f"axis must not name an axis twice, got {axis!r} for logits with {ndim} dimensions"
+        msg = f"axis must not name an axis twice, got {axis!r} for {name} with {ndim} dimensions"
         raise ValueError(msg)
     return tuple(positive)
+
+
+def number_in(name: str, x: Any, low: float, high: float = math.inf, *, below: bool = False) -> float:
+    """Check a static option: a number from `low` to `high`, or below `high`; return it as a float."""
+    if isinstance(x, bool) or not isinstance(x, (int, float)):
+        msg = f"{name} must be a Python number, got {_type_name(x)}"
+        raise TypeError(msg)
+    if not low <= x <= high or (below and x == high):
+        upper = "at least" if high == math.inf else f"at least {low:g} and {'below' if below else 'at most'}"
+        msg = f"{name} must be {upper} {low if high == math.inf else high:g}, got {x!r}"
+        raise ValueError(msg)
+    return float(x)
+
+
+def at_most_one(**options: Any) -> None:
+    """Check that at most one of the options is given."""
+    given = [name for name, x in options.items() if x is not None]
+    if len(given) > 1:
+        msg = f"at most one of {', '.join(options)} may be given, got {' and '.join(given)}"
+        raise ValueError(msg)
+
+
+def eager_real(name: str, x: Any) -> tuple[Namespace, Array]:
+    """Check an argument whose values are to be looked at; return its namespace and it."""
+    xp = _namespace(name, x)
+    x = _plain(name, x, xp)
+    _require_real(name, x, xp)
+    return xp, x
 
 
 def accumulation_dtype(xp: Namespace, dtype: DType, device: Device) -> DType:
@@ -86,6 +232,17 @@ def accumulation_dtype(xp: Namespace, dtype: DType, device: Device) -> DType:
     if _dtype_name(dtype) == "float64":
         return dtype
     return xp.__array_namespace_info__().dtypes(device=device, kind="real floating").get("float64", dtype)
+
+
+def concrete_bool(name: str, x: Array) -> bool:
+    """Return the value of a 0-d array that was made from the argument `name`, if it has one yet."""
+    msg = f"{name} must have values that can be looked at, got a lazy or traced array"
+    if compat.is_dask_array(x):  # it could be computed, but not as a side effect of a check
+        raise TypeError(msg)
+    try:
+        return bool(x)
+    except TypeError:  # JAX, while it traces
+        raise TypeError(msg) from None
 
 
 def _namespace(name: str, x: Any) -> Namespace:
@@ -109,28 +266,36 @@ def _plain(name: str, x: Array, xp: Namespace) -> Array:
     return xp.asarray(x)  # numpy.matrix has another meaning of `*`; a NumPy scalar becomes a 0-d array
 
 
-def _require_same_library(name: str, x: Any, xp: Namespace, device: Device) -> None:
-    other = _namespace(name, x)
-    if other is not xp:
-        msg = (
-            f"{name} must be an array of the same library as logits ({_library(xp)}), got an array of "
-            f"{_library(other)}; convert it first, nothing is transferred silently"
-        )
-        raise TypeError(msg)
-    # JAX has no device while it traces, and a sharding rather than a device otherwise: it compares them itself.
-    if not compat.is_jax_namespace(xp) and compat.device(x) != device:
-        msg = (
-            f"{name} must be on the device of logits ({device}), got {compat.device(x)}; "
-            "nothing is transferred silently"
-        )
+def _require_same_shape(name: str, x: Array, first_name: str, first: Array) -> None:
+    if len(x.shape) == len(first.shape) and all(map(_same_length, x.shape, first.shape)):
+        return
+    msg = f"{name} must have the shape of {first_name}, got {name} {_shape(x)} and {first_name} {_shape(first)}"
+    raise ValueError(msg)
+
+
+def _require_broadcastable(name: str, x: Array, first_name: str, first: Array) -> None:
+    """Nothing may enlarge the shape of the first argument."""
+    pairs = zip(reversed(x.shape), reversed(first.shape), strict=False)
+    if len(x.shape) <= len(first.shape) and all(a == 1 or _same_length(a, b) for a, b in pairs):
+        return
+    msg = (
+        f"{name} must broadcast to the shape of {first_name} without enlarging it, "
+        f"got {name} {_shape(x)} and {first_name} {_shape(first)}"
+    )
+    raise ValueError(msg)
+
+
+def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
+    if x not in choices:
+        msg = f"{name} must be one of {', '.join(map(repr, choices))}, got {x!r}"
         raise ValueError(msg)
 
 
-def _require_same_shape(name: str, x: Array, logits: Array) -> None:
-    if len(x.shape) == len(logits.shape) and all(map(_same_length, x.shape, logits.shape)):
-        return
-    msg = f"{name} must have the shape of logits, got {name} {_shape(x)} and logits {_shape(logits)}"
-    raise ValueError(msg)
+def _require_non_negative(name: str, x: Array | float) -> None:
+    """Check a Python scalar; the values of an array are not looked at."""
+    if isinstance(x, (int, float)) and not x >= 0:
+        msg = f"{name} must not be negative or NaN, got {x!r}"
+        raise ValueError(msg)
 
 
 def _same_length(a: Any, b: Any) -> bool:
@@ -161,10 +326,8 @@ def _require_real(name: str, x: Array, xp: Namespace) -> str | None:
     raise TypeError(msg)
 
 
-def _promote(first: str, second: str | None) -> str:
-    if second is None or second == first:
-        return first
-    if first in _HALVES and second in _HALVES:
+def _promote(first: str, second: str) -> str:
+    if first != second and first in _HALVES and second in _HALVES:
         return "float32"
     return max(first, second, key=_FLOATS.index)
 

@@ -13,3 +13,4 @@ Device: TypeAlias = Any
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 ReductionKind: TypeAlias = Literal["none", "mean", "sum"]
+NormalizeBy: TypeAlias = Literal["count", "size", "weight", "nonzero", "batch"]

@@ -1,12 +1,17 @@
 """The public losses."""
 
-from xbce import _formulas
-from xbce._inputs import losses_inputs
+from xbce._formulas import CrossEntropy, Formula, ModulatedCrossEntropy, ProbabilityCrossEntropy
+from xbce._inputs import at_most_one, loss_inputs, number_in
 from xbce._loss import Evaluation, Loss
 from xbce._reductions import Reduction
-from xbce._typing import Array, Axis, ReductionKind
+from xbce._typing import Array, Axis, NormalizeBy, ReductionKind
 
-__all__ = ["binary_cross_entropy_with_logits"]
+__all__ = [
+    "asymmetric_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "sigmoid_focal_loss",
+]
 
 
 @Loss
@@ -15,17 +20,23 @@ def binary_cross_entropy_with_logits(
     labels: Array | float,
     /,
     *,
+    pos_weight: Array | float | None = None,
+    label_smoothing: float = 0.0,
+    weight: Array | float | None = None,
+    where: Array | None = None,
     reduction: ReductionKind = "none",
     axis: Axis = None,
+    normalize_by: NormalizeBy = "count",
 ) -> Evaluation:
     r"""Binary cross-entropy between labels and the sigmoid of logits.
 
-    For a logit ``x`` and a label ``z`` it is ``(1 - z) softplus(x) + z softplus(-x)``, that is
-    ``-z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x))``, where ``softplus(x) = log(1 + exp(x))``.
+    For a logit ``x``, a label ``z`` and a weight ``p`` of the positive term it is
+    ``(1 - z) softplus(x) + p z softplus(-x)``, that is ``-p z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x))``, where
+    ``softplus(x) = log(1 + exp(x))``.
 
     Like a NumPy ufunc, the loss has methods, each taking the arguments of the call: ``gradient``, ``hessian`` (the
-    diagonal) and ``value_and_gradient``. They are closed forms, so every library has them: ``sigmoid(x) - z`` and
-    ``sigmoid(x) sigmoid(-x)``, divided by the number of elements for the mean.
+    diagonal), ``value_and_gradient``, ``gradient_and_hessian``, and ``label_gradient``. They are closed forms, so
+    every library has them, and they belong to what the call returns: weights, mask and denominator are in them.
 
     Parameters
     ----------
@@ -34,23 +45,22 @@ def binary_cross_entropy_with_logits(
     labels : array or scalar
         The shape, library and device of `logits`; boolean, integer or floating. Integers and Python scalars are
         rounded to the dtype of `logits`. Usually 0, 1 or between (soft labels); other values follow the same formula.
-    reduction : {"none", "mean", "sum"}, optional
-        What is returned: every loss, their mean or their sum.
-    axis : int or tuple of int, optional
-        Axes that the mean or sum runs over; all by default. Not allowed with ``reduction="none"``.
+    {options}
 
     Returns
     -------
     array
-        On the device of `logits`; of the wider of the floating dtypes of `logits` and `labels`. Of the shape of
-        `logits`, without the reduced axes.
+        On the device of `logits`; of the widest floating dtype of the arguments (Python scalars never widen). Of the
+        shape of `logits`, without the reduced axes.
 
     Raises
     ------
     TypeError
-        If `logits` is not an array of a floating dtype, `labels` is complex, or the two are of different libraries.
+        If `logits` is not an array of a floating dtype, another argument is not real, `where` is not boolean, or
+        arrays are of different libraries.
     ValueError
-        If the shapes or the devices of `logits` and `labels` differ, or `reduction` or `axis` is not valid.
+        If the shapes or devices of `logits` and `labels` differ, another array does not broadcast to the shape of
+        `logits`, or an option is out of its range.
 
     Notes
     -----
@@ -62,10 +72,11 @@ def binary_cross_entropy_with_logits(
     **Accuracy**, for finite logits and labels in [0, 1]: at most 4 ULP for float32 and float64. The half types are
     computed in float32 and rounded once: value within 0.51 ULP, derivatives within 0.51 ULP for hard labels and 1 ULP
     of the larger of their two terms for soft ones. The command ``xbce-conformance run`` checks this on the machine it
-    runs on. JAX and CuPy flush subnormal numbers to zero.
+    runs on; docs/accuracy.md has the metric and the stated exceptions. JAX and CuPy flush subnormal numbers to zero.
 
     **Special values.** At x = +inf the loss is 0 for z = 1 and inf for z in [0, 1); mirrored at -inf; the gradient
-    there is the limit of ``sigmoid(x) - z`` and the hessian 0. NaN gives NaN. The mean of no elements is NaN.
+    there is the limit of ``sigmoid(x) - z`` and the hessian 0. NaN gives NaN. The mean of no elements is NaN. A term
+    whose `pos_weight` is 0 is absent; a `weight` of 0 times an infinite loss is NaN (use `where` to ignore it).
 
     **Reductions** sum the unrounded losses in float64 (float32 on a device without float64) and round once.
 
@@ -90,6 +101,262 @@ def binary_cross_entropy_with_logits(
 
     >>> xbce.binary_cross_entropy_with_logits(np.float32([-20, 20]), np.float32([0, 1]))
     array([2.0611537e-09, 2.0611537e-09], dtype=float32)
+
+    What `where` drops does not count, whatever it holds:
+
+    >>> kept = np.array([[True], [False]])
+    >>> xbce.binary_cross_entropy_with_logits(logits, [[0], [np.nan]] * labels, where=kept, reduction="mean")
+    np.float64(9.70006128161...)
     """
-    inputs = losses_inputs(logits, labels)
-    return Evaluation(inputs, _formulas.CrossEntropy(), Reduction.of(inputs, reduction, axis))
+    formula = CrossEntropy(number_in("label_smoothing", label_smoothing, 0, 1))
+    return _evaluation(formula, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by)
+
+
+@Loss
+def binary_cross_entropy(
+    probabilities: Array,
+    labels: Array | float,
+    /,
+    *,
+    clip: float | None = None,
+    log_floor: float | None = None,
+    log_offset: float | None = None,
+    pos_weight: Array | float | None = None,
+    label_smoothing: float = 0.0,
+    weight: Array | float | None = None,
+    where: Array | None = None,
+    reduction: ReductionKind = "none",
+    axis: Axis = None,
+    normalize_by: NormalizeBy = "count",
+) -> Evaluation:
+    r"""Binary cross-entropy between labels and probabilities.
+
+    For a probability ``u``, a label ``z`` and a weight ``p`` of the positive term it is
+    ``-p z log(u) - (1 - z) log(1 - u)``: exact, with no hidden epsilon, and infinite where the loss is infinite. A
+    term whose factor is 0 is absent. Where there are logits,
+    :func:`binary_cross_entropy_with_logits` keeps the digits that a probability near 1 has lost.
+
+    At most one of `clip`, `log_floor` and `log_offset` may be given: the rules by which other systems keep the loss
+    finite. The methods ``gradient``, ``hessian``, ``value_and_gradient`` and ``gradient_and_hessian`` differentiate in
+    the probabilities, ``label_gradient`` in the labels.
+
+    Parameters
+    ----------
+    probabilities : array
+        Any shape and floating dtype, of any library that follows the array API standard. Outside [0, 1]: NaN.
+    labels : array or scalar
+        The shape, library and device of `probabilities`; boolean, integer or floating.
+    clip : float, optional
+        Probabilities are clipped to [clip, 1 - clip] first, as in Keras and scikit-learn; the gradient is 0 outside.
+    log_floor : float, optional
+        Both logarithms are at least this number, -100 in PyTorch; the gradient of a floored one is 0.
+    log_offset : float, optional
+        Is added inside both logarithms, as in TensorFlow 1.
+    {options}
+
+    Returns
+    -------
+    array
+        As for :func:`binary_cross_entropy_with_logits`.
+
+    Raises
+    ------
+    TypeError
+        As for :func:`binary_cross_entropy_with_logits`.
+    ValueError
+        Likewise; or if more than one of the three rules is given.
+
+    Notes
+    -----
+    **Special values.** At u = 0 the loss is inf for z > 0 and 0 for z = 0; at u = 1 inf for z < 1 and 0 for z = 1. NaN
+    gives NaN.
+
+    **Formula.** ``log1p(-u)`` stands for ``log(1 - u)``. ``log(1 - u + eps)`` and ``log(u + eps)`` go through log1p
+    where their argument is near 1. The gradient is ``(1 - z) / (1 - u) - p z / u``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xbce
+    >>> probabilities = np.array([0.25, 0.0, 1.0])
+    >>> xbce.binary_cross_entropy(probabilities, np.array([1, 0, 0]))
+    array([1.38629436, 0.        ,        inf])
+    >>> xbce.binary_cross_entropy(probabilities, np.array([1, 0, 0]), log_floor=-100)
+    array([  1.38629436,   0.        , 100.        ])
+    """
+    at_most_one(clip=clip, log_floor=log_floor, log_offset=log_offset)
+    formula = ProbabilityCrossEntropy(
+        label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
+        clip=None if clip is None else number_in("clip", clip, 0, 0.5, below=True),
+        log_floor=None if log_floor is None else -number_in("-log_floor", -log_floor, 0),
+        log_offset=None if log_offset is None else number_in("log_offset", log_offset, 0),
+    )
+    return _evaluation(
+        formula, "probabilities", probabilities, labels, pos_weight, weight, where, reduction, axis, normalize_by
+    )
+
+
+@Loss
+def sigmoid_focal_loss(
+    logits: Array,
+    labels: Array | float,
+    /,
+    *,
+    gamma: float = 2.0,
+    alpha: float | None = None,
+    pos_weight: Array | float | None = None,
+    label_smoothing: float = 0.0,
+    weight: Array | float | None = None,
+    where: Array | None = None,
+    reduction: ReductionKind = "none",
+    axis: Axis = None,
+    normalize_by: NormalizeBy = "count",
+) -> Evaluation:
+    r"""Focal loss: binary cross-entropy, modulated by a power of the probability of being wrong.
+
+    ``a (1 - p_t)^gamma C`` with the cross-entropy ``C`` of :func:`binary_cross_entropy_with_logits` and, for a logit
+    ``x`` and a label ``z``, ``p_t = z sigmoid(x) + (1 - z) sigmoid(-x)``: linear in soft labels, as in torchvision,
+    optax and Keras. ``a = alpha z + (1 - alpha) (1 - z)`` if `alpha` is given, else 1.
+
+    Methods as for :func:`binary_cross_entropy_with_logits`; their gradients are finite everywhere, for gamma < 1 too.
+
+    Parameters
+    ----------
+    logits : array
+        As for :func:`binary_cross_entropy_with_logits`.
+    labels : array or scalar
+        As for :func:`binary_cross_entropy_with_logits`; in [0, 1].
+    gamma : float, optional
+        Exponent, not negative. 0 gives the cross-entropy.
+    alpha : float, optional
+        In [0, 1]: weight of the positive label; 1 - alpha is that of the negative one.
+    {options}
+
+    Returns
+    -------
+    array
+        As for :func:`binary_cross_entropy_with_logits`.
+
+    Raises
+    ------
+    TypeError
+        As for :func:`binary_cross_entropy_with_logits`.
+    ValueError
+        Likewise; or if `gamma` is negative or `alpha` is not in [0, 1].
+
+    Notes
+    -----
+    ``1 - p_t = z sigmoid(-x) + (1 - z) sigmoid(x)`` is computed as this sum of non-negative terms, so that it keeps its
+    digits in both tails. Its relative error counts gamma times in the loss.
+
+    References
+    ----------
+    .. [1] T.-Y. Lin, P. Goyal, R. Girshick, K. He and P. Dollár, "Focal loss for dense object detection", ICCV 2017,
+       https://arxiv.org/abs/1708.02002
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xbce
+    >>> xbce.sigmoid_focal_loss(np.float32([-20, 0, 20]), np.float32([1, 1, 1]), gamma=2, alpha=0.25)
+    array([5.000000e+00, 4.332170e-02, 2.189128e-27], dtype=float32)
+    """
+    gamma = number_in("gamma", gamma, 0)
+    formula = ModulatedCrossEntropy(
+        gamma_pos=gamma,
+        gamma_neg=gamma,
+        alpha=None if alpha is None else number_in("alpha", alpha, 0, 1),
+        label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
+    )
+    return _evaluation(formula, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by)
+
+
+@Loss
+def asymmetric_loss(
+    logits: Array,
+    labels: Array | float,
+    /,
+    *,
+    gamma_pos: float = 0.0,
+    gamma_neg: float = 4.0,
+    shift: float = 0.0,
+    pos_weight: Array | float | None = None,
+    label_smoothing: float = 0.0,
+    weight: Array | float | None = None,
+    where: Array | None = None,
+    reduction: ReductionKind = "none",
+    axis: Axis = None,
+    normalize_by: NormalizeBy = "count",
+) -> Evaluation:
+    r"""Asymmetric loss: a focal loss with an exponent for each label, and easy negatives dropped.
+
+    With ``f = sigmoid(x)`` and ``f_m = max(f - shift, 0)`` for a logit ``x`` and a label ``z``,
+    ``C = -z log(f) - (1 - z) log(1 - f_m)`` is modulated by ``M^g``, where
+    ``M = z (1 - f) + (1 - z) f_m`` and ``g = gamma_pos z + gamma_neg (1 - z)``: linear in soft labels.
+
+    Methods as for :func:`binary_cross_entropy_with_logits`.
+
+    Parameters
+    ----------
+    logits : array
+        As for :func:`binary_cross_entropy_with_logits`.
+    labels : array or scalar
+        As for :func:`binary_cross_entropy_with_logits`; in [0, 1].
+    gamma_pos, gamma_neg : float, optional
+        Exponents for the positive and the negative label, not negative.
+    shift : float, optional
+        In [0, 1): negatives with a smaller probability have neither loss nor gradient.
+    {options}
+
+    Returns
+    -------
+    array
+        As for :func:`binary_cross_entropy_with_logits`.
+
+    Raises
+    ------
+    TypeError
+        As for :func:`binary_cross_entropy_with_logits`.
+    ValueError
+        Likewise; or if an exponent is negative or `shift` is not in [0, 1).
+
+    Notes
+    -----
+    The authors' code [1]_ clamps logarithms at 1e-8, which stops the loss at 18.4 and its gradient beyond; there is no
+    such clamp here. With a shift, digits are lost by the subtraction ``f - shift`` next to the threshold, as in any
+    floating-point evaluation.
+
+    References
+    ----------
+    .. [1] T. Ridnik et al., "Asymmetric loss for multi-label classification", ICCV 2021, https://arxiv.org/abs/2009.14119
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xbce
+    >>> xbce.asymmetric_loss(np.array([2.0, 2.0, -4.0]), np.array([1, 0, 0]), shift=0.05)
+    array([0.12692801, 0.84641495, 0.        ])
+    """
+    formula = ModulatedCrossEntropy(
+        gamma_pos=number_in("gamma_pos", gamma_pos, 0),
+        gamma_neg=number_in("gamma_neg", gamma_neg, 0),
+        shift=number_in("shift", shift, 0, 1, below=True),
+        label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
+    )
+    return _evaluation(formula, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by)
+
+
+def _evaluation(
+    formula: Formula,
+    name: str,
+    scores: Array,
+    labels: Array | float,
+    pos_weight: Array | float | None,
+    weight: Array | float | None,
+    where: Array | None,
+    reduction: ReductionKind,
+    axis: Axis,
+    normalize_by: NormalizeBy,
+) -> Evaluation:
+    inputs = loss_inputs(name, scores, labels, pos_weight=pos_weight, weight=weight, where=where)
+    return Evaluation(inputs, formula, Reduction.of(name, inputs, reduction, axis, normalize_by))

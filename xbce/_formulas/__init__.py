@@ -3,12 +3,13 @@
 A formula is a small frozen value. Its static options are its fields, its arrays are the arguments of its methods
 (`value`, `gradient`, ...), so that a backend can use the formula as the key of a compiled or fused kernel.
 
-Nothing here knows a backend, checks an argument, reduces, or branches on the values in an array. Every form is also
-right when a backend differentiates it: none goes through abs, max or clip, whose derivative at the kink is each
-backend's own choice.
+Nothing here knows a backend, checks an argument, reduces, or branches on the values in an array. None goes through
+abs, max or clip, whose derivative at the kink is each backend's own choice.
 """
 
 from xbce._formulas._base import Formula
 from xbce._formulas._cross_entropy import CrossEntropy
+from xbce._formulas._modulated import ModulatedCrossEntropy
+from xbce._formulas._probabilities import ProbabilityCrossEntropy
 
-__all__ = ["CrossEntropy", "Formula"]
+__all__ = ["CrossEntropy", "Formula", "ModulatedCrossEntropy", "ProbabilityCrossEntropy"]

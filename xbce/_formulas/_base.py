@@ -6,19 +6,26 @@ from xbce._typing import Array, Namespace
 
 
 class Formula(Protocol):
-    """A loss as a pure function of arrays that share one floating dtype and broadcast to the shape of the first.
+    """A loss as a pure function of arrays of one floating dtype that broadcast to the shape of the first.
 
-    Derivatives are elementwise and with respect to the first array.
+    The arrays are scores (logits or probabilities), labels and, if there are any, weights of the positive term.
+    Derivatives are elementwise.
     """
 
     def value(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the loss."""
 
     def gradient(self, xp: Namespace, /, *arrays: Array) -> Array:
-        """Return the first derivative."""
+        """Return the first derivative in the scores."""
 
     def hessian(self, xp: Namespace, /, *arrays: Array) -> Array:
-        """Return the second derivative."""
+        """Return the second derivative in the scores."""
+
+    def label_gradient(self, xp: Namespace, /, *arrays: Array) -> Array:
+        """Return the first derivative in the labels."""
 
     def value_and_gradient(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, Array]:
+        """Return both, sharing the work."""
+
+    def gradient_and_hessian(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, Array]:
         """Return both, sharing the work."""

@@ -1,64 +1,90 @@
-r"""Sigmoid cross-entropy of logits x and labels z.
+r"""Sigmoid cross-entropy of logits x, labels z and weights p of the positive term.
 
-L(x, z) = (1 - z) softplus(x) + z softplus(-x). Since softplus(x) = max(x, 0) + log1p(exp(-|x|)), with h = [x >= 0]
+L = (1 - z) softplus(x) + p z softplus(-x). Since softplus(x) = max(x, 0) + log1p(exp(-|x|)), with h = [x >= 0]
 
-    L = x (h - z) + log1p(exp(-|x|)).
+    L = x (h - z) + log1p(exp(-|x|))                                                          p = 1
+    L = where(h, 1, p) (x (h - z)) + c log1p(exp(-|x|)),   c = (1 - z) + p z
 
-For z in [0, 1] the factors of the product have the same sign, so both terms are non-negative and nothing cancels. The
-familiar max(x, 0) - x z + log1p(exp(-|x|)) is equal on paper, but its difference loses the digits of soft labels.
-With e = exp(-|x|) and q = e / (1 + e) = sigmoid(-|x|), and s = -sign(x),
+For z in [0, 1] the factors of the product have the same sign, so all terms are non-negative and nothing cancels. The
+familiar max(x, 0) - x z + log1p(exp(-|x|)) is equal on paper, but its difference loses the digits of soft labels, and
+1 + (p - 1) z for c those of small p. p multiplies last: p z would lose all digits of a subnormal z.
+With e = exp(-|x|), q = e / (1 + e) = sigmoid(-|x|) and s = -sign(x),
 
-    dL/dx = sigmoid(x) - z = (h - z) + s q,        d2L/dx2 = sigmoid(x) sigmoid(-x) = q (1 - q).
+    dL/dx = where(h, 1, p) (h - z) + s c q,     d2L/dx2 = c q (1 - q),     dL/dz = (p - 1) log1p(e) - where(h, 1, p) x.
 
 sigmoid(x) itself never appears: it rounds to 1 in the right tail, where 1 - sigmoid(x) is the answer.
 """
 
 from dataclasses import dataclass
 
+from xbce._formulas._parts import halves, product, signed_side, smoothed
 from xbce._typing import Array, Namespace
 
 
 @dataclass(frozen=True, slots=True)
 class CrossEntropy:
-    """Binary cross-entropy of logits and labels."""
+    """Binary cross-entropy of logits and labels; labels are smoothed first."""
 
-    def value(self, xp: Namespace, logits: Array, labels: Array, /) -> Array:
-        """Return (1 - z) softplus(x) + z softplus(-x)."""
-        h, _, e = _halves(xp, logits)
-        return _linear(xp, logits, h - labels) + xp.log1p(e)
+    label_smoothing: float = 0.0
 
-    def gradient(self, xp: Namespace, logits: Array, labels: Array, /) -> Array:
-        """Return sigmoid(x) - z."""
-        h, s, e = _halves(xp, logits)
-        return (h - labels) + s * (e / (1 + e))
+    def value(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return (1 - z) softplus(x) + p z softplus(-x)."""
+        h, _, e = halves(xp, x)
+        return self.value_of(xp, x, z, p, h, e)
 
-    def hessian(self, xp: Namespace, logits: Array, _labels: Array, /) -> Array:
-        """Return sigmoid(x) sigmoid(-x)."""
-        _, _, e = _halves(xp, logits)
-        # Never s (1 - s) from a rounded sigmoid: that is 0 where the answer is exp(-x). Here q <= 1/2.
-        q = e / (1 + e)
-        return q * (1 - q)
+    def gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return (1 - z) sigmoid(x) - p z sigmoid(-x)."""
+        h, s, e = halves(xp, x)
+        return self.gradient_of(xp, z, p, h, s, e / (1 + e))
 
-    def value_and_gradient(self, xp: Namespace, logits: Array, labels: Array, /) -> tuple[Array, Array]:
+    def hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return c sigmoid(x) sigmoid(-x)."""
+        _, _, e = halves(xp, x)
+        return self.hessian_of(z, p, e / (1 + e))
+
+    def label_gradient(self, xp: Namespace, x: Array, _z: Array, p: Array | None = None, /) -> Array:
+        """Return p softplus(-x) - softplus(x): exactly -x for p = 1."""
+        if p is None:
+            slope = -x
+        else:
+            h, _, e = halves(xp, x)
+            slope = (p - 1) * xp.log1p(e) - product(xp, x, xp.where(h == 1, 1.0, p))
+        return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
+
+    def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential is shared."""
-        h, s, e = _halves(xp, logits)
-        w = h - labels
-        return _linear(xp, logits, w) + xp.log1p(e), w + s * (e / (1 + e))
+        h, s, e = halves(xp, x)
+        return self.value_of(xp, x, z, p, h, e), self.gradient_of(xp, z, p, h, s, e / (1 + e))
 
+    def gradient_and_hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; the exponential and the quotient are shared."""
+        h, s, e = halves(xp, x)
+        q = e / (1 + e)
+        return self.gradient_of(xp, z, p, h, s, q), self.hessian_of(z, p, q)
 
-def _halves(xp: Namespace, x: Array) -> tuple[Array, Array, Array]:
-    """Return [x >= 0] as a float, -sign(x) with sign(0) = 1, and exp(-|x|).
+    def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, h: Array, e: Array) -> Array:
+        """Return the value from h and e."""
+        w = signed_side(h, z, self.label_smoothing)
+        if p is None:
+            return product(xp, x, w) + xp.log1p(e)
+        side = xp.where(h == 1, 1.0, p)
+        # Absent where p is 0, even if x is infinite; p itself multiplies last.
+        linear = xp.where(xp.isinf(x) & ((w == 0) | (side == 0)), 0.0, x) * w
+        return side * linear + self._total(z, p) * xp.log1p(e)
 
-    -|x| is written as a product with a constant, not as -abs(x): the product has the right derivative at 0 as well.
-    """
-    h = xp.astype(x >= 0, x.dtype)
-    s = 1 - 2 * h
-    return h, s, xp.exp(x * s)
+    def gradient_of(self, xp: Namespace, z: Array, p: Array | None, h: Array, s: Array, q: Array) -> Array:
+        """Return the gradient from h, s and q."""
+        w = signed_side(h, z, self.label_smoothing)
+        if p is None:
+            return w + s * q
+        return xp.where(h == 1, 1.0, p) * w + s * (self._total(z, p) * q)
 
+    def hessian_of(self, z: Array, p: Array | None, q: Array) -> Array:
+        """Return the hessian from q."""
+        # Never s (1 - s) from a rounded sigmoid: that is 0 where the answer is exp(-|x|). Here q <= 1/2.
+        curvature = q * (1 - q)
+        return curvature if p is None else self._total(z, p) * curvature
 
-def _linear(xp: Namespace, x: Array, w: Array) -> Array:
-    """Return x w, which is 0 where w is 0 even if x is infinite.
-
-    The factor is guarded, not the product: a guarded product would have no derivative in w for any hard label.
-    """
-    return xp.where(xp.isinf(x) & (w == 0), 0.0, x) * w
+    def _total(self, z: Array, p: Array) -> Array:
+        positive, negative = smoothed(z, self.label_smoothing)
+        return negative + p * positive

@@ -1,0 +1,103 @@
+r"""Binary cross-entropy of probabilities u, labels z (smoothed first) and weights p of the positive term.
+
+    L = -p z log(u) - (1 - z) log(1 - u)
+
+A term whose factor is 0 is absent, even where its logarithm is infinite. Three rules that other systems have can
+stand between: u is clipped to [eps, 1 - eps]; both logarithms are floored; or eps is added inside both. They are
+part of the function: where a clip or a floor holds, the derivative is 0.
+"""
+
+from dataclasses import dataclass
+
+from xbce._formulas._parts import smoothed
+from xbce._typing import Array, Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityCrossEntropy:
+    """Binary cross-entropy of probabilities and labels; at most one of the three rules."""
+
+    label_smoothing: float = 0.0
+    clip: float | None = None
+    log_floor: float | None = None
+    log_offset: float | None = None
+
+    def value(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return -p z log(u) - (1 - z) log(1 - u)."""
+        positive, negative = self._factors(z, p)
+        log_u, log_v = self._logs(xp, u)
+        return -_term(xp, positive, log_u) - _term(xp, negative, log_v)
+
+    def gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return (1 - z) / (1 - u) - p z / u."""
+        return self.gradient_and_hessian(xp, u, z, p)[0]
+
+    def hessian(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return (1 - z) / (1 - u)^2 + p z / u^2."""
+        return self.gradient_and_hessian(xp, u, z, p)[1]
+
+    def label_gradient(self, xp: Namespace, u: Array, _z: Array, p: Array | None = None, /) -> Array:
+        """Return log(1 - u) - p log(u)."""
+        log_u, log_v = self._logs(xp, u)
+        slope = log_v - (log_u if p is None else _term(xp, p, log_u))
+        return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
+
+    def value_and_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; they share no work."""
+        return self.value(xp, u, z, p), self.gradient(xp, u, z, p)
+
+    def gradient_and_hessian(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; the quotients are shared."""
+        positive, negative = self._factors(z, p)
+        offset = self.log_offset or 0.0
+        v = 1 - u
+        by_u, by_v = _quotient(xp, positive, u + offset), _quotient(xp, negative, v + offset)
+        # Divided twice, not by a square: that would underflow.
+        by_uu, by_vv = _quotient(xp, by_u, u + offset), _quotient(xp, by_v, v + offset)
+        if self.log_floor is not None:
+            log_u, log_v = self._logs(xp, u)
+            floored_u, floored_v = log_u <= self.log_floor, log_v <= self.log_floor
+            by_u, by_uu = (xp.where(floored_u, 0.0, a) for a in (by_u, by_uu))
+            by_v, by_vv = (xp.where(floored_v, 0.0, a) for a in (by_v, by_vv))
+        gradient, hessian = by_v - by_u, by_vv + by_uu
+        if self.clip is not None:
+            clipped = (u < self.clip) | (u > 1 - self.clip)
+            gradient, hessian = xp.where(clipped, 0.0, gradient), xp.where(clipped, 0.0, hessian)
+        return gradient, hessian
+
+    def _factors(self, z: Array, p: Array | None) -> tuple[Array, Array]:
+        positive, negative = smoothed(z, self.label_smoothing)
+        return (positive if p is None else p * positive), negative
+
+    def _logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
+        """Return log(u) and log(1 - u) as the rule has them."""
+        if self.clip is not None:
+            u = xp.where(u < self.clip, self.clip, xp.where(u > 1 - self.clip, 1 - self.clip, u))
+        if self.log_offset is not None:
+            return self._offset_logs(xp, u)
+        log_u, log_v = xp.log(u), xp.log1p(-u)
+        if self.log_floor is not None:
+            log_u = xp.where(log_u < self.log_floor, self.log_floor, log_u)
+            log_v = xp.where(log_v < self.log_floor, self.log_floor, log_v)
+        return log_u, log_v
+
+    def _offset_logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
+        """Return log(u + eps) and log(1 - u + eps), each by log1p where its argument is near 1.
+
+        1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
+        """
+        eps, low, v = self.log_offset, u < 0.5, 1 - u
+        log_u = xp.where(low, xp.log(xp.where(low, u, 1.0) + eps), xp.log1p(xp.where(low, 0.0, eps - v)))
+        log_v = xp.where(low, xp.log1p(xp.where(low, eps - u, 0.0)), xp.log(xp.where(low, 1.0, v) + eps))
+        return log_u, log_v
+
+
+def _term(xp: Namespace, factor: Array, log: Array) -> Array:
+    """Return factor times log, absent where the factor is 0 and log is infinite."""
+    return factor * xp.where((factor == 0) & xp.isinf(log), 0.0, log)
+
+
+def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:
+    """Return factor / divisor, absent where both are 0."""
+    absent = (factor == 0) & (divisor == 0)
+    return factor / xp.where(absent, 1.0, divisor)
