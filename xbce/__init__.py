@@ -1,5 +1,6 @@
 """Binary cross-entropy with a stated accuracy, on any array API library."""
 
+from xbce._backends._threads import get_num_threads, set_num_threads
 from xbce.losses import (
     asymmetric_loss,
     binary_cross_entropy,
@@ -13,7 +14,9 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "check_labels",
+    "get_num_threads",
     "reduce",
+    "set_num_threads",
     "sigmoid_focal_loss",
 ]
 __version__ = "0.1.0"

@@ -211,6 +211,17 @@ def number_in(name: str, x: Any, low: float, high: float = math.inf, *, below: b
     return float(x)
 
 
+def count_of(name: str, n: Any) -> int:
+    """Check a positive number of things."""
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        msg = f"{name} must be an int, got {_type_name(n)}"
+        raise TypeError(msg)
+    if n.__index__() < 1:
+        msg = f"{name} must be at least 1, got {n}"
+        raise ValueError(msg)
+    return int(n.__index__())
+
+
 def at_most_one(**options: Any) -> None:
     """Check that at most one of the options is given."""
     given = [name for name, x in options.items() if x is not None]

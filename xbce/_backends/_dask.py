@@ -8,7 +8,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from xbce._backends._eager import EagerRunner
-from xbce._typing import Array, Namespace
+from xbce._typing import Array, DType, Namespace
 
 
 class DaskRunner(EagerRunner):
@@ -19,12 +19,22 @@ class DaskRunner(EagerRunner):
         chunkwise = partial(_run_chunk, function)
         like = _run_chunk(function, *(getattr(a, "_meta", a) for a in arrays))
         if not isinstance(like, tuple):
-            return xp.map_blocks(chunkwise, *arrays, dtype=like.dtype, meta=like)
+            return _blockwise(xp, chunkwise, arrays, like.dtype, like)
         # Each chunk of `both` is a tuple, made once and shared by the arrays that are taken from it.
-        both = xp.map_blocks(chunkwise, *arrays, dtype=object, meta=like[0])
-        return tuple(
-            xp.map_blocks(operator.itemgetter(i), both, dtype=part.dtype, meta=part) for i, part in enumerate(like)
-        )
+        both = _blockwise(xp, chunkwise, arrays, object, like[0])
+        return tuple(_blockwise(xp, operator.itemgetter(i), (both,), part.dtype, part) for i, part in enumerate(like))
+
+
+def _blockwise(
+    xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float, ...], dtype: DType, meta: Array
+) -> Array:
+    """Call the function on chunks that belong together: trailing dimensions are aligned, as in broadcasting."""
+    ndim = max(getattr(a, "ndim", 0) for a in arrays)
+    indexed: list[Any] = []
+    for a in arrays:
+        indexed += [a, tuple(range(ndim - a.ndim, ndim)) if hasattr(a, "ndim") else None]
+    # The meta has the chunks' library and dtype; only its number of dimensions must be that of the result.
+    return xp.blockwise(function, tuple(range(ndim)), *indexed, dtype=dtype, meta=meta)
 
 
 def _run_chunk(function: Callable[..., Any], *chunks: Array | float) -> Any:
