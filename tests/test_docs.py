@@ -1,5 +1,7 @@
 """What the documentation says is what the data files say. Its examples run as doctests."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,19 @@ def test_exceptions():
     for row in contract.exceptions("gradient", "float32", "numpy") + contract.exceptions("sum", "float32", "torch:cpu"):
         assert f"{row['ulp']:g} ULP.**" in ACCURACY
         assert row["reason"].partition("found: ")[2].partition(";")[0].removesuffix(" ULP") + " ULP" in ACCURACY
+
+
+def test_example_prints_the_same_for_every_library():
+    printed = {}
+    for library in ("numpy", "torch", "jax", "dask"):
+        pytest.importorskip(library)
+        command = [sys.executable, ROOT / "docs" / "examples" / "any_library.py", library]
+        printed[library] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed["numpy"].startswith("mean loss: ")
+    assert len(printed["numpy"].splitlines()) == 6
+    for text in printed.values():
+        assert numbers(text) == pytest.approx(numbers(printed["numpy"]), rel=2e-6, abs=1e-6)
+
+
+def numbers(text):
+    return [float(word) for word in text.split() if word.replace(".", "").replace("-", "").isdecimal()]

@@ -1,5 +1,6 @@
 """Binary cross-entropy with a stated accuracy, on any array API library."""
 
+from xbce import special
 from xbce._backends._threads import get_num_threads, set_num_threads
 from xbce.losses import (
     asymmetric_loss,
@@ -18,5 +19,6 @@ __all__ = [
     "reduce",
     "set_num_threads",
     "sigmoid_focal_loss",
+    "special",
 ]
 __version__ = "0.1.0"

@@ -199,16 +199,18 @@ def reduction_options(
     return tuple(positive)
 
 
-def number_in(name: str, x: Any, low: float, high: float = math.inf, *, below: bool = False) -> float:
+def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, below: bool = False) -> float:
     """Check a static option: a number from `low` to `high`, or below `high`; return it as a float."""
     if isinstance(x, bool) or not isinstance(x, (int, float)):
         msg = f"{name} must be a Python number, got {_type_name(x)}"
         raise TypeError(msg)
-    if not low <= x <= high or (below and x == high):
-        upper = "at least" if high == math.inf else f"at least {low:g} and {'below' if below else 'at most'}"
-        msg = f"{name} must be {upper} {low if high == math.inf else high:g}, got {x!r}"
-        raise ValueError(msg)
-    return float(x)
+    if low <= x <= high and not (below and x == high):
+        return float(x)
+    bounds = [f"at least {low:g}"] if low > -math.inf else []
+    if high < math.inf:
+        bounds.append(f"below {high:g}" if below else f"at most {high:g}")
+    msg = f"{name} must be {' and '.join(bounds)}, got {x!r}"
+    raise ValueError(msg)
 
 
 def count_of(name: str, n: Any) -> int:
@@ -231,11 +233,11 @@ def at_most_one(**options: Any) -> None:
 
 
 def eager_real(name: str, x: Any) -> tuple[Namespace, Array]:
-    """Check an argument whose values are to be looked at; return its namespace and it."""
+    """Check an argument whose values are to be looked at; return its namespace and it, booleans as 0 and 1."""
     xp = _namespace(name, x)
     x = _plain(name, x, xp)
     _require_real(name, x, xp)
-    return xp, x
+    return xp, xp.astype(x, xp.uint8) if _dtype_name(x.dtype).startswith("bool") else x
 
 
 def accumulation_dtype(xp: Namespace, dtype: DType, device: Device) -> DType:

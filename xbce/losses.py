@@ -188,7 +188,7 @@ def binary_cross_entropy(
     formula = ProbabilityCrossEntropy(
         label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
         clip=None if clip is None else number_in("clip", clip, 0, 0.5, below=True),
-        log_floor=None if log_floor is None else -number_in("-log_floor", -log_floor, 0),
+        log_floor=None if log_floor is None else number_in("log_floor", log_floor, high=0),
         log_offset=None if log_offset is None else number_in("log_offset", log_offset, 0),
     )
     return _evaluation(

@@ -97,8 +97,6 @@ def check_labels(labels: Array, /) -> None:
     ValueError: labels must be in [0, 1], got 1.5 at index (2,)
     """
     xp, labels = eager_real("labels", labels)
-    if xp.isdtype(labels.dtype, "bool"):
-        return
     bad = xp.reshape(~((labels >= 0) & (labels <= 1)), (-1,))
     if not concrete_bool("labels", xp.any(bad)):
         return
