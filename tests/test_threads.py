@@ -48,7 +48,7 @@ def test_same_bits_for_any_number_of_threads_and_any_layout(view, dtype):
     x = view(rng.normal(0, 10, LARGE).astype(dtype))
     z = view(rng.uniform(0, 1, LARGE).astype(dtype))
     options = {
-        "pos_weight": rng.uniform(0.5, 2, x.shape[-1:]).astype(dtype),
+        "pos_weight": np.asarray(rng.uniform(0.5, 2, x.shape[-1:] if x.ndim > 1 else ()), dtype),
         "where": view(rng.uniform(size=LARGE) < 0.9),
     }
     for extra in ({}, options):

@@ -3,7 +3,7 @@
 from xbce._backends import runner_for
 from xbce._inputs import concrete_bool, eager_real, reduce_inputs
 from xbce._reductions import Reduction
-from xbce._typing import Array, Axis, NormalizeBy, ReductionKind
+from xbce._typing import Array, Axis, Namespace, NormalizeBy, ReductionKind
 
 __all__ = ["check_labels", "reduce"]
 
@@ -97,7 +97,7 @@ def check_labels(labels: Array, /) -> None:
     ValueError: labels must be in [0, 1], got 1.5 at index (2,)
     """
     xp, labels = eager_real("labels", labels)
-    bad = xp.reshape(~((labels >= 0) & (labels <= 1)), (-1,))
+    bad = xp.reshape(runner_for(xp).map(xp, _is_outside, (labels,)), (-1,))
     if not concrete_bool("labels", xp.any(bad)):
         return
     first = int(xp.argmax(xp.astype(bad, xp.uint8)))
@@ -108,3 +108,7 @@ def check_labels(labels: Array, /) -> None:
         index = (i, *index)
     msg = f"labels must be in [0, 1], got {float(xp.reshape(labels, (-1,))[first]):g} at index {index}"
     raise ValueError(msg)
+
+
+def _is_outside(_xp: Namespace, labels: Array) -> Array:
+    return ~((labels >= 0) & (labels <= 1))  # NaN is outside, too
