@@ -28,12 +28,10 @@ class Inputs:
     """Device of the first argument, and so of the result."""
     dtype: DType
     """Floating dtype of the result."""
-    computing: DType
-    """Dtype that formulas are computed in: float32 for the half types, else `dtype`."""
     arrays: tuple[Array, ...]
-    """The arguments of the formula, in the computing dtype."""
+    """The arguments of the formula, in the dtype of the computation: float32 for the half types, else `dtype`."""
     weight: Array | None = None
-    """In the computing dtype; broadcasts to the shape of the first argument."""
+    """In the dtype of the computation; broadcasts to the shape of the first argument."""
     where: Array | None = None
     """Boolean; broadcasts to the shape of the first argument."""
 
@@ -87,9 +85,7 @@ def primitive_inputs(**arguments: Array | float) -> Inputs:
     door = _Door(first, arguments[first])
     for name, x in arguments.items():
         if name != first:
-            door.add(name, x, may_enlarge=True)
-            if not isinstance(x, scalars):
-                _require_floating(name, door.arrays[-1])
+            door.add(name, x, equal=True)
     inputs = door.inputs()
     order = [first, *(name for name in arguments if name != first)]
     return replace(inputs, arrays=tuple(inputs.arrays[order.index(name)] for name in arguments))
@@ -107,9 +103,12 @@ class _Door:
         self.arrays: list[Array] = [self.first]
 
     def add(
-        self, name: str, x: Any, *, scalar_dtype: DType = None, same_shape: bool = False, may_enlarge: bool = False
+        self, name: str, x: Any, *, scalar_dtype: DType = None, same_shape: bool = False, equal: bool = False
     ) -> None:
-        """Check an argument. A Python scalar takes `scalar_dtype`, or else that of the computation."""
+        """Check an argument. A Python scalar takes `scalar_dtype`, or else that of the computation.
+
+        One that is `equal` to the first must be floating too, and may enlarge its shape.
+        """
         if isinstance(x, (bool, int, float)):
             # 0-d, and of a dtype that is not counted in the promotion: a Python scalar never widens.
             self.arrays.append(self._scalar(x, scalar_dtype))
@@ -117,7 +116,9 @@ class _Door:
         x = self._same_library(name, x)
         if same_shape:
             _require_same_shape(name, x, self.name, self.first)
-        elif not may_enlarge:
+        elif equal:
+            _require_floating(name, x)
+        else:
             _require_broadcastable(name, x, self.name, self.first)
         dtype = _require_real(name, x, self.xp)
         if dtype is None:
@@ -143,7 +144,7 @@ class _Door:
         dtype = self.dtypes[name] if name in _HALVES else getattr(self.xp, name)
         computing = self.xp.float32 if name in _HALVES else dtype
         arrays = tuple(_cast(self.xp, x, computing) for x in self.arrays)
-        return Inputs(self.xp, self.device, dtype, computing, arrays)
+        return Inputs(self.xp, self.device, dtype, arrays)
 
     def _scalar(self, x: float, dtype: DType) -> Array:
         # float64 holds every Python float until the dtype of the computation is known; without it, float32 is that.

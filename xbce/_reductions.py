@@ -47,10 +47,13 @@ class Reduction:
 
     def of_losses(self, runner: Runner, inputs: Inputs, losses: Array) -> Array:
         """Return the losses, their sum or their mean, in the dtype of the result."""
-        losses = self._weighted(runner, inputs, losses)
         if self.kind == "none":
-            return round_to(runner, inputs, losses)
-        total = self._sum(runner, inputs, losses)
+            return round_to(runner, inputs, self._weighted(runner, inputs, losses))
+        if inputs.weight is not None:
+            # A weighted loss may overflow where the sum or mean does not.
+            dtype = accumulation_dtype(inputs.xp, losses.dtype, inputs.device)
+            losses = _cast(runner, inputs.xp, losses, dtype)
+        total = self._sum(runner, inputs, self._weighted(runner, inputs, losses))
         if self.kind == "mean":
             total = runner.map(inputs.xp, _ratio, (total, self._denominator(runner, inputs, losses)))
         return round_to(runner, inputs, total)
@@ -58,21 +61,27 @@ class Reduction:
     def of_derivative(self, runner: Runner, inputs: Inputs, derivative: Array) -> Array:
         """Return the derivative of what the call returns, given that of each loss in its own score."""
         xp = inputs.xp
-        derivative = self._weighted(runner, inputs, derivative)
         if self.kind == "mean":
             denominator = self._denominator(runner, inputs, derivative)
             if not isinstance(denominator, float):
                 for axis in self.axes:
                     denominator = xp.expand_dims(denominator, axis=axis)
-                denominator = runner.map(xp, partial(_astype, dtype=derivative.dtype), (denominator,))
-            derivative = runner.map(xp, _ratio, (derivative, denominator))
-            if inputs.where is not None:
-                derivative = runner.map(xp, _select, (inputs.where, derivative))  # 0 even if the denominator is 0
+                denominator = _cast(runner, xp, denominator, derivative.dtype)
+            if inputs.weight is None:
+                derivative = runner.map(xp, _ratio, (derivative, denominator))
+            else:
+                # The weight is divided, not the product, which may overflow where the quotient does not.
+                share = runner.map(xp, _ratio, (inputs.weight, denominator))
+                derivative = runner.map(xp, _times, (derivative, share))
+        elif inputs.weight is not None:
+            derivative = runner.map(xp, _times, (derivative, inputs.weight))
+        if inputs.where is not None:
+            derivative = runner.map(xp, _select, (inputs.where, derivative))  # 0, even if the denominator is 0
         return round_to(runner, inputs, derivative)
 
     def _weighted(self, runner: Runner, inputs: Inputs, x: Array) -> Array:
         if inputs.weight is not None:
-            x = runner.map(inputs.xp, _times, (x, inputs.weight))
+            x = runner.map(inputs.xp, _times, (x, _cast(runner, inputs.xp, inputs.weight, x.dtype)))
         return x if inputs.where is None else runner.map(inputs.xp, _select, (inputs.where, x))
 
     def _sum(self, runner: Runner, inputs: Inputs, x: Array) -> Array:
@@ -98,7 +107,11 @@ class Reduction:
 
 def round_to(runner: Runner, inputs: Inputs, x: Array) -> Array:
     """Round a result of the computation to the dtype that the call returns."""
-    return x if x.dtype == inputs.dtype else runner.map(inputs.xp, partial(_astype, dtype=inputs.dtype), (x,))
+    return _cast(runner, inputs.xp, x, inputs.dtype)
+
+
+def _cast(runner: Runner, xp: Namespace, x: Array, dtype: DType) -> Array:
+    return x if x.dtype == dtype else runner.map(xp, partial(_astype, dtype=dtype), (x,))
 
 
 def _astype(xp: Namespace, x: Array, *, dtype: DType) -> Array:

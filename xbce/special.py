@@ -2,13 +2,14 @@
 
 All of them follow the rules of the losses. Arrays are of float16, bfloat16, float32 or float64 and of any library that
 follows the array API standard; the result is of the same library, on the same device. The half types are computed in
-float32 and rounded once; float64 is never narrowed. Nothing looks at the values in an array, so all of it can be traced, compiled
-and differentiated, and no warning is ever raised.
+float32 and rounded once; float64 is never narrowed. Nothing looks at the values in an array, so all of it can be
+traced, compiled and differentiated, and no floating-point warning is ever raised.
 
 The accuracy that is promised is 4 ULP for float32 and float64, and 0.51 ULP for the half types, over the whole range of
 the dtype, tails and subnormal results included. Libraries that flush subnormal numbers to zero (JAX on CPU, CuPy by
-default) may return zero for a subnormal result, and take a subnormal argument as zero. The figures in the notes of each function
-are the largest errors found in NumPy 2.4, PyTorch 2.13 and JAX 0.10 on an x86-64 processor with AVX-512.
+default) may return zero for a subnormal result, and take a subnormal argument as zero. The figures in the notes of each
+function are the largest errors found in millions of arguments, with NumPy 2.4.6, PyTorch 2.13 and JAX 0.10 (also
+compiled) on an x86-64 processor with AVX2; they are lower bounds.
 """
 
 from collections.abc import Callable
@@ -42,10 +43,10 @@ def expit(x: Array, /) -> Array:
 
     Notes
     -----
-    With ``e = exp(-|x|)`` it is ``1 / (1 + e)`` for ``x >= 0`` and ``e / (1 + e)`` for ``x < 0``, so the left tail keeps its digits.
-    ``1 - expit(x)`` loses them in the right tail: write ``expit(-x)``.
+    With ``e = exp(-|x|)`` it is ``1 / (1 + e)`` for ``x >= 0`` and ``e / (1 + e)`` for ``x < 0``: the left tail keeps
+    its digits. ``1 - expit(x)`` loses them in the right tail: write ``expit(-x)``.
 
-    **Accuracy:** @expit@
+    **Accuracy:** float32 3.64 ULP in NumPy, 2.5 elsewhere; float64 2.6; half types 0.5002.
 
     **Special values.** 0 at -inf, 1/2 at 0, 1 at inf; NaN gives NaN.
 
@@ -83,7 +84,7 @@ def log_expit(x: Array, /) -> Array:
 
     Notes
     -----
-    **Accuracy:** @log_expit@
+    **Accuracy:** float32 2.97 ULP; float64 2.7; half types 0.5002.
 
     **Special values.** -inf at -inf, ``-log(2)`` at 0, 0 at inf; NaN gives NaN.
 
@@ -123,7 +124,7 @@ def softplus(x: Array, /) -> Array:
     -----
     It is computed as ``max(x, 0) + log1p(exp(-|x|))``, a sum of non-negative terms.
 
-    **Accuracy:** @softplus@
+    **Accuracy:** float32 2.97 ULP; float64 2.7; half types 0.5002.
 
     **Special values.** 0 at -inf, ``log(2)`` at 0, inf at inf; NaN gives NaN.
 
@@ -157,10 +158,10 @@ def logit(p: Array, /) -> Array:
 
     Notes
     -----
-    Between 1/4 and 3/4 it is ``2 atanh(2 p - 1)``, whose argument is exact, so it keeps its digits next to the root at
-    1/2. Elsewhere it is the logarithm of the smaller of ``p / (1 - p)`` and its inverse.
+    For ``p <= 1/2`` it is ``log(p) - log1p(-p)``, but from 1/4 on ``-log1p((1 - 2 p) / p)``, so it keeps its digits
+    next to the root at 1/2. For ``p > 1/2`` it is minus that of ``1 - p``, which is exact there.
 
-    **Accuracy:** @logit@
+    **Accuracy:** float32 2.96 ULP; float64 2.5; half types 0.5002.
 
     **Special values.** -inf at 0, 0 at 1/2, inf at 1; NaN outside [0, 1] and for NaN.
 
@@ -169,8 +170,8 @@ def logit(p: Array, /) -> Array:
     >>> import numpy as np
     >>> from xbce.special import logit
     >>> logit(np.array([0.0, 1e-300, 0.5, 0.75, 1.0]))
-    array([         -inf, -690.77552790,    0.        ,    1.09861229,
-                      inf])
+    array([         -inf, -690.7755279 ,    0.        ,    1.09861229,
+                     inf])
     """
     return _elementwise(_primitives.logit, p=p)
 
@@ -197,11 +198,11 @@ def log1mexp(x: Array, /) -> Array:
 
     Notes
     -----
-    It is ``log1p(-exp(x))`` for ``x < -1.4``, and nearer to 0 ``log(-x) + x / 2 + log(sinh(x / 2) / (x / 2))``, whose last term
-    is a series in ``x^2`` (its coefficients are Bernoulli numbers). The usual ``log(-expm1(x))`` [1]_ depends on an accurate ``expm1``,
-    which is not to be had everywhere.
+    For ``x < -1.4`` it is ``log1p(-exp(x))``, and nearer to 0 ``log(-x) + x / 2 + log(sinh(x / 2) / (x / 2))``. The
+    last term is a series in ``x^2`` with Bernoulli numbers in its coefficients. The usual ``log(-expm1(x))`` [1]_
+    depends on an accurate ``expm1``, which is not to be had everywhere.
 
-    **Accuracy:** @log1mexp@
+    **Accuracy:** float32 3.26 ULP in NumPy, 2.2 elsewhere; float64 2.3; half types 0.5002.
 
     **Special values.** 0 at -inf, -inf at 0; NaN for ``x > 0`` and for NaN.
 
@@ -226,8 +227,8 @@ def xlogy(x: Array | float, y: Array | float, /) -> Array:
     Parameters
     ----------
     x, y : array or scalar
-        Of shapes that broadcast against each other; float16, bfloat16, float32 or float64; of one library, on one device. One
-        of them may be a Python scalar.
+        Of shapes that broadcast against each other; float16, bfloat16, float32 or float64; of one library, on one
+        device. One of them may be a Python scalar.
 
     Returns
     -------
@@ -243,12 +244,12 @@ def xlogy(x: Array | float, y: Array | float, /) -> Array:
 
     Notes
     -----
-    Between 1/2 and 2 the logarithm is computed as ``log1p(y - 1)``, whose argument is exact.
+    Between 1/2 and 2 the logarithm is ``log1p(m - 1) + k log(2)`` with ``y = m 2^k`` and ``m`` near 1.
 
-    **Accuracy:** @xlogy@
+    **Accuracy:** float32 2.6 ULP; float64 2.2; half types 0.5002.
 
-    **Special values.** 0 where ``x == 0``, whatever `y` is, unless it is NaN; otherwise those of the product: NaN for ``y < 0``.
-    The derivatives at ``x == 0`` are ``log(y)`` and 0, and both 0 where ``log(y)`` is not finite.
+    **Special values.** 0 where ``x == 0``, whatever `y` is, unless it is NaN; otherwise those of the product, NaN for
+    ``y < 0``. The derivatives at ``x == 0`` are ``log(y)`` and 0, and both 0 where ``log(y)`` is not finite.
 
     Examples
     --------
@@ -269,8 +270,8 @@ def xlog1py(x: Array | float, y: Array | float, /) -> Array:
     Parameters
     ----------
     x, y : array or scalar
-        Of shapes that broadcast against each other; float16, bfloat16, float32 or float64; of one library, on one device. One
-        of them may be a Python scalar.
+        Of shapes that broadcast against each other; float16, bfloat16, float32 or float64; of one library, on one
+        device. One of them may be a Python scalar.
 
     Returns
     -------
@@ -286,19 +287,19 @@ def xlog1py(x: Array | float, y: Array | float, /) -> Array:
 
     Notes
     -----
-    With ``1 + d`` for ``1 + y`` rounded, the logarithm is ``log1p(d) + (y - d) / (1 + d)``.
+    With ``u`` for ``1 + y`` rounded, the logarithm is ``log(u) + (y - (u - 1)) / u``, with ``log(u)`` as in `xlogy`.
 
-    **Accuracy:** @xlog1py@
+    **Accuracy:** float32 3.1 ULP; float64 3.0; half types 0.5002.
 
-    **Special values.** 0 where ``x == 0``, whatever `y` is, unless it is NaN; otherwise those of the product: NaN for ``y < -1``.
-    The derivatives at ``x == 0`` are ``log(1 + y)`` and 0, and both 0 where ``log(1 + y)`` is not finite.
+    **Special values.** 0 where ``x == 0``, whatever `y` is, unless it is NaN; otherwise those of the product, NaN for
+    ``y < -1``. The derivatives at ``x == 0`` are ``log(1 + y)`` and 0, and both 0 where ``log(1 + y)`` is not finite.
 
     Examples
     --------
     >>> import numpy as np
     >>> from xbce.special import xlog1py
     >>> xlog1py(np.array([0.0, 1.0, 2.0]), np.array([-1.0, -1.0, 1e-20]))
-    array([ 0.e+00,    -inf,  2.e-20])
+    array([0.e+00,   -inf, 2.e-20])
     """
     return _elementwise(_primitives.xlog1py, x=x, y=y)
 

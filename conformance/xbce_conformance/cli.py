@@ -14,6 +14,7 @@ from rich.text import Text
 
 import xbce
 from xbce_conformance.backends import BACKEND_NAMES, find_backends
+from xbce_conformance.cases import FUNCTIONS
 from xbce_conformance.engine import Job, backend_facts, jobs, profile_edges, run
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.inputs import LEVELS, descriptions
@@ -49,7 +50,7 @@ def list_() -> None:
     table = Table("subject", "version", "backends", "functions", title="Subjects")
     for (name, version), group in groupby(subjects, key=lambda subject: (subject.name, subject.version)):
         several = list(group)
-        functions = Text("\n".join(function.name for function in several[0].functions))
+        functions = Text("\n".join(dict.fromkeys(function.name for function in several[0].functions)))
         table.add_row(name, version, "\n".join(subject.backend.name for subject in several), functions)
     console.print(table)
     for name, reason in (missing | missing_subjects).items():
@@ -57,6 +58,13 @@ def list_() -> None:
 
 
 @main.command("run")
+@click.option(
+    "--function",
+    "functions",
+    multiple=True,
+    type=click.Choice(FUNCTIONS),
+    help="Measure this function of xbce, and the peers of it, only; may be given more than once.",
+)
 @click.option(
     "--backend",
     "backend_names",
@@ -90,6 +98,7 @@ def list_() -> None:
     help="Folder for results.json and report.html.",
 )
 def run_(
+    functions: tuple[str, ...],
     backend_names: tuple[str, ...],
     dtypes: tuple[str, ...],
     subject_names: tuple[str, ...],
@@ -106,10 +115,10 @@ def run_(
         reasons = "; ".join(f"{name}: {missing.get(name, 'not asked for')}" for name in absent)
         msg = f"required backends are absent: {reasons}"
         raise click.ClickException(msg)
-    todo = jobs(subjects, dtypes or tuple(FORMATS))
+    todo = jobs(subjects, dtypes or tuple(FORMATS), functions)
     if not todo:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in (missing | missing_subjects).items())
-        msg = f"nothing to measure ({reasons or 'no subject has the chosen dtype'})"
+        msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"
         raise click.ClickException(msg)
 
     results = Results(

@@ -52,7 +52,7 @@ class Format:
     def ulp(self, x: npt.ArrayLike) -> Doubles:
         """Return 2^(max(floor(log2 |x|), emin) - p + 1) for exact values x."""
         x = np.asarray(x, np.float64)
-        exponent = np.where(x == 0, self.emin, np.frexp(x)[1] - 1)
+        exponent = np.where((x == 0) | ~np.isfinite(x), self.emin, np.frexp(x)[1] - 1)
         return np.asarray(np.ldexp(1.0, np.maximum(exponent, self.emin) - self.p + 1))
 
     def from_bits(self, bits: npt.ArrayLike) -> Floats:

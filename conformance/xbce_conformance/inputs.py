@@ -1,7 +1,7 @@
-"""What is tried: adversarial regimes of logits and labels, and logits of real models.
+"""What is tried: adversarial regimes of logits, probabilities and labels, and logits of real models.
 
-Every set is deterministic. A regime is one row of `_REGIMES`: a name, how to draw n pairs of a format, and what it is
-for.
+Every set is deterministic. A regime is one row of `_REGIMES`: a name, how to draw n elements of a format, and what it
+is for.
 """
 
 import math
@@ -11,46 +11,66 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from xbce_conformance.formats import Doubles, Floats, Format
+from xbce_conformance.formats import Doubles, Floats, Format, Mask
 
 Rng = np.random.Generator
 LEVELS = {"quick": 4096, "full": 65536}
 """Pairs per regime."""
 
+Arrays = tuple[Floats, ...]
+
 
 @dataclass(frozen=True)
 class InputSet:
-    """Finite logits and labels in [0, 1] of one format, in named consecutive parts."""
+    """Finite arguments of one format by name, labels in [0, 1], in named consecutive parts."""
 
     fmt: Format
-    logits: Floats
-    labels: Floats
+    arrays: dict[str, Floats]
     parts: dict[str, slice]
 
     @property
-    def hard(self) -> npt.NDArray[np.bool_]:
-        """Where the label is 0 or 1."""
-        return np.asarray((self.labels == 0) | (self.labels == 1))
+    def hard(self) -> Mask:
+        """Where the label is 0 or 1; everywhere for a function without labels."""
+        labels = self.arrays.get("labels")
+        if labels is None:
+            return np.ones(next(iter(self.arrays.values())).shape, np.bool_)
+        return np.asarray((labels == 0) | (labels == 1))
 
 
 def input_set(fmt: Format, level: str) -> InputSet:
-    """Return all regimes and all real data in one format."""
-    drawn = {name: draw(fmt, LEVELS[level], _rng(name, fmt)) for name, (draw, _) in _REGIMES.items()}
+    """Return all regimes of logits and labels and all real data in one format."""
+    drawn = {name: _draw(name, fmt, LEVELS[level]) for name in LOGIT_REGIMES}
     for name, (logits, labels) in real_logits().items():
         drawn[name] = fmt.round(logits), fmt.round(labels)
+    return _joined(fmt, ("logits", "labels"), drawn)
+
+
+def drawn_set(fmt: Format, n: int, regimes: tuple[str, ...], arguments: tuple[str, ...]) -> InputSet:
+    """Return n elements of each regime.
+
+    A regime draws the leading arguments; those that are left are drawn by name, alike in all regimes.
+    """
+    drawn = {}
+    for regime in regimes:
+        leading = _draw(regime, fmt, n)[: len(arguments)]
+        others = tuple(_EXTRAS[name](fmt, n, _rng(regime + name, fmt)) for name in arguments[len(leading) :])
+        drawn[regime] = leading + others
+    return _joined(fmt, arguments, drawn)
+
+
+def _joined(fmt: Format, arguments: tuple[str, ...], drawn: dict[str, Arrays]) -> InputSet:
     parts: dict[str, slice] = {}
     start = 0
-    for name, (logits, _) in drawn.items():
-        parts[name] = slice(start, start + logits.size)
-        start += logits.size
-    return InputSet(
-        fmt,
-        np.concatenate([logits for logits, _ in drawn.values()]),
-        np.concatenate([labels for _, labels in drawn.values()]),
-        parts,
-    )
+    for name, (first, *_) in drawn.items():
+        parts[name] = slice(start, start + first.size)
+        start += first.size
+    columns = zip(*drawn.values(), strict=True)
+    return InputSet(fmt, dict(zip(arguments, map(np.concatenate, columns), strict=True)), parts)
+
+
+def _draw(regime: str, fmt: Format, n: int) -> Arrays:
+    return _REGIMES[regime][0](fmt, n, _rng(regime, fmt))
 
 
 def descriptions() -> dict[str, str]:
@@ -73,7 +93,7 @@ def last_normal(fmt: Format) -> float:
     return -fmt.emin * math.log(2)
 
 
-def _last_nonzero(fmt: Format) -> float:
+def last_nonzero(fmt: Format) -> float:
     """Return the |x| beyond which exp(-|x|) rounds to zero."""
     return (fmt.p - fmt.emin) * math.log(2)
 
@@ -121,12 +141,12 @@ def _tail(fmt: Format, n: int, rng: Rng, *, agrees: bool) -> tuple[Floats, Float
 
 
 def _subnormal_result(fmt: Format, n: int, rng: Rng) -> tuple[Floats, Floats]:
-    x = _signed(fmt.round(rng.uniform(last_normal(fmt), _last_nonzero(fmt), n)), rng)
+    x = _signed(fmt.round(rng.uniform(last_normal(fmt), last_nonzero(fmt), n)), rng)
     return x, _label_of_sign(fmt, x, agrees=True)
 
 
 def _huge(fmt: Format, n: int, rng: Rng) -> tuple[Floats, Floats]:
-    return _signed(_log_uniform(fmt, n, rng, _last_nonzero(fmt), fmt.max), rng), _hard(fmt, n, rng)
+    return _signed(_log_uniform(fmt, n, rng, last_nonzero(fmt), fmt.max), rng), _hard(fmt, n, rng)
 
 
 def _any_logits(fmt: Format, n: int, rng: Rng) -> Floats:
@@ -142,8 +162,8 @@ def _soft_near_0(fmt: Format, n: int, rng: Rng) -> tuple[Floats, Floats]:
 
 
 def _soft_near_1(fmt: Format, n: int, rng: Rng) -> tuple[Floats, Floats]:
-    steps = np.exp2(rng.uniform(0, fmt.p - 4, n)).astype(np.int64)
-    return _any_logits(fmt, n, rng), fmt.round(1 - steps * 2.0**-fmt.p)
+    labels = _near_1(fmt, n, rng)
+    return _any_logits(fmt, n, rng), labels
 
 
 _SMOOTHED = np.array([0.5, 0.05, 0.95, 0.025, 0.975, 0.005, 0.995, 0.1, 0.9, 0.01, 0.99, 1e-3, 0.999])
@@ -162,8 +182,98 @@ def _soft_at_root(fmt: Format, n: int, rng: Rng) -> tuple[Floats, Floats]:
     return x, fmt.round(np.clip(neighbour, 0, 1))
 
 
-_Draw = Callable[[Format, int, Rng], tuple[Floats, Floats]]
-_REGIMES: dict[str, tuple[_Draw, str]] = {
+def _beside_logit(fmt: Format, n: int, rng: Rng) -> Arrays:
+    """Draw logits close to where sigmoid(x) is 0.05, the usual shift of the asymmetric loss."""
+    distance = np.exp2(rng.uniform(4 - fmt.p, 0, n)) * rng.choice([-1, 1], n)
+    hard, soft = _hard(fmt, n, rng), fmt.round(rng.uniform(0, 1, n))
+    return fmt.round(math.log(0.05 / 0.95) + distance), np.where(rng.random(n) < 0.75, hard, soft)
+
+
+# --- regimes of probabilities ---------------------------------------------------------------------------------------
+
+
+def _labels(fmt: Format, n: int, rng: Rng) -> Floats:
+    """Draw hard labels and soft ones of every size, half of each."""
+    half = n // 4
+    soft = (_log_uniform(fmt, half, rng, fmt.smallest, 0.5), _near_1(fmt, half, rng))
+    labels = np.concatenate([_hard(fmt, n - 3 * half, rng), *soft, fmt.round(rng.uniform(0, 1, half))])
+    return np.asarray(rng.permutation(labels))
+
+
+def _near_1(fmt: Format, n: int, rng: Rng) -> Floats:
+    steps = np.exp2(rng.uniform(0, fmt.p - 4, n)).astype(np.int64)
+    return fmt.round(1 - steps * 2.0**-fmt.p)
+
+
+def _ends(fmt: Format, n: int, rng: Rng) -> Arrays:
+    return _hard(fmt, n, rng), _labels(fmt, n, rng)
+
+
+def _small_probability(fmt: Format, n: int, rng: Rng, low: float, high: float) -> Arrays:
+    return _log_uniform(fmt, n, rng, low, high), _labels(fmt, n, rng)
+
+
+def _moderate_probability(fmt: Format, n: int, rng: Rng) -> Arrays:
+    half = n // 2
+    # Half of them next to 1/2, where the logit crosses zero.
+    near_half = 0.5 + np.exp2(rng.uniform(-fmt.p, -1, half)) * rng.choice([-1, 1], half)
+    return fmt.round(np.concatenate([rng.uniform(0, 1, n - half), near_half])), _labels(fmt, n, rng)
+
+
+def _probability_near_1(fmt: Format, n: int, rng: Rng) -> Arrays:
+    return _near_1(fmt, n, rng), _labels(fmt, n, rng)
+
+
+def _probability_at_label(fmt: Format, n: int, rng: Rng) -> Arrays:
+    p = fmt.round(rng.uniform(0, 1, n))
+    neighbour = np.float64(p) + rng.integers(-3, 4, n) * fmt.ulp(np.float64(p))
+    return p, fmt.round(np.clip(neighbour, 0, 1))
+
+
+# --- regimes of other functions -------------------------------------------------------------------------------------
+
+
+def _negative(fmt: Format, n: int, rng: Rng) -> Arrays:
+    half = n // 2
+    spread = -np.float64(_log_uniform(fmt, half, rng, fmt.smallest, last_nonzero(fmt)))
+    return (fmt.round(np.concatenate([rng.uniform(-4, 0, n - half), spread])),)
+
+
+def _any_number(fmt: Format, n: int, rng: Rng) -> Floats:
+    return _signed(_log_uniform(fmt, n, rng, 0.0, fmt.max), rng)
+
+
+def _factor_and_number(fmt: Format, n: int, rng: Rng) -> Arrays:
+    half = n // 2
+    near_1 = np.exp2(rng.uniform(-2, 1, n - half))
+    y = np.concatenate([_log_uniform(fmt, half, rng, fmt.smallest, fmt.max), fmt.round(near_1)])
+    return _any_number(fmt, n, rng), y
+
+
+def _factor_and_number_from_minus_1(fmt: Format, n: int, rng: Rng) -> Arrays:
+    third = n // 3
+    spread = _signed(_log_uniform(fmt, third, rng, 0.0, 0.5), rng)
+    to_minus_1 = -np.float64(_near_1(fmt, third, rng))
+    y = np.concatenate([spread, fmt.round(to_minus_1), _log_uniform(fmt, n - 2 * third, rng, 0.25, fmt.max)])
+    return _any_number(fmt, n, rng), y
+
+
+def _factor(low: float, high: float, zeros: float) -> Callable[[Format, int, Rng], Floats]:
+    def draw(fmt: Format, n: int, rng: Rng) -> Floats:
+        factor = np.exp2(rng.uniform(math.log2(low), math.log2(high), n))
+        return fmt.round(np.where(rng.random(n) < zeros, 0.0, factor))
+
+    return draw
+
+
+def _losses(fmt: Format, n: int, rng: Rng) -> Arrays:
+    return (_factor(2.0**-10, 2.0**10, zeros=0.1)(fmt, n, rng),)
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+_Draw = Callable[[Format, int, Rng], Arrays]
+_LOGITS: dict[str, tuple[_Draw, str]] = {
     "near 0": (_near_zero, "|x| < 2^-10, every binade down to the subnormal numbers and 0; hard labels"),
     "moderate": (_moderate, "|x| up to 16 (half the normal range in float16); hard labels"),
     "tail, label agrees": (
@@ -180,6 +290,36 @@ _REGIMES: dict[str, tuple[_Draw, str]] = {
     "soft near 1": (_soft_near_1, "labels 1 - k ULP; logits from the whole range"),
     "soft": (_soft_moderate, "uniform labels and the usual smoothed ones; logits with standard deviation 8"),
     "soft at the root": (_soft_at_root, "labels within 3 ULP of sigmoid(x), where the gradient is near 0"),
+}
+_PROBABILITIES: dict[str, tuple[_Draw, str]] = {
+    "p = 0, p = 1": (_ends, "probabilities 0 and 1; labels 0, 1 and of every size between"),
+    "p subnormal": (
+        lambda f, n, r: _small_probability(f, n, r, f.smallest, f.tiny),
+        "subnormal probabilities; such labels",
+    ),
+    "p near 0": (
+        lambda f, n, r: _small_probability(f, n, r, f.tiny, 2.0**-4),
+        "probabilities from the smallest normal number to 1/16; such labels",
+    ),
+    "p moderate": (_moderate_probability, "uniform probabilities, half of them close to 1/2; such labels"),
+    "p near 1": (_probability_near_1, "probabilities 1 - k ULP; such labels"),
+    "p at the label": (_probability_at_label, "labels within 3 ULP of the probability, where the gradient is near 0"),
+}
+_OTHERS: dict[str, tuple[_Draw, str]] = {
+    "beside logit(0.05)": (_beside_logit, "logits closer and closer to where sigmoid(x) is 0.05; hard and soft labels"),
+    "x < 0": (_negative, "negative numbers: up to 4, and every binade down to where exp(x) rounds to zero"),
+    "x, y > 0": (_factor_and_number, "x of every size; y of every size, half of them between 1/4 and 2"),
+    "losses": (_losses, "numbers between 2^-10 and 2^10, and 0"),
+    "x, y > -1": (_factor_and_number_from_minus_1, "x of every size; y close to 0, close to -1 and large"),
+}
+_REGIMES = _LOGITS | _PROBABILITIES | _OTHERS
+LOGIT_REGIMES, PROBABILITY_REGIMES = tuple(_LOGITS), tuple(_PROBABILITIES)
+
+
+_EXTRAS: dict[str, Callable[[Format, int, Rng], Floats]] = {
+    "pos_weight": _factor(1e-4, 1e4, zeros=0.02),
+    "weight": _factor(1e-3, 1e3, zeros=0.1),
+    "where": lambda _, n, rng: np.asarray(rng.random(n) < 0.75),
 }
 
 # --- real data ------------------------------------------------------------------------------------------------------

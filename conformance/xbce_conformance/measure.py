@@ -59,7 +59,9 @@ def measure(computed: Floats, exact: Exact, fmt: Format) -> Errors:
     # An exact value beyond the largest number rounds to inf: then inf is right, and counts as half a ULP.
     nearest = np.float64(fmt.round(exact.high))
     ulp = np.where(np.isinf(nearest) & (got == nearest), 0.5, ulp)
-    ulp = np.where(np.isnan(got) | (np.isinf(got) & np.isfinite(nearest)), np.inf, ulp)
+    ulp = np.where(np.isnan(got) | (np.isinf(got) & (got != nearest)), np.inf, ulp)
+    # An exact value that is infinite itself is hit or missed.
+    ulp = np.where(np.isinf(exact.high), np.where(got == exact.high, 0.0, np.inf), ulp)
     return Errors(
         ulp=ulp,
         flushed=np.zeros(ulp.shape, np.bool_),
@@ -88,6 +90,6 @@ def allow_flushing(
     with np.errstate(invalid="ignore", over="ignore"):
         for exact in candidates:
             error = np.abs((got - exact.high) - exact.low)
-            explained |= error <= terms * fmt.tiny + bound * fmt.ulp(exact.scale)
+            explained |= (error <= terms * fmt.tiny + bound * fmt.ulp(exact.scale)) | (got == exact.high)
     flushed = explained & ~errors.rounded & ((errors.ulp > bound) | (got == 0))
     return Errors(np.where(flushed, 0.0, errors.ulp), flushed, errors.gross & ~flushed, errors.rounded)

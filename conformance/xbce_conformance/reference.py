@@ -1,53 +1,65 @@
-"""The exact loss and its derivatives, independent of xbce.
+"""The exact functions and their derivatives, independent of xbce.
 
-Two references. `Float64Reference` is NumPy's float64, for subjects of float32 and narrower. `BallReference` is ball
-arithmetic (python-flint's `arb`), for subjects of float64 and to certify the other: an enclosure is accepted when
-both of its ends round to the same double, else the precision is raised.
+Three references. `Float64Reference` is NumPy's float64, for the plain loss of float32 and narrower. `BallReference` is
+ball arithmetic (python-flint's `arb`), for the plain loss of float64 and to certify the other: an enclosure is accepted
+when both of its ends round to the same double, else the precision is raised. `SeriesReference` does the same with any
+of the `definitions`, in every format; it is slower, and certifies `BallReference`.
 
 An exact value is a pair of doubles, the nearest one and what is left, so that errors of a fraction of a ULP of
 float64 can be measured.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import flint
 import numpy as np
 
+from xbce_conformance.definitions import Definition, Variable, evaluate
 from xbce_conformance.formats import Doubles, Floats
+from xbce_conformance.series import Ball
 
 
 @dataclass(frozen=True)
 class Exact:
     """Exact values `high + low`, and the magnitude that their errors are counted against.
 
-    `scale` is the value itself but for the gradient of a soft label: there it is the larger of the two terms whose
-    difference the gradient is.
+    `scale` is the value itself where all terms of the quantity have one sign, else the larger of the sum of the
+    positive terms and the sum of the negative ones. So for the gradient of a hard label it is the gradient, and for
+    that of a soft label the larger of the two terms whose difference it is. An infinite value has `low` 0.
     """
 
     high: Doubles
     low: Doubles
     scale: Doubles
 
-    def __getitem__(self, part: slice) -> "Exact":
+    def __getitem__(self, part: Any) -> "Exact":
         return Exact(self.high[part], self.low[part], self.scale[part])
 
 
 class Reference(Protocol):
-    """The exact functions of finite logits and labels in [0, 1]."""
+    """The exact quantities of one function."""
 
-    def value(self, logits: Floats, labels: Floats) -> Exact:
-        """Return (1 - z) softplus(x) + z softplus(-x)."""
-
-    def gradient(self, logits: Floats, labels: Floats) -> Exact:
-        """Return (1 - z) sigmoid(x) - z sigmoid(-x)."""
-
-    def hessian(self, logits: Floats, labels: Floats) -> Exact:
-        """Return sigmoid(x) sigmoid(-x)."""
+    def exact(self, quantity: str, arrays: tuple[Floats, ...]) -> dict[str, Exact]:
+        """Return the quantity by name, and others that cost no more."""
 
 
-class Float64Reference:
+class PlainReference:
+    """The plain loss of finite logits and labels in [0, 1]."""
+
+    def exact(self, quantity: str, arrays: tuple[Floats, ...]) -> dict[str, Exact]:
+        """Return one quantity."""
+        exact: Exact = getattr(self, quantity)(*arrays)
+        return {quantity: exact}
+
+    def label_gradient(self, logits: Floats, labels: Floats) -> Exact:  # noqa: ARG002
+        """Return softplus(-x) - softplus(x)."""
+        return _itself(-_doubles(logits))
+
+
+class Float64Reference(PlainReference):
     """Float64 in NumPy: within 2 ULP of float64 (value) and 3 (derivatives), for inputs of float32 and narrower.
 
     Certified against `BallReference` by the tests.
@@ -88,7 +100,7 @@ def _small_sigmoid(x: Doubles) -> Doubles:
     return small
 
 
-class BallReference:
+class BallReference(PlainReference):
     """Ball arithmetic: exact to the last bit of `high`, and `low` to half a double."""
 
     def value(self, logits: Floats, labels: Floats) -> Exact:
@@ -150,20 +162,74 @@ def _round_once(function: Callable[[float, float], flint.arb], x: float, z: floa
     precision = 192
     while True:
         with flint.ctx.workprec(precision):
-            ball = function(x, z)
-            lower, upper = _nearest(ball.lower()), _nearest(ball.upper())
             # At the limit |x| is so large that exp(-|x|) is below every double, and the value lies at the middle of two
             # doubles but for that: either of them will do, since `low` holds the rest.
-            if lower == upper or precision > _PRECISION_LIMIT:
-                rest = ball - flint.arb(lower)
-                return lower, _nearest(rest.mid())
+            rounded = _rounded(function(x, z), at_any_width=precision > _PRECISION_LIMIT)
+            if rounded is not None:
+                return rounded
         precision *= 2
+
+
+def _rounded(ball: Ball, *, at_any_width: bool = False) -> tuple[float, float] | None:
+    """Return the nearest double and the rest, or None where the ball is too wide to tell it."""
+    if not ball.is_finite():
+        return (math.inf, 0.0) if ball > 0 else (-math.inf, 0.0) if ball < 0 else None
+    lower, upper = _nearest(ball.lower()), _nearest(ball.upper())
+    if lower != upper and not at_any_width:
+        return None
+    return lower, _nearest((ball - flint.arb(lower)).mid()) if math.isfinite(lower) else 0.0
 
 
 def _nearest(exact: flint.arb) -> float:
     """Round an exact ball (of radius 0) to the nearest double, ties to even; correct for subnormal results too."""
     mantissa, exponent = (int(part) for part in exact.man_exp())
-    if mantissa == 0 or exponent + mantissa.bit_length() < -1080:
+    leading = exponent + mantissa.bit_length()
+    if mantissa == 0 or leading < -1080:
         return 0.0
-    # Python's division of integers rounds correctly in the whole range.
-    return mantissa / (1 << -exponent) if exponent < 0 else float(mantissa << exponent)
+    infinite = math.inf if mantissa > 0 else -math.inf
+    if leading > 1100:
+        return infinite
+    try:
+        # Python's division of integers rounds correctly in the whole range.
+        return mantissa / (1 << -exponent) if exponent < 0 else float(mantissa << exponent)
+    except OverflowError:
+        return infinite
+
+
+class SeriesReference:
+    """Any definition, by its Taylor series in the first argument or in the labels."""
+
+    _VARIABLE: ClassVar[dict[str, Variable]] = {"label_gradient": "labels"}
+
+    def __init__(self, definition: Definition) -> None:
+        self._definition = definition
+
+    def exact(self, quantity: str, arrays: tuple[Floats, ...]) -> dict[str, Exact]:
+        """Return all quantities that the series in the same variable holds."""
+        variable = self._VARIABLE.get(quantity, "first")
+        columns = [_doubles(array).tolist() for array in arrays]
+        rows = [self._round(variable, numbers) for numbers in zip(*columns, strict=True)]
+        return {name: Exact(*np.array([row[name] for row in rows]).T) for name in rows[0]}
+
+    def _round(self, variable: Variable, numbers: tuple[float, ...]) -> dict[str, tuple[float, float, float]]:
+        """Return nearest double, rest and scale per quantity."""
+        # exp(-x) of larger numbers has relevant digits only where the precision holds its exponent.
+        precision = 128 if all(abs(number) < _HUGE for number in numbers) else 1152
+        found: dict[str, tuple[float, float, float]] = {}
+        while True:
+            with flint.ctx.workprec(precision):
+                results = evaluate(self._definition, variable, numbers)
+                for name, (ball, scale) in results.items():
+                    rounded = _rounded(ball, at_any_width=precision > _PRECISION_LIMIT)
+                    if name not in found and rounded is not None:
+                        magnitude = _nearest(scale.mid()) if scale.is_finite() else math.inf
+                        found[name] = (*rounded, max(abs(rounded[0]), magnitude))
+            if len(found) == len(results):
+                return found
+            if precision > _PRECISION_LIMIT:
+                msg = f"the definition has no value at {numbers}"
+                raise ArithmeticError(msg)
+            precision *= 3
+
+
+_HUGE = 2.0**200

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -14,18 +14,23 @@ class Worst:
     """Where the error is largest; numbers as `float.hex` writes them."""
 
     part: str
-    logit: str
-    label: str
+    inputs: dict[str, str]
+    """Argument by name; empty for a reduction, whose inputs are the whole part."""
     computed: str
     exact: str
+
+    @property
+    def place(self) -> str:
+        """Part and arguments in one line."""
+        arguments = ", ".join(f"{name} {number}" for name, number in self.inputs.items())
+        return f"{self.part}: {arguments}" if arguments else self.part
 
 
 @dataclass(frozen=True)
 class SpecialMismatch:
     """A special value that came out otherwise than the table says."""
 
-    logit: str
-    label: str
+    inputs: dict[str, str]
     computed: str
     expected: str
 
@@ -40,7 +45,10 @@ class Row:
 
     subject: str
     version: str
+    case: str
+    """The function of xbce, with its options, whose definition and bounds these are."""
     function: str
+    """What was called, as its users write it."""
     quantity: str
     backend: str
     dtype: str
@@ -63,7 +71,9 @@ class Row:
     exceptions: list[str] = field(default_factory=list)
     """Where another bound is stated for this backend, and why."""
     profile: dict[str, list[float | None]] = field(default_factory=dict)
-    """Largest error per interval of the logit, for labels "0", "1" and "soft"; None where nothing was tried."""
+    """Largest error per interval of the logit, for labels "0", "1" and "soft"; None where nothing was tried.
+
+    Only for the elementwise rows of the plain loss."""
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,22 @@
 """What is measured: xbce on every backend, and the losses of other systems where they are installed.
 
-A subject is a set of functions of one system on one backend. Each takes logits and labels, as arrays of that backend
-in one dtype, and returns what its `quantities` name. xbce is judged by the contract, the others are reported.
+A subject is a set of functions of one system on one backend. Each takes the arrays of its case, as arrays of that
+backend in one dtype, and returns what its `quantities` name. xbce is judged by the contract, the others are reported.
 """
 
 import importlib.metadata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
 import xbce
+import xbce.special
 from xbce_conformance.backends import Backend
+from xbce_conformance.cases import CASES, METHODS, PLAIN, Case, Quantity
 from xbce_conformance.formats import Floats
-
-Quantity: TypeAlias = Literal["value", "gradient", "hessian", "sum", "mean"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,15 @@ class Function:
     """As its users write it."""
     quantities: tuple[Quantity, ...]
     """What it returns: one array, or a tuple of arrays."""
-    call: Callable[[Any, Any], Any]
+    call: Callable[..., Any]
+    """Takes the arrays of the case by position."""
     hard_labels_only: bool = False
+    case: Case = PLAIN
+    """What it should compute."""
+    denominator: str = "count"
+    """What a mean divides by."""
+    of_mean: bool = False
+    """Whether its quantity is a derivative of the mean."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +76,41 @@ def _version(distribution: str) -> str | None:
 
 
 def _xbce(backends: dict[str, Backend]) -> Iterator[Subject]:
-    loss = xbce.binary_cross_entropy_with_logits
-    name = "binary_cross_entropy_with_logits"
-    functions = (
-        Function(name, ("value",), loss),
-        Function(f"{name}.gradient", ("gradient",), loss.gradient),
-        Function(f"{name}.hessian", ("hessian",), loss.hessian),
-        Function(f"{name}.value_and_gradient", ("value", "gradient"), loss.value_and_gradient),
-        Function(f"{name}, sum", ("sum",), lambda x, z: loss(x, z, reduction="sum")),
-        Function(f"{name}, mean", ("mean",), lambda x, z: loss(x, z, reduction="mean")),
-    )
+    functions = tuple(function for case in CASES for function in _functions(case))
     for backend in backends.values():
         yield Subject("xbce", xbce.__version__, backend, backend.dtypes, functions, judged=True)
+
+
+def _functions(case: Case) -> Iterator[Function]:
+    """Yield the methods of a case, its reductions, and the derivatives of its weighted mean."""
+    for method, quantities in METHODS.items():
+        if method in case.methods:
+            name = f"{case.name}.{method}" if method else case.name
+            yield Function(name, quantities, _bind(case, method), case=case)
+    if not case.means:
+        return
+    yield Function(f"{case.name}, sum", ("sum",), _bind(case, reduction="sum"), case=case)
+    for denominator in case.means:
+        mean = "mean" if case is PLAIN else f"mean by {denominator}"
+        call = _bind(case, reduction="mean", normalize_by=denominator)
+        yield Function(f"{case.name}, {mean}", ("mean",), call, case=case, denominator=denominator)
+    for quantity in case.derivatives_of_mean:
+        call = _bind(case, quantity, reduction="mean", normalize_by="weight")
+        name = f"{case.name}, mean by weight, {quantity}"
+        yield Function(name, (quantity,), call, case=case, denominator="weight", of_mean=True)
+
+
+def _bind(case: Case, method: str = "", **options: Any) -> Callable[..., Any]:
+    """Return the function of xbce that takes all arrays of the case by position."""
+    function = attrgetter(f"{case.function}.{method}" if method else case.function)(xbce)
+    names = case.arguments[case.positional :]
+    options |= dict(case.options)
+
+    def call(*arrays: Any) -> Any:
+        keywords = dict(zip(names, arrays[case.positional :], strict=True))
+        return function(*arrays[: case.positional], **keywords, **options)
+
+    return call
 
 
 # --- other systems --------------------------------------------------------------------------------------------------

@@ -20,9 +20,10 @@ def invoke(*arguments):
 
 @pytest.fixture(scope="module")
 def small_run(tmp_path_factory):
-    """Every subject on NumPy and PyTorch in one dtype."""
+    """One function of every subject on NumPy and PyTorch in one dtype."""
     out = tmp_path_factory.mktemp("run")
-    result = invoke("run", "--backend", "numpy", "--backend", "torch:cpu", "--dtype", "float32", "--out", out)
+    options = ("--function", "binary_cross_entropy_with_logits", "--dtype", "float32", "--out", out)
+    result = invoke("run", "--backend", "numpy", "--backend", "torch:cpu", *options)
     return result, json.loads((out / "results.json").read_text("utf-8")), (out / "report.html").read_text("utf-8")
 
 
@@ -52,6 +53,21 @@ def test_report_stands_alone(small_run):
         assert outside not in page
     assert page.count("<svg") == 1
     assert "torch.nn.functional.binary_cross_entropy_with_logits" in page
+
+
+def test_one_function(tmp_path):
+    options = ("--function", "special.expit", "--function", "reduce", "--dtype", "float32", "--out", tmp_path)
+    result = invoke("run", "--backend", "numpy", *options)
+    assert result.exit_code == 0
+    rows = json.loads((tmp_path / "results.json").read_text("utf-8"))["rows"]
+    assert {row["case"] for row in rows} == {"special.expit", "reduce(weight, where)"}
+    assert {row["subject"] for row in rows} == {"xbce"}
+
+
+def test_unknown_function():
+    result = invoke("run", "--function", "expit")
+    assert result.exit_code == 2
+    assert "'special.expit'" in result.output
 
 
 def test_list():

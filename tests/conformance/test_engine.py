@@ -10,6 +10,8 @@ import pytest
 import xbce
 from xbce_conformance import contract, engine
 from xbce_conformance.backends import find_backends
+from xbce_conformance.cases import CASES, PLAIN
+from xbce_conformance.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.reference import Exact
 from xbce_conformance.subjects import Function, Subject
 
@@ -17,9 +19,10 @@ NUMPY = find_backends(("numpy",))[0]["numpy"]
 right = xbce.binary_cross_entropy_with_logits
 
 
-def judge(function, quantity, dtype="float32"):
+def judge(function, quantity, dtype="float32", case=PLAIN):
     """Return the row of a function that claims to keep the promise."""
-    subject = Subject("tried", "1", NUMPY, (dtype,), (Function("tried", (quantity,), function),), judged=True)
+    tried = Function("tried", (quantity,), function, case=case)
+    subject = Subject("tried", "1", NUMPY, (dtype,), (tried,), judged=True)
     ((row,),) = engine.run(engine.jobs([subject], (dtype,)), "quick")
     return row
 
@@ -93,9 +96,54 @@ def test_broken_losses_are_caught(function, quantity, part, says):
     assert row.worst.part in row.parts
 
 
+FOCAL = next(case for case in CASES if case.name == "sigmoid_focal_loss(gamma=2, alpha=0.25)")
+
+
+def focal_of_rounded_probability(x, z):
+    """Return the focal loss as it is often written: 1 - p_t from a rounded p_t."""
+    p = 1 / (1 + np.exp(-x))
+    p_t = p * z + (1 - p) * (1 - z)
+    return ((0.25 * z + 0.75 * (1 - z)) * (1 - p_t) ** 2 * right(x, z)).astype(x.dtype)
+
+
+def test_a_broken_focal_loss_is_caught():
+    row = judge(quiet(focal_of_rounded_probability), "value", case=FOCAL)
+    assert any("results are zero where a normal number is right" in text for text in row.broken)
+    assert row.parts["tail, label agrees"] > 1e6
+    assert row.case == FOCAL.name
+    assert row.profile == {}
+
+
+def test_bounds_grow_with_the_exponent():
+    row = judge(quiet(focal_of_rounded_probability), "value", case=FOCAL)
+    assert row.bound == {"hard": 12.0, "soft": 12.0}
+
+
+def mean_of(function, denominator):
+    case = next(case for case in CASES if case.function == "reduce")
+    tried = Function("tried", ("mean",), function, case=case, denominator=denominator)
+    subject = Subject("tried", "1", NUMPY, ("float64",), (tried,), judged=True)
+    ((row,),) = engine.run(engine.jobs([subject], ("float64",)), "quick")
+    return row
+
+
+def test_masks_must_select():
+    """A mask that multiplies lets NaN and inf through."""
+
+    def multiplied(losses, weight, where):
+        return quiet(lambda a, w: (a * w * where).sum() / where.sum())(losses, weight)
+
+    def selected(losses, weight, where):
+        return (losses * weight)[where].sum() / where.sum()
+
+    assert mean_of(multiplied, "count").broken != []
+    assert mean_of(selected, "count").broken == []
+    assert mean_of(selected, "size").broken != []
+
+
 def test_worst_case_reproduces():
     row = judge(quiet(tensorflow_formula), "value")
-    x, z = (np.float32([float.fromhex(text)]) for text in (row.worst.logit, row.worst.label))
+    x, z = (np.float32([float.fromhex(row.worst.inputs[name])]) for name in ("logits", "labels"))
     computed = tensorflow_formula(x, z)[0]
     assert float(computed).hex() == row.worst.computed
     exact = float.fromhex(row.worst.exact)
@@ -115,10 +163,25 @@ def test_reductions_are_judged_per_part():
 
 def test_exact_mean_is_exact():
     high = np.array([0.1, 0.2, 0.4])
-    mean, rest = engine._exact_reduction("mean", Exact(high, np.zeros(3), high))
+    mean, rest = exact_reduction("mean", Exact(high, np.zeros(3), high))
     true = sum(map(Fraction, high.tolist())) / 3
     assert mean == float(true)
     assert abs(Fraction(mean) + Fraction(rest) - true) < Fraction(1, 2**106)
+
+
+def test_denominators():
+    arrays = {"weight": np.array([0.5, 0.0, 3.0, 8.0])}
+    where = np.array([True, True, True, False])
+    found = {name: exact_denominator(name, arrays, where) for name in ("count", "size", "weight", "nonzero", "batch")}
+    assert found == {"count": 3, "size": 4, "weight": Fraction(7, 2), "nonzero": 2, "batch": 4}
+
+
+def test_exact_derivative_of_a_mean():
+    exact = Exact(np.array([1.0, 2.0]), np.array([0.0, 2.0**-60]), np.array([1.0, 6.0]))
+    quotient = exact_quotient(exact, Fraction(3), np.array([True, False]))
+    np.testing.assert_array_equal(quotient.high, [1 / 3, 0])
+    assert Fraction(quotient.high[0]) + Fraction(quotient.low[0]) == pytest.approx(Fraction(1, 3), rel=1e-30)
+    np.testing.assert_array_equal(quotient.scale, [1 / 3, 0])
 
 
 def test_a_subject_must_return_the_dtype_of_its_logits():
@@ -150,10 +213,12 @@ class _Flushed(np.ndarray):
 
 def test_contract_is_complete():
     for dtype in ("float16", "bfloat16", "float32", "float64"):
-        for quantity in ("value", "gradient", "hessian", "sum", "mean"):
+        for quantity in ("value", "gradient", "hessian", "label_gradient", "sum", "mean"):
             for hard in (True, False):
                 assert 0.5 <= contract.bound(quantity, dtype, hard=hard) <= 4
-    with pytest.raises(LookupError, match="no bound is promised for value in float8"):
+    with pytest.raises(
+        LookupError, match="no bound is promised for value of binary_cross_entropy_with_logits in float8"
+    ):
         contract.bound("value", "float8", hard=True)
 
 

@@ -4,17 +4,28 @@ import numpy as np
 import pytest
 
 from xbce_conformance.formats import FORMATS
-from xbce_conformance.inputs import descriptions, input_set, last_normal, real_logits
+from xbce_conformance.inputs import (
+    BREAST_CANCER,
+    DIGITS,
+    LOGIT_REGIMES,
+    PROBABILITY_REGIMES,
+    descriptions,
+    drawn_set,
+    input_set,
+    last_normal,
+    real_logits,
+)
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 def test_regimes(fmt):
     inputs = input_set(fmt, "quick")
-    x, z = np.float64(inputs.logits), np.float64(inputs.labels)
-    assert inputs.logits.dtype == inputs.labels.dtype == fmt.dtype
+    assert {array.dtype for array in inputs.arrays.values()} == {fmt.dtype}
+    x, z = (np.float64(inputs.arrays[name]) for name in ("logits", "labels"))
     assert np.isfinite(x).all()
     assert ((z >= 0) & (z <= 1)).all()
-    assert set(inputs.parts) == set(descriptions())
+    assert set(inputs.parts) == {*LOGIT_REGIMES, BREAST_CANCER, DIGITS}
+    assert set(inputs.parts) < set(descriptions())
     assert sum(part.stop - part.start for part in inputs.parts.values()) == x.size
     for name in ("near 0", "moderate", "tail, label agrees", "tail, label disagrees", "subnormal result", "huge"):
         part = inputs.parts[name]
@@ -32,10 +43,35 @@ def test_regimes(fmt):
     assert (subnormal <= fmt.tiny * (1 + fmt.smallest / fmt.tiny + 0.02 * last_normal(fmt))).all()
 
 
+@pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
+def test_probabilities(fmt):
+    inputs = drawn_set(fmt, 64, PROBABILITY_REGIMES, ("probabilities", "labels", "weight", "where"))
+    p, z, w, where = inputs.arrays.values()
+    assert p.dtype == z.dtype == w.dtype == fmt.dtype
+    assert where.dtype == np.bool_
+    p, z = np.float64(p), np.float64(z)
+    for array in (p, z):
+        assert ((array >= 0) & (array <= 1)).all()
+    for name, part in inputs.parts.items():
+        assert part.stop - part.start == 64
+        assert inputs.hard[part].any() or name == "p at the label"
+        assert not inputs.hard[part].all()
+    ends = inputs.parts["p = 0, p = 1"]
+    assert set(p[ends]) == {0.0, 1.0}
+    assert (p[inputs.parts["p subnormal"]] <= fmt.tiny).all()
+    assert (1 - p[inputs.parts["p near 1"]]).min() == 2.0**-fmt.p
+
+
+def test_a_function_of_one_argument_has_no_labels():
+    inputs = drawn_set(FORMATS["float32"], 8, LOGIT_REGIMES, ("x",))
+    assert list(inputs.arrays) == ["x"]
+    assert inputs.hard.all()
+
+
 def test_deterministic():
     first, second = (input_set(FORMATS["float32"], "quick") for _ in range(2))
-    np.testing.assert_array_equal(first.logits, second.logits)
-    np.testing.assert_array_equal(first.labels, second.labels)
+    for name in ("logits", "labels"):
+        np.testing.assert_array_equal(first.arrays[name], second.arrays[name])
 
 
 def test_real_logits_predict_their_labels():

@@ -11,12 +11,13 @@ f_m = max(f - m, 0):
 The focal loss has gamma_pos = gamma_neg and m = 0; the asymmetric loss has no alpha. M is a sum of non-negative
 terms of the two sigmoids, never 1 - p_t, so it keeps its digits in both tails. With primes for derivatives in x,
 
-    L'    = a M^g (C' + g M' C/M)
-    L''   = a M^g (C'' + 2 g (M'/M) C' + g M'' C/M + g (g - 1) (M'/M) M' C/M)
+    L'    = a M^g (C' + g C M'/M)
+    L''   = a M^g (C'' + M'/M (2 g C' + g C (b - f + (g - 1) M'/M)))     since M'' = (b - f) M'
     dL/dz = a M^g (dC/dz + g dM/dz C/M + dg/dz log(M) C) + (2 alpha - 1) M^g C
 
-M^(g - 1) never appears: it is infinite at M = 0 for g < 1, where M' C/M is 0. M is 0 only where M' and C are 0 too,
-so whatever finite quotients stand there do not count.
+M^(g - 1) never appears: it is infinite at M = 0 for g < 1, where C M'/M is 0. M is 0 only where M' and C are 0 too,
+so whatever finite quotients stand there do not count. M^g multiplies as two roots: it may underflow where M^g C does
+not.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import NamedTuple
 
 from xbce._formulas._cross_entropy import CrossEntropy
 from xbce._formulas._parts import halves, product, smoothed
+from xbce._formulas._primitives import log, log1p
 from xbce._typing import Array, Namespace
 
 
@@ -36,23 +38,28 @@ class _Entropy(NamedTuple):
     c_z: Array
     m: Array
     m_x: Array
-    m_xx: Array
     m_z: Array
+    tilt: Array
+    """b - f as -tanh(x / 2): next to 0 the difference would lose its digits"""
 
 
 class _Parts(NamedTuple):
     """What the loss and its derivatives are made of."""
 
     entropy: _Entropy
-    power: Array
-    """M^g"""
+    root: Array
+    """M^(g / 2)"""
     factor: Array | float
     """a"""
     g: Array | float
-    per_wrong: Array
-    """C/M"""
+    finite: Array
+    """C, but 0 where it is infinite: only at infinite logits, where M' is 0 and the limit of C M' is 0, too"""
     slope: Array
     """M'/M"""
+
+    def modulated(self, x: Array) -> Array:
+        """Return a M^g x."""
+        return self.factor * (self.root * (self.root * x))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,41 +96,76 @@ class ModulatedCrossEntropy:
 
     def label_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return dL/dz."""
-        entropy, power, factor, g, per_wrong, _ = self._parts(xp, x, z, p)
-        slope = product(xp, entropy.c_z, power) + power * (g * per_wrong * entropy.m_z)
+        parts = self._parts(xp, x, z, p)
+        entropy = parts.entropy
+        wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
+        # Half of C/M, and small factors before large ones: the sum may be finite where C/M and the like are not.
+        root, half_ratio = parts.root, 0.5 * parts.finite / wrong
+        if 0 < min(self.gamma_pos, self.gamma_neg) < 1:
+            root, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
+        scale = parts.factor * root
+        inner = product(xp, entropy.c_z, scale) + (2 * parts.g) * (scale * half_ratio) * entropy.m_z
         if self.gamma_pos != self.gamma_neg:
-            log_wrong = xp.log(xp.where(entropy.m == 0, 1.0, entropy.m))
-            slope = slope + (self.gamma_pos - self.gamma_neg) * (power * product(xp, entropy.c, log_wrong))
-        slope = factor * slope
+            gap = self.gamma_pos - self.gamma_neg
+            inner = inner + gap * (scale * product(xp, entropy.c, xp.log(wrong)))
+        slope = root * inner
         if self.alpha is not None:
-            slope = slope + (2 * self.alpha - 1) * (power * entropy.c)
+            slope = slope + (2 * self.alpha - 1) * (root * (root * entropy.c))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
+    def _beyond_underflow(
+        self, xp: Namespace, x: Array, z: Array, p: Array | None, parts: _Parts, half_ratio: Array
+    ) -> tuple[Array, Array]:
+        """Return M^(g / 2) and half of C/M where a hard label agrees and M is nothing but exp(-|x|).
+
+        For g < 1 the derivative in the label is about M^g, a normal number long after M has underflowed.
+        """
+        positive, negative = smoothed(z, self.label_smoothing)
+        agrees = (negative == 0) & (x > 0)
+        if self.shift == 0:
+            agrees = agrees | ((positive == 0) & (x < 0))
+        deep = agrees & (parts.entropy.m < 2.0**-60)
+        quarter = xp.exp(xp.where(x > 0, -x, x) / 4)
+        weight = 0.5 * (negative + (positive if p is None else p * positive))
+        return xp.where(deep, quarter ** (2 * parts.g), parts.root), xp.where(deep, weight, half_ratio)
+
     def _value(self, parts: _Parts) -> Array:
-        return parts.factor * (parts.power * parts.entropy.c)
+        return parts.modulated(parts.entropy.c)
 
     def _gradient(self, parts: _Parts) -> Array:
-        entropy, power, factor, g, per_wrong, _ = parts
-        return factor * (power * (entropy.c_x + g * per_wrong * entropy.m_x))
+        return parts.modulated(parts.entropy.c_x + parts.g * (parts.finite * parts.slope))
 
     def _hessian(self, parts: _Parts) -> Array:
-        entropy, power, factor, g, per_wrong, slope = parts
-        own = entropy.c_xx + 2 * g * slope * entropy.c_x
-        return factor * (power * (own + g * per_wrong * (entropy.m_xx + (g - 1) * slope * entropy.m_x)))
+        entropy, g, slope = parts.entropy, parts.g, parts.slope
+        bend = parts.finite * slope * (entropy.tilt + (g - 1) * slope)
+        return parts.modulated(entropy.c_xx + g * (2 * (slope * entropy.c_x) + bend))
 
     def _parts(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Parts:
         positive, negative = smoothed(z, self.label_smoothing)
         entropy = self._entropy(xp, x, z, p) if self.shift == 0 else self._shifted_entropy(xp, x, z, p)
-        g: Array | float = self.gamma_pos
-        if self.gamma_pos != self.gamma_neg:
-            g = self.gamma_pos * positive + self.gamma_neg * negative
+        g, root = self._exponent_and_root(xp, positive, negative, entropy.m)
         factor: Array | float = 1.0
         if self.alpha is not None:
             factor = self.alpha * positive + (1 - self.alpha) * negative
-        wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
-        # C is infinite only at infinite logits, where M' is 0: the limit of their product is 0.
         finite = xp.where(xp.isinf(entropy.c), 0.0, entropy.c)
-        return _Parts(entropy, entropy.m**g, factor, g, finite / wrong, entropy.m_x / wrong)
+        slope = entropy.m_x / xp.where(entropy.m == 0, 1.0, entropy.m)
+        return _Parts(entropy, root, factor, g, finite, slope)
+
+    def _exponent_and_root(
+        self, xp: Namespace, positive: Array, negative: Array, m: Array
+    ) -> tuple[Array | float, Array]:
+        """Return g and M^(g / 2).
+
+        A rounded g would cost |log M| times its error. So its exact part is split off: the exponent of the nearer hard
+        label; what is left is small where M is.
+        """
+        gap = self.gamma_pos - self.gamma_neg
+        if gap == 0:
+            return self.gamma_pos, m ** (self.gamma_pos / 2)
+        low = positive < 0.5
+        nearer = xp.where(low, xp.zeros_like(m) + self.gamma_neg, self.gamma_pos)
+        rest = xp.where(low, gap * positive, -gap * negative)
+        return nearer + rest, m ** (nearer / 2) * m ** (rest / 2)
 
     def _entropy(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Entropy:
         plain = CrossEntropy(self.label_smoothing)
@@ -131,16 +173,16 @@ class ModulatedCrossEntropy:
         h, s, e = halves(xp, x)
         q, r = e / (1 + e), 1 / (1 + e)
         f, b = xp.where(h == 1, r, q), xp.where(h == 1, q, r)
-        m_x = (negative - positive) * (q * (1 - q))
+        tilt = -xp.tanh(x / 2)
         return _Entropy(
             c=plain.value_of(xp, x, z, p, h, e),
             c_x=plain.gradient_of(xp, z, p, h, s, q),
             c_xx=plain.hessian_of(z, p, q),
             c_z=CrossEntropy().label_gradient(xp, x, z, p),
             m=positive * b + negative * f,
-            m_x=m_x,
-            m_xx=m_x * (b - f),
-            m_z=b - f,
+            m_x=(negative - positive) * (q * (1 - q)),
+            m_z=tilt,
+            tilt=tilt,
         )
 
     def _shifted_entropy(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Entropy:
@@ -154,9 +196,8 @@ class ModulatedCrossEntropy:
         f_m = xp.where(kept, f - self.shift, 0.0)
         right = xp.where(kept, b + self.shift, 1.0)  # 1 - f_m, without the cancellation
         near = f_m < 0.5
-        minus_log_right = xp.where(near, -xp.log1p(-xp.where(near, f_m, 0.0)), -xp.log(xp.where(near, 1.0, right)))
+        minus_log_right = -xp.where(near, log1p(xp, -xp.where(near, f_m, 0.0)), log(xp, xp.where(near, 1.0, right)))
         minus_log_f = xp.where(h == 1, 0.0, -x) + xp.log1p(e)
-        m_x = (xp.where(kept, negative, 0.0) - positive) * spread
         return _Entropy(
             c=product(xp, minus_log_f, weighted) + negative * minus_log_right,
             c_x=xp.where(kept, negative * (spread / right), 0.0) - weighted * b,
@@ -164,7 +205,7 @@ class ModulatedCrossEntropy:
             + xp.where(kept, negative * (spread * ((b - f) * right + spread) / right / right), 0.0),
             c_z=(minus_log_f if p is None else product(xp, minus_log_f, p)) - minus_log_right,
             m=positive * b + negative * f_m,
-            m_x=m_x,
-            m_xx=m_x * (b - f),
+            m_x=(xp.where(kept, negative, 0.0) - positive) * spread,
             m_z=b - f_m,
+            tilt=-xp.tanh(x / 2),
         )

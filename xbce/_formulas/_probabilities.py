@@ -7,9 +7,11 @@ stand between: u is clipped to [eps, 1 - eps]; both logarithms are floored; or e
 part of the function: where a clip or a floor holds, the derivative is 0.
 """
 
+import math
 from dataclasses import dataclass
 
 from xbce._formulas._parts import smoothed
+from xbce._formulas._primitives import log, log1p, logit
 from xbce._typing import Array, Namespace
 
 
@@ -37,9 +39,14 @@ class ProbabilityCrossEntropy:
         return self.gradient_and_hessian(xp, u, z, p)[1]
 
     def label_gradient(self, xp: Namespace, u: Array, _z: Array, p: Array | None = None, /) -> Array:
-        """Return log(1 - u) - p log(u)."""
+        """Return log(1 - u) - p log(u): for p = 1 the logit, which keeps its digits next to 1/2."""
         log_u, log_v = self._logs(xp, u)
-        slope = log_v - (log_u if p is None else _term(xp, p, log_u))
+        if p is not None:
+            slope = log_v - _term(xp, p, log_u)
+        elif self.log_offset is not None:
+            slope = self._offset_slope(xp, u, log_u, log_v)
+        else:
+            slope = xp.where(self._ruled(xp, u, log_u, log_v), log_v - log_u, -logit(xp, u))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
     def value_and_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
@@ -55,13 +62,12 @@ class ProbabilityCrossEntropy:
         # Divided twice, not by a square: that would underflow.
         by_uu, by_vv = _quotient(xp, by_u, u + offset), _quotient(xp, by_v, v + offset)
         if self.log_floor is not None:
-            log_u, log_v = self._logs(xp, u)
-            floored_u, floored_v = log_u <= self.log_floor, log_v <= self.log_floor
+            floored_u, floored_v = log(xp, u) <= self.log_floor, log1p(xp, -u) <= self.log_floor
             by_u, by_uu = (xp.where(floored_u, 0.0, a) for a in (by_u, by_uu))
             by_v, by_vv = (xp.where(floored_v, 0.0, a) for a in (by_v, by_vv))
         gradient, hessian = by_v - by_u, by_vv + by_uu
         if self.clip is not None:
-            clipped = (u < self.clip) | (u > 1 - self.clip)
+            clipped = (u < self.clip) | (v < self.clip)
             gradient, hessian = xp.where(clipped, 0.0, gradient), xp.where(clipped, 0.0, hessian)
         return gradient, hessian
 
@@ -71,15 +77,27 @@ class ProbabilityCrossEntropy:
 
     def _logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
         """Return log(u) and log(1 - u) as the rule has them."""
-        if self.clip is not None:
-            u = xp.where(u < self.clip, self.clip, xp.where(u > 1 - self.clip, 1 - self.clip, u))
         if self.log_offset is not None:
             return self._offset_logs(xp, u)
-        log_u, log_v = xp.log(u), xp.log1p(-u)
+        log_u, log_v = log(xp, u), log1p(xp, -u)
+        if self.clip is not None:
+            # The logarithms are clipped, not u: 1 - clip would be rounded, and 1 - u is exact where that is close.
+            low, high = u < self.clip, 1 - u < self.clip
+            clipped, rest = math.log(self.clip) if self.clip else -math.inf, math.log1p(-self.clip)
+            log_u = xp.where(low, clipped, xp.where(high, rest, log_u))
+            log_v = xp.where(low, rest, xp.where(high, clipped, log_v))
         if self.log_floor is not None:
             log_u = xp.where(log_u < self.log_floor, self.log_floor, log_u)
             log_v = xp.where(log_v < self.log_floor, self.log_floor, log_v)
         return log_u, log_v
+
+    def _ruled(self, xp: Namespace, u: Array, log_u: Array, log_v: Array) -> Array:
+        """Return where a clip or a floor holds."""
+        if self.clip is not None:
+            return (u < self.clip) | (1 - u < self.clip)
+        if self.log_floor is not None:
+            return (log_u <= self.log_floor) | (log_v <= self.log_floor)
+        return xp.zeros_like(u, dtype=xp.bool)
 
     def _offset_logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
         """Return log(u + eps) and log(1 - u + eps), each by log1p where its argument is near 1.
@@ -87,9 +105,18 @@ class ProbabilityCrossEntropy:
         1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
         """
         eps, low, v = self.log_offset, u < 0.5, 1 - u
-        log_u = xp.where(low, xp.log(xp.where(low, u, 1.0) + eps), xp.log1p(xp.where(low, 0.0, eps - v)))
-        log_v = xp.where(low, xp.log1p(xp.where(low, eps - u, 0.0)), xp.log(xp.where(low, 1.0, v) + eps))
+        log_u = xp.where(low, log(xp, xp.where(low, u, 1.0) + eps), log1p(xp, xp.where(low, 0.0, eps - v)))
+        log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), log(xp, xp.where(low, 1.0, v) + eps))
         return log_u, log_v
+
+    def _offset_slope(self, xp: Namespace, u: Array, log_u: Array, log_v: Array) -> Array:
+        """Return log(1 - u + eps) - log(u + eps): near the root at 1/2 the logit of a number that is exact there."""
+        near = (u > 0.25) & (u < 0.75)
+        # (u + eps) / (1 + 2 eps) is 1/2 + (u - 1/2) / (1 + 2 eps), and u - 1/2 is exact.
+        d = (xp.where(near, u, 0.5) - 0.5) / (1 + 2 * (self.log_offset or 0.0))
+        ratio = 2 * d / (0.5 - xp.where(d < 0, -d, d))
+        root = log1p(xp, xp.where(d < 0, -ratio, ratio))
+        return xp.where(near, xp.where(d < 0, root, -root), log_v - log_u)
 
 
 def _term(xp: Namespace, factor: Array, log: Array) -> Array:

@@ -36,7 +36,7 @@ def write_html(results: Results, path: Path) -> None:
 
 def _league(rows: list[Row], quantity: str, dtypes: list[str]) -> list[tuple[str, list[float | None]]]:
     """Return the largest error of each subject on each backend, per dtype; the best first."""
-    chosen = [row for row in rows if row.quantity == quantity]
+    chosen = [row for row in rows if row.quantity == quantity and row.profile]  # elementwise, of the plain loss
     names = dict.fromkeys((row.subject, row.backend) for row in chosen)
     league: list[tuple[str, list[float | None]]] = []
     for subject, backend in names:

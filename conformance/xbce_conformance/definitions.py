@@ -1,0 +1,226 @@
+"""What is computed: each function of the family once, as the text defines it, on series of balls.
+
+The arguments are series: x (logits) or p (probabilities), labels z, and what a case has besides, such as weights.
+Exactly one of x and z holds the variable t. Nothing here is shared with xbce.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import flint
+
+from xbce_conformance.series import (
+    Ball,
+    Parts,
+    Series,
+    complement,
+    minus_log,
+    minus_log1p,
+    offset,
+    power,
+    sigmoid,
+    softplus,
+    tanh_half,
+)
+
+Definition: TypeAlias = Callable[..., Series]
+"""A function of series."""
+
+
+def mix(z: Series, at_0: Series, at_1: Series, slope: Series | None = None) -> Series:
+    """Return (1 - z) at_0 + z at_1.
+
+    `slope` is at_1 - at_0, given where that is a single term: then it is the derivative in z, with no cancellation.
+    """
+    mixed = complement(z) * at_0 + z * at_1
+    if slope is None or z.is_constant:
+        return mixed
+    return Series(mixed.parts[0], z.parts[1] * slope.parts[0])
+
+
+def smooth(z: Series, smoothing: float) -> Series:
+    """Return z (1 - a) + a / 2."""
+    a = flint.arb(smoothing)
+    return z.compose(z.at_0 * (1 - a) + a / 2, lambda: 1 - a, lambda: flint.arb(0))
+
+
+# --- losses of logits -----------------------------------------------------------------------------------------------
+
+
+def _cross_entropy(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
+    """Return (1 - z) softplus(x) + p z softplus(-x)."""
+    if pos_weight is None:
+        return mix(z, softplus(x), softplus(-x), slope=-x)
+    return mix(z, softplus(x), pos_weight * softplus(-x))
+
+
+def cross_entropy(x: Series, z: Series) -> Series:
+    """Return the plain loss."""
+    return _cross_entropy(x, z)
+
+
+def pos_weighted(x: Series, z: Series, pos_weight: Series) -> Series:
+    """Return the loss with a weight of its positive term."""
+    return _cross_entropy(x, z, pos_weight)
+
+
+def smoothed(label_smoothing: float) -> Definition:
+    """Return the loss of smoothed labels."""
+    return lambda x, z: _cross_entropy(x, smooth(z, label_smoothing))
+
+
+def weighted(x: Series, z: Series, weight: Series) -> Series:
+    """Return the loss times a weight."""
+    return weight * _cross_entropy(x, z)
+
+
+def masked(x: Series, z: Series, weight: Series, where: Series) -> Series:
+    """Return the same, 0 where the mask is False."""
+    return weighted(x, z, weight) if where.at_0 != 0 else Series.constant(0)
+
+
+def focal(gamma: float, alpha: float | None = None) -> Definition:
+    """Return alpha_t m^gamma ce, where m = 1 - p_t = z sigmoid(-x) + (1 - z) sigmoid(x)."""
+
+    def loss(x: Series, z: Series) -> Series:
+        m = mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
+        modulated = power(m, Series.constant(gamma)) * _cross_entropy(x, z)
+        if alpha is None:
+            return modulated
+        a = flint.arb(alpha)
+        return mix(z, Series.constant(1 - a), Series.constant(a), slope=Series.constant(2 * a - 1)) * modulated
+
+    return loss
+
+
+def asymmetric(gamma_pos: float, gamma_neg: float, shift: float = 0.0) -> Definition:
+    """Return M^g ce of p_m = max(sigmoid(x) - shift, 0).
+
+    ce = -(1 - z) log1p(-p_m) + z softplus(-x), M = (1 - z) p_m + z (1 - p), g = gamma_neg (1 - z) + gamma_pos z.
+    """
+    positive, negative = flint.arb(gamma_pos), flint.arb(gamma_neg)
+
+    def loss(x: Series, z: Series) -> Series:
+        if shift == 0:
+            ce = _cross_entropy(x, z)  # -log1p(-sigmoid(x)) is softplus(x)
+            m = mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
+        else:
+            p = sigmoid(x)
+            p_m = p - Series.constant(shift) if p.at_0 > shift else Series.constant(0)
+            ce = mix(z, minus_log1p(-p_m), softplus(-x))
+            m = mix(z, p_m, sigmoid(-x))
+        g = mix(z, Series.constant(negative), Series.constant(positive), slope=Series.constant(positive - negative))
+        return power(m, g) * ce
+
+    return loss
+
+
+# --- losses of probabilities ----------------------------------------------------------------------------------------
+
+
+def probability(p: Series, z: Series) -> Series:
+    """Return -z log p - (1 - z) log1p(-p); the derivative in z is -logit(p), one term."""
+    return _of_logs(z, minus_log1p(-p), minus_log(p))
+
+
+def clipped(eps: float) -> Definition:
+    """Return the loss of p clipped to [eps, 1 - eps]."""
+
+    def loss(p: Series, z: Series) -> Series:
+        if p.at_0 < eps:
+            p = Series.constant(eps)
+        elif p.at_0 > 1 - flint.arb(eps):
+            p = Series.constant(1 - flint.arb(eps))
+        return probability(p, z)
+
+    return loss
+
+
+def log_floored(floor: float) -> Definition:
+    """Return the loss with both logarithms at least `floor`."""
+
+    def limited(minus_log: Series) -> Series:
+        return Series.constant(-floor) if minus_log.at_0 > -floor else minus_log
+
+    return lambda p, z: _of_logs(z, limited(minus_log1p(-p)), limited(minus_log(p)))
+
+
+def log_offset(eps: float) -> Definition:
+    """Return -z log(p + eps) - (1 - z) log(1 - p + eps)."""
+    return lambda p, z: mix(z, _minus_log_offset(complement(p), p, eps), _minus_log_offset(p, complement(p), eps))
+
+
+def _minus_log_offset(p: Series, q: Series, eps: float) -> Series:
+    """Return -log(p + eps), where q = 1 - p.
+
+    It crosses zero near p = 1, where it is -log1p(-q) - log1p(eps / p): the constant has these two terms.
+    """
+    result = minus_log(offset(p, eps))
+    if q.at_0 > 0.5:
+        return result
+    terms = Parts.of(-(-q.at_0).log1p()) + Parts.of(-(eps / p.at_0).log1p())
+    return Series(terms, *result.parts[1:])
+
+
+def _of_logs(z: Series, at_0: Series, at_1: Series) -> Series:
+    return mix(z, at_0, at_1, slope=Series(Parts.of(at_1.at_0 - at_0.at_0)))
+
+
+# --- other functions ------------------------------------------------------------------------------------------------
+
+
+def weigh(losses: Series, weight: Series, _where: Series) -> Series:
+    """Return what `reduce` sums."""
+    return weight * losses
+
+
+def log_expit(x: Series) -> Series:
+    """Return log(sigmoid(x))."""
+    return -softplus(-x)
+
+
+def logit(p: Series) -> Series:
+    """Return log(p) - log1p(-p), one term."""
+    return Series(Parts.of((minus_log1p(-p) - minus_log(p)).at_0))
+
+
+def log1mexp(x: Series) -> Series:
+    """Return log(1 - exp(x)); the first form loses the digits of large |x|, the second those of small."""
+    u = x.at_0
+    return -(minus_log(Series.constant(-u.expm1())) if u > -1 else minus_log1p(Series.constant(-u.exp())))
+
+
+def xlogy(x: Series, y: Series) -> Series:
+    """Return x log(y)."""
+    return -x * minus_log(y)
+
+
+def xlog1py(x: Series, y: Series) -> Series:
+    """Return x log1p(y)."""
+    return -x * minus_log1p(y)
+
+
+# --- evaluation -----------------------------------------------------------------------------------------------------
+
+Variable = Literal["first", "labels"]
+
+
+def evaluate(definition: Definition, variable: Variable, numbers: tuple[float, ...]) -> dict[str, tuple[Ball, Ball]]:
+    """Return exact value (as a ball) and scale of each quantity that the series in one variable holds."""
+    place = 0 if variable == "first" else 1
+    arguments = [Series.variable(n) if i == place else Series.constant(n) for i, n in enumerate(numbers)]
+    c0, c1, c2 = definition(*arguments).parts
+    if variable == "labels":
+        return {"label_gradient": (c1.ball, c1.scale)}
+    return {"value": (c0.ball, c0.scale), "gradient": (c1.ball, c1.scale), "hessian": (2 * c2.ball, 2 * c2.scale)}
+
+
+PRIMITIVES: dict[str, Definition] = {
+    "expit": sigmoid,
+    "log_expit": log_expit,
+    "softplus": softplus,
+    "logit": logit,
+    "log1mexp": log1mexp,
+    "xlogy": xlogy,
+    "xlog1py": xlog1py,
+}

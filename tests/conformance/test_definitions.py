@@ -1,0 +1,191 @@
+"""The definitions as series: against ball arithmetic, flint's own series, closed forms and each other."""
+
+import math
+
+import flint
+import numpy as np
+import pytest
+
+from xbce_conformance import definitions
+from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs import input_set
+from xbce_conformance.reference import BallReference, SeriesReference
+from xbce_conformance.series import Parts, Series
+
+QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
+DOUBLE = FORMATS["float64"]
+
+
+def exact(definition, quantity, *arrays):
+    return SeriesReference(definition).exact(quantity, tuple(np.float64(a) for a in arrays))[quantity]
+
+
+def number(definition, quantity, *arguments):
+    return float(exact(definition, quantity, *([a] for a in arguments)).high[0])
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+@pytest.mark.parametrize("name", ["bfloat16", "float64"])
+def test_ball_reference_is_certified(name, quantity):
+    """The reference of the plain loss is the definition: same doubles, same scale, in every regime."""
+    inputs = input_set(FORMATS[name], "quick")
+    x, z = (array[::97] for array in inputs.arrays.values())
+    series = exact(definitions.cross_entropy, quantity, x, z)
+    ball = BallReference().exact(quantity, (x, z))[quantity]
+    np.testing.assert_array_equal(series.high, ball.high)
+    assert (np.abs(series.low - ball.low) <= DOUBLE.ulp(ball.scale) * 2.0**-40).all()
+    np.testing.assert_allclose(series.scale, np.abs(ball.scale), rtol=1e-15)
+
+
+def test_focal_series_is_that_of_flint():
+    """flint multiplies power series too: the definition once more, in x + t, without the parts."""
+    x, z, gamma, alpha = 1.25, 0.3, 1.5, 0.25
+    with flint.ctx.workprec(200):
+        t = flint.arb_series([flint.arb(x), 1], prec=3)
+        s = 1 / (1 + (-t).exp())
+        m = flint.arb(z) * (1 - s) + (1 - flint.arb(z)) * s
+        ce = -(flint.arb(z) * s.log()) - (1 - flint.arb(z)) * (1 - s).log()
+        weight = flint.arb(alpha) * flint.arb(z) + (1 - flint.arb(alpha)) * (1 - flint.arb(z))
+        c0, c1, c2 = weight * (m.log() * flint.arb(gamma)).exp() * ce
+        c2 = 2 * c2
+    focal = definitions.focal(gamma, alpha)
+    for quantity, coefficient in (("value", c0), ("gradient", c1), ("hessian", c2)):
+        assert number(focal, quantity, x, z) == float(coefficient)
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_special_cases_of_options_are_the_plain_loss(quantity):
+    x, z = np.array([-30.0, -2.0, 0.0, 0.5, 3.0, 90.0]), np.array([0.0, 0.25, 0.5, 1.0, 0.75, 0.0])
+    plain = exact(definitions.cross_entropy, quantity, x, z)
+    ones = np.ones_like(x)
+    same = [
+        exact(definitions.focal(0.0), quantity, x, z),
+        exact(definitions.asymmetric(0.0, 0.0), quantity, x, z),
+        exact(definitions.smoothed(0.0), quantity, x, z),
+        exact(definitions.pos_weighted, quantity, x, z, ones),
+        exact(definitions.weighted, quantity, x, z, ones),
+        exact(definitions.masked, quantity, x, z, ones, ones),
+    ]
+    for other in same:
+        np.testing.assert_array_equal(other.high, plain.high)
+
+
+def test_smoothing_is_the_loss_of_smoothed_labels():
+    for quantity in ("value", "gradient", "hessian"):
+        assert number(definitions.smoothed(0.5), quantity, 3.0, 1.0) == number(
+            definitions.cross_entropy, quantity, 3.0, 0.75
+        )
+    assert number(definitions.smoothed(0.5), "label_gradient", 3.0, 1.0) == -1.5
+
+
+def test_worked_values():
+    log2 = math.log(2)
+    focal = definitions.focal(2.0, 0.25)
+    assert number(focal, "value", 0.0, 0.0) == pytest.approx(0.75 * 0.25 * log2, rel=1e-15)
+    # a (m^2 ce)' = a (2 m m' ce + m^2 ce') with m = 1/2, m' = 1/4, ce' = 1/2
+    assert number(focal, "gradient", 0.0, 0.0) == pytest.approx(0.75 * (0.25 * log2 + 0.125), rel=1e-15)
+    assert number(focal, "label_gradient", 0.0, 0.5) == pytest.approx(-0.5 * 0.25 * log2, rel=1e-15)
+    asymmetric = definitions.asymmetric(1.0, 4.0, 0.05)
+    assert number(asymmetric, "value", 0.0, 0.0) == pytest.approx(0.45**4 * -math.log(0.55), rel=1e-15)
+    assert number(asymmetric, "value", 0.0, 1.0) == pytest.approx(0.5 * log2, rel=1e-15)
+    assert [number(asymmetric, quantity, -3.0, 0.0) for quantity in QUANTITIES] == [0, 0, 0, 0]
+    assert number(definitions.pos_weighted, "value", 0.0, 1.0, 3.0) == pytest.approx(3 * log2, rel=1e-15)
+
+
+def test_label_gradient_is_the_difference_quotient():
+    for definition in (
+        definitions.focal(0.5),
+        definitions.asymmetric(0.0, 4.0),
+        definitions.asymmetric(1.0, 4.0, 0.05),
+    ):
+        h = 2.0**-20
+        for x in (-4.0, -0.3, 2.0):
+            up, down = (number(definition, "value", x, 0.4 + d) for d in (h, -h))
+            assert number(definition, "label_gradient", x, 0.4) == pytest.approx((up - down) / (2 * h), rel=1e-8)
+
+
+def test_probabilities():
+    inf = math.inf
+    loss = definitions.probability
+    assert [number(loss, quantity, 0.0, 0.0) for quantity in QUANTITIES] == [0, 1, 1, inf]
+    assert [number(loss, quantity, 0.0, 0.5) for quantity in QUANTITIES] == [inf, -inf, inf, inf]
+    assert [number(loss, quantity, 1.0, 0.0) for quantity in QUANTITIES] == [inf, inf, inf, -inf]
+    assert [number(loss, quantity, 0.25, 1.0) for quantity in QUANTITIES[:3]] == [2 * math.log(2), -4, 16]
+    assert number(loss, "label_gradient", 0.25, 1.0) == math.log(3)
+    clipped = definitions.clipped(1e-7)
+    assert [number(clipped, q, 1.0, 0.0) for q in QUANTITIES[:3]] == [-math.log(1e-7), 0, 0]
+    floored = definitions.log_floored(-100.0)
+    assert [number(floored, q, 0.0, 0.5) for q in QUANTITIES] == [50, 0.5, 0.5, 100]
+    offset = definitions.log_offset(1e-7)
+    assert number(offset, "value", 0.0, 1.0) == -math.log(1e-7)
+    assert number(offset, "value", 0.0, 0.0) == pytest.approx(-math.log1p(1e-7), rel=1e-15)
+    assert number(offset, "value", 1.0, 1.0) == number(offset, "value", 0.0, 0.0)
+    assert number(offset, "gradient", 0.5, 0.5) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "value"),
+    [
+        ("expit", (-40.0,), 4.248354255291589e-18),
+        ("log_expit", (40.0,), -4.248354255291589e-18),
+        ("softplus", (-745.0,), 5e-324),
+        ("logit", (0.25,), -math.log(3)),
+        ("logit", (0.0,), -math.inf),
+        ("log1mexp", (-1e-300,), -300 * math.log(10)),
+        ("log1mexp", (-700.0,), -math.exp(-700.0)),
+        ("log1mexp", (0.0,), -math.inf),
+        ("xlogy", (0.0, 0.0), 0.0),
+        ("xlogy", (-2.0, 8.0), -6 * math.log(2)),
+        ("xlog1py", (3.0, 1e-20), 3e-20),
+    ],
+)
+def test_primitives(name, arguments, value):
+    assert number(definitions.PRIMITIVES[name], "value", *arguments) == pytest.approx(value, rel=1e-15)
+
+
+def test_scale_is_the_larger_of_the_terms_of_each_sign():
+    x, z, p = 1.5, 0.75, 3.0
+    s = 1 / (1 + math.exp(-x))
+    gradient = exact(definitions.pos_weighted, "gradient", [x], [z], [p])
+    up, down = (1 - z) * s, p * z * (1 - s)
+    assert gradient.high[0] == pytest.approx(up - down, rel=1e-14)
+    assert gradient.scale[0] == pytest.approx(max(up, down), rel=1e-14)
+    hard = exact(definitions.focal(2.0), "gradient", [x], [0.0])
+    assert hard.scale[0] == hard.high[0]
+    # What is one function is one term: -x and tanh(x / 2), although both are differences of two others.
+    one = exact(definitions.focal(2.0), "label_gradient", [1e-9], [1.0])
+    assert one.scale[0] == abs(one.high[0])
+    # p - shift is a difference.
+    beside = exact(definitions.asymmetric(0.0, 4.0, 0.05), "value", [-2.9443], [0.0])
+    assert beside.scale[0] > 1000 * beside.high[0] > 0
+
+
+def test_a_result_beyond_the_doubles_is_infinite():
+    assert number(definitions.probability, "hessian", 1e-300, 1.0) == math.inf
+    assert number(definitions.weighted, "value", 1e308, 0.0, 100.0) == math.inf
+
+
+def test_a_definition_without_a_value_is_an_error():
+    with pytest.raises(ArithmeticError, match=r"the definition has no value at \(-1\.0, 0\.5\)"):
+        number(definitions.probability, "value", -1.0, 0.5)
+
+
+def test_zero_to_a_small_power_has_no_series():
+    with pytest.raises(ValueError, match="has infinite derivatives"):
+        number(definitions.asymmetric(0.0, 0.5, 0.05), "value", -5.0, 0.0)
+
+
+def test_zero_annihilates_infinity():
+    infinite = Parts.of(flint.arb.pos_inf())
+    assert (Series.constant(0.0) * Series(infinite)).at_0 == 0
+    assert (Parts.of(flint.arb(-2)) * infinite).ball == -flint.arb.pos_inf()
+
+
+def test_products_keep_their_terms_apart():
+    a = Parts(flint.arb(5), flint.arb(2))
+    b = Parts(flint.arb(1), flint.arb(3))
+    product = a * b
+    assert (product.positive, product.negative) == (11, 17)
+    assert product.ball == -6
+    assert (-product).scale == 17
+    assert (a * Parts.of(flint.arb(-2))).scale == 10
