@@ -28,7 +28,8 @@ class ProbabilityCrossEntropy:
         """Return -p z log(u) - (1 - z) log(1 - u)."""
         positive, negative = self._factors(z, p)
         log_u, log_v = self._logs(xp, u)
-        return -_term(xp, positive, log_u) - _term(xp, negative, log_v)
+        # From 0, so that no loss is -0.
+        return (0.0 - _term(xp, positive, log_u)) - _term(xp, negative, log_v)
 
     def gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return (1 - z) / (1 - u) - p z / u."""

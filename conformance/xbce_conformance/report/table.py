@@ -53,20 +53,17 @@ def stated_exceptions(results: Results) -> list[str]:
 
 
 def print_results(results: Results, console: Console) -> None:
-    """Print other systems row by row and xbce in one line per function, then what is missing and what is broken."""
+    """Print one row per function, backend and dtype, xbce last; a summary; what is missing and what is broken."""
     console.print(f"Errors in ULP of the exact result; max is a lower bound over {results.level} samples", style="bold")
-    others = sorted((row for row in results.rows if not row.judged), key=_order)
-    if others:
-        console.print(_table([], show_header=True))
-    for name, group in groupby(others, key=title):
+    console.print(_table([], show_header=True))
+    for name, group in groupby(sorted(results.rows, key=_order), key=title):
         console.print(Text(f" {name}", style="bold"))  # Text: names hold square brackets, which would be read as markup
         console.print(_table(list(group), show_header=False))
-    if others:
-        console.print(
-            "rounded: correctly rounded.  zeros: 0 where a normal number is right.  "
-            "FTZ: subnormal numbers flushed to 0.  special: special values right.",
-            style="dim",
-        )
+    console.print(
+        "rounded: correctly rounded.  zeros: 0 where a normal number is right.  "
+        "FTZ: subnormal numbers flushed to 0.  special: special values right.",
+        style="dim",
+    )
     judged = [row for row in results.rows if row.judged]
     if judged:
         console.print(_summary(judged))
@@ -87,7 +84,7 @@ def _summary(rows: list[Row]) -> Table:
     table = Table(
         "function",
         title=f"Largest error / promise over {backends}",
-        caption="The rows of each backend, with worst cases and special values, are in report.html and results.json.",
+        caption="Worst cases, special values and plots are in report.html.",
         box=None,
     )
     for dtype in dtypes:
@@ -107,7 +104,7 @@ def _cell(rows: list[Row]) -> Text:
     return Text(f"{ulp_text(error)}/{promise:g}", style="bold red" if any(row.broken for row in rows) else "green")
 
 
-_COLUMNS = {"max": 8, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ": 6, "special": 7}
+_COLUMNS = {"max": 8, "promised": 10, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ": 6, "special": 7}
 """Headings with their widths, so that the columns of all tables line up."""
 
 
@@ -117,25 +114,30 @@ def _table(rows: list[Row], *, show_header: bool) -> Table:
     table.add_column("dtype", no_wrap=True, min_width=8)
     for heading, width in _COLUMNS.items():
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
+    table.add_column("promise", no_wrap=True, min_width=8)
     for row in rows:
         table.add_row(
             row.backend,
             row.dtype,
             ulp_text(row.max_ulp),
+            bound_text(row) if row.judged else "",
             ulp_text(row.p999_ulp),
             f"{row.rounded / row.count:.1%}",
             str(row.gross),
             str(row.flushed),
             f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
+            verdict(row),
             style=_style(row),
         )
     return table
 
 
-def _order(row: Row) -> tuple[str, bool]:
+def _order(row: Row) -> tuple[bool, str, bool]:
     # Stable otherwise: rows keep the order in which they were measured.
-    return title(row), row.quantity == "gradient"
+    return row.judged, title(row), row.quantity == "gradient"
 
 
 def _style(row: Row) -> str:
+    if row.judged:
+        return "bold red" if row.broken else "green"
     return "red" if row.gross or row.special_mismatches or row.max_ulp > 100 else ""
