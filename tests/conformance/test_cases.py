@@ -52,7 +52,7 @@ def test_bounds_are_stated(case):
         for quantity in {quantity for method in case.methods for quantity in METHODS[method]} | {"sum", "mean"}:
             for hard in (True, False):
                 bound = contract.bound(quantity, dtype, hard=hard, case=case.name, exponent=case.exponent)
-                assert 0.5 <= bound <= (24 if case.exponent else 6)
+                assert 0.5 <= bound <= 6 + 4 * case.exponent
     for quantity in case.derivatives_of_mean:
         assert contract.bound(quantity, "float32", hard=True, case=case.name, of_mean=True) == 6
 
