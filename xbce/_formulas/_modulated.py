@@ -142,7 +142,10 @@ class ModulatedCrossEntropy:
 
     def _parts(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Parts:
         positive, negative = smoothed(z, self.label_smoothing)
-        entropy = self._entropy(xp, x, z, p) if self.shift == 0 else self._shifted_entropy(xp, x, z, p)
+        if self.shift == 0:
+            entropy = self._entropy(xp, x, z, p, positive, negative)
+        else:
+            entropy = self._shifted_entropy(xp, x, p, positive, negative)
         g, root = self._exponent_and_root(xp, positive, negative, entropy.m)
         factor: Array | float = 1.0
         if self.alpha is not None:
@@ -167,9 +170,10 @@ class ModulatedCrossEntropy:
         rest = xp.where(low, gap * positive, -gap * negative)
         return nearer + rest, m ** (nearer / 2) * m ** (rest / 2)
 
-    def _entropy(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Entropy:
+    def _entropy(
+        self, xp: Namespace, x: Array, z: Array, p: Array | None, positive: Array, negative: Array
+    ) -> _Entropy:
         plain = CrossEntropy(self.label_smoothing)
-        positive, negative = smoothed(z, self.label_smoothing)
         h, s, e = halves(xp, x)
         q, r = e / (1 + e), 1 / (1 + e)
         f, b = xp.where(h == 1, r, q), xp.where(h == 1, q, r)
@@ -185,8 +189,7 @@ class ModulatedCrossEntropy:
             tilt=tilt,
         )
 
-    def _shifted_entropy(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Entropy:
-        positive, negative = smoothed(z, self.label_smoothing)
+    def _shifted_entropy(self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array) -> _Entropy:
         weighted = positive if p is None else p * positive
         h, _, e = halves(xp, x)
         q, r = e / (1 + e), 1 / (1 + e)
