@@ -1,4 +1,4 @@
-"""The one door: every argument of a public function is checked, promoted and brought to one dtype here.
+"""The one door: every argument of a public function is checked here, and the dtypes of the computation are chosen.
 
 All error messages about arguments live here. Nothing here looks at the values in an array, so everything is raised
 for traced and lazy arrays too.
@@ -7,7 +7,7 @@ for traced and lazy arrays too.
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import array_api_compat as compat
@@ -28,12 +28,18 @@ class Inputs:
     """Device of the first argument, and so of the result."""
     dtype: DType
     """Floating dtype of the result."""
+    computing: DType
+    """Dtype of the computation: float32 for the half types, else `dtype`."""
     arrays: tuple[Array, ...]
-    """The arguments of the formula, in the dtype of the computation: float32 for the half types, else `dtype`."""
-    weight: Array | None = None
-    """In the dtype of the computation; broadcasts to the shape of the first argument."""
-    where: Array | None = None
-    """Boolean; broadcasts to the shape of the first argument."""
+    """As they came, those of the formula first; all broadcast to the shape of the first one."""
+    arguments: int
+    """How many of them the formula takes."""
+    integers: tuple[int, ...] = ()
+    """Which of them are boolean or integer."""
+    weight: int | None = None
+    """Which of them is the weight."""
+    where: int | None = None
+    """Which of them is the mask."""
 
 
 def loss_inputs(
@@ -45,37 +51,19 @@ def loss_inputs(
     weight: Array | float | None,
     where: Array | None,
 ) -> Inputs:
-    """Check the arrays of a loss and bring them to one dtype; `name` is what the loss calls its first argument."""
+    """Check the arrays of a loss; `name` is what the loss calls its first argument."""
     door = _Door(name, scores)
     # A scalar label stands for an array of the logits' dtype that holds it.
     door.add("labels", labels, scalar_dtype=door.first.dtype, same_shape=True)
     if pos_weight is not None:
         _require_non_negative("pos_weight", pos_weight)
         door.add("pos_weight", pos_weight)
-    formula_arrays = len(door.arrays)
-    if weight is not None:
-        door.add("weight", weight)
-    inputs = door.inputs()
-    return replace(
-        inputs,
-        arrays=inputs.arrays[:formula_arrays],
-        weight=None if weight is None else inputs.arrays[-1],
-        where=None if where is None else door.mask(where),
-    )
+    return door.inputs(weight=weight, where=where)
 
 
 def reduce_inputs(losses: Array, *, weight: Array | float | None, where: Array | None) -> Inputs:
-    """Check the arrays of a reduction and bring them to one dtype."""
-    door = _Door("losses", losses)
-    if weight is not None:
-        door.add("weight", weight)
-    inputs = door.inputs()
-    return replace(
-        inputs,
-        arrays=inputs.arrays[:1],
-        weight=None if weight is None else inputs.arrays[-1],
-        where=None if where is None else door.mask(where),
-    )
+    """Check the arrays of a reduction."""
+    return _Door("losses", losses).inputs(weight=weight, where=where)
 
 
 def primitive_inputs(**arguments: Array | float) -> Inputs:
@@ -86,9 +74,9 @@ def primitive_inputs(**arguments: Array | float) -> Inputs:
     for name, x in arguments.items():
         if name != first:
             door.add(name, x, equal=True)
-    inputs = door.inputs()
     order = [first, *(name for name in arguments if name != first)]
-    return replace(inputs, arrays=tuple(inputs.arrays[order.index(name)] for name in arguments))
+    door.arrays = [door.arrays[order.index(name)] for name in arguments]
+    return door.inputs()
 
 
 class _Door:
@@ -101,6 +89,7 @@ class _Door:
         self.device = compat.device(self.first)
         self.dtypes: dict[str, DType] = {_require_floating(name, self.first): self.first.dtype}
         self.arrays: list[Array] = [self.first]
+        self.integers: list[int] = []
 
     def add(
         self, name: str, x: Any, *, scalar_dtype: DType = None, same_shape: bool = False, equal: bool = False
@@ -122,8 +111,7 @@ class _Door:
             _require_broadcastable(name, x, self.name, self.first)
         dtype = _require_real(name, x, self.xp)
         if dtype is None:
-            # An integer is rounded to the dtype of the first argument.
-            x = _cast(self.xp, x, self.first.dtype)
+            self.integers.append(len(self.arrays))
         else:
             self.dtypes.setdefault(dtype, x.dtype)
         self.arrays.append(x)
@@ -137,14 +125,28 @@ class _Door:
             raise TypeError(msg)
         return where
 
-    def inputs(self) -> Inputs:
-        """Return all arrays in the dtype of the computation."""
+    def inputs(self, *, weight: Array | float | None = None, where: Array | None = None) -> Inputs:
+        """Take the arguments that are not the formula's, and return all."""
+        arguments = len(self.arrays)
+        if weight is not None:
+            self.add("weight", weight)
+        mask = () if where is None else (self.mask(where),)
         name = functools.reduce(_promote, self.dtypes)
+        if name in _HALVES and _autocasts(self.xp, self.device):
+            name = "float32"
         # Not every namespace has the half types (NumPy gets bfloat16 from elsewhere): then an argument has the dtype.
         dtype = self.dtypes[name] if name in _HALVES else getattr(self.xp, name)
-        computing = self.xp.float32 if name in _HALVES else dtype
-        arrays = tuple(_cast(self.xp, x, computing) for x in self.arrays)
-        return Inputs(self.xp, self.device, dtype, arrays)
+        return Inputs(
+            xp=self.xp,
+            device=self.device,
+            dtype=dtype,
+            computing=self.xp.float32 if name in _HALVES else dtype,
+            arrays=(*self.arrays, *mask),
+            arguments=arguments,
+            integers=tuple(self.integers),
+            weight=None if weight is None else arguments,
+            where=None if where is None else len(self.arrays),
+        )
 
     def _scalar(self, x: float, dtype: DType) -> Array:
         # float64 holds every Python float until the dtype of the computation is known; without it, float32 is that.
@@ -174,14 +176,14 @@ class _Door:
 def reduction_options(
     name: str, ndim: int, reduction: ReductionKind, axis: Axis, normalize_by: NormalizeBy
 ) -> tuple[int, ...]:
-    """Check how the array called `name` is to be reduced; return the axes, sorted and not negative."""
+    """Check how the array called `name` is to be reduced; return the axes, sorted and counted from the end."""
     _require_choice("reduction", reduction, get_args(ReductionKind))
     _require_choice("normalize_by", normalize_by, get_args(NormalizeBy))
     if normalize_by == "batch" and reduction == "mean" and ndim == 0:
         msg = f"normalize_by='batch' divides by the length of axis 0, but {name} has 0 dimensions"
         raise ValueError(msg)
     if axis is None:
-        return tuple(range(ndim))
+        return tuple(range(-ndim, 0))
     if reduction == "none":
         msg = f"axis is for reduction='mean' and reduction='sum'; got axis={axis!r} with reduction='none'"
         raise ValueError(msg)
@@ -197,7 +199,7 @@ def reduction_options(
     if len(set(positive)) != len(positive):
         msg = f"axis must not name an axis twice, got {axis!r} for {name} with {ndim} dimensions"
         raise ValueError(msg)
-    return tuple(positive)
+    return tuple(i - ndim for i in positive)
 
 
 def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, below: bool = False) -> float:
@@ -346,8 +348,9 @@ def _promote(first: str, second: str) -> str:
     return max(first, second, key=_FLOATS.index)
 
 
-def _cast(xp: Namespace, x: Array, dtype: DType) -> Array:
-    return x if x.dtype == dtype else xp.astype(x, dtype)
+def _autocasts(xp: Namespace, device: Device) -> bool:
+    """Tell whether PyTorch is to compute losses in float32, whatever it is given."""
+    return bool(compat.is_torch_namespace(xp) and xp.is_autocast_enabled(device.type))
 
 
 def _dtype_name(dtype: DType) -> str:

@@ -8,9 +8,9 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec
+from typing import Generic, ParamSpec
 
-from xbce._backends import Runner, runner_for
+from xbce._backends import runner_for
 from xbce._docs import OPTIONS, OPTIONS_MARK
 from xbce._formulas import Formula
 from xbce._inputs import Inputs
@@ -28,37 +28,9 @@ class Evaluation:
     formula: Formula
     reduction: Reduction
 
-    def value(self) -> Array:
-        """Return the losses, reduced."""
-        return self._of_losses(self._run("value"))
-
-    def derivative(self, method: str) -> Array:
-        """Return the named derivative of what `value` returns."""
-        return self._of_derivative(self._run(method))
-
-    def value_and_gradient(self) -> tuple[Array, Array]:
-        """Return both from one run of the formula."""
-        value, gradient = self._run("value_and_gradient")
-        return self._of_losses(value), self._of_derivative(gradient)
-
-    def gradient_and_hessian(self) -> tuple[Array, Array]:
-        """Return both from one run of the formula."""
-        gradient, hessian = self._run("gradient_and_hessian")
-        return self._of_derivative(gradient), self._of_derivative(hessian)
-
-    @property
-    def _runner(self) -> Runner:
-        return runner_for(self.inputs.xp)
-
-    def _run(self, method: str) -> Any:
-        arrays = self.reduction.selected(self._runner, self.inputs)
-        return self._runner.run(self.inputs.xp, self.formula, method, arrays)
-
-    def _of_losses(self, losses: Array) -> Array:
-        return self.reduction.of_losses(self._runner, self.inputs, losses)
-
-    def _of_derivative(self, derivative: Array) -> Array:
-        return self.reduction.of_derivative(self._runner, self.inputs, derivative)
+    def results(self, *methods: str) -> tuple[Array, ...]:
+        """Return the value and derivatives of what the call returns, as the methods of the formula are called."""
+        return self.reduction.results(runner_for(self.inputs.xp), self.inputs, self.formula, methods)
 
 
 class Loss(Generic[P]):
@@ -78,27 +50,29 @@ class Loss(Generic[P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Array:
         """Return the loss, elementwise or reduced."""
-        return self._prepare(*args, **kwargs).value()
+        return self._prepare(*args, **kwargs).results("value")[0]
 
     def gradient(self, *args: P.args, **kwargs: P.kwargs) -> Array:
         """Return the gradient of what the call returns."""
-        return self._prepare(*args, **kwargs).derivative("gradient")
+        return self._prepare(*args, **kwargs).results("gradient")[0]
 
     def hessian(self, *args: P.args, **kwargs: P.kwargs) -> Array:
         """Return the diagonal of the second derivative of what the call returns."""
-        return self._prepare(*args, **kwargs).derivative("hessian")
+        return self._prepare(*args, **kwargs).results("hessian")[0]
 
     def value_and_gradient(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Array, Array]:
         """Return what the call returns and its gradient, sharing the work."""
-        return self._prepare(*args, **kwargs).value_and_gradient()
+        value, gradient = self._prepare(*args, **kwargs).results("value", "gradient")
+        return value, gradient
 
     def gradient_and_hessian(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Array, Array]:
         """Return both, sharing the work."""
-        return self._prepare(*args, **kwargs).gradient_and_hessian()
+        gradient, hessian = self._prepare(*args, **kwargs).results("gradient", "hessian")
+        return gradient, hessian
 
     def label_gradient(self, *args: P.args, **kwargs: P.kwargs) -> Array:
         """Return the gradient, in the labels, of what the call returns."""
-        return self._prepare(*args, **kwargs).derivative("label_gradient")
+        return self._prepare(*args, **kwargs).results("label_gradient")[0]
 
     def __repr__(self) -> str:
         return f"<loss xbce.{self._name}>"

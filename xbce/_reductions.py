@@ -1,18 +1,18 @@
-"""From losses to what a call returns, and from elementwise derivatives to those of what it returns.
+"""What a call asks of each element, and how that becomes what the call returns.
 
-Weights, masks, axes, denominators and the dtype of accumulation. Masks select; nothing is masked by multiplying.
+Weights, masks, axes, denominators and the dtype of accumulation. Everything elementwise is in one kernel; what is left
+here are sums, and the quotients that means are.
 """
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 from xbce._backends import Runner
+from xbce._formulas import Formula, Given
 from xbce._inputs import Inputs, accumulation_dtype, reduction_options
+from xbce._kernel import Kernel, Output, Sum
 from xbce._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
-
-_HARMLESS = 0.5
-"""Stands for what `where` drops: finite in every formula, as logit, probability, label or weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Reduction:
 
     kind: ReductionKind
     axes: tuple[int, ...]
+    """Counted from the end."""
     normalize_by: NormalizeBy
 
     @classmethod
@@ -29,114 +30,98 @@ class Reduction:
         axes = reduction_options(name, inputs.arrays[0].ndim, kind, axis, normalize_by)
         return cls(kind, axes, normalize_by)
 
-    def selected(self, runner: Runner, inputs: Inputs) -> tuple[Array, ...]:
-        """Return the arguments of the formula, with harmless numbers in place of what `where` drops.
-
-        Before any arithmetic: what is dropped may be infinite or NaN, and would spoil derivatives, too.
-        """
-        if inputs.where is None:
-            return inputs.arrays
-        first, *rest = inputs.arrays
-        return (
-            runner.map(inputs.xp, partial(_select, otherwise=_HARMLESS), (inputs.where, first)),
-            *(
-                runner.map(inputs.xp, partial(_select, otherwise=_HARMLESS), (inputs.where, x)) if x.ndim else x
-                for x in rest
-            ),
+    def results(
+        self, runner: Runner, inputs: Inputs, formula: Formula | Given, methods: tuple[str, ...]
+    ) -> tuple[Array, ...]:
+        """Return what the call returns, or derivatives of it, from one run of the formula."""
+        denominator = self._denominator(runner, inputs) if self.kind == "mean" else None
+        arrays, divisor = inputs.arrays, None
+        if denominator is not None and methods != ("value",):
+            divisor = len(arrays)
+            arrays = (*arrays, self._spread(inputs.xp, denominator))
+        kernel = Kernel(
+            formula=formula,
+            outputs=tuple(self._output(inputs, method, divisor) for method in methods),
+            computing=inputs.computing,
+            arguments=inputs.arguments,
+            integers=inputs.integers,
+            where=inputs.where,
+        )
+        summed = Sum(self.axes, _accumulating(inputs)) if self.kind != "none" else None
+        sums = tuple(summed if method == "value" else None for method in methods)
+        results = runner.run(inputs.xp, kernel, arrays, sums)
+        if summed is None:
+            return results
+        return tuple(
+            runner.map(inputs.xp, _Quotient(inputs.dtype), (result, denominator)) if is_sum else result
+            for result, is_sum in zip(results, sums, strict=True)
         )
 
-    def of_losses(self, runner: Runner, inputs: Inputs, losses: Array) -> Array:
-        """Return the losses, their sum or their mean, in the dtype of the result."""
+    def _output(self, inputs: Inputs, method: str, divisor: int | None) -> Output:
+        weights = () if inputs.weight is None else (inputs.weight,)
+        if method != "value":
+            return Output(method, inputs.computing, inputs.dtype, weights, divisor)
         if self.kind == "none":
-            return round_to(runner, inputs, self._weighted(runner, inputs, losses))
-        if inputs.weight is not None:
-            # A weighted loss may overflow where the sum or mean does not.
-            dtype = accumulation_dtype(inputs.xp, losses.dtype, inputs.device)
-            losses = _cast(runner, inputs.xp, losses, dtype)
-        total = self._sum(runner, inputs, self._weighted(runner, inputs, losses))
-        if self.kind == "mean":
-            total = runner.map(inputs.xp, _ratio, (total, self._denominator(runner, inputs, losses)))
-        return round_to(runner, inputs, total)
+            return Output(method, inputs.computing, inputs.dtype, weights)
+        # A weighted loss may overflow where the sum or mean does not.
+        weighing = _accumulating(inputs) if weights else inputs.computing
+        return Output(method, weighing, weighing, weights)
 
-    def of_derivative(self, runner: Runner, inputs: Inputs, derivative: Array) -> Array:
-        """Return the derivative of what the call returns, given that of each loss in its own score."""
-        xp = inputs.xp
-        if self.kind == "mean":
-            denominator = self._denominator(runner, inputs, derivative)
-            if not isinstance(denominator, float):
-                for axis in self.axes:
-                    denominator = xp.expand_dims(denominator, axis=axis)
-                denominator = _cast(runner, xp, denominator, derivative.dtype)
-            if inputs.weight is None:
-                derivative = runner.map(xp, _ratio, (derivative, denominator))
-            else:
-                # The weight is divided, not the product, which may overflow where the quotient does not.
-                share = runner.map(xp, _ratio, (inputs.weight, denominator))
-                derivative = runner.map(xp, _times, (derivative, share))
-        elif inputs.weight is not None:
-            derivative = runner.map(xp, _times, (derivative, inputs.weight))
-        if inputs.where is not None:
-            derivative = runner.map(xp, _select, (inputs.where, derivative))  # 0, even if the denominator is 0
-        return round_to(runner, inputs, derivative)
-
-    def _weighted(self, runner: Runner, inputs: Inputs, x: Array) -> Array:
-        if inputs.weight is not None:
-            x = runner.map(inputs.xp, _times, (x, _cast(runner, inputs.xp, inputs.weight, x.dtype)))
-        return x if inputs.where is None else runner.map(inputs.xp, _select, (inputs.where, x))
-
-    def _sum(self, runner: Runner, inputs: Inputs, x: Array) -> Array:
-        return runner.sum(inputs.xp, x, self.axes, accumulation_dtype(inputs.xp, x.dtype, inputs.device))
-
-    def _denominator(self, runner: Runner, inputs: Inputs, x: Array) -> Array | float:
-        """Return what a mean divides by: a number, or an array of the shape of the result."""
+    def _denominator(self, runner: Runner, inputs: Inputs) -> Array | float:
+        """Return what a mean divides by, NaN instead of 0: a number, or an array of the shape of the result."""
+        x = inputs.arrays[0]
         divided = x.shape[:1] if self.normalize_by == "batch" else [x.shape[i] for i in self.axes]
         size = float(math.prod(divided))
         weight = inputs.weight if self.normalize_by in ("weight", "nonzero") else None
         where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
         if weight is None and where is None and not math.isnan(size):
-            return size
-        # What each element counts. NaN is the size of dimensions that are unknown yet: then elements are counted, too.
-        counts = runner.map(inputs.xp, _ones, (x,))
-        if weight is not None:
-            counted = _times if self.normalize_by == "weight" else _where_nonzero
-            counts = runner.map(inputs.xp, counted, (counts, weight))
-        if where is not None:
-            counts = runner.map(inputs.xp, _select, (where, counts))
-        return self._sum(runner, inputs, counts)
+            return size or math.nan
+        # NaN is the size of dimensions that are unknown yet: then elements are counted, too.
+        dtype = _accumulating(inputs)
+        counts = _Counts(dtype, weighed=weight is not None, nonzero=self.normalize_by == "nonzero")
+        arrays = [inputs.arrays[i] for i in (0, weight, where) if i is not None]
+        (total,) = runner.run(inputs.xp, counts, tuple(arrays), (Sum(self.axes, dtype),))
+        return runner.map(inputs.xp, _zero_as_nan, (total,))
+
+    def _spread(self, xp: Namespace, denominator: Array | float) -> Array | float:
+        """Return the denominator with the summed axes as axes of length 1."""
+        if not isinstance(denominator, float):
+            for axis in reversed(self.axes):
+                denominator = xp.expand_dims(denominator, axis=axis)
+        return denominator
 
 
-def round_to(runner: Runner, inputs: Inputs, x: Array) -> Array:
-    """Round a result of the computation to the dtype that the call returns."""
-    return _cast(runner, inputs.xp, x, inputs.dtype)
+def _accumulating(inputs: Inputs) -> DType:
+    return accumulation_dtype(inputs.xp, inputs.computing, inputs.device)
 
 
-def _cast(runner: Runner, xp: Namespace, x: Array, dtype: DType) -> Array:
-    return x if x.dtype == dtype else runner.map(xp, partial(_astype, dtype=dtype), (x,))
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How much each element counts in a denominator: 1, its weight, or whether that is not 0; 0 if it is dropped."""
+
+    dtype: DType
+    weighed: bool
+    nonzero: bool
+
+    def __call__(self, xp: Namespace, x: Array, /, *weight_and_where: Array) -> tuple[Array]:
+        counts = xp.ones_like(x, dtype=self.dtype)
+        rest = list(weight_and_where)
+        if self.weighed:
+            weight = rest.pop(0)
+            counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * xp.astype(weight, self.dtype)
+        return (xp.where(rest[0], counts, 0.0) if rest else counts,)
 
 
-def _astype(xp: Namespace, x: Array, *, dtype: DType) -> Array:
-    return xp.astype(x, dtype)
+@dataclass(frozen=True, slots=True)
+class _Quotient:
+    """The sum itself, or divided by the denominator of a mean; in the dtype of the result."""
+
+    dtype: DType
+
+    def __call__(self, xp: Namespace, total: Array, denominator: Any) -> Array:
+        result = total if denominator is None else total / denominator
+        return result if result.dtype == self.dtype else xp.astype(result, self.dtype)
 
 
-def _ones(xp: Namespace, x: Array) -> Array:
-    return xp.ones_like(x)
-
-
-def _times(_xp: Namespace, x: Array, factor: Array) -> Array:
-    return x * factor
-
-
-def _where_nonzero(xp: Namespace, x: Array, weight: Array) -> Array:
-    return xp.where(weight == 0, 0.0, x)
-
-
-def _select(xp: Namespace, where: Array, x: Array, *, otherwise: float = 0.0) -> Array:
-    return xp.where(where, x, otherwise)
-
-
-def _ratio(xp: Namespace, x: Array, denominator: Array | float) -> Array:
-    """Return x / denominator, NaN where the denominator is 0."""
-    if isinstance(denominator, float):
-        return x / denominator if denominator else x * math.nan
-    zero = denominator == 0
-    return xp.where(zero, math.nan, x / xp.where(zero, 1.0, denominator))
+def _zero_as_nan(xp: Namespace, x: Array) -> Array:
+    return xp.where(x == 0, math.nan, x)

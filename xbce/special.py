@@ -17,7 +17,7 @@ from collections.abc import Callable
 from xbce._backends import runner_for
 from xbce._formulas import _primitives
 from xbce._inputs import primitive_inputs
-from xbce._reductions import round_to
+from xbce._kernel import Computed
 from xbce._typing import Array
 
 __all__ = ["expit", "log1mexp", "log_expit", "logit", "softplus", "xlog1py", "xlogy"]
@@ -306,5 +306,5 @@ def xlog1py(x: Array | float, y: Array | float, /) -> Array:
 
 def _elementwise(function: Callable[..., Array], **arguments: Array | float) -> Array:
     inputs = primitive_inputs(**arguments)
-    runner = runner_for(inputs.xp)
-    return round_to(runner, inputs, runner.map(inputs.xp, function, inputs.arrays))
+    computed = Computed(function, inputs.computing, inputs.dtype)
+    return runner_for(inputs.xp).map(inputs.xp, computed, inputs.arrays)

@@ -1,6 +1,7 @@
 """The public steps around a loss: reducing losses of one's own, and checking labels."""
 
 from xbce._backends import runner_for
+from xbce._formulas import Given
 from xbce._inputs import concrete_bool, eager_real, reduce_inputs
 from xbce._reductions import Reduction
 from xbce._typing import Array, Axis, Namespace, NormalizeBy, ReductionKind
@@ -67,7 +68,7 @@ def reduce(
     """
     inputs = reduce_inputs(losses, weight=weight, where=where)
     chosen = Reduction.of("losses", inputs, reduction, axis, normalize_by)
-    return chosen.of_losses(runner_for(inputs.xp), inputs, inputs.arrays[0])
+    return chosen.results(runner_for(inputs.xp), inputs, Given(), ("value",))[0]
 
 
 def check_labels(labels: Array, /) -> None:

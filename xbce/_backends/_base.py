@@ -3,18 +3,27 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from xbce._formulas import Formula
-from xbce._typing import Array, DType, Namespace
+from xbce._kernel import Sum
+from xbce._typing import Array, Namespace
 
 
 class Runner(Protocol):
-    """Runs formulas, other elementwise functions and sums on the arrays of one library."""
+    """Runs elementwise functions, kernels first of all, and sums on the arrays of one library.
 
-    def run(self, xp: Namespace, formula: Formula, method: str, arrays: tuple[Array, ...]) -> Any:
-        """Return `formula.<method>(xp, *arrays)`: an array, or a tuple of arrays where the method returns one."""
+    What is given as an array may also be a Python scalar.
+    """
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float, ...]) -> Any:
-        """Return `function(xp, *arrays)`, an elementwise function, without floating-point warnings."""
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[Sum | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results of `function(xp, *arrays)`, each summed where `sums` says so.
 
-    def sum(self, xp: Namespace, x: Array, axis: tuple[int, ...], dtype: DType) -> Array:
-        """Return the sum over `axis`, accumulated and returned in `dtype`, with little error at any size."""
+        Sums have little error at any size.
+        """
+
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+        """Return `function(xp, *arrays)`, an array or several, without floating-point warnings."""

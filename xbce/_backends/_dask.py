@@ -14,7 +14,7 @@ from xbce._typing import Array, DType, Namespace
 class DaskRunner(EagerRunner):
     """Maps functions over chunks, so that nothing is computed and few tasks are made."""
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return the lazy result of `function`."""
         chunkwise = partial(_run_chunk, function)
         like = _run_chunk(function, *(getattr(a, "_meta", a) for a in arrays))
@@ -26,13 +26,14 @@ class DaskRunner(EagerRunner):
 
 
 def _blockwise(
-    xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float, ...], dtype: DType, meta: Array
+    xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...], dtype: DType, meta: Array
 ) -> Array:
     """Call the function on chunks that belong together: trailing dimensions are aligned, as in broadcasting."""
     ndim = max(getattr(a, "ndim", 0) for a in arrays)
     indexed: list[Any] = []
     for a in arrays:
-        indexed += [a, tuple(range(ndim - a.ndim, ndim)) if hasattr(a, "ndim") else None]
+        own = getattr(a, "ndim", None)
+        indexed += [a, None if own is None else tuple(range(ndim - own, ndim))]
     # The meta has the chunks' library and dtype; only its number of dimensions must be that of the result.
     return xp.blockwise(function, tuple(range(ndim)), *indexed, dtype=dtype, meta=meta)
 

@@ -3,21 +3,28 @@
 from collections.abc import Callable
 from typing import Any
 
-from xbce._formulas import Formula
-from xbce._typing import Array, DType, Namespace
+from xbce._kernel import Sum
+from xbce._typing import Array, Namespace
 
 
 class EagerRunner:
     """Calls everything as it stands."""
 
-    def run(self, xp: Namespace, formula: Formula, method: str, arrays: tuple[Array, ...]) -> Any:
-        """Return `formula.<method>(xp, *arrays)`."""
-        return self.map(xp, getattr(formula, method), arrays)
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[Sum | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results, summed by the library's own sum."""
+        results = self.map(xp, function, arrays)
+        return tuple(x if total is None else self.sum(xp, x, total) for x, total in zip(results, sums, strict=True))
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`."""
         return function(xp, *arrays)
 
-    def sum(self, xp: Namespace, x: Array, axis: tuple[int, ...], dtype: DType) -> Array:
+    def sum(self, xp: Namespace, x: Array, total: Sum) -> Array:
         """Return the library's own sum."""
-        return xp.sum(x, axis=axis, dtype=dtype)
+        return xp.sum(x, axis=total.axes, dtype=total.dtype)

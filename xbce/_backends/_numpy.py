@@ -7,7 +7,8 @@ from typing import Any
 
 from xbce._backends._eager import EagerRunner
 from xbce._backends._threads import in_threads
-from xbce._typing import Array, DType, Namespace
+from xbce._kernel import Sum
+from xbce._typing import Array, Namespace
 
 _BLOCK = 32768
 """Elements of a block: its temporaries fit into the second-level cache, and a NumPy call costs little beside it."""
@@ -30,17 +31,17 @@ class NumpyRunner(EagerRunner):
             return result.reshape(shape)
         return _in_blocks(xp, function, arrays, shape)
 
-    def sum(self, xp: Namespace, x: Array, axis: tuple[int, ...], dtype: DType) -> Array:
+    def sum(self, xp: Namespace, x: Array, total: Sum) -> Array:
         """Return the sum.
 
         NumPy sums pairwise only along memory that is contiguous; along any other axis its error grows with the length
         (2e5 ULP of a float64 mean at 10^7 elements). So the summed axes are brought together at the end first.
         """
-        kept = tuple(i for i in range(x.ndim) if i not in axis)
-        shape = (*(x.shape[i] for i in kept), math.prod(x.shape[i] for i in axis))
-        flat = xp.reshape(xp.permute_dims(x, kept + axis), shape)
+        kept = tuple(i for i in range(x.ndim) if i - x.ndim not in total.axes)
+        shape = (*(x.shape[i] for i in kept), math.prod(x.shape[i] for i in total.axes))
+        flat = xp.reshape(xp.permute_dims(x, kept + total.axes), shape)
         with xp.errstate(all="ignore"):
-            return xp.sum(xp.ascontiguousarray(flat), axis=-1, dtype=dtype)
+            return xp.sum(xp.ascontiguousarray(flat), axis=-1, dtype=total.dtype)
 
 
 def _quietly(xp: Namespace, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Any:

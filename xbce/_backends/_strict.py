@@ -10,7 +10,7 @@ from xbce._typing import Array, Namespace
 class StrictRunner(EagerRunner):
     """Plain calls with floating-point warnings off."""
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`."""
         import numpy as np
 

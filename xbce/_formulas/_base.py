@@ -24,6 +24,9 @@ class Formula(Protocol):
     def label_gradient(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the first derivative in the labels."""
 
+    def pos_weight_gradient(self, xp: Namespace, /, *arrays: Array) -> Array:
+        """Return the first derivative in the weights of the positive term."""
+
     def value_and_gradient(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, Array]:
         """Return both, sharing the work."""
 

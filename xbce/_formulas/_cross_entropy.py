@@ -51,6 +51,12 @@ class CrossEntropy:
             slope = (p - 1) * xp.log1p(e) - product(xp, x, xp.where(h == 1, 1.0, p))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
+    def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:
+        """Return z softplus(-x), the loss being linear in p."""
+        h, _, e = halves(xp, x)
+        positive, _ = smoothed(z, self.label_smoothing)
+        return product(xp, xp.where(h == 1, 0.0, -x), positive) + positive * xp.log1p(e)
+
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential is shared."""
         h, s, e = halves(xp, x)

@@ -84,6 +84,11 @@ class ModulatedCrossEntropy:
         """Return L''."""
         return self._hessian(self._parts(xp, x, z, p))
 
+    def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, p: Array, /) -> Array:
+        """Return a M^g z softplus(-x): M knows nothing of p."""
+        positive_term = CrossEntropy(self.label_smoothing).pos_weight_gradient(xp, x, z, p)
+        return self._parts(xp, x, z, p).modulated(positive_term)
+
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; all parts are shared."""
         parts = self._parts(xp, x, z, p)

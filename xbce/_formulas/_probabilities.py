@@ -50,6 +50,11 @@ class ProbabilityCrossEntropy:
             slope = xp.where(self._ruled(xp, u, log_u, log_v), log_v - log_u, -logit(xp, u))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
+    def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
+        """Return -z log(u)."""
+        positive, _ = smoothed(z, self.label_smoothing)
+        return 0.0 - _term(xp, positive, self._logs(xp, u)[0])
+
     def value_and_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; they share no work."""
         return self.value(xp, u, z, p), self.gradient(xp, u, z, p)
