@@ -6,6 +6,7 @@ for traced and lazy arrays too.
 
 import functools
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -86,7 +87,7 @@ class _Door:
         self.name = name
         self.xp = _namespace(name, first)
         self.first = _plain(name, first, self.xp)
-        self.device = compat.device(self.first)
+        self.device = _device(self.xp, self.first)
         self.dtypes: dict[str, DType] = {_require_floating(name, self.first): self.first.dtype}
         self.arrays: list[Array] = [self.first]
         self.integers: list[int] = []
@@ -164,9 +165,9 @@ class _Door:
             )
             raise TypeError(msg)
         # JAX has no device while it traces, and a sharding rather than a device otherwise: it compares them itself.
-        if not compat.is_jax_namespace(self.xp) and compat.device(x) != self.device:
+        if not compat.is_jax_namespace(self.xp) and _device(self.xp, x) != self.device:
             msg = (
-                f"{name} must be on the device of {self.name} ({self.device}), got {compat.device(x)}; "
+                f"{name} must be on the device of {self.name} ({self.device}), got {_device(self.xp, x)}; "
                 "nothing is transferred silently"
             )
             raise ValueError(msg)
@@ -261,7 +262,25 @@ def concrete_bool(name: str, x: Array) -> bool:
         raise TypeError(msg) from None
 
 
+_namespaces: dict[type, Namespace] = {}
+"""Of the classes of arrays met so far: asking array-api-compat again takes as long as a small loss."""
+
+
 def _namespace(name: str, x: Any) -> Namespace:
+    cls = type(x)
+    xp = _namespaces.get(cls)
+    if xp is None:
+        xp = _namespaces[cls] = _namespace_of_new(cls, name, x)
+    return xp
+
+
+def _namespace_of_new(cls: type, name: str, x: Any) -> Namespace:
+    torch = sys.modules.get("torch")
+    if torch is not None and issubclass(cls, torch.Tensor):
+        # torch.compile warns of the caches in array-api-compat.
+        import array_api_compat.torch as xp
+
+        return xp
     try:
         return compat.array_namespace(x)
     except TypeError:
@@ -270,6 +289,14 @@ def _namespace(name: str, x: Any) -> Namespace:
             f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {_type_name(x)}"
         )
         raise TypeError(msg) from None
+
+
+def _is_torch(xp: Namespace) -> bool:
+    return bool(xp.__name__ == "array_api_compat.torch")
+
+
+def _device(xp: Namespace, x: Array) -> Device:
+    return x.device if _is_torch(xp) else compat.device(x)
 
 
 def _plain(name: str, x: Array, xp: Namespace) -> Array:
@@ -350,7 +377,7 @@ def _promote(first: str, second: str) -> str:
 
 def _autocasts(xp: Namespace, device: Device) -> bool:
     """Tell whether PyTorch is to compute losses in float32, whatever it is given."""
-    return bool(compat.is_torch_namespace(xp) and xp.is_autocast_enabled(device.type))
+    return _is_torch(xp) and bool(xp.is_autocast_enabled(device.type))
 
 
 def _dtype_name(dtype: DType) -> str:

@@ -98,7 +98,7 @@ class Kernel:
         Even a weight: what is dropped may be NaN, and would spoil automatic differentiation.
         """
         x = arrays[i]
-        if isinstance(x, float):
+        if not hasattr(x, "ndim"):  # a size
             return x
         if i in self.integers:
             x = _cast(xp, x, arrays[0].dtype)

@@ -71,12 +71,12 @@ class Reduction:
         """Return what a mean divides by, NaN instead of 0: a number, or an array of the shape of the result."""
         x = inputs.arrays[0]
         divided = x.shape[:1] if self.normalize_by == "batch" else [x.shape[i] for i in self.axes]
-        size = float(math.prod(divided))
+        # Dask's lengths are NaN until they are known: then elements are counted, too.
+        known = not any(isinstance(n, float) for n in divided)
         weight = inputs.weight if self.normalize_by in ("weight", "nonzero") else None
         where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
-        if weight is None and where is None and not math.isnan(size):
-            return size or math.nan
-        # NaN is the size of dimensions that are unknown yet: then elements are counted, too.
+        if weight is None and where is None and known:
+            return math.prod(divided) or math.nan
         dtype = _accumulating(inputs)
         counts = _Counts(dtype, weighed=weight is not None, nonzero=self.normalize_by == "nonzero")
         arrays = [inputs.arrays[i] for i in (0, weight, where) if i is not None]
@@ -85,7 +85,7 @@ class Reduction:
 
     def _spread(self, xp: Namespace, denominator: Array | float) -> Array | float:
         """Return the denominator with the summed axes as axes of length 1."""
-        if not isinstance(denominator, float):
+        if hasattr(denominator, "ndim"):
             for axis in reversed(self.axes):
                 denominator = xp.expand_dims(denominator, axis=axis)
         return denominator

@@ -1,26 +1,62 @@
-"""How a formula is run on one array library, and nothing about what it says.
+"""How a kernel is run on one array library, and nothing about what it says.
 
-A runner takes any formula. Adding a library is one module and one row of `_RUNNERS`; a namespace without a row is run
-by plain calls.
+A runner takes any function. Adding a library is one module and one row of `_LOADERS`; a namespace without a row is run
+by plain calls. A module is imported when the first array of its library comes.
 """
 
+from collections.abc import Callable
+
 from xbce._backends._base import Runner
-from xbce._backends._dask import DaskRunner
 from xbce._backends._eager import EagerRunner
-from xbce._backends._numpy import NumpyRunner
-from xbce._backends._strict import StrictRunner
 from xbce._typing import Namespace
 
 __all__ = ["Runner", "runner_for"]
 
-_EAGER = EagerRunner()
-_RUNNERS: dict[str, Runner] = {
-    "array_api_compat.numpy": NumpyRunner(),
-    "array_api_compat.dask.array": DaskRunner(),
-    "array_api_strict": StrictRunner(),
+
+# Import statements, not importlib: torch.compile follows only these.
+def _numpy() -> Runner:
+    from xbce._backends._numpy import RUNNER
+
+    return RUNNER
+
+
+def _torch() -> Runner:
+    from xbce._backends._torch import RUNNER
+
+    return RUNNER
+
+
+def _jax() -> Runner:
+    from xbce._backends._jax import RUNNER
+
+    return RUNNER
+
+
+def _dask() -> Runner:
+    from xbce._backends._dask import RUNNER
+
+    return RUNNER
+
+
+def _strict() -> Runner:
+    from xbce._backends._strict import RUNNER
+
+    return RUNNER
+
+
+_LOADERS: dict[str, Callable[[], Runner]] = {
+    "array_api_compat.numpy": _numpy,
+    "array_api_compat.torch": _torch,
+    "jax.numpy": _jax,
+    "array_api_compat.dask.array": _dask,
+    "array_api_strict": _strict,
 }
+_runners: dict[str, Runner] = {}
 
 
 def runner_for(xp: Namespace) -> Runner:
     """Return the runner of the library whose namespace is `xp`."""
-    return _RUNNERS.get(xp.__name__, _EAGER)
+    name: str = xp.__name__
+    if name not in _runners:
+        _runners[name] = _LOADERS.get(name, EagerRunner)()
+    return _runners[name]

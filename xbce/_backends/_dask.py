@@ -43,3 +43,6 @@ def _run_chunk(function: Callable[..., Any], *chunks: Array | float) -> Any:
 
     xp = array_namespace(*chunks)
     return runner_for(xp).map(xp, function, chunks)
+
+
+RUNNER = DaskRunner()

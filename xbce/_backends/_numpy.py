@@ -70,3 +70,6 @@ def _in_blocks(xp: Namespace, function: Callable[..., Any], arrays: tuple[Any, .
 def _block(block: slice, *, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...]:
     """Return the parts of arrays that belong to a block; what is broadcast along axis 0 is taken whole."""
     return tuple(a[block] if getattr(a, "ndim", 0) == len(shape) and a.shape[0] == shape[0] else a for a in arrays)
+
+
+RUNNER = NumpyRunner()

@@ -1,0 +1,175 @@
+"""PyTorch: a kernel is a differentiable function whose derivatives are kernels again.
+
+Nothing but the arguments is kept for the backward pass. What has no closed derivative (a derivative of third order, or
+a mixed one of a focal loss) is differentiated by PyTorch itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+from xbce._backends._eager import EagerRunner
+from xbce._inputs import accumulation_dtype
+from xbce._kernel import Kernel, Sum
+from xbce._typing import Array, Namespace
+
+
+class TorchRunner(EagerRunner):
+    """Runs kernels as `torch.autograd.Function`; everything else is differentiated by PyTorch."""
+
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[Sum | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results, summed by PyTorch's own sum."""
+        if not isinstance(function, Kernel) or not _may_be_differentiated(arrays):
+            return super().run(xp, function, arrays, sums)
+        node = _TracedNode if torch.compiler.is_compiling() else _Node
+        results: tuple[Array, ...] = node.apply(xp, function, sums, *arrays)
+        return results
+
+
+def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
+    """Tell whether anything may ask for a derivative; a node costs more than a loss of few elements."""
+    if torch.is_grad_enabled() and any(isinstance(a, torch.Tensor) and a.requires_grad for a in arrays):
+        return True
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0  # noqa: SLF001
+
+
+class _TracedNode(torch.autograd.Function):
+    """A kernel in reverse mode, which is all that torch.compile takes; torch.func.jvp is traced through, too."""
+
+    @staticmethod
+    def forward(
+        xp: Namespace, kernel: Kernel, sums: tuple[Sum | None, ...], *arrays: Array | float
+    ) -> tuple[Array, ...]:
+        return EagerRunner.run(RUNNER, xp, kernel, arrays, sums)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Array, ...]) -> None:  # noqa: ARG004
+        ctx.xp, ctx.kernel, ctx.sums, *arrays = inputs
+        ctx.scalars = tuple(None if isinstance(a, torch.Tensor) else a for a in arrays)
+        tensors = [a for a in arrays if isinstance(a, torch.Tensor)]
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Array) -> tuple[Array | None, ...]:
+        arrays = _arrays(ctx)
+        gradients: list[Array | None] = [None, None, None]
+        for i, needed in enumerate(ctx.needs_input_grad[3:]):
+            gradients.append(_pulled_back(ctx, arrays, cotangents, i) if needed else None)
+        return tuple(gradients)
+
+
+class _Node(_TracedNode):
+    """A kernel in reverse and forward mode, and under torch.func."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Array | None) -> tuple[Array, ...]:
+        arrays = _arrays(ctx)
+        return tuple(_pushed_forward(ctx, arrays, tangents[3:], k) for k in range(len(ctx.sums)))
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], xp: Namespace, kernel: Kernel, sums: tuple[Sum | None, ...], *arrays: Any
+    ) -> tuple[tuple[Array, ...], tuple[int, ...]]:
+        """Make the batch the first axis of every array that has one; axes of sums are counted from the end."""
+        ndim = arrays[0].ndim - (in_dims[3] is not None)
+        moved = [a if d is None else _with_batch(a, d, ndim) for a, d in zip(arrays, in_dims[3:], strict=True)]
+        if in_dims[3] is None:
+            moved[0] = moved[0].expand(info.batch_size, *moved[0].shape)
+        results = _Node.apply(xp, kernel, sums, *moved)
+        return results, (0,) * len(results)
+
+
+def _with_batch(a: Array, dim: int, ndim: int) -> Array:
+    """Return an array with its batch first and `ndim` more dimensions."""
+    a = a.movedim(dim, 0)
+    return a.reshape(a.shape[0], *(1,) * (ndim + 1 - a.ndim), *a.shape[1:])
+
+
+def _arrays(ctx: Any) -> tuple[Array | float, ...]:
+    tensors = iter(ctx.saved_tensors)
+    return tuple(next(tensors) if scalar is None else scalar for scalar in ctx.scalars)
+
+
+def _pulled_back(ctx: Any, arrays: tuple[Any, ...], cotangents: tuple[Array | None, ...], i: int) -> Array | None:
+    """Return what the outputs' cotangents are in array i."""
+    total = None
+    for k, cotangent in enumerate(cotangents):
+        if cotangent is not None:
+            part = _pulled_back_through(ctx, arrays, k, i, _spread(cotangent, ctx.sums[k]))
+            total = part if total is None else total + part
+    return total
+
+
+def _pulled_back_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, cotangent: Array) -> Array:
+    target, derivative = arrays[i], ctx.kernel.derivative(k, i)
+    axes = _broadcast_axes(target, arrays[0])
+    wide = accumulation_dtype(ctx.xp, ctx.kernel.computing, target.device)
+    summed = Sum(axes, wide) if axes else None
+    if derivative is None:
+        product = _slope(ctx, arrays, k, i) * cotangent
+        result = product if summed is None else RUNNER.sum(ctx.xp, product, summed)
+    else:
+        kernel = derivative.times(len(arrays), wide if axes else target.dtype)
+        (result,) = RUNNER.run(ctx.xp, kernel, (*arrays, cotangent), (summed,))
+    return result.to(target.dtype).reshape(target.shape)
+
+
+def _pushed_forward(ctx: Any, arrays: tuple[Any, ...], tangents: tuple[Array | None, ...], k: int) -> Array | None:
+    """Return the tangent of output k."""
+    total = None
+    for i, tangent in enumerate(tangents):
+        if tangent is not None:
+            part = _pushed_forward_through(ctx, arrays, k, i, tangent)
+            total = part if total is None else total + part
+    return total
+
+
+def _pushed_forward_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, tangent: Array) -> Array:
+    derivative, summed = ctx.kernel.derivative(k, i), ctx.sums[k]
+    if derivative is None:
+        product = _slope(ctx, arrays, k, i) * tangent
+        return product if summed is None else RUNNER.sum(ctx.xp, product, summed)
+    kernel = derivative.times(len(arrays), ctx.kernel.outputs[k].dtype)
+    return RUNNER.run(ctx.xp, kernel, (*arrays, tangent), (summed,))[0]
+
+
+def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int) -> Array:
+    """Return the derivative of output k, not yet summed, in array i, as PyTorch finds it operation by operation."""
+    kernel = ctx.kernel.only(k)
+
+    def output(a: Array) -> Array:
+        result: Array = kernel(ctx.xp, *arrays[:i], a, *arrays[i + 1 :])[0]
+        return result
+
+    losses, pull = torch.func.vjp(output, arrays[i].expand(arrays[0].shape))
+    return pull(torch.ones_like(losses))[0]
+
+
+def _spread(cotangent: Array, summed: Sum | None) -> Array:
+    """Return the cotangent of a sum with the summed axes as axes of length 1."""
+    if summed is not None:
+        for axis in reversed(summed.axes):
+            cotangent = cotangent.unsqueeze(axis)
+    return cotangent
+
+
+def _broadcast_axes(a: Array, full: Array) -> tuple[int, ...]:
+    """Return the axes, counted from the end, along which `a` is broadcast to the shape of `full`."""
+    return tuple(
+        axis for axis in range(-full.ndim, 0) if -axis > a.ndim or (a.shape[axis] == 1 and full.shape[axis] != 1)
+    )
+
+
+RUNNER = TorchRunner()
