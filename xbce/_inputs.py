@@ -175,13 +175,20 @@ class _Door:
 
 
 def reduction_options(
-    name: str, ndim: int, reduction: ReductionKind, axis: Axis, normalize_by: NormalizeBy
+    name: str, shape: Sequence[Any], reduction: ReductionKind, axis: Axis, normalize_by: NormalizeBy
 ) -> tuple[int, ...]:
     """Check how the array called `name` is to be reduced; return the axes, sorted and counted from the end."""
+    ndim = len(shape)
     _require_choice("reduction", reduction, get_args(ReductionKind))
     _require_choice("normalize_by", normalize_by, get_args(NormalizeBy))
     if normalize_by == "batch" and reduction == "mean" and ndim == 0:
         msg = f"normalize_by='batch' divides by the length of axis 0, but {name} has 0 dimensions"
+        raise ValueError(msg)
+    if normalize_by == "batch" and reduction == "mean" and _unknown(shape[0]):
+        msg = (
+            f"normalize_by='batch' divides by the length of axis 0, but that of {name} is not known yet; "
+            "call its method compute_chunk_sizes first"
+        )
         raise ValueError(msg)
     if axis is None:
         return tuple(range(-ndim, 0))

@@ -33,6 +33,12 @@ class Sum:
     axes: tuple[int, ...]
     dtype: DType
 
+    def spread(self, xp: Namespace, x: Array) -> Array:
+        """Return a sum with the summed axes as axes of length 1: it broadcasts against what was summed."""
+        for axis in reversed(self.axes):
+            x = xp.expand_dims(x, axis=axis)
+        return x
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

@@ -27,18 +27,20 @@ class Reduction:
     @classmethod
     def of(cls, name: str, inputs: Inputs, kind: ReductionKind, axis: Axis, normalize_by: NormalizeBy) -> "Reduction":
         """Check the options of a call."""
-        axes = reduction_options(name, inputs.arrays[0].ndim, kind, axis, normalize_by)
+        axes = reduction_options(name, inputs.arrays[0].shape, kind, axis, normalize_by)
         return cls(kind, axes, normalize_by)
 
     def results(
         self, runner: Runner, inputs: Inputs, formula: Formula | Given, methods: tuple[str, ...]
     ) -> tuple[Array, ...]:
         """Return what the call returns, or derivatives of it, from one run of the formula."""
+        summed = Sum(self.axes, _accumulating(inputs)) if self.kind != "none" else None
         denominator = self._denominator(runner, inputs) if self.kind == "mean" else None
         arrays, divisor = inputs.arrays, None
-        if denominator is not None and methods != ("value",):
+        if summed is not None and denominator is not None and methods != ("value",):
             divisor = len(arrays)
-            arrays = (*arrays, self._spread(inputs.xp, denominator))
+            spread = summed.spread(inputs.xp, denominator) if hasattr(denominator, "ndim") else denominator
+            arrays = (*arrays, spread)
         kernel = Kernel(
             formula=formula,
             outputs=tuple(self._output(inputs, method, divisor) for method in methods),
@@ -47,7 +49,6 @@ class Reduction:
             integers=inputs.integers,
             where=inputs.where,
         )
-        summed = Sum(self.axes, _accumulating(inputs)) if self.kind != "none" else None
         sums = tuple(summed if method == "value" else None for method in methods)
         results = runner.run(inputs.xp, kernel, arrays, sums)
         if summed is None:
@@ -82,13 +83,6 @@ class Reduction:
         arrays = [inputs.arrays[i] for i in (0, weight, where) if i is not None]
         (total,) = runner.run(inputs.xp, counts, tuple(arrays), (Sum(self.axes, dtype),))
         return runner.map(inputs.xp, _zero_as_nan, (total,))
-
-    def _spread(self, xp: Namespace, denominator: Array | float) -> Array | float:
-        """Return the denominator with the summed axes as axes of length 1."""
-        if hasattr(denominator, "ndim"):
-            for axis in reversed(self.axes):
-                denominator = xp.expand_dims(denominator, axis=axis)
-        return denominator
 
 
 def _accumulating(inputs: Inputs) -> DType:

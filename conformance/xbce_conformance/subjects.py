@@ -14,6 +14,7 @@ import numpy as np
 
 import xbce
 import xbce.special
+from xbce_conformance import autodiff
 from xbce_conformance.backends import Backend
 from xbce_conformance.cases import CASES, METHODS, PLAIN, Case, Quantity
 from xbce_conformance.formats import Floats
@@ -78,7 +79,16 @@ def _version(distribution: str) -> str | None:
 def _xbce(backends: dict[str, Backend]) -> Iterator[Subject]:
     functions = tuple(function for case in CASES for function in _functions(case))
     for backend in backends.values():
-        yield Subject("xbce", xbce.__version__, backend, backend.dtypes, functions, judged=True)
+        here = (*functions, *_autodiff(backend))
+        yield Subject("xbce", xbce.__version__, backend, backend.dtypes, here, judged=True)
+
+
+def _autodiff(backend: Backend) -> Iterator[Function]:
+    """Yield what the backend's automatic differentiation finds: the same derivatives, within the same bounds."""
+    for case in CASES:
+        for name, quantity, make in autodiff.derivatives(backend.name.partition(":")[0]):
+            if quantity in case.methods:
+                yield Function(f"{case.name}, {name}", (quantity,), make(_bind(case)), case=case)
 
 
 def _functions(case: Case) -> Iterator[Function]:

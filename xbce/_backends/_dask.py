@@ -1,48 +1,85 @@
-"""Dask: functions run inside each chunk, on the chunk's own library; sums are Dask's own trees over chunks."""
+"""Dask: functions run inside each chunk, on the chunk's own library; sums are trees over the sums of chunks."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from array_api_compat import array_namespace
 
-from xbce._backends._eager import EagerRunner
-from xbce._typing import Array, DType, Namespace
+from xbce._backends._threads import one_thread
+from xbce._kernel import Sum
+from xbce._typing import Array, Namespace
 
 
-class DaskRunner(EagerRunner):
+class DaskRunner:
     """Maps functions over chunks, so that nothing is computed and few tasks are made."""
 
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[Sum | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the lazy results. Each chunk is summed where it is made, by the means of its own library."""
+        chunkwise = partial(_run_chunk, function, sums)
+        like = chunkwise(*(getattr(a, "_meta", a) for a in arrays))
+        if len(sums) == 1:
+            parts = [_blockwise(xp, chunkwise, arrays, like, sums[0])]
+        else:
+            # Each chunk of `together` is a tuple, made once and shared by the arrays that are taken from it.
+            together = _blockwise(xp, chunkwise, arrays, None, None)
+            parts = [
+                _blockwise(xp, operator.itemgetter(k), (together,), part, total)
+                for k, (part, total) in enumerate(zip(like, sums, strict=True))
+            ]
+        return tuple(
+            part if total is None else xp.sum(part, axis=total.axes, dtype=total.dtype)
+            for part, total in zip(parts, sums, strict=True)
+        )
+
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
-        """Return the lazy result of `function`."""
-        chunkwise = partial(_run_chunk, function)
-        like = _run_chunk(function, *(getattr(a, "_meta", a) for a in arrays))
-        if not isinstance(like, tuple):
-            return _blockwise(xp, chunkwise, arrays, like.dtype, like)
-        # Each chunk of `both` is a tuple, made once and shared by the arrays that are taken from it.
-        both = _blockwise(xp, chunkwise, arrays, object, like[0])
-        return tuple(_blockwise(xp, operator.itemgetter(i), (both,), part.dtype, part) for i, part in enumerate(like))
+        """Return the lazy result of `function`, a single array."""
+        chunkwise = partial(_map_chunk, function)
+        return _blockwise(xp, chunkwise, arrays, chunkwise(*(getattr(a, "_meta", a) for a in arrays)), None)
 
 
 def _blockwise(
-    xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...], dtype: DType, meta: Array
+    xp: Namespace, function: Callable[..., Any], arrays: tuple[Any, ...], like: Array | None, total: Sum | None
 ) -> Array:
-    """Call the function on chunks that belong together: trailing dimensions are aligned, as in broadcasting."""
+    """Call the function on chunks that belong together: trailing dimensions are aligned, as in broadcasting.
+
+    The results are arrays like `like`, or objects; those of sums have length 1 along each axis that is summed.
+    """
     ndim = max(getattr(a, "ndim", 0) for a in arrays)
     indexed: list[Any] = []
     for a in arrays:
         own = getattr(a, "ndim", None)
         indexed += [a, None if own is None else tuple(range(ndim - own, ndim))]
+    summed: Mapping[int, int] = {} if total is None else dict.fromkeys((ndim + axis for axis in total.axes), 1)
     # The meta has the chunks' library and dtype; only its number of dimensions must be that of the result.
-    return xp.blockwise(function, tuple(range(ndim)), *indexed, dtype=dtype, meta=meta)
+    kind = {"dtype": object} if like is None else {"dtype": like.dtype, "meta": like}
+    return xp.blockwise(function, tuple(range(ndim)), *indexed, adjust_chunks=summed, **kind)
 
 
-def _run_chunk(function: Callable[..., Any], *chunks: Array | float) -> Any:
+def _run_chunk(function: Callable[..., tuple[Array, ...]], sums: tuple[Sum | None, ...], *chunks: Array | float) -> Any:
+    """Return the result for one chunk, or a tuple of several; what is summed keeps its dimensions."""
     from xbce._backends import runner_for
 
     xp = array_namespace(*chunks)
-    return runner_for(xp).map(xp, function, chunks)
+    with one_thread():
+        results = runner_for(xp).run(xp, function, chunks, sums)
+    parts = tuple(x if total is None else total.spread(xp, x) for x, total in zip(results, sums, strict=True))
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _map_chunk(function: Callable[..., Any], *chunks: Array | float | None) -> Any:
+    from xbce._backends import runner_for
+
+    xp = array_namespace(*chunks)
+    with one_thread():
+        return runner_for(xp).map(xp, function, chunks)
 
 
 RUNNER = DaskRunner()

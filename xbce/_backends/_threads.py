@@ -1,9 +1,10 @@
 """The threads that NumPy arrays are worked on with."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from contextlib import contextmanager
+from threading import Lock, local
 from typing import Any
 
 from xbce._inputs import count_of
@@ -11,6 +12,7 @@ from xbce._inputs import count_of
 _lock = Lock()
 _chosen: int | None = None
 _pool: ThreadPoolExecutor | None = None
+_local = local()
 
 
 def get_num_threads() -> int:
@@ -70,10 +72,21 @@ def set_num_threads(n: int, /) -> None:
         _chosen, _pool = n, None  # a pool in use lives until its work is done
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold what is called here to the calling thread, which is one of several already."""
+    before = getattr(_local, "held", False)
+    _local.held = True
+    try:
+        yield
+    finally:
+        _local.held = before
+
+
 def in_threads(work: Callable[[Any], None], parts: Iterable[Any]) -> None:
     """Call `work` on all parts, on as many threads as there are to be; raise what it raises."""
     parts = list(parts)
-    if len(parts) == 1 or get_num_threads() == 1:
+    if len(parts) == 1 or getattr(_local, "held", False) or get_num_threads() == 1:
         for part in parts:
             work(part)
     else:

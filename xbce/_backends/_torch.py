@@ -40,7 +40,7 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
         return True
     if torch.compiler.is_compiling():
         return False
-    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0  # noqa: SLF001
+    return bool(torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0)  # noqa: SLF001
 
 
 class _TracedNode(torch.autograd.Function):
@@ -107,7 +107,8 @@ def _pulled_back(ctx: Any, arrays: tuple[Any, ...], cotangents: tuple[Array | No
     total = None
     for k, cotangent in enumerate(cotangents):
         if cotangent is not None:
-            part = _pulled_back_through(ctx, arrays, k, i, _spread(cotangent, ctx.sums[k]))
+            spread = cotangent if ctx.sums[k] is None else ctx.sums[k].spread(ctx.xp, cotangent)
+            part = _pulled_back_through(ctx, arrays, k, i, spread)
             total = part if total is None else total + part
     return total
 
@@ -155,14 +156,6 @@ def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int) -> Array:
 
     losses, pull = torch.func.vjp(output, arrays[i].expand(arrays[0].shape))
     return pull(torch.ones_like(losses))[0]
-
-
-def _spread(cotangent: Array, summed: Sum | None) -> Array:
-    """Return the cotangent of a sum with the summed axes as axes of length 1."""
-    if summed is not None:
-        for axis in reversed(summed.axes):
-            cotangent = cotangent.unsqueeze(axis)
-    return cotangent
 
 
 def _broadcast_axes(a: Array, full: Array) -> tuple[int, ...]:
