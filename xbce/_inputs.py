@@ -6,6 +6,7 @@ for traced and lazy arrays too.
 
 import functools
 import math
+import operator
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -196,18 +197,20 @@ def reduction_options(
         msg = f"axis is for reduction='mean' and reduction='sum'; got axis={axis!r} with reduction='none'"
         raise ValueError(msg)
     axes = axis if isinstance(axis, tuple) else (axis,)
+    positive = []
     for i in axes:
-        if isinstance(i, bool) or not hasattr(i, "__index__"):
+        if isinstance(i, bool) or not (isinstance(i, int) or hasattr(i, "__index__")):
             msg = f"axis must be an int, a tuple of ints or None, got {axis!r}"
             raise TypeError(msg)
         if not -ndim <= i < ndim:
             msg = f"axis {i} is out of bounds for {name} with {ndim} dimension{'' if ndim == 1 else 's'}"
             raise ValueError(msg)
-    positive = sorted(i.__index__() % ndim for i in axes)
+        # torch.compile may have taken it for a number that changes; it is compiled for this one.
+        positive.append(operator.index(i) % ndim)
     if len(set(positive)) != len(positive):
         msg = f"axis must not name an axis twice, got {axis!r} for {name} with {ndim} dimensions"
         raise ValueError(msg)
-    return tuple(i - ndim for i in positive)
+    return tuple(i - ndim for i in sorted(positive))
 
 
 def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, below: bool = False) -> float:
@@ -275,27 +278,22 @@ _namespaces: dict[type, Namespace] = {}
 
 def _namespace(name: str, x: Any) -> Namespace:
     cls = type(x)
-    xp = _namespaces.get(cls)
-    if xp is None:
-        xp = _namespaces[cls] = _namespace_of_new(cls, name, x)
-    return xp
-
-
-def _namespace_of_new(cls: type, name: str, x: Any) -> Namespace:
     torch = sys.modules.get("torch")
     if torch is not None and issubclass(cls, torch.Tensor):
-        # torch.compile warns of the caches in array-api-compat.
+        # torch.compile warns of the caches of array-api-compat, and would compile again when ours grows.
         import array_api_compat.torch as xp
 
         return xp
-    try:
-        return compat.array_namespace(x)
-    except TypeError:
-        msg = (
-            f"{name} must be an array of a library that follows the array API standard "
-            f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {_type_name(x)}"
-        )
-        raise TypeError(msg) from None
+    if cls not in _namespaces:
+        try:
+            _namespaces[cls] = compat.array_namespace(x)
+        except TypeError:
+            msg = (
+                f"{name} must be an array of a library that follows the array API standard "
+                f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {_type_name(x)}"
+            )
+            raise TypeError(msg) from None
+    return _namespaces[cls]
 
 
 def _is_torch(xp: Namespace) -> bool:

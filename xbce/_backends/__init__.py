@@ -51,12 +51,8 @@ _LOADERS: dict[str, Callable[[], Runner]] = {
     "array_api_compat.dask.array": _dask,
     "array_api_strict": _strict,
 }
-_runners: dict[str, Runner] = {}
 
 
 def runner_for(xp: Namespace) -> Runner:
     """Return the runner of the library whose namespace is `xp`."""
-    name: str = xp.__name__
-    if name not in _runners:
-        _runners[name] = _LOADERS.get(name, EagerRunner)()
-    return _runners[name]
+    return _LOADERS.get(xp.__name__, EagerRunner)()

@@ -1,0 +1,305 @@
+"""PyTorch: derivatives in every mode, under transforms, compiled, under autocast; and what is kept for them."""
+
+import subprocess
+import sys
+
+import pytest
+
+import xbce
+
+torch = pytest.importorskip("torch")
+
+bce = xbce.binary_cross_entropy_with_logits
+FAMILY = {
+    "with_logits": (bce, {}, False),
+    "smoothed": (bce, {"label_smoothing": 0.1}, False),
+    "focal": (xbce.sigmoid_focal_loss, {"gamma": 2.0, "alpha": 0.25}, False),
+    "focal, gamma < 1": (xbce.sigmoid_focal_loss, {"gamma": 0.5}, False),
+    "asymmetric": (xbce.asymmetric_loss, {}, False),
+    "asymmetric, shifted": (xbce.asymmetric_loss, {"gamma_pos": 1.0, "gamma_neg": 3.0, "shift": 0.05}, False),
+    "probabilities": (xbce.binary_cross_entropy, {}, True),
+    "probabilities, clipped": (xbce.binary_cross_entropy, {"clip": 1e-3}, True),
+    "probabilities, floored": (xbce.binary_cross_entropy, {"log_floor": -100.0}, True),
+    "probabilities, offset": (xbce.binary_cross_entropy, {"log_offset": 1e-7}, True),
+}
+family = pytest.mark.parametrize(("loss", "options", "probabilities"), FAMILY.values(), ids=FAMILY)
+
+
+def arguments(*, probabilities=False, requires_grad=True, seed=0):
+    """Return scores, labels, pos_weight and weight that broadcast, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(low, high, *shape):
+        return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.float64)
+
+    scores = uniform(0.05, 0.95, 3, 2) if probabilities else uniform(-4, 4, 3, 2)
+    arrays = (scores, uniform(0.05, 0.95, 3, 2), uniform(0.5, 2, 2), uniform(0.5, 2, 3, 1))
+    return tuple(a.requires_grad_(requires_grad) for a in arrays)
+
+
+KEPT = [[True, False], [True, True], [True, True]]
+REDUCTIONS = {
+    "elementwise": {},
+    "mean": {"reduction": "mean"},
+    "sum over an axis": {"reduction": "sum", "axis": 0},
+    "weighted mean over an axis": {"reduction": "mean", "normalize_by": "weight", "axis": 1},
+}
+
+
+@family
+@pytest.mark.parametrize("reduced", REDUCTIONS.values(), ids=REDUCTIONS)
+def test_gradcheck_of_all_arguments_in_all_modes(loss, options, probabilities, reduced):
+    def function(x, z, p, w):
+        return loss(x, z, pos_weight=p, weight=w, where=torch.tensor(KEPT), **options, **reduced)
+
+    arrays = arguments(probabilities=probabilities)
+    # One reduction is enough for what is slow.
+    batched = {"check_batched_grad": True} if reduced.get("axis") == 1 else {}
+    assert torch.autograd.gradcheck(function, arrays, check_forward_ad=True, **batched)
+    assert torch.autograd.gradgradcheck(function, arrays, check_fwd_over_rev=True, **batched)
+
+
+@pytest.mark.parametrize("method", ["gradient", "label_gradient", "value_and_gradient"])
+def test_methods_differentiate_too(method):
+    def function(x, z, p, w):
+        return getattr(bce, method)(x, z, pos_weight=p, weight=w, reduction="mean", axis=0)
+
+    assert torch.autograd.gradcheck(function, arguments(), check_forward_ad=True)
+
+
+def test_reduce_differentiates():
+    def function(losses, weight):
+        return xbce.reduce(losses, weight=weight, where=torch.tensor(KEPT), normalize_by="weight", axis=0)
+
+    losses, _, _, weight = arguments()
+    assert torch.autograd.gradcheck(function, (losses, weight), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(function, (losses, weight))
+
+
+def test_gradient_in_the_tail_is_the_same_in_every_mode():
+    x, one = torch.tensor(40.0, dtype=torch.float64, requires_grad=True), torch.tensor(1.0, dtype=torch.float64)
+
+    def loss(x):
+        return bce(x, one)
+
+    exact = pytest.approx(-4.248354255291589e-18, rel=1e-15, abs=0)
+    loss(x).backward()
+    assert x.grad.item() == exact
+    x = x.detach()
+    assert bce.gradient(x, one).item() == exact
+    assert torch.func.grad(loss)(x).item() == exact
+    assert torch.func.jvp(loss, (x,), (one,))[1].item() == exact
+    assert torch.func.jacrev(loss)(x).item() == exact
+    assert torch.func.jacfwd(loss)(x).item() == exact
+    curvature = pytest.approx(4.248354255291589e-18, rel=1e-15, abs=0)
+    assert bce.hessian(x, one).item() == curvature
+    assert torch.func.hessian(loss)(x).item() == curvature
+    assert torch.func.jacrev(torch.func.jacrev(loss))(x).item() == curvature
+    assert torch.func.jacfwd(torch.func.jacfwd(loss))(x).item() == curvature
+    assert torch.autograd.functional.hessian(loss, x).item() == curvature
+
+
+@family
+def test_transforms_give_the_closed_forms(loss, options, probabilities):
+    x, z, p, w = arguments(probabilities=probabilities, requires_grad=False)
+
+    def mean(x, z, w):
+        return loss(x, z, pos_weight=p, weight=w, reduction="mean", **options)
+
+    closed = {"pos_weight": p, "weight": w, "reduction": "mean", **options}
+    torch.testing.assert_close(
+        torch.func.grad(mean, (0, 1))(x, z, w),
+        (loss.gradient(x, z, **closed), loss.label_gradient(x, z, **closed)),
+        rtol=1e-13,
+        atol=1e-15,
+    )
+    # Per sample: each row is a batch of its own.
+    rows = torch.func.vmap(torch.func.grad(mean))(x, z, w)
+    for i in range(3):
+        torch.testing.assert_close(rows[i], torch.func.grad(mean)(x[i], z[i], w[i]), rtol=1e-13, atol=1e-15)
+    columns = torch.func.vmap(lambda x, z: loss(x, z, **options), in_dims=1, out_dims=1)(x, z)
+    torch.testing.assert_close(columns, loss(x, z, **options), rtol=0, atol=0)
+    # What is not batched is shared, the logits too.
+    shared = torch.func.vmap(lambda z: loss.label_gradient(x, z, **options))(torch.stack([z, z]))
+    torch.testing.assert_close(shared[1], loss.label_gradient(x, z, **options), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_derivatives_at_infinity(reduction):
+    inf = float("inf")
+    x = torch.tensor([inf, inf, -inf, -inf, 0.0, -0.0], dtype=torch.float64, requires_grad=True)
+    z = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.25, 1.0], dtype=torch.float64, requires_grad=True)
+    scale = 6 if reduction == "mean" else 1
+    (gradient,) = torch.autograd.grad(bce(x, z, reduction=reduction).sum(), x, create_graph=True)
+    torch.testing.assert_close(gradient * scale, torch.tensor([0, 1, 0, -1, 0.25, -0.5], dtype=torch.float64))
+    (hessian,) = torch.autograd.grad(gradient.sum(), x)
+    torch.testing.assert_close(hessian * scale, torch.tensor([0, 0, 0, 0, 0.25, 0.25], dtype=torch.float64))
+    (labels,) = torch.autograd.grad(bce(x, z, reduction=reduction).sum(), z)
+    torch.testing.assert_close(labels * scale, -x.detach())
+
+
+@pytest.mark.parametrize("gamma", [0.25, 0.5, 1.0, 2.0])
+def test_focal_loss_has_finite_derivatives_far_in_the_tail(gamma):
+    x = torch.tensor([-700.0, -50.0, 0.0, 50.0, 700.0, 1e5], dtype=torch.float64, requires_grad=True)
+    z = torch.ones_like(x.detach())
+    (gradient,) = torch.autograd.grad(xbce.sigmoid_focal_loss(x, z, gamma=gamma).sum(), x, create_graph=True)
+    (hessian,) = torch.autograd.grad(gradient.sum(), x)
+    closed = xbce.sigmoid_focal_loss.gradient_and_hessian(x.detach(), z, gamma=gamma)
+    torch.testing.assert_close((gradient.detach(), hessian), closed, rtol=1e-13, atol=0)
+    assert torch.isfinite(gradient).all()
+
+
+def test_a_masked_element_has_no_part_in_any_derivative():
+    x = torch.tensor([float("nan"), float("inf"), 1.0], requires_grad=True)
+    z = torch.tensor([0.0, float("nan"), 1.0], requires_grad=True)
+    w = torch.tensor([float("inf"), 1.0, 2.0], requires_grad=True)
+    loss = bce(x, z, weight=w, where=torch.tensor([False, False, True]), reduction="mean", normalize_by="weight")
+    gradients = torch.autograd.grad(loss, (x, z, w), create_graph=True)
+    for gradient in gradients[:2]:
+        assert gradient[:2].eq(0).all()
+        assert gradient[2] != 0
+    second = torch.autograd.grad(sum(g.sum() for g in gradients), (x, z, w))
+    assert all(torch.isfinite(g).all() for g in second)
+
+
+LAYOUTS = {
+    "0-d": lambda a: a[0, 0],
+    "empty": lambda a: a[:0],
+    "transposed": lambda a: a.T,
+    "strided": lambda a: a[::2, ::2],
+    "expanded": lambda a: a[:, :1].expand(-1, 5),
+    "channels last": lambda a: a.reshape(1, 6, 2, 3).to(memory_format=torch.channels_last),
+}
+
+
+@pytest.mark.parametrize("view", LAYOUTS.values(), ids=LAYOUTS)
+def test_layouts(view):
+    base = torch.randn(6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x, z = view(base).detach().requires_grad_(), view(base.abs() / 10)
+    value = bce(x, z, reduction="sum")
+    value.backward()
+    copies = x.detach().clone(memory_format=torch.contiguous_format), z.clone(memory_format=torch.contiguous_format)
+    torch.testing.assert_close(value.detach(), bce(*copies, reduction="sum"))
+    torch.testing.assert_close(x.grad, bce.gradient(*copies), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_grad(mode):
+    x, z, p, w = arguments()
+    with mode():
+        value = bce(x, z, pos_weight=p, weight=w, reduction="mean")
+    assert not value.requires_grad
+    assert value == bce(x, z, pos_weight=p, weight=w, reduction="mean")
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_half_types_are_rounded_once_in_backward(half):
+    x = torch.linspace(-12, 12, 97, dtype=half).requires_grad_()
+    z = (x.detach() > 1).to(half)
+    bce(x, z, reduction="sum").backward()
+    assert x.grad.dtype == half
+    exact = bce.gradient(x.detach().double(), z.double())
+    # By way of float32: a double rounding is not half a ULP.
+    torch.testing.assert_close(x.grad, exact.float().to(half), rtol=0, atol=0)
+
+
+def test_mixed_dtypes_have_gradients_of_their_own_dtypes():
+    x = torch.randn(4, 3, dtype=torch.bfloat16, requires_grad=True)
+    z = torch.rand(4, 3, dtype=torch.float64, requires_grad=True)
+    w = torch.rand(3, dtype=torch.float16, requires_grad=True)
+    value = bce(x, z, weight=w, reduction="mean")
+    assert value.dtype == torch.float64
+    value.backward()
+    assert [a.grad.dtype for a in (x, z, w)] == [torch.bfloat16, torch.float64, torch.float16]
+    assert w.grad.shape == (3,)
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_autocast_computes_and_returns_float32(half):
+    x = torch.randn(64, 8, requires_grad=True, generator=torch.Generator().manual_seed(0))
+    layer = torch.nn.Linear(8, 8)
+    z = torch.ones(64, 8)
+    with torch.autocast("cpu", dtype=half):
+        logits = layer(x)
+        value = bce(logits, z.to(half), reduction="mean")
+        native = torch.nn.functional.binary_cross_entropy_with_logits(logits, z)
+    assert logits.dtype == half
+    assert value.dtype == native.dtype == torch.float32
+    wide = bce(logits.detach().float(), z, reduction="mean")
+    assert value.detach() == wide
+    value.backward()
+    assert layer.weight.grad.dtype == torch.float32
+
+
+def saved_for_backward(function, *arrays):
+    """Return the storages that a call keeps alive beyond those of the arguments, in bytes."""
+    saved = {}
+
+    def pack(tensor):
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        value = function(*arrays)
+    given = {a.untyped_storage().data_ptr() for a in arrays}
+    assert value.requires_grad
+    return sum(size for storage, size in saved.items() if storage not in given)
+
+
+@family
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_backward_keeps_nothing_but_the_arguments(loss, options, probabilities, dtype):
+    n = 1000
+    x = (torch.rand(n) if probabilities else torch.randn(n)).to(dtype).requires_grad_()
+    z, p, w = (torch.rand(n).to(dtype) for _ in range(3))
+
+    kept = torch.arange(n) % 3 != 0
+
+    def function(x, z, p, w, kept):
+        return loss(x, z, pos_weight=p, weight=w, where=kept, reduction="mean", **options)
+
+    # One number more: what the mean divides by.
+    assert saved_for_backward(function, x, z, p, w, kept) <= 8
+
+
+def test_backward_keeps_no_more_than_the_native_loss():
+    x, z, w = torch.randn(1000, requires_grad=True), torch.rand(1000), torch.rand(1000)
+    native = torch.nn.functional.binary_cross_entropy_with_logits
+    for reduction in ("none", "mean"):
+        ours = saved_for_backward(lambda x, z, w, r=reduction: bce(x, z, weight=w, reduction=r), x, z, w)
+        theirs = saved_for_backward(lambda x, z, w, r=reduction: native(x, z, weight=w, reduction=r), x, z, w)
+        assert ours <= theirs
+        assert ours == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device was found")
+def test_cuda_graph():
+    x, z = torch.randn(1000, device="cuda"), torch.rand(1000, device="cuda")
+    bce.value_and_gradient(x, z, reduction="mean")
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        value, gradient = bce.value_and_gradient(x, z, reduction="mean")
+    x.normal_()
+    graph.replay()
+    torch.testing.assert_close((value, gradient), bce.value_and_gradient(x, z, reduction="mean"), rtol=0, atol=0)
+
+
+def test_no_warning_when_the_first_call_is_compiled():
+    """In a process of its own: what an earlier call has imported and cached is not there yet."""
+    code = """
+import warnings
+warnings.simplefilter("error")
+# Of PyTorch's own, about itself.
+warnings.filterwarnings("ignore", message=".*should not be instantiated", category=DeprecationWarning)
+warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
+import torch, xbce
+loss = torch.compile(
+    lambda x, z: xbce.binary_cross_entropy_with_logits(x, z, reduction="mean"), fullgraph=True, backend="aot_eager"
+)
+x = torch.tensor([40.0], dtype=torch.float64, requires_grad=True)
+loss(x, torch.ones_like(x)).backward()
+print(x.grad.item())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=240)
+    assert run.stderr == ""
+    assert float(run.stdout) == pytest.approx(-4.248354255291589e-18, rel=1e-15, abs=0)
