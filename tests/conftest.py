@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+import xbce
 from xbce_conformance.backends import BACKEND_NAMES, find_backends
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
@@ -14,6 +15,19 @@ settings.register_profile(
 settings.load_profile(os.environ.get("XBCE_HYPOTHESIS_PROFILE", "default"))
 
 _FOUND, _MISSING = find_backends()
+# name: loss, options, does it take probabilities
+_FAMILY = {
+    "with_logits": (xbce.binary_cross_entropy_with_logits, {}, False),
+    "with_logits, smoothed": (xbce.binary_cross_entropy_with_logits, {"label_smoothing": 0.1}, False),
+    "focal": (xbce.sigmoid_focal_loss, {"gamma": 2.0, "alpha": 0.25}, False),
+    "focal, gamma < 1": (xbce.sigmoid_focal_loss, {"gamma": 0.5}, False),
+    "asymmetric": (xbce.asymmetric_loss, {}, False),
+    "asymmetric, shifted": (xbce.asymmetric_loss, {"gamma_pos": 1.0, "gamma_neg": 3.0, "shift": 0.05}, False),
+    "probabilities": (xbce.binary_cross_entropy, {}, True),
+    "probabilities, clipped": (xbce.binary_cross_entropy, {"clip": 1e-3}, True),
+    "probabilities, floored": (xbce.binary_cross_entropy, {"log_floor": -100.0}, True),
+    "probabilities, offset": (xbce.binary_cross_entropy, {"log_offset": 1e-7}, True),
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001
@@ -32,7 +46,14 @@ def pytest_report_header(config: pytest.Config) -> list[str]:  # noqa: ARG001
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests that ask for `backend` (and `dtype`) once for each; absent backends are skipped with their reason."""
+    """Run tests once for each of what they ask for.
+
+    That is `backend` (and `dtype`), where absent backends are skipped with their reason; and `loss`, `options` and
+    `probabilities`, the family of losses.
+    """
+    family = ("loss", "options", "probabilities")
+    if {*family} <= {*metafunc.fixturenames}:
+        metafunc.parametrize(family, _FAMILY.values(), ids=_FAMILY)
     names = [name for name in ("backend", "dtype") if name in metafunc.fixturenames]
     if "backend" not in names:
         return

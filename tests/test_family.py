@@ -17,21 +17,6 @@ bce = xbce.binary_cross_entropy_with_logits
 focal, asymmetric, of_probabilities = xbce.sigmoid_focal_loss, xbce.asymmetric_loss, xbce.binary_cross_entropy
 NUMPY = find_backends(("numpy",))[0]["numpy"]
 
-# name: loss, options, does it take probabilities
-FAMILY = {
-    "with_logits": (bce, {}, False),
-    "with_logits, smoothed": (bce, {"label_smoothing": 0.1}, False),
-    "focal": (focal, {"gamma": 2.0, "alpha": 0.25}, False),
-    "focal, gamma < 1": (focal, {"gamma": 0.5}, False),
-    "asymmetric": (asymmetric, {}, False),
-    "asymmetric, shifted": (asymmetric, {"gamma_pos": 1.0, "gamma_neg": 3.0, "shift": 0.05}, False),
-    "probabilities": (of_probabilities, {}, True),
-    "probabilities, clipped": (of_probabilities, {"clip": 1e-3}, True),
-    "probabilities, floored": (of_probabilities, {"log_floor": -100.0}, True),
-    "probabilities, offset": (of_probabilities, {"log_offset": 1e-7}, True),
-}
-family = pytest.mark.parametrize(("loss", "options", "probabilities"), FAMILY.values(), ids=FAMILY)
-
 
 def arrays(backend, dtype="float64", *, probabilities=False, shape=(4, 3), seed=0):
     """Return scores, labels and pos_weight, with hard and soft labels."""
@@ -50,7 +35,6 @@ def results(loss, *args, **options):
     ]
 
 
-@family
 def test_namespace_dtype_shape_device(backend, loss, options, probabilities):
     x, z, p = arrays(backend, "float32", probabilities=probabilities)
     for result in results(loss, x, z, pos_weight=p, **options):
@@ -60,7 +44,6 @@ def test_namespace_dtype_shape_device(backend, loss, options, probabilities):
         assert device(result) == device(x)
 
 
-@family
 def test_shared_work_gives_the_same_bits(backend, loss, options, probabilities):
     x, z, p = arrays(backend, "float32", probabilities=probabilities)
     for extra in ({}, {"pos_weight": p, "reduction": "mean", "axis": 0}):
@@ -73,7 +56,6 @@ def test_shared_work_gives_the_same_bits(backend, loss, options, probabilities):
         np.testing.assert_array_equal(backend.to_numpy(both[1]), hessian)
 
 
-@family
 def test_derivatives_are_slopes(loss, options, probabilities):
     """Central differences, good to about step^2; certified derivatives are the conformance suite's part."""
     x, z, p = arrays(NUMPY, probabilities=probabilities)
@@ -90,7 +72,6 @@ def test_derivatives_are_slopes(loss, options, probabilities):
     np.testing.assert_allclose(label_gradient, slope(loss, 0, step), rtol=1e-5, atol=1e-9)
 
 
-@family
 def test_a_masked_element_leaves_everything_untouched(backend, loss, options, probabilities):
     x, z, _ = (np.array(backend.to_numpy(a)) for a in arrays(backend, "float32", probabilities=probabilities))
     w = np.float32(np.random.default_rng(1).uniform(0.5, 2, x.shape))
@@ -111,7 +92,6 @@ def test_a_masked_element_leaves_everything_untouched(backend, loss, options, pr
             assert i == 0 or (backend.to_numpy(a)[dropped] == 0).all()
 
 
-@family
 def test_weight_and_mask_commute_with_slicing(backend, loss, options, probabilities):
     x, z, p = arrays(backend, probabilities=probabilities)
     rng = np.random.default_rng(2)

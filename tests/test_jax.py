@@ -15,18 +15,6 @@ jnp = jax.numpy
 find_backends(("jax",))  # float64
 
 bce = xbce.binary_cross_entropy_with_logits
-FAMILY = {
-    "with_logits": (bce, {}, False),
-    "smoothed": (bce, {"label_smoothing": 0.1}, False),
-    "focal": (xbce.sigmoid_focal_loss, {"gamma": 2.0, "alpha": 0.25}, False),
-    "focal, gamma < 1": (xbce.sigmoid_focal_loss, {"gamma": 0.5}, False),
-    "asymmetric, shifted": (xbce.asymmetric_loss, {"gamma_pos": 1.0, "gamma_neg": 3.0, "shift": 0.05}, False),
-    "probabilities": (xbce.binary_cross_entropy, {}, True),
-    "probabilities, clipped": (xbce.binary_cross_entropy, {"clip": 1e-3}, True),
-    "probabilities, floored": (xbce.binary_cross_entropy, {"log_floor": -100.0}, True),
-    "probabilities, offset": (xbce.binary_cross_entropy, {"log_offset": 1e-7}, True),
-}
-family = pytest.mark.parametrize(("loss", "options", "probabilities"), FAMILY.values(), ids=FAMILY)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +45,6 @@ def assert_close(a, b):
     np.testing.assert_allclose(a, b, rtol=32 * eps, atol=4 * eps * np.abs(b).max(initial=0))
 
 
-@family
 def test_every_mode_gives_the_closed_forms(loss, options, probabilities, dtype):
     x, z, p, w = arguments(dtype, probabilities=probabilities)
     where = jnp.asarray([[True, False], [True, True], [True, True]])

@@ -27,10 +27,11 @@ def samples(_op_info, device, dtype, requires_grad, *, options=({},), low=-6, **
             yield SampleInput(scores, args=(labels,), kwargs=dict(kwargs))
     x = make((4, 3), low=low, high=-low if low < 0 else 0.95, noncontiguous=True, requires_grad=requires_grad)
     z = make((4, 3), low=0.05, high=0.95, noncontiguous=True, requires_grad=requires_grad)
-    weight = make((3,), low=0.5, high=2.0, requires_grad=requires_grad)
+    # Two tensors: finite differences change them in place.
+    weight, pos_weight = (make((3,), low=0.5, high=2.0, requires_grad=requires_grad) for _ in range(2))
     where = torch.tensor([[True], [False], [True], [True]], device=device)
     for reduced in ({}, {"reduction": "mean"}, {"reduction": "sum", "axis": 0}):
-        yield SampleInput(x, args=(z,), kwargs={"pos_weight": weight, "weight": weight, "where": where, **reduced})
+        yield SampleInput(x, args=(z,), kwargs={"pos_weight": pos_weight, "weight": weight, "where": where, **reduced})
 
 
 REDUCED = ({}, {"reduction": "mean"}, {"reduction": "sum"}, {"label_smoothing": 0.1})
