@@ -8,7 +8,7 @@ import functools
 import math
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -81,6 +81,66 @@ def primitive_inputs(**arguments: Array | float) -> Inputs:
     return door.inputs()
 
 
+_ARRAYS = ("pos_weight", "weight", "where")
+"""Options that are arrays, in the order in which the door takes them."""
+
+
+def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable, tuple[Array, ...]] | None:
+    """Return all that the checks of a call look at, and its arrays in the order of `Inputs.arrays`.
+
+    None where this is not so simple: for arrays of other libraries than NumPy and PyTorch, for scalars in the place of
+    arrays, for options that compare equal to others (True to 1), and while PyTorch compiles.
+    """
+    torch = sys.modules.get("torch")
+    if len(args) != 2 or (torch is not None and torch.compiler.is_compiling()):
+        return None
+    key: list[Any] = [methods]
+    for x in args:
+        fingerprint = _fingerprints[type(x)]
+        if fingerprint is None:
+            return None
+        key.append(fingerprint(x))
+    for name, x in kwargs.items():
+        key.append(name)
+        kind = type(x)
+        if name in _ARRAYS and x is not None:
+            fingerprint = _fingerprints[kind]
+            if fingerprint is None:
+                return None
+            key.append(fingerprint(x))
+        elif x is None or kind in (str, int, float) or (kind is tuple and all(type(i) is int for i in x)):
+            key.append((kind, x))
+        else:
+            return None
+    return tuple(key), (*args, *(kwargs[name] for name in _ARRAYS if kwargs.get(name) is not None))
+
+
+class _Fingerprints(dict[type, Callable[[Any], Hashable] | None]):
+    """What the checks see of an array, for the classes whose arrays come out of the door as they went in."""
+
+    def __missing__(self, cls: type) -> Callable[[Any], Hashable] | None:
+        numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+        found: Callable[[Any], Hashable] | None = None
+        if numpy is not None and cls is numpy.ndarray:
+            found = _seen_of_numpy
+        elif torch is not None and cls in (torch.Tensor, torch.nn.Parameter):
+            found = _seen_of_torch
+        self[cls] = found
+        return found
+
+
+def _seen_of_numpy(x: Any) -> Hashable:
+    return x.dtype, x.shape
+
+
+def _seen_of_torch(x: Any) -> Hashable:
+    dtype, device = x.dtype, x.device
+    return dtype, x.shape, device, dtype.itemsize == 2 and _autocasts(sys.modules["torch"], device)
+
+
+_fingerprints = _Fingerprints()
+
+
 class _Door:
     """Collects the arrays of one call, each checked against the first."""
 
@@ -134,7 +194,7 @@ class _Door:
             self.add("weight", weight)
         mask = () if where is None else (self.mask(where),)
         name = functools.reduce(_promote, self.dtypes)
-        if name in _HALVES and _autocasts(self.xp, self.device):
+        if name in _HALVES and _is_torch(self.xp) and _autocasts(sys.modules["torch"], self.device):
             name = "float32"
         # Not every namespace has the half types (NumPy gets bfloat16 from elsewhere): then an argument has the dtype.
         dtype = self.dtypes[name] if name in _HALVES else getattr(self.xp, name)
@@ -380,9 +440,9 @@ def _promote(first: str, second: str) -> str:
     return max(first, second, key=_FLOATS.index)
 
 
-def _autocasts(xp: Namespace, device: Device) -> bool:
-    """Tell whether PyTorch is to compute losses in float32, whatever it is given."""
-    return _is_torch(xp) and bool(xp.is_autocast_enabled(device.type))
+def _autocasts(torch: Any, device: Device) -> bool:
+    """Tell whether PyTorch is to compute losses of a device in float32, whatever it is given."""
+    return bool(torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type))
 
 
 def _dtype_name(dtype: DType) -> str:

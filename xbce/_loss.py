@@ -6,15 +6,14 @@ takes the same arguments because it calls that same function.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, ParamSpec
+from typing import Any, Generic, ParamSpec
 
-from xbce._backends import runner_for
 from xbce._docs import OPTIONS, OPTIONS_MARK
 from xbce._formulas import Formula
-from xbce._inputs import Inputs
-from xbce._reductions import Reduction
+from xbce._inputs import Inputs, call_key
+from xbce._reductions import Plan, Reduction
 from xbce._typing import Array
 
 P = ParamSpec("P")
@@ -28,9 +27,13 @@ class Evaluation:
     formula: Formula
     reduction: Reduction
 
-    def results(self, *methods: str) -> tuple[Array, ...]:
-        """Return the value and derivatives of what the call returns, as the methods of the formula are called."""
-        return self.reduction.results(runner_for(self.inputs.xp), self.inputs, self.formula, methods)
+    def plan(self, methods: tuple[str, ...]) -> Plan:
+        """Return how the named methods of the formula become what the call returns."""
+        return self.reduction.plan(self.inputs, self.formula, methods)
+
+
+_MOST_PLANS = 1024
+"""Kept by one loss, for calls like earlier ones."""
 
 
 class Loss(Generic[P]):
@@ -45,34 +48,53 @@ class Loss(Generic[P]):
         functools.update_wrapper(self, prepare)
         self.__doc__ = inspect.cleandoc(prepare.__doc__ or "").replace(OPTIONS_MARK, OPTIONS)
         self._prepare = prepare
+        self._plans: dict[Hashable, Plan] = {}
         self._name = prepare.__name__
         self.__signature__ = inspect.signature(prepare).replace(return_annotation=Array)
 
+    def _results(self, methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Array, ...]:
+        """Return what the methods of the formula become, by the plan of an earlier call like this one if there is one.
+
+        A plan holds no array. It depends on what the key holds, and on nothing else; so do the checks of arguments.
+        """
+        call = call_key(methods, args, kwargs)
+        if call is None:
+            evaluation = self._prepare(*args, **kwargs)
+            return evaluation.plan(methods)(evaluation.inputs.arrays)
+        key, arrays = call
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._prepare(*args, **kwargs).plan(methods)
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan(arrays)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Array:
         """Return the loss, elementwise or reduced."""
-        return self._prepare(*args, **kwargs).results("value")[0]
+        return self._results(("value",), args, kwargs)[0]
 
     def gradient(self, *args: P.args, **kwargs: P.kwargs) -> Array:
         """Return the gradient of what the call returns."""
-        return self._prepare(*args, **kwargs).results("gradient")[0]
+        return self._results(("gradient",), args, kwargs)[0]
 
     def hessian(self, *args: P.args, **kwargs: P.kwargs) -> Array:
         """Return the diagonal of the second derivative of what the call returns."""
-        return self._prepare(*args, **kwargs).results("hessian")[0]
+        return self._results(("hessian",), args, kwargs)[0]
 
     def value_and_gradient(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Array, Array]:
         """Return what the call returns and its gradient, sharing the work."""
-        value, gradient = self._prepare(*args, **kwargs).results("value", "gradient")
+        value, gradient = self._results(("value", "gradient"), args, kwargs)
         return value, gradient
 
     def gradient_and_hessian(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Array, Array]:
         """Return both, sharing the work."""
-        gradient, hessian = self._prepare(*args, **kwargs).results("gradient", "hessian")
+        gradient, hessian = self._results(("gradient", "hessian"), args, kwargs)
         return gradient, hessian
 
     def label_gradient(self, *args: P.args, **kwargs: P.kwargs) -> Array:
         """Return the gradient, in the labels, of what the call returns."""
-        return self._prepare(*args, **kwargs).results("label_gradient")[0]
+        return self._results(("label_gradient",), args, kwargs)[0]
 
     def __repr__(self) -> str:
         return f"<loss xbce.{self._name}>"

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from xbce._backends import Runner
+from xbce._backends import Runner, runner_for
 from xbce._formulas import Formula, Given
 from xbce._inputs import Inputs, accumulation_dtype, reduction_options
 from xbce._kernel import Kernel, Output, Sum
@@ -30,17 +30,10 @@ class Reduction:
         axes = reduction_options(name, inputs.arrays[0].shape, kind, axis, normalize_by)
         return cls(kind, axes, normalize_by)
 
-    def results(
-        self, runner: Runner, inputs: Inputs, formula: Formula | Given, methods: tuple[str, ...]
-    ) -> tuple[Array, ...]:
-        """Return what the call returns, or derivatives of it, from one run of the formula."""
-        summed = Sum(self.axes, _accumulating(inputs)) if self.kind != "none" else None
-        denominator = self._denominator(runner, inputs) if self.kind == "mean" else None
-        arrays, divisor = inputs.arrays, None
-        if summed is not None and denominator is not None and methods != ("value",):
-            divisor = len(arrays)
-            spread = summed.spread(inputs.xp, denominator) if hasattr(denominator, "ndim") else denominator
-            arrays = (*arrays, spread)
+    def plan(self, inputs: Inputs, formula: Formula | Given, methods: tuple[str, ...]) -> "Plan":
+        """Return how what the call returns, or derivatives of it, comes from one run of the formula."""
+        mean = self._mean(inputs) if self.kind == "mean" else None
+        divisor = len(inputs.arrays) if mean is not None and methods != ("value",) else None
         kernel = Kernel(
             formula=formula,
             outputs=tuple(self._output(inputs, method, divisor) for method in methods),
@@ -49,14 +42,9 @@ class Reduction:
             integers=inputs.integers,
             where=inputs.where,
         )
+        summed = None if self.kind == "none" else Sum(self.axes, _accumulating(inputs))
         sums = tuple(summed if method == "value" else None for method in methods)
-        results = runner.run(inputs.xp, kernel, arrays, sums)
-        if summed is None:
-            return results
-        return tuple(
-            runner.map(inputs.xp, _Quotient(inputs.dtype), (result, denominator)) if is_sum else result
-            for result, is_sum in zip(results, sums, strict=True)
-        )
+        return Plan(inputs.xp, runner_for(inputs.xp), kernel, sums, mean, divisor is not None, inputs.dtype)
 
     def _output(self, inputs: Inputs, method: str, divisor: int | None) -> Output:
         weights = () if inputs.weight is None else (inputs.weight,)
@@ -68,21 +56,65 @@ class Reduction:
         weighing = _accumulating(inputs) if weights else inputs.computing
         return Output(method, weighing, weighing, weights)
 
-    def _denominator(self, runner: Runner, inputs: Inputs) -> Array | float:
-        """Return what a mean divides by, NaN instead of 0: a number, or an array of the shape of the result."""
-        x = inputs.arrays[0]
+    def _mean(self, inputs: Inputs) -> "_Mean":
+        x, dtype = inputs.arrays[0], _accumulating(inputs)
         divided = x.shape[:1] if self.normalize_by == "batch" else [x.shape[i] for i in self.axes]
         # Dask's lengths are NaN until they are known: then elements are counted, too.
         known = not any(isinstance(n, float) for n in divided)
         weight = inputs.weight if self.normalize_by in ("weight", "nonzero") else None
         where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
         if weight is None and where is None and known:
-            return math.prod(divided) or math.nan
-        dtype = _accumulating(inputs)
-        counts = _Counts(dtype, weighed=weight is not None, nonzero=self.normalize_by == "nonzero")
-        arrays = [inputs.arrays[i] for i in (0, weight, where) if i is not None]
-        (total,) = runner.run(inputs.xp, counts, tuple(arrays), (Sum(self.axes, dtype),))
-        return runner.map(inputs.xp, _zero_as_nan, (total,))
+            return _Mean(Sum(self.axes, dtype), size=math.prod(divided) or math.nan)
+        return _Mean(Sum(self.axes, dtype), counts=_Counts(dtype, weight, where, self.normalize_by == "nonzero"))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done with the arrays of a call: the same for all arrays of these dtypes, shapes and options."""
+
+    xp: Namespace
+    runner: Runner
+    kernel: Kernel
+    sums: tuple[Sum | None, ...]
+    """How each output of the kernel is summed."""
+    mean: "_Mean | None"
+    divides: bool
+    """Whether the kernel expects what a mean divides by, after the other arrays."""
+    dtype: DType
+    """Of what the call returns."""
+
+    def __call__(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return what the call returns."""
+        denominator = None if self.mean is None else self.mean.denominator(self.xp, self.runner, arrays)
+        if self.mean is not None and self.divides:
+            arrays = (*arrays, self.mean.spread(self.xp, denominator))
+        results = self.runner.run(self.xp, self.kernel, arrays, self.sums)
+        if self.sums[0] is None:  # losses come first
+            return results
+        total = self.runner.map(self.xp, _Quotient(self.dtype), (results[0], denominator))
+        return (total, *results[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """What a mean divides by, NaN instead of 0."""
+
+    summed: Sum
+    size: float | None = None
+    """The number, if that is known."""
+    counts: "_Counts | None" = None
+    """How it is counted, if it is to be."""
+
+    def denominator(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> Array | float | None:
+        """Return a number, or an array of the shape of the result."""
+        if self.counts is None:
+            return self.size
+        (total,) = runner.run(xp, self.counts, arrays, (self.summed,))
+        return runner.map(xp, _zero_as_nan, (total,))
+
+    def spread(self, xp: Namespace, denominator: Array | float) -> Array | float:
+        """Return a denominator that broadcasts against the losses."""
+        return denominator if self.counts is None else self.summed.spread(xp, denominator)
 
 
 def _accumulating(inputs: Inputs) -> DType:
@@ -94,16 +126,16 @@ class _Counts:
     """How much each element counts in a denominator: 1, its weight, or whether that is not 0; 0 if it is dropped."""
 
     dtype: DType
-    weighed: bool
+    weight: int | None
+    where: int | None
     nonzero: bool
 
-    def __call__(self, xp: Namespace, x: Array, /, *weight_and_where: Array) -> tuple[Array]:
-        counts = xp.ones_like(x, dtype=self.dtype)
-        rest = list(weight_and_where)
-        if self.weighed:
-            weight = rest.pop(0)
+    def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array]:
+        counts = xp.ones_like(arrays[0], dtype=self.dtype)
+        if self.weight is not None:
+            weight = arrays[self.weight]
             counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * xp.astype(weight, self.dtype)
-        return (xp.where(rest[0], counts, 0.0) if rest else counts,)
+        return (counts if self.where is None else xp.where(arrays[self.where], counts, 0.0),)
 
 
 @dataclass(frozen=True, slots=True)

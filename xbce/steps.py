@@ -68,7 +68,7 @@ def reduce(
     """
     inputs = reduce_inputs(losses, weight=weight, where=where)
     chosen = Reduction.of("losses", inputs, reduction, axis, normalize_by)
-    return chosen.results(runner_for(inputs.xp), inputs, Given(), ("value",))[0]
+    return chosen.plan(inputs, Given(), ("value",))(inputs.arrays)[0]
 
 
 def check_labels(labels: Array, /) -> None:

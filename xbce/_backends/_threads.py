@@ -1,8 +1,8 @@
 """The threads that NumPy arrays are worked on with."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Lock, local
 from typing import Any
@@ -83,15 +83,30 @@ def one_thread() -> Iterator[None]:
         _local.held = before
 
 
-def in_threads(work: Callable[[Any], None], parts: Iterable[Any]) -> None:
-    """Call `work` on all parts, on as many threads as there are to be; raise what it raises."""
-    parts = list(parts)
-    if len(parts) == 1 or getattr(_local, "held", False) or get_num_threads() == 1:
+def in_threads(work: Callable[[Any], None], parts: Sequence[Any]) -> None:
+    """Call `work` on all parts, on as many threads as there are to be, this one among them; raise what it raises."""
+    threads = 1 if getattr(_local, "held", False) else min(len(parts), get_num_threads())
+    if threads <= 1:
         for part in parts:
             work(part)
-    else:
-        for _ in _shared_pool().map(work, parts):
-            pass
+        return
+    rest, lock = iter(parts), Lock()
+
+    def work_off() -> None:
+        while True:
+            with lock:
+                part = next(rest, None)
+            if part is None:
+                return
+            work(part)
+
+    helpers = [_shared_pool().submit(work_off) for _ in range(threads - 1)]
+    try:
+        work_off()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
 
 
 def _shared_pool() -> ThreadPoolExecutor:
