@@ -177,6 +177,41 @@ def test_layouts(view):
     torch.testing.assert_close(x.grad, bce.gradient(*copies), rtol=0, atol=0)
 
 
+LARGE_LAYOUTS = {
+    "1-d": lambda a: a,
+    "contiguous": lambda a: a.reshape(600, -1),
+    "transposed": lambda a: a.reshape(600, -1).T,
+    "strided": lambda a: a[::2],
+    "one row": lambda a: a.reshape(1, -1),
+}
+
+
+@pytest.mark.parametrize("view", LARGE_LAYOUTS.values(), ids=LARGE_LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_large_tensors_are_worked_on_in_blocks_with_the_same_bits(view, dtype):
+    generator = torch.Generator().manual_seed(0)
+    x = view(torch.randn(600_000, generator=generator).to(dtype) * 8)
+    z = view(torch.rand(600_000, generator=generator).to(dtype))
+    p = torch.rand(x.shape[-1:] if x.ndim > 1 else (), generator=generator)
+    kept = x < 12
+    options = {"pos_weight": p, "where": kept}
+    whole = bce.value_and_gradient(x, z, **options)
+    rows = slice(0, 1000 // max(1, x[0].numel()) + 1)
+    part = bce.value_and_gradient(x[rows], z[rows], pos_weight=p, where=kept[rows])
+    for a, b in zip(whole, part, strict=True):
+        assert a.shape == x.shape
+        torch.testing.assert_close(a[rows], b, rtol=0, atol=0)
+    for axis in range(x.ndim):
+        reduced = {"reduction": "mean", "axis": axis, **options}
+        mean, gradient = bce.value_and_gradient(x, z, **reduced)
+        losses = bce(x.double(), z.double(), **options)
+        tolerance = 2 * torch.finfo(mean.dtype).eps
+        torch.testing.assert_close(mean.double(), losses.sum(axis) / kept.sum(axis), rtol=tolerance, atol=1e-30)
+        leaf = x.detach().clone().requires_grad_()
+        bce(leaf, z, **reduced).sum().backward()
+        torch.testing.assert_close(leaf.grad, gradient.to(dtype), rtol=tolerance, atol=1e-30)
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_without_grad(mode):
     x, z, p, w = arguments()

@@ -10,10 +10,16 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
+from xbce._backends._blocks import Blocks
 from xbce._backends._eager import EagerRunner
 from xbce._inputs import accumulation_dtype
 from xbce._kernel import Kernel, Sum
 from xbce._typing import Array, Namespace
+
+_BLOCK = 2**15
+"""Elements of a block for each thread: PyTorch gives no thread less."""
+_SMALL = 2**18
+"""Arrays of fewer elements are not cut into blocks: they stay in cache by themselves."""
 
 
 class TorchRunner(EagerRunner):
@@ -27,8 +33,10 @@ class TorchRunner(EagerRunner):
         sums: tuple[Sum | None, ...],
     ) -> tuple[Array, ...]:
         """Return the results, summed by PyTorch's own sum."""
-        if not isinstance(function, Kernel) or not _may_be_differentiated(arrays):
+        if not isinstance(function, Kernel):
             return super().run(xp, function, arrays, sums)
+        if not _may_be_differentiated(arrays):
+            return _evaluated(xp, function, arrays, sums)
         node = _TracedNode if torch.compiler.is_compiling() else _Node
         results: tuple[Array, ...] = node.apply(xp, function, sums, *arrays)
         return results
@@ -43,6 +51,19 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
     return bool(torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0)  # noqa: SLF001
 
 
+def _evaluated(
+    xp: Namespace, kernel: Kernel, arrays: tuple[Any, ...], sums: tuple[Sum | None, ...]
+) -> tuple[Array, ...]:
+    """Return the results of a kernel that nobody differentiates, block by block where arrays are large."""
+    first = arrays[0]
+    if torch.compiler.is_compiling() or first.device.type != "cpu" or first.numel() < _SMALL:
+        return EagerRunner.run(RUNNER, xp, kernel, arrays, sums)
+    # PyTorch's own threads share the work on each block.
+    size = _BLOCK * torch.get_num_threads()
+    with torch.no_grad():
+        return Blocks(xp, kernel, arrays, sums, size, RUNNER.sum, torch.Tensor.is_contiguous).results()
+
+
 class _TracedNode(torch.autograd.Function):
     """A kernel in reverse mode, which is all that torch.compile takes; torch.func.jvp is traced through, too."""
 
@@ -50,7 +71,7 @@ class _TracedNode(torch.autograd.Function):
     def forward(
         xp: Namespace, kernel: Kernel, sums: tuple[Sum | None, ...], *arrays: Array | float
     ) -> tuple[Array, ...]:
-        return EagerRunner.run(RUNNER, xp, kernel, arrays, sums)
+        return _evaluated(xp, kernel, arrays, sums)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Array, ...]) -> None:  # noqa: ARG004

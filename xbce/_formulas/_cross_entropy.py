@@ -71,12 +71,15 @@ class CrossEntropy:
     def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, h: Array, e: Array) -> Array:
         """Return the value from h and e."""
         w = signed_side(h, z, self.label_smoothing)
+        # A term is absent where a factor is 0, even if x is infinite: where the bare product is NaN. x is replaced then,
+        # not the product, which would lose its derivative in w; NaN in x comes back by log1p(e), in w by the product.
+        bare = x * w
         if p is None:
-            return product(xp, x, w) + xp.log1p(e)
+            return xp.where(bare == bare, x, 0.0) * w + xp.log1p(e)
         side = xp.where(h == 1, 1.0, p)
-        # Absent where p is 0, even if x is infinite; p itself multiplies last.
-        linear = xp.where(xp.isinf(x) & ((w == 0) | (side == 0)), 0.0, x) * w
-        return side * linear + self._total(z, p) * xp.log1p(e)
+        bare = bare * side
+        # p itself multiplies last.
+        return side * (xp.where(bare == bare, x, 0.0) * w) + self._total(z, p) * xp.log1p(e)
 
     def gradient_of(self, xp: Namespace, z: Array, p: Array | None, h: Array, s: Array, q: Array) -> Array:
         """Return the gradient from h, s and q."""
