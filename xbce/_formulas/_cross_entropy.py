@@ -71,8 +71,8 @@ class CrossEntropy:
     def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, h: Array, e: Array) -> Array:
         """Return the value from h and e."""
         w = signed_side(h, z, self.label_smoothing)
-        # A term is absent where a factor is 0, even if x is infinite: where the bare product is NaN. x is replaced then,
-        # not the product, which would lose its derivative in w; NaN in x comes back by log1p(e), in w by the product.
+        # A term is absent where a factor is 0, even if x is infinite: where the bare product is NaN. x is replaced
+        # then, not the product, which would lose its derivative in w. NaN in x comes back by log1p(e).
         bare = x * w
         if p is None:
             return xp.where(bare == bare, x, 0.0) * w + xp.log1p(e)
