@@ -14,42 +14,49 @@ __all__ = ["Runner", "runner_for"]
 
 
 # Import statements, not importlib: torch.compile follows only these.
-def _numpy() -> Runner:
+def _load_numpy() -> Runner:
     from xbce._backends._numpy import RUNNER
 
     return RUNNER
 
 
-def _torch() -> Runner:
+def _load_torch() -> Runner:
     from xbce._backends._torch import RUNNER
 
     return RUNNER
 
 
-def _jax() -> Runner:
+def _load_jax() -> Runner:
     from xbce._backends._jax import RUNNER
 
     return RUNNER
 
 
-def _dask() -> Runner:
+def _load_cupy() -> Runner:
+    from xbce._backends._cupy import RUNNER
+
+    return RUNNER
+
+
+def _load_dask() -> Runner:
     from xbce._backends._dask import RUNNER
 
     return RUNNER
 
 
-def _strict() -> Runner:
+def _load_strict() -> Runner:
     from xbce._backends._strict import RUNNER
 
     return RUNNER
 
 
 _LOADERS: dict[str, Callable[[], Runner]] = {
-    "array_api_compat.numpy": _numpy,
-    "array_api_compat.torch": _torch,
-    "jax.numpy": _jax,
-    "array_api_compat.dask.array": _dask,
-    "array_api_strict": _strict,
+    "array_api_compat.numpy": _load_numpy,
+    "array_api_compat.torch": _load_torch,
+    "array_api_compat.cupy": _load_cupy,
+    "jax.numpy": _load_jax,
+    "array_api_compat.dask.array": _load_dask,
+    "array_api_strict": _load_strict,
 }
 
 

@@ -171,7 +171,8 @@ class ModulatedCrossEntropy:
         if gap == 0:
             return self.gamma_pos, m ** (self.gamma_pos / 2)
         low = positive < 0.5
-        nearer = xp.where(low, xp.zeros_like(m) + self.gamma_neg, self.gamma_pos)
+        h = xp.astype(low, m.dtype)
+        nearer = h * self.gamma_neg + (1 - h) * self.gamma_pos  # two finite numbers, one of them times 0
         rest = xp.where(low, gap * positive, -gap * negative)
         return nearer + rest, m ** (nearer / 2) * m ** (rest / 2)
 

@@ -46,8 +46,13 @@ class ProbabilityCrossEntropy:
             slope = log_v - _term(xp, p, log_u)
         elif self.log_offset is not None:
             slope = self._offset_slope(xp, u, log_u, log_v)
+        elif self.clip is not None:
+            slope = xp.where((u < self.clip) | (1 - u < self.clip), log_v - log_u, -logit(xp, u))
+        elif self.log_floor is not None:
+            floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
+            slope = xp.where(floored, log_v - log_u, -logit(xp, u))
         else:
-            slope = xp.where(self._ruled(xp, u, log_u, log_v), log_v - log_u, -logit(xp, u))
+            slope = -logit(xp, u)
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
     def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
@@ -96,14 +101,6 @@ class ProbabilityCrossEntropy:
             log_u = xp.where(log_u < self.log_floor, self.log_floor, log_u)
             log_v = xp.where(log_v < self.log_floor, self.log_floor, log_v)
         return log_u, log_v
-
-    def _ruled(self, xp: Namespace, u: Array, log_u: Array, log_v: Array) -> Array:
-        """Return where a clip or a floor holds."""
-        if self.clip is not None:
-            return (u < self.clip) | (1 - u < self.clip)
-        if self.log_floor is not None:
-            return (log_u <= self.log_floor) | (log_v <= self.log_floor)
-        return xp.zeros_like(u, dtype=xp.bool)
 
     def _offset_logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
         """Return log(u + eps) and log(1 - u + eps), each by log1p where its argument is near 1.

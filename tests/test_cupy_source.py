@@ -1,0 +1,131 @@
+"""Without a GPU: what the fuser of CuPy makes of every kernel, compiled by NVRTC for a real GPU; nothing runs."""
+
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xbce._formulas import CrossEntropy, ModulatedCrossEntropy, ProbabilityCrossEntropy
+from xbce._kernel import Kernel, Output, Sum
+
+cupy = pytest.importorskip("cupy", exc_type=ImportError)
+fusion = pytest.importorskip("cupy._core.fusion")
+nvrtc = cupy.cuda.nvrtc
+try:
+    nvrtc.getVersion()
+except RuntimeError as error:
+    pytest.skip(f"NVRTC cannot be loaded: {error}", allow_module_level=True)
+
+NVIDIA = getattr(find_spec("nvidia"), "submodule_search_locations", None) or []
+ARCHITECTURE = "--gpu-architecture=compute_90"
+HEADERS = [Path(cupy.__file__).parent / "_core" / "include", *(Path(p) / "cu13" / "include" for p in NVIDIA)]
+FORMULAS = [
+    CrossEntropy(),
+    CrossEntropy(0.1),
+    ModulatedCrossEntropy(2.0, 2.0, alpha=0.25),
+    ModulatedCrossEntropy(0.5, 0.5),
+    ModulatedCrossEntropy(1.0, 4.0, shift=0.05),
+    ProbabilityCrossEntropy(),
+    ProbabilityCrossEntropy(clip=1e-7),
+    ProbabilityCrossEntropy(log_floor=-100.0),
+    ProbabilityCrossEntropy(log_offset=1e-7),
+]
+METHODS = [
+    ("value",),
+    ("gradient",),
+    ("hessian",),
+    ("label_gradient",),
+    ("value", "gradient"),
+    ("gradient", "hessian"),
+]
+F16, F32, F64 = map(np.dtype, ("float16", "float32", "float64"))
+
+
+def array(shape, dtype):
+    """Return an array of CuPy that has no memory: enough for the fuser, which looks at dtypes and shapes."""
+    size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    memory = cupy.cuda.UnownedMemory(1, size, None, 0)
+    return cupy.ndarray(shape, dtype, memptr=cupy.cuda.MemoryPointer(memory, 0))
+
+
+def trace(function, arrays):
+    """Return the kernel that `cupy.fuse` makes at the first call, before it is compiled."""
+    history = fusion._FusionHistory()
+    fusion._thread_local.history, fusion._thread_local.is_old_fusing = history, True
+    try:
+        return history.get_fusion(function.func, arrays, function.name)[0]
+    finally:
+        fusion._thread_local.history, fusion._thread_local.is_old_fusing = None, False
+
+
+def compiled(kernel):
+    """Return the log of compiling the body of an elementwise kernel, in a loop over one index."""
+    *parameters, _index = kernel.params
+    pointers = ", ".join(f"{p.ctype}* p_{p.name}" for p in parameters)
+    loads = "".join(f"{p.ctype} {p.name} = p_{p.name}[i];\n" for p in parameters)
+    stores = "".join(f"p_{p.name}[i] = {p.name};\n" for p in parameters)
+    source = (
+        "#include <cupy/carray.cuh>\n"
+        f"{kernel.preamble}\n"
+        f'extern "C" __global__ void fused({pointers}) {{\n'
+        f"int i = blockIdx.x * blockDim.x + threadIdx.x;\n{loads}{kernel.operation}\n{stores}}}\n"
+    )
+    program = nvrtc.createProgram(source, "fused.cu", [], [])
+    options = [ARCHITECTURE, "--std=c++17", *(f"-I{folder}" for folder in HEADERS)]
+    try:
+        nvrtc.compileProgram(program, options)
+    except nvrtc.NVRTCError as error:
+        pytest.fail(f"{error}\n{nvrtc.getProgramLog(program)}\n{source}")
+    finally:
+        nvrtc.destroyProgram(program)
+
+
+def fused(kernel, arrays, total=None):
+    from array_api_compat import cupy as xp
+
+    from xbce._backends import _cupy
+
+    return trace(_cupy.fused(xp, kernel, total, arrays[0].ndim), arrays)
+
+
+def test_namespace_is_run_by_the_fusing_runner():
+    from array_api_compat import cupy as xp
+
+    from xbce._backends import _cupy, runner_for
+
+    assert runner_for(xp) is _cupy.RUNNER
+
+
+@pytest.mark.parametrize("methods", METHODS, ids="+".join)
+@pytest.mark.parametrize("formula", FORMULAS, ids=repr)
+def test_every_method_is_one_kernel(formula, methods):
+    for dtype, weighted in product((F32, F64), (False, True)):
+        arguments = 3 if weighted else 2
+        kernel = Kernel(formula, tuple(Output(m, dtype, dtype) for m in methods), dtype, arguments)
+        arrays = tuple(array(shape, dtype) for shape in ((4, 3), (4, 3), (3,))[:arguments])
+        made = fused(kernel, arrays)
+        assert isinstance(made, cupy.ElementwiseKernel)
+        assert [p.dtype for p in made.params if p.dtype is not None and not p.is_const] == [dtype] * len(methods)
+        compiled(made)
+
+
+@pytest.mark.parametrize("size", [30.0, 30, array((1, 1), F64)], ids=["float", "int", "array"])
+def test_everything_that_a_kernel_can_have_is_in_one(size):
+    """Half precision, integer labels, weights, a mask, a denominator."""
+    outputs = (Output("value", F64, F64, weights=(3,)), Output("gradient", F32, F16, weights=(3,), divisor=5))
+    kernel = Kernel(CrossEntropy(0.1), outputs, F32, arguments=3, integers=(1,), where=4)
+    arrays = (array((4, 3), F16), array((4, 3), "int64"), array((3,), F32), array((), F64), array((4, 1), bool), size)
+    made = fused(kernel, arrays)
+    assert isinstance(made, cupy.ElementwiseKernel)
+    assert [p.dtype for p in made.params if p.dtype is not None and not p.is_const] == [F64, F16]
+    compiled(made)
+
+
+@pytest.mark.parametrize("axes", [(-2, -1), (-2,), (-1,)])
+def test_a_single_sum_is_a_reduction_kernel(axes):
+    kernel = Kernel(CrossEntropy(), (Output("value", F32, F32),), F32, arguments=2)
+    made = fused(kernel, (array((4, 3), F32), array((4, 3), F32)), Sum(axes, F64))
+    assert isinstance(made, cupy.ReductionKernel)
+    assert [p.dtype for p in made.out_params] == [F64]

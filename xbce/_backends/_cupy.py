@@ -1,0 +1,54 @@
+"""CuPy: a kernel becomes one CUDA kernel by CuPy's own fuser; so does a kernel whose only result is summed."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import cupy
+
+from xbce._backends._eager import EagerRunner
+from xbce._kernel import Kernel, Sum
+from xbce._typing import Array, Namespace
+
+
+class CupyRunner(EagerRunner):
+    """Fuses kernels; everything else is plain calls. CuPy raises no floating-point warnings."""
+
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[Sum | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results. A single sum is taken in the kernel, several results are summed after it."""
+        first: Any = arrays[0]
+        if not isinstance(function, Kernel):
+            return super().run(xp, function, arrays, sums)
+        if len(sums) == 1 and sums[0] is not None and sums[0].axes:
+            return (fused(xp, function, sums[0], first.ndim)(*arrays),)
+        results = fused(xp, function)(*arrays)
+        results = results if isinstance(results, tuple) else (results,)
+        return tuple(x if total is None else self.sum(xp, x, total) for x, total in zip(results, sums, strict=True))
+
+
+@lru_cache(maxsize=512)
+def fused(xp: Namespace, kernel: Kernel, total: Sum | None = None, ndim: int = 0) -> Callable[..., Any]:
+    """Return a kernel as CuPy fuses it, of one result or several; `total` sums a single one over axes of `ndim`."""
+
+    def elementwise(*arrays: Array) -> Any:
+        results = kernel(xp, *arrays)
+        return results if len(results) > 1 else results[0]
+
+    def summed(*arrays: Array) -> Any:
+        (result,) = kernel(xp, *arrays)
+        axes = tuple(axis + ndim for axis in total.axes) if total is not None else ()
+        # The fuser knows no dtype of a sum: the summands have it.
+        return xp.sum(result if total is None else xp.astype(result, total.dtype), axis=axes)
+
+    name = "_".join(("xbce", *(output.method for output in kernel.outputs)))
+    fuse: Callable[..., Any] = cupy.fuse(kernel_name=name)(elementwise if total is None else summed)
+    return fuse
+
+
+RUNNER = CupyRunner()
