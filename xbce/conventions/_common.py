@@ -1,0 +1,59 @@
+"""What several conventions share: no formulas, no names of systems."""
+
+import math
+from typing import Any
+
+import array_api_compat as compat
+
+from xbce._typing import Array, DType, Namespace
+from xbce.steps import check_labels
+
+
+def namespace(name: str, x: Any) -> Namespace:
+    """Return the namespace of an array; refuse what is none."""
+    try:
+        return compat.array_namespace(x)
+    except TypeError:
+        msg = f"{name} must be an array of a library that follows the array API standard, got {type(x).__qualname__}"
+        raise TypeError(msg) from None
+
+
+def is_floating(x: Array) -> bool:
+    """Return whether an array is of a real floating dtype; isdtype does not know NumPy's bfloat16."""
+    return "float" in str(x.dtype)
+
+
+def cast(x: Array, dtype: DType) -> Array:
+    """Return an array in a dtype."""
+    return x if x.dtype == dtype else compat.array_namespace(x).astype(x, dtype)
+
+
+def same_shape(x: Array, y: Array) -> bool:
+    """Compare two shapes; a length that is not known yet agrees with any."""
+    return len(x.shape) == len(y.shape) and all(map(_same_length, x.shape, y.shape))
+
+
+def fits_into(x: Array, y: Array) -> bool:
+    """Return whether an array broadcasts to the shape of another without enlarging it."""
+    pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
+    return len(x.shape) <= len(y.shape) and all(a == 1 or _same_length(a, b) for a, b in pairs)
+
+
+def first_outside(name: str, x: Array) -> str | None:
+    """Describe the first value that is not in [0, 1]; None without one, or where values cannot be looked at."""
+    if compat.is_torch_array(x):
+        import torch
+
+        if torch.compiler.is_compiling():
+            return None
+    try:
+        check_labels(x)
+    except ValueError as error:
+        return str(error).replace("labels", name, 1)
+    except (TypeError, RuntimeError):  # lazy (Dask), traced (JAX), or inside torch.func
+        return None
+    return None
+
+
+def _same_length(a: Any, b: Any) -> bool:
+    return bool(a == b) or any(n is None or (isinstance(n, float) and math.isnan(n)) for n in (a, b))
