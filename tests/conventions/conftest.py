@@ -5,6 +5,7 @@ table is the same with any number of workers. `XBCE_CONVENTIONS_TABLE=1` writes 
 """
 
 import os
+import warnings
 from collections import Counter, defaultdict
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,15 @@ def _tally(request, record_property):
         row, package = mark.args
         record_property("compared", [row, package, TALLY.cases, TALLY.errors, sum(TALLY.stated.values())])
         assert TALLY.cases, "this test compared nothing"
+
+
+@pytest.fixture(scope="session")
+def tf():
+    """TensorFlow, imported late, without its messages and its dependencies' warnings."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("tensorflow")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -5,8 +5,8 @@ from typing import Any
 
 import array_api_compat as compat
 
-from xbce._typing import Array, DType, Namespace
-from xbce.steps import check_labels
+from xbce._typing import Array, DType, Namespace, NormalizeBy
+from xbce.steps import check_labels, reduce
 
 
 def namespace(name: str, x: Any) -> Namespace:
@@ -37,6 +37,18 @@ def fits_into(x: Array, y: Array) -> bool:
     """Return whether an array broadcasts to the shape of another without enlarging it."""
     pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
     return len(x.shape) <= len(y.shape) and all(a == 1 or _same_length(a, b) for a, b in pairs)
+
+
+def zero_denominator(
+    like: Array, *, weight: Array | None = None, where: Array | None = None, normalize_by: NormalizeBy
+) -> Array:
+    """Return whether the mean of losses of the shape of `like` divides by 0."""
+    if normalize_by == "nonzero" and weight is not None:
+        where = weight != 0 if where is None else (weight != 0) & where
+    summed = weight if normalize_by == "weight" else None
+    counted = None if normalize_by == "size" else where
+    ones = compat.array_namespace(like).ones_like(like)
+    return reduce(ones, weight=summed, where=counted, reduction="sum") == 0
 
 
 def first_outside(name: str, x: Array) -> str | None:
