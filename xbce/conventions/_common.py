@@ -39,6 +39,12 @@ def fits_into(x: Array, y: Array) -> bool:
     return len(x.shape) <= len(y.shape) and all(a == 1 or _same_length(a, b) for a, b in pairs)
 
 
+def compatible(x: Array, y: Array) -> bool:
+    """Return whether two arrays broadcast against each other."""
+    pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
+    return all(1 in (a, b) or _same_length(a, b) for a, b in pairs)
+
+
 def zero_denominator(
     like: Array, *, weight: Array | None = None, where: Array | None = None, normalize_by: NormalizeBy
 ) -> Array:

@@ -4,7 +4,7 @@ from typing import Any
 
 from xbce import losses
 from xbce._typing import Array, Namespace
-from xbce.conventions._common import cast, is_floating, namespace
+from xbce.conventions._common import cast, compatible, is_floating, namespace
 
 __all__ = ["sigmoid_binary_cross_entropy", "sigmoid_focal_loss"]
 
@@ -27,9 +27,8 @@ def sigmoid_binary_cross_entropy(logits: Array, labels: Array | float) -> Array:
     Raises
     ------
     TypeError
-        If `logits` is not an array of a floating dtype, or `labels` is neither array nor number.
-    ValueError
-        If the shapes do not broadcast (TypeError in optax).
+        If `logits` is not an array of a floating dtype, `labels` is neither array nor number, or the shapes do not
+        broadcast.
 
     Notes
     -----
@@ -67,14 +66,15 @@ def sigmoid_focal_loss(
     Returns
     -------
     array
-        Of the dtype of `logits`, and of the shape that both broadcast to.
+        Of the dtype of `logits`, or a wider one of an array `alpha`, and of the shape that all broadcast to.
 
     Raises
     ------
     TypeError
-        If `logits` is not an array of a floating dtype, `labels` is neither array nor number, or `gamma` is no number.
+        If `logits` is not an array of a floating dtype, `labels` is neither array nor number, shapes do not broadcast,
+        or `gamma` is no number.
     ValueError
-        If shapes do not broadcast (TypeError in optax), or `gamma` is negative (which optax takes).
+        If `gamma` is negative (which optax takes).
 
     Notes
     -----
@@ -85,17 +85,20 @@ def sigmoid_focal_loss(
     >>> import numpy as np
     >>> from xbce.conventions.optax import sigmoid_focal_loss
     >>> sigmoid_focal_loss(np.float32([-20, 0.5]), 1, alpha=0.25)
-    array([5.       , 0.0168936], dtype=float32)
+    array([5.        , 0.01689337], dtype=float32)
     """
     xp, logits, labels = _broadcast(logits, labels)
     if alpha is None:
         return losses.sigmoid_focal_loss(logits, labels, gamma=gamma)
     if isinstance(alpha, (int, float)) and 0 <= alpha <= 1:
         return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, alpha=float(alpha))
-    # What xbce refuses as an alpha, optax takes as a weight.
+    if not isinstance(alpha, (int, float)):
+        namespace("alpha", alpha)
+        _require_compatible(logits, alpha=alpha)
+    # An array, or a number that is not in [0, 1], is a weight of each loss.
     weight = alpha * labels + (1 - alpha) * (1 - labels)
     logits, labels, weight = xp.broadcast_arrays(logits, labels, weight)
-    return cast(losses.sigmoid_focal_loss(logits, labels, gamma=gamma, weight=weight), logits.dtype)
+    return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, weight=weight)
 
 
 def _broadcast(logits: Array, labels: Any) -> tuple[Namespace, Array, Array]:
@@ -106,4 +109,15 @@ def _broadcast(logits: Array, labels: Any) -> tuple[Namespace, Array, Array]:
     if isinstance(labels, (bool, int, float)):
         return xp, logits, xp.full_like(logits, labels)
     namespace("labels", labels)
+    _require_compatible(logits, labels=labels)
     return xp, *xp.broadcast_arrays(logits, cast(labels, logits.dtype))
+
+
+def _require_compatible(logits: Array, **arrays: Array) -> None:
+    for name, x in arrays.items():
+        if not compatible(x, logits):
+            msg = (
+                f"{name} and logits must broadcast against each other, "
+                f"got {name} {tuple(x.shape)} and logits {tuple(logits.shape)}"
+            )
+            raise TypeError(msg)
