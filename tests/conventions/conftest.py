@@ -7,7 +7,7 @@ table is the same with any number of workers. `XBCE_CONVENTIONS_TABLE=1` writes 
 import os
 import warnings
 from collections import Counter, defaultdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,14 @@ def tf():
         return pytest.importorskip("tensorflow")
 
 
+def named(package):
+    """Add the version of a package; what is not installed is compared by its published definition."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return package
+
+
 def pytest_terminal_summary(terminalreporter):
     """Print the table; write it where asked."""
     failed = {report.nodeid for report in terminalreporter.stats.get("failed", [])}
@@ -57,7 +65,7 @@ def pytest_terminal_summary(terminalreporter):
     ]
     for (row, package), n in sorted(rows.items()):
         counts = " | ".join(str(n[name]) for name in ("cases", "errors", "stated", "failed"))
-        lines.append(f"| `{row}` | {package} {version(package)} | {counts} |")
+        lines.append(f"| `{row}` | {named(package)} | {counts} |")
     terminalreporter.section("conventions compared with their originals")
     terminalreporter.write_line("\n".join(lines))
     if os.environ.get("XBCE_CONVENTIONS_TABLE"):
