@@ -60,7 +60,7 @@ def pytest_terminal_summary(terminalreporter):
     if not rows:
         return
     lines = [
-        "| convention | compared with | drawn cases | of them errors | differences that are stated | unexplained |",
+        "| convention | compared with | cases | errors | stated differences | unexplained differences |",
         "|---|---|---|---|---|---|",
     ]
     for (row, package), n in sorted(rows.items()):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conventions.differential import PROBABILITIES, WEIGHTS, agree, on
+from tests.conventions.differential import PROBABILITIES, TALLY, WEIGHTS, agree, on
 from xbce.conventions.sklearn import log_loss
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -212,8 +212,7 @@ def test_scikit_learns_own_tests(tmp_path, module, fewest):
     passed = int(re.search(r"(\d+) passed", run.stdout)[1])
     assert passed >= fewest
     assert int(re.search(r"calls of xbce's log_loss: (\d+)", run.stdout)[1]) >= fewest
-    for _ in range(passed):
-        agree(lambda: 0, lambda: 0, tolerance=0)
+    TALLY.cases += passed
 
 
 def test_digits_that_scikit_learn_loses():
