@@ -153,6 +153,30 @@ def test_focal_class(keras, tf):
     compare_classes(keras, tf, "BinaryFocalCrossentropy")
 
 
+FACTORS = [None, (), (2,), (2, 1), (1, 3), (3,), (1, 1), (2, 3), (2, 3, 1), (5,)]
+
+
+@entropy_class
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weight_shape", FACTORS)
+def test_ways_to_weigh_and_mask(keras, tf, reduction, weight_shape):
+    """Losses of shape (2, 3): which weights and masks fit, and what they count for."""
+    x = np.linspace(0.125, 0.875, 12, dtype=np.float32).reshape(2, 3, 2)
+    z = np.float32(x * 8 % 2 > 1)
+    weight = None if weight_shape is None else 0.5 + np.arange(np.prod(weight_shape)).reshape(weight_shape) % 3
+    for mask_shape in FACTORS:
+        theirs, mask = tf.constant(x), None
+        if mask_shape is not None:
+            mask = np.arange(np.prod(mask_shape)).reshape(mask_shape) % 3 > 0
+            theirs._keras_mask = tf.constant(mask)
+        agree(
+            lambda mask=mask: ours.BinaryCrossentropy(reduction=reduction)(z, x, weight, mask=mask),
+            lambda theirs=theirs: keras.losses.BinaryCrossentropy(reduction=reduction)(z, theirs, weight),
+            tolerance=2e-5,
+            errors=ERRORS,
+        )
+
+
 Z, P = np.float32([[0, 1, 1]]), np.float32([[0.25, 0.5, 0.75]])
 WRONG = {
     "a wider y_true": ((np.ones((1, 3, 2)), P), {}),

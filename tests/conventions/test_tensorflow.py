@@ -28,10 +28,10 @@ REDUCTIONS = st.sampled_from(sorted(set(ours.Reduction.all())))
 ERRORS = {"InvalidArgumentError": (TypeError, ValueError), "AttributeError": TypeError}
 EPS32 = 2.0**-23
 
-nn_sigmoid = pytest.mark.compared("tensorflow.sigmoid_cross_entropy_with_logits", "tensorflow_cpu")
-nn_weighted = pytest.mark.compared("tensorflow.weighted_cross_entropy_with_logits", "tensorflow_cpu")
-v1_sigmoid = pytest.mark.compared("tensorflow.sigmoid_cross_entropy", "tensorflow_cpu")
-v1_log_loss = pytest.mark.compared("tensorflow.log_loss", "tensorflow_cpu")
+nn_sigmoid = pytest.mark.compared("tensorflow.sigmoid_cross_entropy_with_logits", "tensorflow-cpu")
+nn_weighted = pytest.mark.compared("tensorflow.weighted_cross_entropy_with_logits", "tensorflow-cpu")
+v1_sigmoid = pytest.mark.compared("tensorflow.sigmoid_cross_entropy", "tensorflow-cpu")
+v1_log_loss = pytest.mark.compared("tensorflow.log_loss", "tensorflow-cpu")
 
 
 def terms(x, z, q=1.0):
