@@ -19,10 +19,10 @@ conformance: $(VENV)/installed  ## Measure xbce and its peers; write conformance
 	$(BIN)/xbce-conformance run $(addprefix --require ,$(BACKENDS)) $(ARGS)
 
 test: lint  ## Lint, type-check and test.
-	XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 $(ARGS)
 
 conventions: $(VENV)/installed  ## Compare the conventions with the real systems; write the table in docs/conventions.md.
-	XBCE_CONVENTIONS_TABLE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/conventions $(ARGS)
+	XBCE_CONVENTIONS_TABLE=1 $(BIN)/python -m pytest -n 2 tests/conventions $(ARGS)
 
 lint: $(VENV)/installed  ## Lint and type-check.
 	$(BIN)/ruff check .

@@ -106,7 +106,6 @@ def test_where_pytorchs_bfloat16_gradient_vanishes(logit, vanished):
     assert (x.grad == 0) == vanished
 
 
-@pytest.mark.xdist_group("tensorflow")
 def test_porting():
     """Every system's number is that on the page; other processors may round another last digit."""
     for package in ("tensorflow", "keras", "torch", "optax"):

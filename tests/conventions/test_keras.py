@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tests.conventions.differential import LOGITS, PROBABILITIES, SOFT, WEIGHTS, agree, arrays, on, stated
 from xbce.conventions import keras as ours
 
-pytestmark = pytest.mark.xdist_group("tensorflow")  # one worker imports it
 
 ERRORS = {"InvalidArgumentError": ValueError, "AttributeError": TypeError}
 EPS32 = 2.0**-23

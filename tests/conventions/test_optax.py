@@ -54,7 +54,7 @@ def tolerance(call, unit):
 
 
 @entropy
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(st.data())
 def test_entropy(data):
     x, z = draw_call(data)
@@ -91,7 +91,7 @@ def test_entropy_derivatives(data):
 
 
 @focal
-@settings(max_examples=250)
+@settings(max_examples=120)
 @given(st.data())
 def test_focal(data):
     x, z = draw_call(data)
