@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tests.conventions.differential import LOGITS, PROBABILITIES, SOFT, WEIGHTS, agree, arrays, on, stated
 from xbce.conventions import keras as ours
 
-
 ERRORS = {"InvalidArgumentError": ValueError, "AttributeError": TypeError}
 EPS32 = 2.0**-23
 REDUCTIONS = ["sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight"]

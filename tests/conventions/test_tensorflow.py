@@ -20,7 +20,6 @@ from tests.conventions.differential import (
 )
 from xbce.conventions import tensorflow as ours
 
-
 FLOATS = st.sampled_from(["float32", "float64", "float16"])
 REDUCTIONS = st.sampled_from(sorted(set(ours.Reduction.all())))
 # TensorFlow's own error class cannot be had without TensorFlow.
