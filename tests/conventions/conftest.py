@@ -47,7 +47,9 @@ def named(package):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print the table; write it where asked."""
+    """Print the table; write it where asked. Only the process that sees all reports does."""
+    if hasattr(terminalreporter.config, "workerinput"):
+        return
     failed = {report.nodeid for report in terminalreporter.stats.get("failed", [])}
     rows = defaultdict(Counter)
     for report in terminalreporter.stats.get("", []):  # setups and teardowns that passed

@@ -141,10 +141,13 @@ def test_half_precision(name, dtype):
     torch.testing.assert_close(ours(x, y), theirs(x, y))
 
 
-def test_under_autocast():
-    """PyTorch's loss runs in float32 there, whatever the logits; so does xbce's, which rounds to the labels' dtype."""
-    x, y = data()
+@module
+@pytest.mark.parametrize("dtypes", [("bfloat16", "float32"), ("bfloat16", "bfloat16"), ("float64", "float64")])
+def test_under_autocast(name, dtypes):
+    """Where PyTorch's loss runs in float32, unless it is given float64."""
+    x, y = (t.to(getattr(torch, dtype)) for t, dtype in zip(data(), dtypes, strict=True))
+    ours, theirs = make(name, weight=torch.tensor([1.0, 0.5, 2.0]))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        results = [criterion(x.bfloat16(), y) for criterion in make("BCEWithLogitsLoss")]
-    assert results[0].dtype == results[1].dtype == torch.float32
+        results = ours(x, y), theirs(x, y)
+    assert results[0].dtype == results[1].dtype
     torch.testing.assert_close(results[0], results[1])

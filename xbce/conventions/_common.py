@@ -45,16 +45,26 @@ def compatible(x: Array, y: Array) -> bool:
     return all(1 in (a, b) or _same_length(a, b) for a, b in pairs)
 
 
-def zero_denominator(
-    like: Array, *, weight: Array | None = None, where: Array | None = None, normalize_by: NormalizeBy
+def zero_of_nothing(
+    mean: Array,
+    like: Array,
+    *,
+    weight: Array | None = None,
+    where: Array | None = None,
+    normalize_by: NormalizeBy,
 ) -> Array:
-    """Return whether the mean of losses of the shape of `like` divides by 0."""
+    """Return a mean of losses of the shape of `like`, but 0 where it was divided by 0, whatever was."""
+    xp = compat.array_namespace(mean)
+    if 0 in like.shape:
+        return xp.zeros_like(mean)
     if normalize_by == "nonzero" and weight is not None:
         where = weight != 0 if where is None else (weight != 0) & where
     summed = weight if normalize_by == "weight" else None
-    counted = None if normalize_by == "size" else where
-    ones = compat.array_namespace(like).ones_like(like)
-    return reduce(ones, weight=summed, where=counted, reduction="sum") == 0
+    counted = where if normalize_by in ("count", "weight", "nonzero") else None
+    if summed is None and counted is None:
+        return mean
+    denominator = reduce(xp.ones_like(like), weight=summed, where=counted, reduction="sum")
+    return xp.where(denominator == 0, xp.zeros_like(mean), mean)[()]  # in NumPy a scalar, as every mean is
 
 
 def first_outside(name: str, x: Array) -> str | None:

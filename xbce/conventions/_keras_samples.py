@@ -4,7 +4,7 @@ import math
 
 from xbce import steps
 from xbce._typing import Array, Namespace, NormalizeBy
-from xbce.conventions._common import cast, compatible, zero_denominator
+from xbce.conventions._common import cast, compatible, zero_of_nothing
 
 
 def same_rank(xp: Namespace, x: Array, y: Array) -> tuple[Array, Array]:
@@ -51,5 +51,4 @@ def over_samples(
     if reduction == "mean_with_sample_weight":
         # Keras counts each weight once, however many losses it weighs.
         mean = mean * (math.prod(values.shape) / max(math.prod(counted), 1))
-    zero = zero_denominator(values, weight=weight, where=where, normalize_by=by)
-    return cast(xp.where(zero, xp.zeros_like(mean), mean)[()], dtype)
+    return cast(zero_of_nothing(mean, values, weight=weight, where=where, normalize_by=by), dtype)

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from xbce import losses
-from xbce._typing import Array, Namespace, NormalizeBy
-from xbce.conventions._common import cast, is_floating, namespace, zero_denominator
+from xbce._typing import Array, NormalizeBy
+from xbce.conventions._common import cast, is_floating, namespace, zero_of_nothing
 
 __all__ = ["SigmoidCrossEntropyLoss"]
 
@@ -109,12 +109,11 @@ class SigmoidCrossEntropyLoss:
         TypeError
             If one of them is not an array, or `logits` is not floating.
         """
-        xp, targets, options = self._prepared(logits, targets, self.loss_weight)
+        targets, options = self._prepared(logits, targets, self.loss_weight)
         loss = losses.binary_cross_entropy_with_logits(logits, targets, **options)
-        if options["reduction"] == "mean":
-            zero = zero_denominator(logits, where=options["where"], normalize_by=options["normalize_by"])
-            loss = xp.where(zero, xp.zeros_like(loss), loss)[()]
-        return loss
+        if options["reduction"] == "sum":
+            return loss
+        return zero_of_nothing(loss, logits, where=options["where"], normalize_by=options["normalize_by"])
 
     def backward(self, logits: Array, targets: Array, top_diff: float = 1.0) -> Array:
         """Return `top_diff` times the gradient of what `forward` returns, in the logits; 0 where ignored.
@@ -136,7 +135,7 @@ class SigmoidCrossEntropyLoss:
         ValueError, TypeError
             As `forward`.
         """
-        _, targets, options = self._prepared(logits, targets, self.loss_weight * top_diff)
+        targets, options = self._prepared(logits, targets, self.loss_weight * top_diff)
         return losses.binary_cross_entropy_with_logits.gradient(logits, targets, **options)
 
     def __repr__(self) -> str:
@@ -145,7 +144,7 @@ class SigmoidCrossEntropyLoss:
             f"loss_weight={self.loss_weight!r})"
         )
 
-    def _prepared(self, logits: Array, targets: Array, factor: float) -> tuple[Namespace, Array, dict[str, Any]]:
+    def _prepared(self, logits: Array, targets: Array, factor: float) -> tuple[Array, dict[str, Any]]:
         """Check the arguments; return targets of the logits' shape and dtype, and the options of the loss."""
         xp = namespace("logits", logits)
         namespace("targets", targets)
@@ -166,4 +165,4 @@ class SigmoidCrossEntropyLoss:
         by = _DENOMINATORS[self.normalization]
         reduction = {"reduction": "sum"} if by is None else {"reduction": "mean", "normalize_by": by}
         weight = None if factor == 1 else factor
-        return xp, cast(targets, logits.dtype), {"where": where, "weight": weight, **reduction}
+        return cast(targets, logits.dtype), {"where": where, "weight": weight, **reduction}

@@ -56,7 +56,7 @@ def binary_cross_entropy_with_logits(
     Returns
     -------
     array
-        Of the dtype of `target`. The mean of no elements is NaN.
+        Of the dtype of `target`; under PyTorch's autocast float32 for the half types. The mean of no elements is NaN.
 
     Raises
     ------
@@ -89,8 +89,9 @@ def binary_cross_entropy_with_logits(
     _require_same_shape(input=input, target=target)
     _require_floating(input=input, target=target)
     _require_fitting(input, weight=weight, pos_weight=pos_weight)
-    value = losses.binary_cross_entropy_with_logits(input, target, weight=weight, pos_weight=pos_weight, reduction=kind)
-    return cast(value, target.dtype)
+    x, y, w, q = _as_under_autocast(input, target, weight, pos_weight)
+    value = losses.binary_cross_entropy_with_logits(x, y, weight=w, pos_weight=q, reduction=kind)
+    return cast(value, y.dtype)
 
 
 def binary_cross_entropy(
@@ -121,7 +122,7 @@ def binary_cross_entropy(
     Returns
     -------
     array
-        Of the dtype of `input`. The mean of no elements is NaN.
+        Of the dtype of `input`; under PyTorch's autocast float32 for the half types. The mean of no elements is NaN.
 
     Raises
     ------
@@ -150,19 +151,20 @@ def binary_cross_entropy(
     _require_arrays(input=input, target=target, weight=weight)
     _require_same_shape(input=input, target=target)
     _require_floating(input=input)
-    if target.dtype != input.dtype:
+    p, y, w = _as_under_autocast(input, target, weight)
+    if y.dtype != p.dtype:
         msg = f"target must have the dtype of input ({input.dtype}), got {target.dtype}"
         raise RuntimeError(msg)
-    _require_fitting(input, weight=weight)
-    for name, x in (("input", input), ("target", target)):
+    _require_fitting(p, weight=w)
+    for name, x in (("input", p), ("target", y)):
         outside = first_outside(name, x)
         if outside is not None:
             raise RuntimeError(outside)
-    if compat.is_torch_array(input):
-        value = steps.reduce(_with_slope_of_pytorch(input, target), weight=weight, reduction=kind)
+    if compat.is_torch_array(p):
+        value = steps.reduce(_with_slope_of_pytorch(p, y), weight=w, reduction=kind)
     else:
-        value = losses.binary_cross_entropy(input, target, log_floor=_LOG_FLOOR, weight=weight, reduction=kind)
-    return cast(value, input.dtype)
+        value = losses.binary_cross_entropy(p, y, log_floor=_LOG_FLOOR, weight=w, reduction=kind)
+    return cast(value, p.dtype)
 
 
 def sigmoid_focal_loss(
@@ -283,6 +285,19 @@ def _require_fitting(input: Array, **weights: Array | None) -> None:  # noqa: A0
                 f"got {name} {tuple(x.shape)} and input {tuple(input.shape)}"
             )
             raise RuntimeError(msg)
+
+
+def _as_under_autocast(input: Array, *others: Array | None) -> tuple[Array, ...]:  # noqa: A002
+    """Return PyTorch's half types as float32 under its autocast, which runs these losses so."""
+    arrays = (input, *others)
+    if not compat.is_torch_array(input):
+        return arrays
+    import torch
+
+    if not torch.is_autocast_enabled(input.device.type):
+        return arrays
+    halves = (torch.float16, torch.bfloat16)
+    return tuple(x.float() if x is not None and x.dtype in halves else x for x in arrays)
 
 
 def _with_slope_of_pytorch(p: Array, y: Array) -> Array:

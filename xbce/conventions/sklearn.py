@@ -96,14 +96,15 @@ def log_loss(
     return float(steps.reduce(each, weight=weight, reduction="sum"))
 
 
+# Texts of warnings and errors are scikit-learn's where its tests, and so people's filters, match them.
+
+
 def _losses(xp: Namespace, p: Array, indicator: Array, classes: list[Any], *, labels_given: bool) -> Array:
     """Return the loss of each sample."""
     eps = float(xp.finfo(p.dtype).eps)
     single = p.ndim == 1 or p.shape[1] == 1
     if not single and not bool(xp.all(abs(xp.sum(p, axis=1) - 1) <= math.sqrt(eps))):
-        warnings.warn(
-            "The y_prob values do not sum to one. Make sure to pass probabilities.", UserWarning, stacklevel=3
-        )
+        warnings.warn("The y_prob values do not sum to one.", UserWarning, stacklevel=3)
     columns = 2 if single else p.shape[1]
     if columns != len(classes):
         if labels_given:

@@ -6,7 +6,7 @@ import array_api_compat as compat
 
 from xbce import losses
 from xbce._typing import Array, NormalizeBy, ReductionKind
-from xbce.conventions._common import cast, fits_into, is_floating, namespace, same_shape, zero_denominator
+from xbce.conventions._common import cast, fits_into, is_floating, namespace, same_shape, zero_of_nothing
 
 __all__ = [
     "Reduction",
@@ -370,6 +370,4 @@ def _zero_for_zero(value: Array, like: Array, options: dict[str, Any]) -> Array:
     """Return a value, but 0 for a mean whose denominator is 0."""
     if options["reduction"] != "mean":
         return value
-    xp = namespace("value", value)
-    zero = zero_denominator(like, weight=options["weight"], normalize_by=options["normalize_by"])
-    return xp.where(zero, xp.zeros_like(value), value)[()]  # NumPy: a scalar, as every mean is
+    return zero_of_nothing(value, like, weight=options["weight"], normalize_by=options["normalize_by"])
