@@ -230,6 +230,20 @@ def test_hessian_floor():
     np.testing.assert_allclose(lightgbm_objective()(y, x)[1], 4.248354255291589e-18, rtol=1e-14)
 
 
+def test_digits_that_the_built_in_objectives_lose():
+    """Rows that are already right by a score of 20: one Newton step adds 1, if the gradient is there."""
+    data = xgboost.DMatrix(np.arange(4.0)[:, None], label=np.ones(4), base_margin=np.full(4, 20.0))
+    params = {"lambda": 0, "min_child_weight": 0, "max_depth": 1, "eta": 1, "nthread": 1}
+    own = xgboost.train(params | {"objective": "binary:logistic"}, data, 1).predict(data, output_margin=True)
+    ours = xgboost.train(params, data, 1, obj=xgboost_objective()).predict(data, output_margin=True)
+    np.testing.assert_array_equal(own, 20)
+    np.testing.assert_allclose(ours, 21, rtol=1e-6)
+    # LightGBM does not hand out its hessian: its formula, in float64.
+    response = -1 / (1 + np.exp(-40.0))
+    assert abs(response) * (1 - abs(response)) == 0
+    assert lightgbm_objective()(np.ones(1), np.array([-40.0]))[1] == pytest.approx(4.248354255291589e-18, rel=1e-14)
+
+
 @pytest.mark.parametrize("objective", [xgboost_objective(scale_pos_weight=2), lightgbm_objective(is_unbalance=True)])
 def test_objectives_are_values(objective):
     assert pickle.loads(pickle.dumps(objective)) == objective  # noqa: S301

@@ -1,6 +1,8 @@
 """`xbce.conventions.keras` against the installed Keras, with TensorFlow."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -230,6 +232,28 @@ def test_numbers_in_the_docstrings(keras):
         x, z = np.float32([logit]), np.float32([1])
         assert float(keras.losses.binary_focal_crossentropy(z, x, from_logits=True)) == theirs
         assert ours.binary_focal_crossentropy(z, x, from_logits=True) == pytest.approx(right, rel=1e-3)
+
+
+def test_clipped_logits_on_numpy():
+    """Keras with NumPy, which takes a process of its own: what the docstrings say of it."""
+    code = """
+import keras, numpy as np
+one, x, half = np.float32([[1]]), np.float32([[-30]]), np.float16([[1]])
+for loss in (
+    keras.losses.binary_crossentropy(one, x, from_logits=True),
+    keras.losses.binary_focal_crossentropy(one, x, from_logits=True),
+    keras.losses.binary_crossentropy(half, half),
+):
+    print(float(loss[0]))
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    environment = os.environ | {"KERAS_BACKEND": "numpy"}
+    run = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    clipped, focal, half = map(float, run.stdout.split())
+    assert clipped == focal == pytest.approx(16.118096, rel=1e-6)
+    assert np.isnan(half)
+    one, x = np.float32([[1]]), np.float32([[-30]])
+    assert ours.binary_crossentropy(one, x, from_logits=True) == [30]
 
 
 def test_masked_nan_does_not_leak(keras, tf):

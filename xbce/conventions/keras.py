@@ -55,8 +55,8 @@ def binary_crossentropy(
     Notes
     -----
     Keras 3.15 rounds the bound of its clip: to 1 - 1.19e-7 in float32, so that the loss of p = 1 and z = 0 is 15.942
-    rather than 16.118; to 1 in float16, so that the loss of p = 1 and z = 1 is NaN. Here the clip is exact. From logits
-    nothing is clipped; Keras on NumPy goes through the clipped probability there, too.
+    rather than 16.118; to 1 in float16, so that the loss of p = 1 and z = 1 is NaN with NumPy and JAX. Here the clip is
+    exact. From logits nothing is clipped; Keras on NumPy goes through the clipped probability there, too.
 
     Examples
     --------
@@ -118,8 +118,8 @@ def binary_focal_crossentropy(
 
     Notes
     -----
-    From logits Keras 3.15 computes ``sigmoid(x)`` first: the loss of the logit -30 and the label 1 is 16.118 with three
-    of its backends and 30 with TensorFlow, and that of the logit 20 is 0. Here it is 30, and 8.757e-27.
+    From logits Keras 3.15 computes ``sigmoid(x)`` first: the loss of the logit -30 and the label 1 is 16.118 with NumPy,
+    JAX and PyTorch and 30 with TensorFlow, and that of the logit 20 is 0. Here it is 30, and 8.757e-27.
 
     Examples
     --------
