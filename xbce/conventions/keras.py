@@ -118,8 +118,8 @@ def binary_focal_crossentropy(
 
     Notes
     -----
-    From logits Keras 3.15 computes ``sigmoid(x)`` first: the loss of the logit -30 and the label 1 is 16.118 with NumPy,
-    JAX and PyTorch and 30 with TensorFlow, and that of the logit 20 is 0. Here it is 30, and 8.757e-27.
+    From logits Keras 3.15 computes ``sigmoid(x)`` first: the loss of the logit -30 and the label 1 is 16.118 with
+    NumPy, JAX and PyTorch and 30 with TensorFlow, and that of the logit 20 is 0. Here it is 30, and 8.757e-27.
 
     Examples
     --------
