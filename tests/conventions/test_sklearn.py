@@ -142,6 +142,7 @@ WRONG = {
     "complex probabilities": {"y_proba": P.astype(complex)},
     "integer probabilities": {"y_proba": [0, 1, 1]},
     "boolean probabilities": {"y_proba": [True, False, True]},
+    "strings among numbers": {"y_true": ["a", 1, "a"]},
     "one class": {"y_true": [2, 2, 2]},
     "one class in labels": {"labels": [1]},
     "too many labels": {"labels": [0, 1, 2]},

@@ -222,6 +222,9 @@ def _weights(sample_weight: Any, xp: Namespace, p: Array) -> Array:
 
 def _indicator(y_true: Any, labels: Any) -> tuple[list[Any], Array]:
     """Return the classes, and of which of them each sample is: booleans of shape (n_samples, n_classes)."""
+    if isinstance(y_true, (list, tuple)) and len({isinstance(x, str) for x in y_true}) > 1:
+        msg = "y_true must not mix strings and other labels"  # which NumPy would make strings of
+        raise ValueError(msg)
     xp, y = _array(y_true)
     if y.ndim == 2 and y.shape[1] > 1:
         return _indicator_of_matrix(xp, y, labels)
