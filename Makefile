@@ -10,7 +10,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: help conformance test lint bench bench-full clean
+.PHONY: help conformance conventions test lint bench bench-full clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -20,6 +20,9 @@ conformance: $(VENV)/installed  ## Measure xbce and its peers; write conformance
 
 test: lint  ## Lint, type-check and test.
 	XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 $(ARGS)
+
+conventions: $(VENV)/installed  ## Compare the conventions with the real systems; write the table in docs/conventions.md.
+	XBCE_CONVENTIONS_TABLE=1 $(BIN)/python -m pytest -n 2 tests/conventions $(ARGS)
 
 lint: $(VENV)/installed  ## Lint and type-check.
 	$(BIN)/ruff check .

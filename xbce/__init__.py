@@ -1,6 +1,6 @@
 """Binary cross-entropy with a stated accuracy, on any array API library."""
 
-from xbce import special
+from xbce import conventions, special
 from xbce._backends._threads import get_num_threads, set_num_threads
 from xbce.losses import (
     asymmetric_loss,
@@ -15,6 +15,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "check_labels",
+    "conventions",
     "get_num_threads",
     "reduce",
     "set_num_threads",

@@ -1,0 +1,133 @@
+"""What docs/conventions.md and docs/porting.md say is what was run; the examples beside them work."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+import xbce
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "conventions.md").read_text("utf-8")
+UNCOUNTED = {"BCELoss", "BCEWithLogitsLoss", "Reduction"}  # subclasses of PyTorch's, and a list of names
+
+
+def table():
+    rows = PAGE.partition("<!-- compared: begin -->\n")[2].partition("<!-- compared: end -->")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_every_convention_was_compared():
+    functions = {
+        f"{module}.{name}"
+        for module in xbce.conventions.__all__
+        for name in import_module(f"xbce.conventions.{module}").__all__
+        if name not in UNCOUNTED
+    }
+    assert {row[0].strip("`") for row in table()} == functions
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row[0])
+def test_nothing_is_unexplained(row):
+    _, system, cases, errors, stated, unexplained = row
+    assert unexplained == "0"
+    assert int(cases) - int(stated) >= 40
+    assert int(errors) < int(cases)
+    package, _, compared = system.rpartition(" ")
+    try:
+        installed = version(package)
+    except PackageNotFoundError:
+        assert system == "its published definition"
+    else:
+        assert compared == installed, "renew the table: make conventions"
+
+
+def test_modules_and_functions_are_listed():
+    for module in xbce.conventions.__all__:
+        row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{module}` |"))
+        for name in import_module(f"xbce.conventions.{module}").__all__:
+            assert name in row
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_digits():
+    """The first steps: one curve in float32, and zeros in PyTorch's bfloat16 gradient alone."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        digits = example("digits")
+        results = digits.runs(steps=60)
+    finally:
+        torch.set_num_threads(threads)
+    assert digits.summary(results)["float32: largest relative difference of the curves"] < 1e-3
+    losses = results["float32"]["xbce"]["loss"]
+    assert losses[-1] < 0.1 * losses[0]
+    half = results["bfloat16"]
+    assert half["PyTorch"]["zero gradients"][-1] > 0.1
+    assert max(half["xbce"]["zero gradients"]) == 0
+    assert max(half["xbce"]["gradient error"]) < 4e-3  # bfloat16's rounding
+    assert half["PyTorch"]["gradient error"][-1] > 2 * half["xbce"]["gradient error"][-1]
+
+
+def test_digits_figures():
+    """Those in the table are those that the script recorded."""
+    figures = json.loads((DOCS / "images" / "digits.json").read_text("utf-8"))
+    rows = {
+        "reported loss": "loss",
+        "exact loss of the same logits": "exact loss",
+        "gradients that are 0": "zero gradients",
+        "error of the gradient": "gradient error",
+    }
+    for row, key in rows.items():
+        values = " | ".join(f"{figures[f'bfloat16, {name}: {key} at the end']:.3g}" for name in ("PyTorch", "xbce"))
+        assert f"\n| {row} | {values} |\n" in PAGE
+    assert f"{figures['float32: largest relative difference of the curves']:.3%}".replace("%", " %") in PAGE
+
+
+@pytest.mark.parametrize(("logit", "vanished"), [(6.21875, False), (6.25, True)])
+def test_where_pytorchs_bfloat16_gradient_vanishes(logit, vanished):
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(logit, dtype=torch.bfloat16, requires_grad=True)
+    torch.nn.functional.binary_cross_entropy_with_logits(x, torch.ones_like(x)).backward()
+    assert (x.grad == 0) == vanished
+
+
+def test_porting():
+    """Every system's number is that on the page; other processors may round another last digit."""
+    for package in ("tensorflow", "keras", "torch", "optax"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    page = (DOCS / "porting.md").read_text("utf-8")
+    command = [sys.executable, "-W", "ignore", DOCS / "examples" / "porting.py"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert len(printed) > 40
+    shown = page.partition("```\n" + printed[0])[2].partition("```")[0].splitlines()[1:]
+    for line, expected in zip(printed[1:], shown, strict=True):
+        if not line.startswith("  "):
+            assert line == expected
+            continue
+        (name, value), (expected_name, expected_value) = (x.strip().rsplit(None, 1) for x in (line, expected))
+        assert name == expected_name
+        assert float(value) == pytest.approx(float(expected_value), rel=3e-7)
+    # On the page itself all systems agree to the last digit.
+    block = []
+    for line in [*shown, "next step"]:
+        if line.startswith("  "):
+            block.append(line.split()[-1])
+        else:
+            assert len(set(block)) == 1
+            block = []

@@ -1,0 +1,166 @@
+"""`xbce.conventions.optax` against the installed optax."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conventions.differential import LOGITS, SOFT, agree, arrays, on
+from xbce.conventions import optax as ours
+
+jax = pytest.importorskip("jax")
+optax = pytest.importorskip("optax")
+jnp = jax.numpy
+
+entropy = pytest.mark.compared("optax.sigmoid_binary_cross_entropy", "optax")
+focal = pytest.mark.compared("optax.sigmoid_focal_loss", "optax")
+
+# JAX compiles each operation anew for each shape and dtype: few of them, so that there can be many cases.
+FLOATS = st.sampled_from(["float32", "float32", "bfloat16"])
+SHAPES = st.sampled_from([(), (3,), (2, 3)])
+TINY = 2.0**-126
+ERRORS = {"AttributeError": TypeError}
+
+
+def to_numpy(x):
+    return np.asarray(jnp.asarray(x, jnp.float32))
+
+
+def draw_call(data):
+    """Draw logits and labels that broadcast against each other, or (seldom) do not."""
+    shape = data.draw(SHAPES)
+    dtype = data.draw(FLOATS)
+    other = data.draw(st.sampled_from(["same", "same", "narrowed", "wider", "number", "wrong"]))
+    x = jnp.asarray(data.draw(arrays(LOGITS, shape)), dtype)
+    if other == "number":
+        return x, data.draw(SOFT | st.booleans() | st.integers(0, 1))
+    label_shape = {
+        "same": st.just(shape),
+        "narrowed": st.just((1,) * len(shape)),
+        "wider": st.just((2, *shape)),
+        "wrong": st.just((*shape[:-1], 7)),
+    }[other]
+    labels = data.draw(arrays(SOFT, data.draw(label_shape)))
+    return x, jnp.asarray(labels, data.draw(st.sampled_from(["int32", dtype])))
+
+
+def tolerance(call, unit):
+    """A few roundings of the result, which optax makes; JAX flushes subnormal numbers."""
+    try:
+        expected = np.abs(to_numpy(call()).astype(np.float64))
+    except (TypeError, ValueError, AttributeError):
+        return 0
+    return unit * expected + TINY
+
+
+@entropy
+@settings(max_examples=150)
+@given(st.data())
+def test_entropy(data):
+    x, z = draw_call(data)
+    agree(
+        lambda: ours.sigmoid_binary_cross_entropy(x, z),
+        lambda: optax.sigmoid_binary_cross_entropy(x, z),
+        tolerance=tolerance(lambda: ours.sigmoid_binary_cross_entropy(x, z), 8 * float(jnp.finfo(x.dtype).eps)),
+        to_numpy=to_numpy,
+    )
+
+
+@entropy
+@settings(max_examples=100)
+@given(st.data())
+def test_entropy_derivatives(data):
+    """First and second, by JAX."""
+    shape = (3,)
+    x, z = (jnp.asarray(data.draw(arrays(elements, shape)), jnp.float32) for elements in (LOGITS, SOFT))
+
+    def second(function):
+        return jax.grad(lambda x: jnp.sum(jax.grad(lambda x: jnp.sum(function(x, z)))(x)))(x)
+
+    # optax differentiates through sigmoids, whose product with 1 - sigmoid cancels.
+    agree(
+        lambda: second(ours.sigmoid_binary_cross_entropy),
+        lambda: second(optax.sigmoid_binary_cross_entropy),
+        tolerance=8 * 2.0**-23,
+    )
+    agree(
+        lambda: jax.grad(lambda x: jnp.sum(ours.sigmoid_binary_cross_entropy(x, z)))(x),
+        lambda: jax.grad(lambda x: jnp.sum(optax.sigmoid_binary_cross_entropy(x, z)))(x),
+        tolerance=8 * 2.0**-23,
+    )
+
+
+@focal
+@settings(max_examples=120)
+@given(st.data())
+def test_focal(data):
+    x, z = draw_call(data)
+    gamma = data.draw(st.sampled_from([0, 0.5, 1.0, 2.0, 3.5]))
+    alpha = data.draw(st.none() | st.floats(0, 1, width=16) | st.sampled_from([0.25, 1, 2.0]))
+    if alpha is not None and data.draw(st.booleans()):
+        alpha = jnp.asarray(alpha, data.draw(st.just("float32")))
+    options = {"alpha": alpha, "gamma": gamma}
+    unit = float(jnp.finfo(x.dtype).eps)
+    # optax multiplies the logarithm of the probability of being wrong by gamma, so its error by the logarithm.
+    logs = 2 + float(jnp.max(jnp.abs(x.astype(jnp.float32)), initial=0)) * (1 + gamma)
+    agree(
+        lambda: ours.sigmoid_focal_loss(x, z, **options),
+        lambda: optax.sigmoid_focal_loss(x, z, **options),
+        tolerance=tolerance(lambda: ours.sigmoid_focal_loss(x, z, **options), 16 * unit * logs),
+        to_numpy=to_numpy,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (jnp.array([1, 2]), jnp.array([0.0, 1.0])),
+        (jnp.array([True, False]), jnp.array([0.0, 1.0])),
+        (1.0, jnp.array([0.0, 1.0])),
+        (jnp.array([1.0, 2.0]), None),
+        (jnp.array([1.0, 2.0]), [0, 1]),
+        (jnp.array([1.0, 2.0]), jnp.array([0, 1, 1])),
+        (jnp.array([[1.0, 2.0]]), jnp.array([[0, 1], [0, 1]])),
+    ],
+)
+class TestErrors:
+    @entropy
+    def test_entropy(self, arguments):
+        agree(
+            lambda: ours.sigmoid_binary_cross_entropy(*arguments),
+            lambda: optax.sigmoid_binary_cross_entropy(*arguments),
+            tolerance=1e-6,
+            errors=ERRORS,
+        )
+
+    @focal
+    def test_focal(self, arguments):
+        agree(
+            lambda: ours.sigmoid_focal_loss(*arguments),
+            lambda: optax.sigmoid_focal_loss(*arguments),
+            tolerance=1e-6,
+            errors=ERRORS,
+        )
+
+
+def test_infinite_logits():
+    x, z = jnp.array([jnp.inf, -jnp.inf]), jnp.array([1.0, 0.0])
+    assert not np.any(ours.sigmoid_binary_cross_entropy(x, z))
+    assert np.all(np.isnan(optax.sigmoid_binary_cross_entropy(x, z)))
+
+
+def test_traced():
+    x, z = jnp.array([[1.0, -2.0]]), jnp.array([[0.0], [1.0]])
+    for name in ("sigmoid_binary_cross_entropy", "sigmoid_focal_loss"):
+        traced = jax.jit(getattr(ours, name))(x, z)
+        np.testing.assert_allclose(traced, getattr(optax, name)(x, z), rtol=1e-6)
+
+
+def test_any_library(backend):
+    x, z = [[1.0, -2.0, 20.0]], [[0.0], [1.0]]
+    for name, options in (("sigmoid_binary_cross_entropy", {}), ("sigmoid_focal_loss", {"alpha": 0.25})):
+        result = getattr(ours, name)(on(backend, x), on(backend, z), **options)
+        expected = getattr(optax, name)(jnp.array(x), jnp.array(z), **options)
+        np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=4e-6)
+    weighted = ours.sigmoid_focal_loss(on(backend, x), on(backend, z), alpha=on(backend, [0.25]))
+    np.testing.assert_allclose(backend.to_numpy(weighted), expected, rtol=4e-6)

@@ -1,0 +1,54 @@
+"""How the classes of `xbce.conventions.keras` weigh and reduce the losses of samples."""
+
+import math
+
+from xbce import steps
+from xbce._typing import Array, Namespace, NormalizeBy
+from xbce.conventions._common import cast, compatible, zero_of_nothing
+
+
+def same_rank(xp: Namespace, x: Array, y: Array) -> tuple[Array, Array]:
+    """Bring two ranks that differ by one together, by a last axis of length 1.
+
+    A vector gains it, if it meets a matrix of one column; else the higher rank loses it.
+    """
+    if x.ndim < y.ndim:
+        y, x = same_rank(xp, y, x)
+        return x, y
+    if x.ndim == y.ndim + 1 and x.shape[-1] == 1:
+        if y.ndim == 1:
+            return x, xp.expand_dims(y, axis=-1)
+        return xp.squeeze(x, axis=-1), y
+    return x, y
+
+
+def over_samples(
+    xp: Namespace, values: Array, weight: Array | None, where: Array | None, reduction: str | None
+) -> Array:
+    """Return the losses of samples, weighted, masked and reduced; a mean that divides by 0 is 0."""
+    dtype, counted = values.dtype, values.shape
+    if weight is not None and where is not None:
+        where, weight = xp.broadcast_arrays(*same_rank(xp, where, weight))
+    factor = where if weight is None else weight
+    if factor is not None:
+        values, factor = same_rank(xp, values, factor)
+        weight = None if weight is None else xp.reshape(weight, factor.shape)
+        where = None if where is None else xp.reshape(where, factor.shape)
+        if not compatible(values, factor):
+            msg = (
+                "sample_weight and mask must broadcast against the losses of samples, "
+                f"got {tuple(factor.shape)} and {tuple(values.shape)}"
+            )
+            raise ValueError(msg)
+        counted = factor.shape
+        values, _ = xp.broadcast_arrays(values, factor)
+    if reduction in (None, "none") or values.shape in ((), (0,)):
+        return cast(steps.reduce(values, weight=weight, where=where, reduction="none"), dtype)
+    if reduction == "sum":
+        return cast(steps.reduce(values, weight=weight, where=where, reduction="sum"), dtype)
+    by: NormalizeBy = "weight" if reduction == "mean_with_sample_weight" else "count"
+    mean = steps.reduce(values, weight=weight, where=where, normalize_by=by)
+    if reduction == "mean_with_sample_weight":
+        # Keras counts each weight once, however many losses it weighs.
+        mean = mean * (math.prod(values.shape) / max(math.prod(counted), 1))
+    return cast(zero_of_nothing(mean, values, weight=weight, where=where, normalize_by=by), dtype)

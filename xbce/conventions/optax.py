@@ -1,0 +1,123 @@
+"""optax's losses, for any array library."""
+
+from typing import Any
+
+from xbce import losses
+from xbce._typing import Array, Namespace
+from xbce.conventions._common import cast, compatible, is_floating, namespace
+
+__all__ = ["sigmoid_binary_cross_entropy", "sigmoid_focal_loss"]
+
+
+def sigmoid_binary_cross_entropy(logits: Array, labels: Array | float) -> Array:
+    """Binary cross-entropy of each logit, as ``optax.sigmoid_binary_cross_entropy``.
+
+    Parameters
+    ----------
+    logits : array
+        Any shape and floating dtype, of any library.
+    labels : array or scalar
+        Any real dtype; rounded to that of `logits`. The two are broadcast against each other, in either direction.
+
+    Returns
+    -------
+    array
+        Of the dtype of `logits`, and of the shape that both broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If `logits` is not an array of a floating dtype, `labels` is neither array nor number, or the shapes do not
+        broadcast.
+
+    Notes
+    -----
+    optax is accurate in both tails. For infinite logits and the label that agrees it gives NaN; here the loss is 0.
+    Silent broadcasting is optax's: ``xbce.binary_cross_entropy_with_logits`` refuses it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce.conventions.optax import sigmoid_binary_cross_entropy
+    >>> sigmoid_binary_cross_entropy(np.float32([-20, 0.5]), np.array([[0], [1]]))
+    array([[2.0611537e-09, 9.7407699e-01],
+           [2.0000000e+01, 4.7407699e-01]], dtype=float32)
+    """
+    _, logits, labels = _broadcast(logits, labels)
+    return losses.binary_cross_entropy_with_logits(logits, labels)
+
+
+def sigmoid_focal_loss(
+    logits: Array, labels: Array | float, *, alpha: Array | float | None = None, gamma: float = 2.0
+) -> Array:
+    """Focal loss of each logit, as ``optax.sigmoid_focal_loss``.
+
+    Parameters
+    ----------
+    logits : array
+        Any shape and floating dtype, of any library.
+    labels : array or scalar
+        In [0, 1], of any real dtype; rounded to that of `logits`. The two are broadcast against each other.
+    alpha : array or scalar, optional
+        Weight of the positive label; 1 - alpha is that of the negative one.
+    gamma : float, optional
+        Exponent of the probability of being wrong, not negative: a number, where optax takes an array, too.
+
+    Returns
+    -------
+    array
+        Of the dtype of `logits`, or a wider one of an array `alpha`, and of the shape that all broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If `logits` is not an array of a floating dtype, `labels` is neither array nor number, shapes do not broadcast,
+        or `gamma` is no number.
+    ValueError
+        If `gamma` is negative (which optax takes).
+
+    Notes
+    -----
+    optax is accurate in both tails, for finite logits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce.conventions.optax import sigmoid_focal_loss
+    >>> sigmoid_focal_loss(np.float32([-20, 0.5]), 1, alpha=0.25)
+    array([5.        , 0.01689337], dtype=float32)
+    """
+    xp, logits, labels = _broadcast(logits, labels)
+    if alpha is None:
+        return losses.sigmoid_focal_loss(logits, labels, gamma=gamma)
+    if isinstance(alpha, (int, float)) and 0 <= alpha <= 1:
+        return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, alpha=float(alpha))
+    if not isinstance(alpha, (int, float)):
+        namespace("alpha", alpha)
+        _require_compatible(logits, alpha=alpha)
+    # An array, or a number that is not in [0, 1], is a weight of each loss.
+    weight = alpha * labels + (1 - alpha) * (1 - labels)
+    logits, labels, weight = xp.broadcast_arrays(logits, labels, weight)
+    return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, weight=weight)
+
+
+def _broadcast(logits: Array, labels: Any) -> tuple[Namespace, Array, Array]:
+    xp = namespace("logits", logits)
+    if not is_floating(logits):
+        msg = f"logits must be of a floating dtype, got {logits.dtype}"
+        raise TypeError(msg)
+    if isinstance(labels, (bool, int, float)):
+        return xp, logits, xp.full_like(logits, labels)
+    namespace("labels", labels)
+    _require_compatible(logits, labels=labels)
+    return xp, *xp.broadcast_arrays(logits, cast(labels, logits.dtype))
+
+
+def _require_compatible(logits: Array, **arrays: Array) -> None:
+    for name, x in arrays.items():
+        if not compatible(x, logits):
+            msg = (
+                f"{name} and logits must broadcast against each other, "
+                f"got {name} {tuple(x.shape)} and logits {tuple(logits.shape)}"
+            )
+            raise TypeError(msg)

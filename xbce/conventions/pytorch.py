@@ -1,0 +1,315 @@
+"""PyTorch's losses: the functions for any array library, and the modules for PyTorch.
+
+The modules `BCEWithLogitsLoss` and `BCELoss` import PyTorch when they are first asked for; nothing else here does.
+"""
+
+import warnings
+from typing import TYPE_CHECKING, Any, get_args
+
+import array_api_compat as compat
+
+from xbce import losses, steps
+from xbce._typing import Array, ReductionKind
+from xbce.conventions._common import cast, first_outside, fits_into, is_floating, namespace, same_shape
+
+if TYPE_CHECKING:
+    from xbce.conventions._torch_modules import BCELoss, BCEWithLogitsLoss
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "sigmoid_focal_loss",
+]
+
+_LOG_FLOOR = -100.0
+_SLOPE_FLOOR = 9.999999960041972e-13  # 1e-12 in float32, for float64, too
+
+
+def binary_cross_entropy_with_logits(
+    input: Array,  # noqa: A002 - PyTorch's names are the point
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> Array:
+    """Binary cross-entropy of logits, as ``torch.nn.functional.binary_cross_entropy_with_logits``.
+
+    Parameters
+    ----------
+    input : array
+        Logits, of any shape and floating dtype, of any library.
+    target : array
+        Labels, of the shape of `input` and of a floating dtype, which is that of the result.
+    weight : array, optional
+        Factor of each loss; broadcasts to the shape of `input`. It does not count in the mean's denominator.
+    size_average, reduce : bool, optional
+        Deprecated: they override `reduction`, with a warning.
+    reduction : {"mean", "sum", "none"}, optional
+        "mean" divides by the number of elements.
+    pos_weight : array, optional
+        Factor of the term of the positive label; broadcasts to the shape of `input`.
+
+    Returns
+    -------
+    array
+        Of the dtype of `target`; under PyTorch's autocast float32 for the half types. The mean of no elements is NaN.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of `target` and `input` differ, or `reduction` is not one of the three.
+    RuntimeError
+        If `weight` or `pos_weight` does not broadcast to the shape of `input`, or `target` is not floating;
+        NotImplementedError, which is one, if `input` is not floating.
+    TypeError
+        If `input`, `target`, `weight` or `pos_weight` is not an array.
+
+    Notes
+    -----
+    PyTorch 2.13 computes the loss as ``(1 - y) x - log_sigmoid(x)``, which cancels for confident negatives: 4.5776e-05
+    for the logit -10 in float32, where 4.5398899e-05 is right, and 0 from -15 on. Its gradient
+    ``sigmoid(x) - y`` is 0 for the logit 20 and the label 1. Both keep their digits here. For infinite logits, where
+    PyTorch gives NaN, the loss is its limit.
+
+    PyTorch refuses a `weight` or `pos_weight` that requires a gradient; here it gets one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce.conventions.pytorch import binary_cross_entropy_with_logits
+    >>> binary_cross_entropy_with_logits(np.float32([-10, 20]), np.float32([0, 1]), reduction="none")
+    array([4.5398894e-05, 2.0611537e-09], dtype=float32)
+    """
+    kind = _reduction(size_average, reduce, reduction)
+    _require_arrays(input=input, target=target, weight=weight, pos_weight=pos_weight)
+    _require_same_shape(input=input, target=target)
+    _require_floating(input=input, target=target)
+    _require_fitting(input, weight=weight, pos_weight=pos_weight)
+    x, y, w, q = _as_under_autocast(input, target, weight, pos_weight)
+    value = losses.binary_cross_entropy_with_logits(x, y, weight=w, pos_weight=q, reduction=kind)
+    return cast(value, y.dtype)
+
+
+def binary_cross_entropy(
+    input: Array,  # noqa: A002
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Array:
+    """Binary cross-entropy of probabilities, as ``torch.nn.functional.binary_cross_entropy``.
+
+    Both logarithms are at least -100, and the gradient's denominator ``p (1 - p)`` is at least 1e-12, as there.
+
+    Parameters
+    ----------
+    input : array
+        Probabilities, of any shape and floating dtype, of any library.
+    target : array
+        Labels in [0, 1], of the shape and dtype of `input`.
+    weight : array, optional
+        Factor of each loss; broadcasts to the shape of `input`. It does not count in the mean's denominator.
+    size_average, reduce : bool, optional
+        Deprecated: they override `reduction`, with a warning.
+    reduction : {"mean", "sum", "none"}, optional
+        "mean" divides by the number of elements.
+
+    Returns
+    -------
+    array
+        Of the dtype of `input`; under PyTorch's autocast float32 for the half types. The mean of no elements is NaN.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of `target` and `input` differ, or `reduction` is not one of the three.
+    RuntimeError
+        If their dtypes differ, an element of either is NaN or not in [0, 1] (which traced and lazy arrays are not
+        asked), or `weight` does not broadcast to the shape of `input`; NotImplementedError, which is one, if `input` is
+        not floating.
+    TypeError
+        If `input`, `target` or `weight` is not an array.
+
+    Notes
+    -----
+    The rules are PyTorch's. Within them value and gradient keep their digits. The gradient's rule is kept in PyTorch;
+    JAX differentiates the floored loss. PyTorch refuses a `weight` that requires a gradient; here it gets one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce.conventions.pytorch import binary_cross_entropy
+    >>> binary_cross_entropy(np.float32([0.25, 0.0]), np.float32([1, 1]), reduction="none")
+    array([  1.3862944, 100.       ], dtype=float32)
+    """
+    kind = _reduction(size_average, reduce, reduction)
+    _require_arrays(input=input, target=target, weight=weight)
+    _require_same_shape(input=input, target=target)
+    _require_floating(input=input)
+    p, y, w = _as_under_autocast(input, target, weight)
+    if y.dtype != p.dtype:
+        msg = f"target must have the dtype of input ({input.dtype}), got {target.dtype}"
+        raise RuntimeError(msg)
+    _require_fitting(p, weight=w)
+    for name, x in (("input", p), ("target", y)):
+        outside = first_outside(name, x)
+        if outside is not None:
+            raise RuntimeError(outside)
+    if compat.is_torch_array(p):
+        value = steps.reduce(_with_slope_of_pytorch(p, y), weight=w, reduction=kind)
+    else:
+        value = losses.binary_cross_entropy(p, y, log_floor=_LOG_FLOOR, weight=w, reduction=kind)
+    return cast(value, p.dtype)
+
+
+def sigmoid_focal_loss(
+    inputs: Array,
+    targets: Array,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    reduction: str = "none",
+) -> Array:
+    """Focal loss, as ``torchvision.ops.sigmoid_focal_loss``.
+
+    Parameters
+    ----------
+    inputs : array
+        Logits, of any shape and floating dtype, of any library.
+    targets : array
+        Labels, of the shape of `inputs` and of a floating dtype.
+    alpha : float, optional
+        Weight of the positive label, in [0, 1]; 1 - alpha is that of the negative one. -1 for none.
+    gamma : float, optional
+        Exponent of the probability of being wrong, not negative.
+    reduction : {"none", "mean", "sum"}, optional
+        "mean" divides by the number of elements.
+
+    Returns
+    -------
+    array
+        Of the widest dtype of `inputs` and `targets`. The mean of no elements is NaN.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is neither -1 nor in [0, 1], `reduction` is not one of the three, the shapes of `inputs` and
+        `targets` differ, or `gamma` is negative (which torchvision takes).
+    RuntimeError
+        If `targets` is not floating; NotImplementedError, which is one, if `inputs` is not.
+    TypeError
+        If `inputs` or `targets` is not an array.
+
+    Notes
+    -----
+    torchvision 0.29 computes the probability of being wrong as 1 - p_t, which is 0 for the logit 20 and the label 1 in
+    float32, and the gradient of a power of it with gamma < 1 NaN. Here it keeps its digits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce.conventions.pytorch import sigmoid_focal_loss
+    >>> sigmoid_focal_loss(np.float32([20, -1]), np.float32([1, 1]))
+    array([2.1891279e-27, 1.7546707e-01], dtype=float32)
+    """
+    if alpha != -1 and not 0 <= alpha <= 1:
+        msg = f"alpha must be -1 (none) or in [0, 1], got {alpha!r}"
+        raise ValueError(msg)
+    kind = _reduction(None, None, reduction)
+    _require_arrays(inputs=inputs, targets=targets)
+    _require_same_shape(inputs=inputs, targets=targets)
+    _require_floating(inputs=inputs, targets=targets)
+    weight = None if alpha == -1 else float(alpha)
+    return losses.sigmoid_focal_loss(inputs, targets, gamma=gamma, alpha=weight, reduction=kind)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("BCELoss", "BCEWithLogitsLoss"):
+        from xbce.conventions import _torch_modules
+
+        return getattr(_torch_modules, name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> ReductionKind:
+    if size_average is not None or reduce is not None:
+        chosen: ReductionKind = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(f"size_average and reduce are deprecated: use reduction={chosen!r}", stacklevel=3)
+        return chosen
+    if reduction == "elementwise_mean":
+        warnings.warn("reduction='elementwise_mean' is deprecated: use reduction='mean'", stacklevel=3)
+        return "mean"
+    for kind in get_args(ReductionKind):
+        if reduction == kind:
+            return kind  # type: ignore[no-any-return]
+    msg = f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}"
+    raise ValueError(msg)
+
+
+def _require_arrays(**arrays: Array | None) -> None:
+    for name, x in arrays.items():
+        if x is not None or name in ("input", "target", "inputs", "targets"):
+            namespace(name, x)
+
+
+def _require_same_shape(**arrays: Array) -> None:
+    (name, input), (other, target) = arrays.items()  # noqa: A001
+    if not same_shape(target, input):
+        msg = (
+            f"{other} must have the shape of {name}, got {other} {tuple(target.shape)} and {name} {tuple(input.shape)}"
+        )
+        raise ValueError(msg)
+
+
+def _require_floating(**arrays: Array) -> None:
+    for i, (name, x) in enumerate(arrays.items()):
+        if not is_floating(x):
+            msg = f"{name} must be of a floating dtype, got {x.dtype}"
+            raise RuntimeError(msg) if i else NotImplementedError(msg)
+
+
+def _require_fitting(input: Array, **weights: Array | None) -> None:  # noqa: A002
+    for name, x in weights.items():
+        if x is not None and not fits_into(x, input):
+            msg = (
+                f"{name} must broadcast to the shape of input without enlarging it, "
+                f"got {name} {tuple(x.shape)} and input {tuple(input.shape)}"
+            )
+            raise RuntimeError(msg)
+
+
+def _as_under_autocast(input: Array, *others: Array | None) -> tuple[Array, ...]:  # noqa: A002
+    """Return PyTorch's half types as float32 under its autocast, which runs these losses so."""
+    arrays = (input, *others)
+    if not compat.is_torch_array(input):
+        return arrays
+    import torch
+
+    if not torch.is_autocast_enabled(input.device.type):
+        return arrays
+    halves = (torch.float16, torch.bfloat16)
+    return tuple(x.float() if x is not None and x.dtype in halves else x for x in arrays)
+
+
+def _with_slope_of_pytorch(p: Array, y: Array) -> Array:
+    """Return the floored losses, in PyTorch; where p (1 - p) is below its floor they have PyTorch's gradient in p.
+
+    That is (p - y) / 1e-12: a straight line, added as one that is 0 where it stands.
+    """
+    xp = compat.array_namespace(p)
+    wide = xp.promote_types(p.dtype, xp.float32)
+    p, y = cast(p, wide), cast(y, wide)
+    fixed = p.detach()
+    inside = fixed * (1 - fixed) >= _SLOPE_FLOOR
+    slope = (fixed - y.detach()) / _SLOPE_FLOOR
+    line = xp.where(inside, xp.zeros_like(p), slope * (p - fixed))
+    return losses.binary_cross_entropy(xp.where(inside, p, fixed), y, log_floor=_LOG_FLOOR) + line
