@@ -32,8 +32,8 @@ lint: $(VENV)/installed  ## Lint and type-check.
 bench: $(VENV)/installed  ## Time xbce beside the alternatives, quickly.
 	XBCE_BENCH_QUICK=1 $(BIN)/python benchmarks/run.py $(ARGS)
 
-bench-full: $(VENV)/installed  ## The same with more sizes and samples.
-	$(BIN)/python benchmarks/run.py $(ARGS)
+bench-full: $(VENV)/installed  ## The same with more sizes, dtypes and samples; write docs/benchmarks.md.
+	$(BIN)/python benchmarks/run.py --publish $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
 	rm -rf $(VENV) conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis

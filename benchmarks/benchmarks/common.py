@@ -1,41 +1,59 @@
-"""The base class: one library on one device, one dtype, size and implementation, in a process of its own."""
+"""The base class: a case is one library on one device, one dtype and implementation; each runs in its own process."""
 
 import contextlib
 import importlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-from xbce_conformance.backends import BACKEND_NAMES, find_backends
+from xbce_conformance.backends import find_backends
 from xbce_conformance.formats import FORMATS
 
-from .implementations import IMPLEMENTATION_NAMES, find_implementation
+from .implementations import IMPLEMENTATIONS
 from .memory import extra_bytes
 
 QUICK = os.environ.get("XBCE_BENCH_QUICK") == "1"
-DTYPES = ("float32", "float64")
-SIZES = (10**3, 10**6) if QUICK else (10**3, 10**5, 10**7)
+DTYPES = ("float32",) if QUICK else ("float32", "float64")
+SIZES = (1, 10**3, 10**5, 10**7) if QUICK else (1, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8)
+_DEVICE = Path("/dev/nvidiactl").exists()
+"""Whether there may be a GPU; asking a library would start its threads, which a fork does not survive."""
 
 # asv forks a process for each figure; what its parent has imported is there already. CuPy is not safe to fork.
-for _module in ("torch", "jax", "optax", "dask.array", "array_api_strict", "sklearn._loss"):
+for _module in ("torch", "jax", "optax", "dask.array", "sklearn._loss"):
     with contextlib.suppress(ImportError):
         importlib.import_module(_module)
+
+
+def _cases() -> tuple[str, ...]:
+    """Return what can be measured here, as "backend dtype implementation"."""
+    backends = ["numpy", "torch:cpu", "jax", "dask", *(["torch:cuda", "cupy"] if _DEVICE else [])]
+    return tuple(
+        f"{backend} {dtype} {name}"
+        for backend in backends
+        if find_spec(backend.partition(":")[0])
+        for dtype in DTYPES
+        for name in IMPLEMENTATIONS[backend.partition(":")[0]]
+        # The compiler takes longer than the whole of a quick run.
+        if not (QUICK and name.endswith("-compiled"))
+    )
 
 
 class XPBenchmark(ABC):
     """Time and memory of a function of logits and labels, with the device's work finished before the clock stops."""
 
-    param_names = ("backend", "dtype", "size", "implementation")
-    params = (BACKEND_NAMES, DTYPES, SIZES, IMPLEMENTATION_NAMES)
+    param_names = ("case", "size")
+    params = (_cases(), SIZES)
 
     rounds = 1
     warmup_time = 0.01
-    repeat = (3, 100, 0.1) if QUICK else (5, 500, 2.0)
-    timeout = 120.0
+    repeat = (3, 100, 0.2) if QUICK else (5, 300, 1.0)
+    timeout = 180.0
 
     _call: Callable[[], Any] | None = None
 
@@ -44,32 +62,32 @@ class XPBenchmark(ABC):
     def function(self) -> str:
         """The field of `Implementation` that is measured."""
 
-    def setup(self, backend: str, dtype: str, size: int, implementation: str) -> None:
+    def setup(self, case: str, size: int) -> None:
         # asv calls this again before every sample.
         if self._call is None:
-            self._call = _prepare(self.function, backend, dtype, size, implementation)
+            self._call = _prepare(self.function, *case.split(), size)
             # Compiles what is compiled at the first call and starts thread pools.
             self._call()
 
     def time_call(self, *_params: object) -> None:
         self._call()
 
-    def track_extra_bytes(self, backend: str, *_params: object) -> int:
-        return extra_bytes(backend, self._call)
+    def track_extra_bytes(self, case: str, _size: int) -> int:
+        return extra_bytes(case.split()[0], self._call)
 
     track_extra_bytes.unit = "bytes"
     # Below this, a process's memory pages are too coarse a measure.
-    track_extra_bytes.params = (BACKEND_NAMES, DTYPES, SIZES[-1:], IMPLEMENTATION_NAMES)
+    track_extra_bytes.params = (_cases(), (10**7,))
 
 
-def _prepare(function: str, backend_name: str, dtype: str, size: int, implementation: str) -> Callable[[], Any]:
-    run = getattr(find_implementation(implementation, backend_name.partition(":")[0]), function)
+def _prepare(function: str, backend_name: str, dtype: str, implementation: str, size: int) -> Callable[[], Any]:
     found, missing = find_backends((backend_name,))
     if backend_name in missing:
         raise SkipNotImplemented(missing[backend_name])
-    backend = found[backend_name]
-    if dtype not in backend.dtypes:
-        msg = f"{backend_name} has no {dtype}"
+    backend, library = found[backend_name], backend_name.partition(":")[0]
+    run = getattr(IMPLEMENTATIONS[library][implementation](library), function)
+    if run is None:
+        msg = f"{implementation} has no {function}"
         raise SkipNotImplemented(msg)
     rng = np.random.default_rng(0)
     # Their pages are touched by being written, and small enough logits keep the textbook finite.

@@ -1,4 +1,7 @@
-"""The implementations of the loss that are compared: xbce, and for each library what its users would write instead."""
+"""What is compared: xbce, and for each library what its users would write instead.
+
+An implementation has up to four functions of logits and labels; a library that lacks one is not measured.
+"""
 
 import importlib
 import os
@@ -7,39 +10,28 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from asv_runner.benchmarks.mark import SkipNotImplemented
-
 import xbce
 
-_NAMESPACES = {"jax": "jax.numpy", "dask": "dask.array", "array-api-strict": "array_api_strict"}
+_NAMESPACES = {"jax": "jax.numpy", "dask": "dask.array"}
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """Three functions of logits and labels, the same in every implementation."""
+    """The same functions in every implementation."""
 
     elementwise: Callable[..., Any]
     mean: Callable[..., Any]
-    mean_and_gradient: Callable[..., Any]
+    value_and_gradient: Callable[..., Any] | None
+    """All losses and their gradient in the logits."""
+    training_step: Callable[..., Any] | None
+    """The mean and its gradient, the way that training gets them: by automatic differentiation where there is one."""
 
 
-def find_implementation(name: str, library: str) -> Implementation:
-    """Return an implementation; skip the benchmark where the library has none."""
-    try:
-        return _IMPLEMENTATIONS[name](library)
-    except ImportError as error:
-        raise SkipNotImplemented(str(error)) from error
-
-
-def _only(library: str, *those: str) -> None:
-    if library not in those:
-        msg = f"not on {library}"
-        raise SkipNotImplemented(msg)
-
-
-def _xbce(_library: str) -> Implementation:
+def _xbce(library: str) -> Implementation:
     loss = xbce.binary_cross_entropy_with_logits
-    return Implementation(loss, partial(loss, reduction="mean"), partial(loss.value_and_gradient, reduction="mean"))
+    mean = partial(loss, reduction="mean")
+    step = _AUTODIFF[library](mean) if library in _AUTODIFF else partial(loss.value_and_gradient, reduction="mean")
+    return Implementation(loss, mean, loss.value_and_gradient, step)
 
 
 def _textbook(library: str) -> Implementation:
@@ -49,35 +41,35 @@ def _textbook(library: str) -> Implementation:
         s = 1 / (1 + xp.exp(-x))
         return -z * xp.log(s) - (1 - z) * xp.log(1 - s)
 
+    def value_and_gradient(x: Any, z: Any) -> Any:
+        s = 1 / (1 + xp.exp(-x))
+        return -z * xp.log(s) - (1 - z) * xp.log(1 - s), s - z
+
     def mean(x: Any, z: Any) -> Any:
         return xp.mean(elementwise(x, z))
 
-    if library in _AUTODIFF:
-        return Implementation(elementwise, mean, _AUTODIFF[library](mean))
+    def closed_form(x: Any, z: Any) -> Any:
+        losses, gradient = value_and_gradient(x, z)
+        return xp.mean(losses), gradient / x.size
 
-    def mean_and_gradient(x: Any, z: Any) -> Any:
-        s = 1 / (1 + xp.exp(-x))
-        return xp.mean(-z * xp.log(s) - (1 - z) * xp.log(1 - s)), (s - z) / x.size
-
-    return Implementation(elementwise, mean, mean_and_gradient)
+    step = _AUTODIFF[library](mean) if library in _AUTODIFF else closed_form
+    return Implementation(elementwise, mean, value_and_gradient, step)
 
 
 def _native(library: str) -> Implementation:
-    _only(library, "torch", "jax")
     if library == "torch":
         from torch.nn.functional import binary_cross_entropy_with_logits as loss
 
-        return Implementation(partial(loss, reduction="none"), loss, _torch_gradient(loss))
+        return Implementation(partial(loss, reduction="none"), loss, None, _torch_step(loss))
     import optax
 
     def mean(x: Any, z: Any) -> Any:
         return optax.sigmoid_binary_cross_entropy(x, z).mean()
 
-    return Implementation(optax.sigmoid_binary_cross_entropy, mean, _jax_gradient(mean))
+    return Implementation(optax.sigmoid_binary_cross_entropy, mean, None, _jax_step(mean))
 
 
-def _sklearn(library: str, *, n_threads: int) -> Implementation:
-    _only(library, "numpy")
+def _sklearn(_library: str, *, n_threads: int) -> Implementation:
     from sklearn._loss import HalfBinomialLoss
 
     loss = HalfBinomialLoss()
@@ -85,47 +77,90 @@ def _sklearn(library: str, *, n_threads: int) -> Implementation:
     def elementwise(x: Any, z: Any) -> Any:
         return loss.loss(z, x, n_threads=n_threads)
 
-    def mean_and_gradient(x: Any, z: Any) -> Any:
-        losses, gradient = loss.loss_gradient(z, x, n_threads=n_threads)
+    def value_and_gradient(x: Any, z: Any) -> Any:
+        return loss.loss_gradient(z, x, n_threads=n_threads)
+
+    def training_step(x: Any, z: Any) -> Any:
+        losses, gradient = value_and_gradient(x, z)
         gradient /= x.size
         return losses.mean(), gradient
 
-    return Implementation(elementwise, lambda x, z: elementwise(x, z).mean(), mean_and_gradient)
+    return Implementation(elementwise, lambda x, z: elementwise(x, z).mean(), value_and_gradient, training_step)
+
+
+def _traffic(library: str) -> Implementation:
+    """Reads and writes the same bytes, and computes next to nothing: what memory allows at best."""
+    xp = importlib.import_module(_NAMESPACES.get(library, library))
+
+    def both(x: Any, z: Any) -> Any:
+        return x + 1, z + 1
+
+    return Implementation(lambda x, z: x + z, lambda x, z: (xp.sum(x), xp.sum(z)), both, None)
 
 
 def _jitted(build: Callable[[str], Implementation], library: str) -> Implementation:
-    _only(library, "jax")
     import jax
 
-    eager = build(library)
-    return Implementation(jax.jit(eager.elementwise), jax.jit(eager.mean), jax.jit(eager.mean_and_gradient))
+    return _mapped(jax.jit, build(library))
 
 
-def _torch_gradient(mean: Callable[..., Any]) -> Callable[..., Any]:
+def _compiled(build: Callable[[str], Implementation], library: str) -> Implementation:
     import torch
 
-    def mean_and_gradient(x: Any, z: Any) -> Any:
+    eager = build(library)
+    compiled = _mapped(torch.compile, eager)
+    # The compiler takes the loss; PyTorch's autograd calls what it made of the backward pass.
+    return Implementation(
+        compiled.elementwise, compiled.mean, compiled.value_and_gradient, _torch_step(torch.compile(eager.mean))
+    )
+
+
+def _mapped(transform: Callable[..., Any], eager: Implementation) -> Implementation:
+    functions = (eager.elementwise, eager.mean, eager.value_and_gradient, eager.training_step)
+    return Implementation(*(None if f is None else transform(f) for f in functions))
+
+
+def _torch_step(mean: Callable[..., Any]) -> Callable[..., Any]:
+    import torch
+
+    def training_step(x: Any, z: Any) -> Any:
         x = x.detach().requires_grad_()
         value = mean(x, z)
         return value.detach(), *torch.autograd.grad(value, x)
 
-    return mean_and_gradient
+    return training_step
 
 
-def _jax_gradient(mean: Callable[..., Any]) -> Callable[..., Any]:
+def _jax_step(mean: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
     return jax.value_and_grad(mean)
 
 
-_AUTODIFF = {"torch": _torch_gradient, "jax": _jax_gradient}
-_IMPLEMENTATIONS: dict[str, Callable[[str], Implementation]] = {
-    "xbce": _xbce,
-    "xbce-jit": partial(_jitted, _xbce),
-    "textbook": _textbook,
-    "native": _native,
-    "native-jit": partial(_jitted, _native),
-    "sklearn": partial(_sklearn, n_threads=1),
-    "sklearn-threads": partial(_sklearn, n_threads=os.cpu_count() or 1),
+_AUTODIFF = {"torch": _torch_step, "jax": _jax_step}
+_sklearn_on_all = partial(_sklearn, n_threads=len(os.sched_getaffinity(0)))
+IMPLEMENTATIONS: dict[str, dict[str, Callable[[str], Implementation]]] = {
+    "numpy": {
+        "xbce": _xbce,
+        "textbook": _textbook,
+        "sklearn": partial(_sklearn, n_threads=1),
+        "sklearn-threads": _sklearn_on_all,
+        "traffic": _traffic,
+    },
+    "torch": {
+        "xbce": _xbce,
+        "textbook": _textbook,
+        "native": _native,
+        "traffic": _traffic,
+        "xbce-compiled": partial(_compiled, _xbce),
+        "native-compiled": partial(_compiled, _native),
+    },
+    "jax": {
+        "xbce-jit": partial(_jitted, _xbce),
+        "native-jit": partial(_jitted, _native),
+        "traffic-jit": partial(_jitted, _traffic),
+    },
+    "cupy": {"xbce": _xbce, "textbook": _textbook, "traffic": _traffic},
+    "dask": {"xbce": _xbce, "textbook": _textbook},
 }
-IMPLEMENTATION_NAMES = tuple(_IMPLEMENTATIONS)
+"""By library; the first of each group that ends alike is xbce, and the others are multiples of it."""

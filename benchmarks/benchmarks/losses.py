@@ -1,4 +1,4 @@
-"""The loss, as it is called for its values, for a score, and in a step of training."""
+"""The loss, as it is called for its values, for a score, for an optimiser, and in a step of training."""
 
 from .common import XPBenchmark
 
@@ -11,5 +11,9 @@ class Mean(XPBenchmark):
     function = "mean"
 
 
-class MeanAndGradient(XPBenchmark):
-    function = "mean_and_gradient"
+class ValueAndGradient(XPBenchmark):
+    function = "value_and_gradient"
+
+
+class TrainingStep(XPBenchmark):
+    function = "training_step"

@@ -1,0 +1,170 @@
+"""From measured times to tables of ratios, plots, and the page of the documentation."""
+
+import importlib.metadata
+import itertools
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
+from asv.results import Results
+from asv.util import format_text_table, human_value
+
+LIBRARIES = ("numpy", "torch", "jax", "dask", "cupy", "scikit-learn", "optax", "xbce")
+TITLES = {
+    "Elementwise": "all losses",
+    "Mean": "their mean",
+    "ValueAndGradient": "all losses and their gradient",
+    "TrainingStep": "mean and gradient, as in a step of training",
+}
+
+
+def describe(machine: dict[str, Any]) -> dict[str, Any]:
+    """Return what there is to know about where it was measured; no name of a machine."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "cpu": machine["cpu"],
+        "cores": int(machine["num_cpu"]),
+        "python": platform.python_version(),
+        "versions": versions,
+    }
+
+
+def rows_of(results: Results, *, since: float) -> list[dict[str, Any]]:
+    """Return what asv measured since a time in milliseconds: a row for each benchmark, case and size."""
+    rows = []
+    for name, started in sorted(results.started_at.items()):
+        if started < since:
+            continue
+        params = results.get_result_params(name)
+        figures = results.get_result_value(name, params)
+        for (case, size), figure in zip(itertools.product(*params), figures, strict=True):
+            if figure is None or figure != figure:  # failed, or skipped
+                continue
+            backend, dtype, implementation = case.strip("'").split()
+            rows.append(
+                {
+                    "benchmark": name.split(".")[1],
+                    "unit": "bytes" if name.endswith("bytes") else "seconds",
+                    "backend": backend,
+                    "dtype": dtype,
+                    "implementation": implementation,
+                    "size": int(size),
+                    "figure": float(f"{figure:.4g}"),
+                }
+            )
+    return rows
+
+
+def tables(results: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
+    """Return a title and rows for each benchmark and backend: the figure of xbce, the others as multiples of it."""
+    found = []
+    key = ("benchmark", "unit", "backend")
+    rows = sorted(results["rows"], key=lambda row: tuple(row[k] for k in key))
+    for (benchmark, unit, backend), group in itertools.groupby(rows, lambda row: tuple(row[k] for k in key)):
+        mine = list(group)
+        figures = {(r["dtype"], r["size"], r["implementation"]): r["figure"] for r in mine}
+        names = list(dict.fromkeys(r["implementation"] for r in mine))
+        for xbce in (name for name in names if name.startswith("xbce")):
+            suffix = xbce.removeprefix("xbce")
+            others = [name for name in names if name != xbce and _belongs(name, suffix)]
+            table = [["dtype", "size", xbce, *others]]
+            for dtype, size in sorted({(r["dtype"], r["size"]) for r in mine if r["implementation"] == xbce}):
+                base = figures[dtype, size, xbce]
+                ratios = (figures.get((dtype, size, name)) for name in others)
+                cells = ("" if ratio is None else f"{ratio / base:.2f} x" for ratio in ratios)
+                table.append([dtype, _power(size), human_value(base, unit), *cells])
+            what = "memory beyond the arguments" if unit == "bytes" else "time"
+            found.append((f"{backend}: {TITLES[benchmark]}, {what}", table))
+    return found
+
+
+def _belongs(name: str, suffix: str) -> bool:
+    return name.endswith(suffix) if suffix else not name.endswith(("-compiled", "-jit"))
+
+
+def _power(size: int) -> str:
+    return f"10^{len(str(size)) - 1}" if size > 1 else "1"
+
+
+def text(results: dict[str, Any]) -> str:
+    """Return the tables for a terminal."""
+    return "".join(f"\n{title}\n\n{format_text_table(table, 1)}\n" for title, table in tables(results))
+
+
+def plot(results: dict[str, Any], folder: Path, suffix: str = "png") -> list[Path]:
+    """Draw time per element against size, a picture for each backend; return where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    timed = [row for row in results["rows"] if row["unit"] == "seconds"]
+    for backend in dict.fromkeys(row["backend"] for row in timed):
+        dtypes = sorted({row["dtype"] for row in timed if row["backend"] == backend})
+        figure, axes = plt.subplots(
+            len(dtypes), len(TITLES), figsize=(4 * len(TITLES), 3.4 * len(dtypes)), squeeze=False, sharex=True
+        )
+        for (i, dtype), (j, benchmark) in itertools.product(enumerate(dtypes), enumerate(TITLES)):
+            rows = [r for r in timed if (r["backend"], r["dtype"], r["benchmark"]) == (backend, dtype, benchmark)]
+            ax = axes[i][j]
+            for name in dict.fromkeys(r["implementation"] for r in rows):
+                line = sorted((r["size"], r["figure"]) for r in rows if r["implementation"] == name)
+                style = {"color": "0.6", "linestyle": ":"} if name.startswith("traffic") else {}
+                style |= {"linewidth": 2.5} if name.startswith("xbce") else {}
+                ax.plot([n for n, _ in line], [1e9 * t / n for n, t in line], label=name, marker=".", **style)
+            ax.set(xscale="log", yscale="log", title=f"{TITLES[benchmark]}, {dtype}")
+            ax.title.set_fontsize(9)
+            ax.grid(alpha=0.3)
+            if rows:
+                ax.legend(fontsize=7)
+        for ax in axes[-1]:
+            ax.set_xlabel("elements")
+        for row in axes:
+            row[0].set_ylabel("ns per element")
+        figure.tight_layout()
+        path = folder / f"speed-{backend.replace(':', '-')}.{suffix}"
+        figure.savefig(path, metadata={"Date": None} if suffix == "svg" else None)
+        plt.close(figure)
+        paths.append(path)
+    return paths
+
+
+def publish(results: dict[str, Any], folder: Path, docs: Path) -> None:
+    """Write the results, and the page of the documentation with its plots."""
+    folder.mkdir(exist_ok=True)
+    name = "-".join(results["machine"]["cpu"].lower().replace("(r)", "").split())
+    (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    plots = plot(results, docs / "images", "svg")
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    parts = [
+        "# Benchmarks",
+        "",
+        "Made by `make bench-full`; what each name means, and how to read the figures, is in",
+        "[benchmarks/README.md](../benchmarks/README.md). In each table xbce has its own figure; the others are",
+        "multiples of it: 2.00 x takes twice the time or memory of xbce, 0.50 x half. `traffic` reads and writes the",
+        "same bytes, and computes next to nothing.",
+        "",
+        f"Measured on: {machine['cpu']}, {machine['cores']} cores; Python {machine['python']}; {versions}.",
+        "",
+    ]
+    for path in plots:
+        parts += [f"![{path.stem}](images/{path.name})", ""]
+    for title, table in tables(results):
+        head, *rows = ("| " + " | ".join(row) + " |" for row in table)
+        parts += [f"## {title}", "", head, "|" + "---|" * len(table[0]), *rows, ""]
+    (docs / "benchmarks.md").write_text("\n".join(parts), "utf-8")
+
+
+if __name__ == "__main__":
+    publish(
+        json.loads(Path(sys.argv[1]).read_text("utf-8")), Path(sys.argv[1]).parent, Path(__file__).parents[1] / "docs"
+    )
