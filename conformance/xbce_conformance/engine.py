@@ -1,10 +1,10 @@
 """Runs subjects on inputs, measures them against the reference, and judges xbce by the contract."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,12 @@ from xbce_conformance.measure import Errors, Measurement, allow_flushing, measur
 from xbce_conformance.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.reference import Exact
 from xbce_conformance.results import Row, SpecialMismatch, Worst
-from xbce_conformance.subjects import Function, Subject
+from xbce_conformance.reproduce import reproducer
+from xbce_conformance.subject import Function, Subject
 from xbce_conformance.trial import Trial
+
+Specials: TypeAlias = Sequence[Any]
+"""Results at special arguments: numbers, or texts where the function raises."""
 
 _PROFILE_INTERVALS = 160
 
@@ -88,6 +92,8 @@ def _call(job: Job, arrays: tuple[Floats, ...]) -> list[Floats]:
 
 def _bound(job: Job, quantity: Quantity, *, hard: bool, part: str = "", excepted: bool = True) -> float:
     case = job.function.case
+    if job.subject.bound is not None:
+        return job.subject.bound
     return contract.bound(
         quantity,
         job.dtype,
@@ -106,7 +112,7 @@ def _bound(job: Job, quantity: Quantity, *, hard: bool, part: str = "", excepted
 def _elementwise_rows(job: Job, trial: Trial) -> list[Row]:
     quantities = job.function.quantities
     computed = _call(job, trial.called_with)
-    special = _call(job, trial.special) if trial.special else [None] * len(computed)
+    special = _special(job, trial) if trial.special else [None] * len(computed)
     return [
         _elementwise_row(job, trial, quantity, results, trial.exact(quantity), special_results)
         for quantity, results, special_results in zip(quantities, computed, special, strict=True)
@@ -114,7 +120,7 @@ def _elementwise_rows(job: Job, trial: Trial) -> list[Row]:
 
 
 def _elementwise_row(
-    job: Job, trial: Trial, quantity: Quantity, computed: Floats, exact: Exact, special: Floats | None
+    job: Job, trial: Trial, quantity: Quantity, computed: Floats, exact: Exact, special: Specials | None
 ) -> Row:
     hard = trial.inputs.hard
     bounds = {kind: _bound(job, quantity, hard=kind == "hard") for kind in ("hard", "soft")}
@@ -150,11 +156,29 @@ def _elementwise_row(
     )
 
 
+def _special(job: Job, trial: Trial) -> Sequence[Specials]:
+    """Return the results at the special arguments; for one that the function refuses, the name of the error."""
+    try:
+        return [list(results) for results in _call(job, trial.special)]
+    except Exception:
+        if job.subject.name == "xbce":
+            raise
+    rows: list[list[Any]] = []
+    for i in range(len(trial.special[0])):
+        try:
+            # As many elements as in a call with all of them: each length is compiled anew by some libraries.
+            row = [results[i] for results in _call(job, tuple(np.full_like(a, a[i]) for a in trial.special))]
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's function raises is reported
+            row = [f"raises {type(error).__name__}"] * len(job.function.quantities)
+        rows.append(row)
+    return list(zip(*rows, strict=True))
+
+
 def _special_count(trial: Trial, quantity: Quantity) -> int:
     return sum(getattr(row, quantity) is not None for row in contract.special_values(trial.case.name))
 
 
-def _special_mismatches(job: Job, trial: Trial, quantity: Quantity, computed: Floats) -> list[SpecialMismatch]:
+def _special_mismatches(job: Job, trial: Trial, quantity: Quantity, computed: Specials) -> list[SpecialMismatch]:
     """Compare with the table: same NaN, same infinities, and finite numbers within the bound."""
     mismatches = []
     fmt = trial.fmt
@@ -163,7 +187,9 @@ def _special_mismatches(job: Job, trial: Trial, quantity: Quantity, computed: Fl
         if text is None:
             continue
         expected = contract.number(text, fmt)
-        if math.isfinite(expected):
+        if isinstance(got, str):
+            right = False
+        elif math.isfinite(expected):
             hard = row.arguments.get("labels", "0") in ("0", "1")
             limit = _bound(job, quantity, hard=hard, excepted=False) * float(fmt.ulp(expected))
             right = abs(float(got) - expected) <= (limit if expected else 0.0)
@@ -313,11 +339,15 @@ def _row(
         rounded=measurement.rounded,
         gross=measurement.gross,
         flushed=measurement.flushed,
+        mismatched=measurement.mismatched,
+        upper_bound=trial.inputs.exhaustive,
         worst=Worst(part, arguments, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
         judged=subject.judged,
+        reproducer=reproducer(job.function, backend, job.dtype, arguments),
         exceptions=[
             f"up to {row['ulp']:g} ULP for {row.get('part', row.get('labels'))!r}: {row['reason']}"
             for row in contract.exceptions(quantity, job.dtype, backend.name, job.function.case.name)
+            if subject.bound is None
         ],
         **rest,
     )

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class SpecialMismatch:
 class Row:
     """One function of one subject, on one backend, in one dtype.
 
-    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. `max_ulp` was found among samples, so it is
-    a lower bound of the true maximum. An infinite error (not a finite number where one was due) is null in JSON.
+    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. An infinite error (not a finite number where one was due) is null in JSON.
     """
 
     subject: str
@@ -59,6 +58,10 @@ class Row:
     rounded: int
     gross: int
     flushed: int
+    mismatched: int
+    """NaN or infinite where a finite number is right, or the other way round."""
+    upper_bound: bool
+    """Whether all inputs were tried: else `max_ulp` is a lower bound of the true maximum."""
     special_count: int
     special_mismatches: list[SpecialMismatch]
     worst: Worst
@@ -70,6 +73,8 @@ class Row:
     """What breaks the promise, in words; empty for a row that keeps it."""
     exceptions: list[str] = field(default_factory=list)
     """Where another bound is stated for this backend, and why."""
+    reproducer: str = ""
+    """One line for a shell that shows the worst result; empty for a reduction."""
     profile: dict[str, list[float | None]] = field(default_factory=dict)
     """Largest error per interval of the logit, for labels "0", "1" and "soft"; None where nothing was tried.
 

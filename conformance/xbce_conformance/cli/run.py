@@ -1,8 +1,6 @@
-"""The command xbce-conformance."""
+"""`list` and `run`."""
 
-import platform
 import sys
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -12,70 +10,48 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-import xbce
-from xbce_conformance.backends import BACKEND_NAMES, find_backends
+from xbce_conformance.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, Backend, find_backends
 from xbce_conformance.cases import FUNCTIONS
+from xbce_conformance.cli.common import choose_subjects, console, environment, subject_options
 from xbce_conformance.engine import Job, backend_facts, jobs, profile_edges, run
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.inputs import LEVELS, descriptions
 from xbce_conformance.report import print_results, write_html
 from xbce_conformance.results import Results, Row
+from xbce_conformance.subject import Subject
 from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
 
-_FILE_WIDTH = 120
-"""Columns of the table where the output is not a terminal."""
 
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_FILE_WIDTH)
-
-
-@click.group()
-@click.version_option(xbce.__version__)
-def main() -> None:
-    """Measure binary cross-entropy in ULP: xbce on every backend, and other systems beside it."""
-
-
-@main.command("list")
+@click.command("list")
 def list_() -> None:
     """Show what can be measured here, what is missing, and why."""
-    console = _console()
-    backends, missing = find_backends()
+    out = console()
+    backends, missing = find_backends((*BACKEND_NAMES, *PEER_BACKEND_NAMES))
     subjects, missing_subjects = find_subjects(SUBJECT_NAMES, backends)
     table = Table("backend", "version", "device", "dtypes", "flushes subnormal numbers in", title="Backends")
     for name, facts in backend_facts(backends).items():
         table.add_row(name, *facts.values())
-    console.print(table)
+    out.print(table)
     table = Table("subject", "version", "backends", "functions", title="Subjects")
     for (name, version), group in groupby(subjects, key=lambda subject: (subject.name, subject.version)):
         several = list(group)
         functions = Text("\n".join(dict.fromkeys(function.name for function in several[0].functions)))
         table.add_row(name, version, "\n".join(subject.backend.name for subject in several), functions)
-    console.print(table)
+    out.print(table)
     for name, reason in (missing | missing_subjects).items():
-        console.print(Text(f"absent: {name}: {reason}", style="yellow"))
+        out.print(Text(f"absent: {name}: {reason}", style="yellow"))
 
 
-@main.command("run")
+@click.command("run")
+@subject_options
 @click.option(
     "--function",
     "functions",
     multiple=True,
     type=click.Choice(FUNCTIONS),
-    help="Measure this function of xbce, and the peers of it, only; may be given more than once.",
-)
-@click.option(
-    "--backend",
-    "backend_names",
-    multiple=True,
-    type=click.Choice(BACKEND_NAMES),
-    help="Measure on this backend only; may be given more than once.",
+    help="Measure this function of xbce, and what is compared with it, only; may be given more than once.",
 )
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="Measure this dtype only.")
-@click.option(
-    "--subject", "subject_names", multiple=True, type=click.Choice(SUBJECT_NAMES), help="Measure this subject only."
-)
 @click.option(
     "--level",
     type=click.Choice(list(LEVELS)),
@@ -98,77 +74,76 @@ def list_() -> None:
     help="Folder for results.json and report.html.",
 )
 def run_(
-    functions: tuple[str, ...],
-    backend_names: tuple[str, ...],
-    dtypes: tuple[str, ...],
     subject_names: tuple[str, ...],
+    backend_names: tuple[str, ...],
+    order: str,
+    gradient: str | None,
+    case: str | None,
+    bound: float | None,
+    functions: tuple[str, ...],
+    dtypes: tuple[str, ...],
     level: str,
     required: tuple[str, ...],
     out: Path,
 ) -> None:
-    """Measure, print a table, write results.json and report.html; exit 1 if xbce breaks its promise."""
-    console = _console()
-    backends, missing = find_backends(backend_names or BACKEND_NAMES)
-    subjects, missing_subjects = find_subjects(subject_names or SUBJECT_NAMES, backends)
-    absent = [name for name in required if name not in backends]
-    if absent:
-        reasons = "; ".join(f"{name}: {missing.get(name, 'not asked for')}" for name in absent)
-        msg = f"required backends are absent: {reasons}"
-        raise click.ClickException(msg)
+    """Measure, print a table, write results.json and report.html.
+
+    Exit with 1 if xbce, or a subject of your own, breaks the promise.
+    """
+    screen = console()
+    subjects, missing = choose_subjects(
+        subject_names, backend_names, order=order, gradient=gradient, case=case, bound=bound
+    )
+    _check_required(required, subjects, missing)
     todo = jobs(subjects, dtypes or tuple(FORMATS), functions)
     if not todo:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in (missing | missing_subjects).items())
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"
         raise click.ClickException(msg)
 
     results = Results(
-        environment=_environment(),
+        environment=environment(),
         level=level,
-        backends=backend_facts(backends),
-        missing=missing | missing_subjects,
+        backends=backend_facts(_backends(subjects)),
+        missing=missing,
         parts=descriptions(),
         profile_edges={
             name: profile_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)
         },
-        rows=_measure(todo, level, console),
+        rows=_measure(todo, level, screen),
     )
     out.mkdir(parents=True, exist_ok=True)
     results.write(out / "results.json")
     write_html(results, out / "report.html")
-    print_results(results, console)
-    console.print(Text(f"{out / 'results.json'} and {out / 'report.html'} are written."))
+    print_results(results, screen)
+    screen.print(Text(f"{out / 'results.json'} and {out / 'report.html'} are written."))
     if results.broken:
         sys.exit(1)
-    judged = sum(row.judged for row in results.rows)
-    console.print(Text(f"The promise is kept in all {judged} rows of xbce.", style="bold green"))
+    judged = [row for row in results.rows if row.judged]
+    if judged:
+        names = ", ".join(dict.fromkeys(row.subject for row in judged))
+        screen.print(Text(f"The promise is kept in all {len(judged)} rows of {names}.", style="bold green"))
 
 
-def _measure(todo: list[Job], level: str, console: Console) -> list[Row]:
+def _check_required(required: tuple[str, ...], subjects: list[Subject], missing: dict[str, str]) -> None:
+    here = _backends(subjects)
+    absent = [name for name in required if name not in here]
+    if absent:
+        reasons = "; ".join(f"{name}: {missing.get(name, 'not asked for')}" for name in absent)
+        msg = f"required backends are absent: {reasons}"
+        raise click.ClickException(msg)
+
+
+def _backends(subjects: list[Subject]) -> dict[str, Backend]:
+    return {subject.backend.name: subject.backend for subject in subjects}
+
+
+def _measure(todo: list[Job], level: str, screen: Console) -> list[Row]:
     rows: list[Row] = []
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=screen, transient=True) as progress:
         task = progress.add_task("", total=len(todo))
         for found in run(todo, level, started=lambda job: progress.update(task, description=str(job))):
             rows += found
             progress.advance(task)
     return rows
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "xbce": xbce.__version__,
-        "Python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-    }
-
-
-def _processor() -> str:
-    """Return the model of the processor: the accuracy of NumPy's exp and log1p depends on it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"

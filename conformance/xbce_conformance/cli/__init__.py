@@ -1,0 +1,16 @@
+"""The command xbce-conformance."""
+
+import click
+
+import xbce
+from xbce_conformance.cli.run import list_, run_
+
+
+@click.group()
+@click.version_option(xbce.__version__)
+def main() -> None:
+    """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""
+
+
+for command in (list_, run_):
+    main.add_command(command)
