@@ -4,6 +4,7 @@ import click
 
 import xbce
 from xbce_conformance.cli.run import list_, run_
+from xbce_conformance.cli.sweep import sweep_
 
 
 @click.group()
@@ -12,5 +13,5 @@ def main() -> None:
     """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""
 
 
-for command in (list_, run_):
+for command in (list_, run_, sweep_):
     main.add_command(command)
