@@ -5,7 +5,7 @@ from typing import Any
 
 from xbce_conformance.formats import FORMATS, Format
 
-BLOCK = 2**16
+BLOCK = 2**17
 """Logits that are measured at once: as many doubles as a second-level cache holds."""
 
 CHUNK = 2**24
