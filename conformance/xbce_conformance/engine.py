@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from xbce_conformance import contract
 from xbce_conformance.backends import Backend
-from xbce_conformance.cases import PLAIN, Quantity
+from xbce_conformance.cases import PLAIN, Case, Quantity
 from xbce_conformance.formats import FORMATS, Doubles, Floats, Format, Mask
 from xbce_conformance.measure import Errors, Measurement, allow_flushing, measure
 from xbce_conformance.reductions import exact_denominator, exact_quotient, exact_reduction
@@ -60,12 +61,15 @@ def jobs(subjects: list[Subject], dtypes: tuple[str, ...], functions: tuple[str,
 
 def run(todo: list[Job], level: str, started: Callable[[Job], None] = lambda _: None) -> Iterator[list[Row]]:
     """Yield the rows of each job; `started` is told when one begins."""
-    trial: Trial | None = None
     for job in todo:
         started(job)
-        if trial is None or (trial.case, trial.fmt.name) != (job.function.case, job.dtype):
-            trial = Trial(job.function.case, FORMATS[job.dtype], level)
-        yield _rows(job, trial)
+        yield _rows(job, _trial(job.function.case, job.dtype, level))
+
+
+@lru_cache(maxsize=1)
+def _trial(case: Case, dtype: str, level: str) -> Trial:
+    """Keep the last trial: jobs are sorted so that those with the same one follow each other."""
+    return Trial(case, FORMATS[dtype], level)
 
 
 def _rows(job: Job, trial: Trial) -> list[Row]:

@@ -20,4 +20,6 @@ def reproducer(function: Function, backend: Backend, dtype: str, arguments: dict
     results = [f"{code}[{i}]{element}" for i in range(len(function.quantities))] if len(function.quantities) > 1 else None
     shown = ", ".join(f"float({result}).hex()" for result in results or [f"({code}){element}"])
     statements = "; ".join(part for part in (backend.imports, function.imports) if part)
-    return f"python -c {shlex.quote(f'{statements}; print({shown})')}"
+    # The shell's own quotes are single ones.
+    program = f"{statements}; print({shown})".replace("'", '"').removeprefix("; ")
+    return f"python -c {shlex.quote(program)}"

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,10 @@ import click
 from rich.console import Console
 
 import xbce
-from xbce_conformance.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, find_backends
 from xbce_conformance.cases import CASES
-from xbce_conformance.named import BadSubject, build, entry_points, is_spec, load
+from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
+from xbce_conformance.named import BadSubject
 from xbce_conformance.subject import Subject
-from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
 
 _FILE_WIDTH = 120
 """Columns of the table where the output is not a terminal."""
@@ -26,34 +26,21 @@ def console() -> Console:
     return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
 
-class SubjectName(click.ParamType):
-    """A name of the table of subjects, or `module:callable`."""
-
-    name = "name|module:callable"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check the name."""
-        text = str(value)
-        if not is_spec(text) and text not in SUBJECT_NAMES:
-            self.fail(f"{text!r} is neither module:callable nor one of {', '.join(SUBJECT_NAMES)}", param, ctx)
-        return text
-
-
 def subject_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that choose subjects and backends, and say how a subject of the user's is called."""
+    """Add the options that choose subjects and backends; the command takes them as one `choice`."""
     options = (
         click.option(
             "--subject",
             "subject_names",
             multiple=True,
-            type=SubjectName(),
+            metavar="NAME|MODULE:CALLABLE",
             help="Measure this subject only: a name that `list` shows, or module:callable. More than once.",
         ),
         click.option(
             "--backend",
             "backend_names",
             multiple=True,
-            type=click.Choice((*BACKEND_NAMES, *PEER_BACKEND_NAMES)),
+            type=click.Choice(ALL_BACKEND_NAMES),
             help="Measure on this backend only; for module:callable the arrays that it takes. More than once.",
         ),
         click.option(
@@ -71,43 +58,32 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
             "--bound", type=click.FloatRange(min=0.5), help="Judge your subject by this bound in ULP, not by xbce's."
         ),
     )
+
+    @wraps(command)
+    def with_choice(  # noqa: PLR0913
+        *,
+        subject_names: tuple[str, ...],
+        backend_names: tuple[str, ...],
+        order: str,
+        gradient: str | None,
+        case: str | None,
+        bound: float | None,
+        **rest: Any,
+    ) -> None:
+        names = tuple(filter(None, order.split(",")))
+        command(choice=Choice(subject_names, backend_names, names, gradient, case, bound), **rest)
+
     for option in reversed(options):
-        command = option(command)
-    return command
+        with_choice = option(with_choice)
+    return with_choice
 
 
-def choose_subjects(
-    subject_names: tuple[str, ...],
-    backend_names: tuple[str, ...],
-    *,
-    order: str,
-    gradient: str | None,
-    case: str | None,
-    bound: float | None,
-) -> tuple[list[Subject], dict[str, str]]:
-    """Return the subjects that the options name, and what is missing, and why."""
-    yours = [name for name in subject_names if is_spec(name) or name in entry_points()]
-    if not yours and (order or gradient or case or bound is not None):
-        msg = "--order, --gradient, --case and --bound are for a subject of your own: name one by --subject"
-        raise click.UsageError(msg)
-    default = (*BACKEND_NAMES, *PEER_BACKEND_NAMES)
-    names = tuple(name for name in subject_names if name not in yours) or (() if yours else SUBJECT_NAMES)
-    backends, missing = find_backends(backend_names or default) if names else ({}, {})
-    subjects, missing_subjects = find_subjects(names, backends)
-    missing |= missing_subjects
-    options = {"order": tuple(order.split(",")) if order else (), "case": case}
-    for name in yours:
-        try:
-            loaded = load(entry_points().get(name, name), gradient=gradient, **options)
-            found, absent = find_backends(backend_names or (loaded.adapter.backend,))
-            missing |= absent
-            for backend in found.values():
-                subject, refused = build(loaded, backend, judged=True, bound=bound)
-                missing |= refused
-                subjects += [subject] if subject.dtypes else []
-        except BadSubject as error:
-            raise click.ClickException(str(error)) from error
-    return subjects, missing
+def find(choice: Choice) -> tuple[list[Subject], dict[str, str]]:
+    """Return the chosen subjects, and what is missing, and why."""
+    try:
+        return choice.find()
+    except BadSubject as error:
+        raise click.ClickException(str(error)) from error
 
 
 def environment() -> dict[str, str]:

@@ -10,9 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from xbce_conformance.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
 from xbce_conformance.cases import FUNCTIONS
-from xbce_conformance.cli.common import choose_subjects, console, environment, subject_options
+from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
+from xbce_conformance.cli.common import console, environment, find, subject_options
 from xbce_conformance.engine import Job, backend_facts, jobs, profile_edges, run
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.inputs import LEVELS, descriptions
@@ -26,7 +27,7 @@ from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
 def list_() -> None:
     """Show what can be measured here, what is missing, and why."""
     out = console()
-    backends, missing = find_backends((*BACKEND_NAMES, *PEER_BACKEND_NAMES))
+    backends, missing = find_backends(ALL_BACKEND_NAMES)
     subjects, missing_subjects = find_subjects(SUBJECT_NAMES, backends)
     table = Table("backend", "version", "device", "dtypes", "flushes subnormal numbers in", title="Backends")
     for name, facts in backend_facts(backends).items():
@@ -74,12 +75,7 @@ def list_() -> None:
     help="Folder for results.json and report.html.",
 )
 def run_(
-    subject_names: tuple[str, ...],
-    backend_names: tuple[str, ...],
-    order: str,
-    gradient: str | None,
-    case: str | None,
-    bound: float | None,
+    choice: Choice,
     functions: tuple[str, ...],
     dtypes: tuple[str, ...],
     level: str,
@@ -91,9 +87,7 @@ def run_(
     Exit with 1 if xbce, or a subject of your own, breaks the promise.
     """
     screen = console()
-    subjects, missing = choose_subjects(
-        subject_names, backend_names, order=order, gradient=gradient, case=case, bound=bound
-    )
+    subjects, missing = find(choice)
     _check_required(required, subjects, missing)
     todo = jobs(subjects, dtypes or tuple(FORMATS), functions)
     if not todo:

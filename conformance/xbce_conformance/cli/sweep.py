@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,7 +11,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.cli.common import choose_subjects, console, environment, subject_options
+from xbce_conformance.choice import Choice
+from xbce_conformance.cli.common import console, environment, find, subject_options
 from xbce_conformance.engine import backend_facts, profile_edges
 from xbce_conformance.report import print_results, write_html
 from xbce_conformance.results import Results
@@ -71,12 +73,7 @@ class BitPatterns(click.ParamType):
     help="Folder for results.json and report.html.",
 )
 def sweep_(
-    subject_names: tuple[str, ...],
-    backend_names: tuple[str, ...],
-    order: str,
-    gradient: str | None,
-    case: str | None,
-    bound: float | None,
+    choice: Choice,
     dtype: str,
     function: str | None,  # noqa: ARG001
     quantities: tuple[str, ...],
@@ -90,28 +87,18 @@ def sweep_(
 
     Exit with 1 if xbce, or a subject of your own, breaks the promise; with 130 if interrupted, with nothing lost.
     """
-    if case not in (None, PLAIN.name):
+    if choice.case not in (None, PLAIN.name):
         msg = f"only {PLAIN.name} is swept"
         raise click.UsageError(msg)
     screen = console()
-    subjects, missing = choose_subjects(
-        subject_names or ("xbce",), backend_names, order=order, gradient=gradient, case=None, bound=bound
-    )
+    subjects, missing = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
     subjects = [subject for subject in subjects if dtype in subject.dtypes]
     if not subjects:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to sweep in {dtype} ({reasons or 'no subject takes it'})"
         raise click.ClickException(msg)
     targets = tuple(
-        Target(
-            subject.name,
-            subject.version,
-            subject.backend.name,
-            tuple(order.split(",")) if order else (),
-            gradient,
-            subject.bound,
-        )
-        for subject in subjects
+        Target(s.name, s.version, s.backend.name, choice.order, choice.gradient, s.bound) for s in subjects
     )
     plan = full_plan(dtype, targets, quantities)
     if bits is not None:
