@@ -1,6 +1,6 @@
 """Which subjects a person asks for: by name, by backend, or code of their own with how it is called."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xbce_conformance.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, find_backends
 from xbce_conformance.named import BadSubject, build, entry_points, is_spec, load
@@ -51,6 +51,7 @@ class Choice:
 
     def _own(self, name: str) -> tuple[list[Subject], dict[str, str]]:
         loaded = load(entry_points().get(name, name), gradient=self.gradient, order=self.order, case=self.case)
+        loaded = replace(loaded, name=name)
         backends, missing = find_backends(self.backends or (loaded.adapter.backend,))
         subjects = []
         for backend in backends.values():

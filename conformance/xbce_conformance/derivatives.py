@@ -10,7 +10,8 @@ REVERSE_MODE = {
     "mlx": "mx.grad(lambda {first}: ({call}).sum())({argument})",
     "tensorflow": "(lambda {first}, t: (t.__enter__(), t.watch({first}), t.gradient({call}, {first}))[-1])"
     "({argument}, tf.GradientTape())",
-    "paddle": "(lambda {first}: paddle.grad(({call}).sum(), {first})[0])(paddle.to_tensor({argument}, stop_gradient=False))",
+    "paddle": "(lambda {first}: (setattr({first}, 'stop_gradient', False), paddle.grad(({call}).sum(), {first})[0])"
+    "[-1])({argument}.clone())",
 }
 """Expression of the gradient of `call` in the variable `first` at `argument`, per backend."""
 

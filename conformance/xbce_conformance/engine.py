@@ -16,8 +16,8 @@ from xbce_conformance.formats import FORMATS, Doubles, Floats, Format, Mask
 from xbce_conformance.measure import Errors, Measurement, allow_flushing, measure
 from xbce_conformance.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.reference import Exact
-from xbce_conformance.results import Row, SpecialMismatch, Worst
 from xbce_conformance.reproduce import reproducer
+from xbce_conformance.results import Row, SpecialMismatch, Worst
 from xbce_conformance.subject import Function, Subject
 from xbce_conformance.trial import Trial
 

@@ -232,9 +232,7 @@ def _refusal(function: Function, backend: Backend, dtype: str) -> str:
     arrays = [fmt.round([0.5, 0.25] if i == 0 else [1.0, 0.0]) for i in range(len(function.case.arguments))]
     where = [name == "where" for name in function.case.arguments]
     try:
-        result = function.call(
-            *(backend.from_numpy(a != 0 if w else a) for a, w in zip(arrays, where, strict=True))
-        )
+        result = function.call(*(backend.from_numpy(a != 0 if w else a) for a, w in zip(arrays, where, strict=True)))
         back = backend.to_numpy(result)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's function raises is reported
         return f"{type(error).__name__}: {error}"

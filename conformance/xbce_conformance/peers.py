@@ -6,6 +6,7 @@ is measured and what a reproducer shows.
 
 import importlib.metadata
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -248,7 +249,8 @@ PEERS: dict[str, Peer] = {
         _on("numpy"),
         (
             Call(
-                "np.maximum({logits}, {logits}.dtype.type(0)) - {logits} * {labels} + np.log1p(np.exp(-np.abs({logits})))",
+                "np.maximum({logits}, {logits}.dtype.type(0)) - {logits} * {labels} "
+                "+ np.log1p(np.exp(-np.abs({logits})))",
                 name="max(x, 0) - x z + log1p(exp(-|x|))",
             ),
         ),
@@ -332,7 +334,8 @@ def evaluate(code: str, arguments: tuple[str, ...], backend: Backend, imports: s
         if function is None:  # a peer is imported when it is measured, not when it is listed
             exec("\n".join((backend.imports, imports)), names)  # noqa: S102 - a text of this file
             function = eval(f"lambda {', '.join(arguments)}: {source}", names)  # noqa: S307 - a text of this file
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a peer warns of is not what is measured
             return function(*arrays)
 
     return call

@@ -19,7 +19,9 @@ _SUITE = Path(__file__).parent / "suite"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the command `xbce-conformance run`."""
-    group = parser.getgroup("xbce conformance", "conformance of binary cross-entropy (pytest --pyargs xbce_conformance)")
+    group = parser.getgroup(
+        "xbce conformance", "conformance of binary cross-entropy (pytest --pyargs xbce_conformance)"
+    )
     for name, text in {
         "subject": "measure this subject: a name of `xbce-conformance list`, or module:callable",
         "backend": "measure on this backend; for module:callable the arrays that it takes",

@@ -17,7 +17,9 @@ def reproducer(function: Function, backend: Backend, dtype: str, arguments: dict
     for name, value in arguments.items():
         code = code.replace("{" + name + "}", backend.array_code(value, "bool" if name == "where" else dtype))
     element = "" if backend.name == "scalar" else "[0]"
-    results = [f"{code}[{i}]{element}" for i in range(len(function.quantities))] if len(function.quantities) > 1 else None
+    results = (
+        [f"{code}[{i}]{element}" for i in range(len(function.quantities))] if len(function.quantities) > 1 else None
+    )
     shown = ", ".join(f"float({result}).hex()" for result in results or [f"({code}){element}"])
     statements = "; ".join(part for part in (backend.imports, function.imports) if part)
     # The shell's own quotes are single ones.

@@ -39,7 +39,8 @@ class SpecialMismatch:
 class Row:
     """One function of one subject, on one backend, in one dtype.
 
-    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. An infinite error (not a finite number where one was due) is null in JSON.
+    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. An infinite error (not a finite number
+    where one was due) is null in JSON.
     """
 
     subject: str

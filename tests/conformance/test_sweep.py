@@ -8,18 +8,22 @@ import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
+from click.testing import CliRunner
 
 import xbce
 from xbce_conformance.backends import find_backends
+from xbce_conformance.cli import main
 from xbce_conformance.engine import profile_edges
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.measure import measure
-from xbce_conformance.reference import BallReference, Exact, Float64Reference
-from xbce_conformance.sweep import Plan, Target
+from xbce_conformance.reference import BallReference, Float64Reference
+from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
 from xbce_conformance.sweep.checkpoint import Checkpoint, OtherSweep
 from xbce_conformance.sweep.kernel import Measured, Shared, measure_chunk
-from xbce_conformance.sweep.plan import CHUNK, Chunk, full_plan
+from xbce_conformance.sweep.plan import CHUNK, Chunk
+from xbce_conformance.sweep.run import merged
 from xbce_conformance.sweep.tally import Tally, upper_edge
 from xbce_conformance.sweep.worker import array_device, numpy_device
 
@@ -47,7 +51,11 @@ def test_reference_is_certified(quantity, z):
 def test_reference_at_infinity_and_nan():
     shared = Shared.of(NUMPY.xp, np.array([np.inf, -np.inf, np.nan]))
     with np.errstate(invalid="ignore"):
-        for z, value, gradient in ((0.0, [np.inf, 0], [1, 0]), (1.0, [0, np.inf], [0, -1]), (0.25, [np.inf] * 2, [0.75, -0.25])):
+        for z, value, gradient in (
+            (0.0, [np.inf, 0], [1, 0]),
+            (1.0, [0, np.inf], [0, -1]),
+            (0.25, [np.inf] * 2, [0.75, -0.25]),
+        ):
             np.testing.assert_array_equal(shared.exact("value", z)[0], [*value, np.nan])
             np.testing.assert_array_equal(shared.exact("gradient", z)[0], [*gradient, np.nan])
 
@@ -75,7 +83,7 @@ def tallies_of(chunk, fmt, device, functions=FUNCTIONS):
 
 @pytest.mark.parametrize("name", ["float16", "float32"])
 def test_tallies_are_those_of_measure(name):
-    """Over logits that hold infinities and NaN, and the ends of the float32 range: the other way of measuring agrees."""
+    """The other way of measuring agrees, over logits that hold infinities and NaN."""
     fmt = FORMATS[name]
     first = {"float16": 0x7A00, "float32": 0x7F7FFC00}[name]
     chunk = Chunk(first, first + 0x800, (0.0, 1.0, 0.375))
@@ -140,7 +148,12 @@ def test_measured_on_the_device():
     chunk = Chunk(0x41000000, 0x41020000, (0.0, 1.0))
     functions = [
         Measured("value", "value", xbce.binary_cross_entropy_with_logits, flushes=False),
-        Measured("torch", "value", lambda x, z: torch.nn.functional.binary_cross_entropy_with_logits(x, z, reduction="none"), flushes=False),
+        Measured(
+            "torch",
+            "value",
+            lambda x, z: torch.nn.functional.binary_cross_entropy_with_logits(x, z, reduction="none"),
+            flushes=False,
+        ),
     ]
     on_device = tallies_of(chunk, SINGLE, array_device(backend, SINGLE), functions)
     through_numpy = tallies_of(
@@ -148,7 +161,9 @@ def test_measured_on_the_device():
         SINGLE,
         NUMPY,
         [
-            Measured(f.key, f.quantity, lambda x, z, f=f: f.call(torch.tensor(x), torch.tensor(z)).numpy(), flushes=False)
+            Measured(
+                f.key, f.quantity, lambda x, z, f=f: f.call(torch.tensor(x), torch.tensor(z)).numpy(), flushes=False
+            )
             for f in functions
         ],
     )
@@ -192,7 +207,7 @@ def test_bins_hold_what_they_say():
 
 @pytest.mark.parametrize(("dtype", "pairs"), [("float32", 2**33), ("float16", 2**16 * 257), ("bfloat16", 2**16 * 257)])
 def test_chunks_cover_everything_once(dtype, pairs):
-    plan = full_plan(dtype, (), ("value",))
+    plan = Plan(dtype, (), ("value",), 0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
     assert plan.exhaustive
     assert sum(chunk.pairs for chunk in plan.chunks) == pairs
     assert max(chunk.pairs for chunk in plan.chunks) <= CHUNK
@@ -216,3 +231,113 @@ def test_a_chunk_that_was_half_written_does_not_count(tmp_path):
     (tmp_path / "chunk-00004.part").write_text('{"seco')
     assert checkpoint.done() == {3}
     assert [tallies["a"].count for _, tallies in checkpoint.chunks()] == [1]
+
+
+# --- killed ---------------------------------------------------------------------------------------------------------
+
+RANGE = (0x3F800000, 0x40800000)  # logits from 1 to 4
+
+
+def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
+    """Kill a worker, then everything, then go on: the figures are those of one undisturbed measurement."""
+    chunks = tmp_path / "out" / "checkpoint-float32"
+    bits = ":".join(f"{end:x}" for end in RANGE)
+    options = [
+        "--backend",
+        "numpy",
+        "--quantity",
+        "value",
+        "--bits",
+        bits,
+        "--chunk",
+        2**19,
+        "--workers",
+        2,
+        "--out",
+        "out",
+    ]
+    command = [sys.executable, "-m", "xbce_conformance", "sweep", *map(str, options)]
+
+    def wait_for(count):
+        deadline = time.monotonic() + 120
+        while len(list(chunks.glob("chunk-*.json"))) < count:
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            wait_for(2)
+            workers = [
+                child
+                for child in psutil.Process(process.pid).children(recursive=True)
+                if any("spawn_main" in part for part in child.cmdline())
+            ]
+            assert len(workers) == 2
+            workers[0].kill()
+            wait_for(12)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    kept = {file: file.stat().st_mtime_ns for file in chunks.glob("chunk-*.json")}
+    assert 12 <= len(kept) < 64
+
+    # What is left of the cluster of the killed sweep ends by itself; this is another.
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert f"{2 * (RANGE[1] - RANGE[0]):,} pairs in 64 chunks" in again.stdout
+    assert kept == {file: file.stat().st_mtime_ns for file in kept}
+
+    (row,) = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["rows"]
+    whole = tallies_of(Chunk(*RANGE, (0.0, 1.0)), SINGLE, NUMPY, FUNCTIONS[:1])
+    assert row["count"] == sum(tally.count for tally in whole.values()) == 2 * (RANGE[1] - RANGE[0])
+    assert row["rounded"] == sum(tally.rounded for tally in whole.values())
+    assert row["parts"] == {f"every logit, label {z}": whole[f"right|{z}"].max_ulp for z in "01"}
+    assert not row["upper_bound"]
+    total = whole["right|0"]
+    total.merge(whole["right|1"])
+    plan = Plan("float32", (Target("xbce", xbce.__version__, "numpy"),), ("value",), *RANGE, chunk=2**19)
+    found, _, _ = merged(plan, chunks)
+    found_total = Tally()
+    for tally in found.values():
+        found_total.merge(tally)
+    assert found_total.histogram == total.histogram
+
+
+def test_a_sweep_with_another_scheduler(tmp_path):
+    """Workers that are somewhere else: the client only keeps what they return."""
+    from distributed import LocalCluster
+
+    plan = Plan("float16", (Target("xbce", xbce.__version__, "numpy"),), ("value", "gradient"), 0x4000, 0x4400)
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster:
+        done = []
+        sweep(plan, tmp_path, scheduler=cluster.scheduler_address, progress=lambda _, n: done.append(n))
+    assert sum(done) == 0x400 * 257
+    rows = sweep_results(plan, tmp_path)
+    assert [(row.quantity, row.count, row.broken) for row in rows] == [
+        ("value", 0x400 * 257, []),
+        ("gradient", 0x400 * 257, []),
+    ]
+    assert rows[0].max_ulp < 0.51
+    assert set(rows[0].parts) == {"every logit, label 0", "every logit, label 1", "every logit, labels k/256"}
+
+
+def test_a_subject_of_ones_own_is_swept_and_judged(tmp_path):
+    (tmp_path / "theirs.py").write_text("def loss(y, x):\n    return x * 0\n", "utf-8")
+    options = ["--subject", "theirs:loss", "--order", "labels,logits", "--bits", "3f800000:3f802000", "--workers", "1"]
+    command = [sys.executable, "-m", "xbce_conformance", "sweep", *options]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr
+    assert "BROKEN: theirs:loss: theirs:loss, numpy, float32: " in result.stdout
+    assert "results are zero where a normal number is right" in result.stdout
+
+
+def test_errors_of_the_command(tmp_path):
+    def invoke(*options):
+        return CliRunner().invoke(main, ["sweep", *options, "--out", str(tmp_path)])
+
+    result = invoke("--bits", "zero:one")
+    assert result.exit_code == 2
+    assert "'zero:one' is not FIRST:STOP in hexadecimal" in result.output
+    result = invoke("--backend", "array-api-strict", "--dtype", "float16")
+    assert result.exit_code == 1
+    assert "nothing to sweep in float16 (no subject takes it)" in result.output

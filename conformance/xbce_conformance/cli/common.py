@@ -60,7 +60,7 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
     )
 
     @wraps(command)
-    def with_choice(  # noqa: PLR0913
+    def with_choice(
         *,
         subject_names: tuple[str, ...],
         backend_names: tuple[str, ...],

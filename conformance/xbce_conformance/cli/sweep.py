@@ -14,14 +14,15 @@ from xbce_conformance.cases import PLAIN
 from xbce_conformance.choice import Choice
 from xbce_conformance.cli.common import console, environment, find, subject_options
 from xbce_conformance.engine import backend_facts, profile_edges
+from xbce_conformance.formats import FORMATS
 from xbce_conformance.report import print_results, write_html
 from xbce_conformance.results import Results
 from xbce_conformance.sweep.checkpoint import OtherSweep
-from xbce_conformance.sweep.plan import Plan, Target, full_plan
+from xbce_conformance.sweep.plan import CHUNK, Plan, Target
 from xbce_conformance.sweep.run import PART, merged, sweep, sweep_results
 
 
-class BitPatterns(click.ParamType):
+class BitPatterns(click.ParamType[tuple[int, int]]):
     """A range of bit patterns, FIRST:STOP in hexadecimal."""
 
     name = "first:stop"
@@ -59,6 +60,13 @@ class BitPatterns(click.ParamType):
 )
 @click.option("--bits", type=BitPatterns(), help="Sweep these bit patterns of logits only: FIRST:STOP, hexadecimal.")
 @click.option(
+    "--chunk",
+    type=click.IntRange(min=2),
+    default=CHUNK,
+    show_default=True,
+    help="Pairs of logit and label between two checkpoints.",
+)
+@click.option(
     "--checkpoint",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of what is done; the same command goes on from there.  [default: OUT/checkpoint-DTYPE]",
@@ -78,6 +86,7 @@ def sweep_(
     function: str | None,  # noqa: ARG001
     quantities: tuple[str, ...],
     bits: tuple[int, int] | None,
+    chunk: int,
     checkpoint: Path | None,
     scheduler: str | None,
     workers: int | None,
@@ -97,12 +106,9 @@ def sweep_(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to sweep in {dtype} ({reasons or 'no subject takes it'})"
         raise click.ClickException(msg)
-    targets = tuple(
-        Target(s.name, s.version, s.backend.name, choice.order, choice.gradient, s.bound) for s in subjects
-    )
-    plan = full_plan(dtype, targets, quantities)
-    if bits is not None:
-        plan = Plan(dtype, targets, quantities, *bits)
+    targets = tuple(Target(s.name, s.version, s.backend.name, choice.order, choice.gradient, s.bound) for s in subjects)
+    first, stop = bits or (0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
+    plan = Plan(dtype, targets, quantities, first, stop, chunk)
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:
         _run(plan, folder, scheduler, workers, screen)

@@ -1,4 +1,4 @@
-"""Every logit of a format: exhaustive measures, in chunks that are counted once each, however often a sweep is killed."""
+"""Every logit of a format, in chunks that are counted once each, however often a sweep is killed."""
 
 from xbce_conformance.sweep.plan import Plan, Target
 from xbce_conformance.sweep.run import sweep, sweep_results

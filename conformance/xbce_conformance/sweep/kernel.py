@@ -107,7 +107,9 @@ def tally_key(function: str, z: float) -> str:
     return f"{function}|{kind(z)}"
 
 
-def measure_chunk(chunk: Chunk, fmt: Format, device: Device, functions: list[Measured], edges: Doubles) -> dict[str, Tally]:
+def measure_chunk(
+    chunk: Chunk, fmt: Format, device: Device, functions: list[Measured], edges: Doubles
+) -> dict[str, Tally]:
     """Return a tally per function and kind of label."""
     tallies: dict[str, Tally] = {}
     for first in range(chunk.first, chunk.stop, BLOCK):

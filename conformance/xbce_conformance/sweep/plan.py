@@ -9,7 +9,7 @@ BLOCK = 2**17
 """Logits that are measured at once: as many doubles as a second-level cache holds."""
 
 CHUNK = 2**24
-"""Pairs of logit and label per chunk: seconds of work."""
+"""Pairs of logit and label that are measured between two checkpoints: seconds of work."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Plan:
     """Bit pattern of the first logit."""
     stop: int
     """Bit pattern after the last one."""
+    chunk: int = CHUNK
+    """Pairs per chunk, at most."""
 
     @property
     def fmt(self) -> Format:
@@ -72,8 +74,8 @@ class Plan:
     @property
     def chunks(self) -> tuple[Chunk, ...]:
         """The whole, in an order that never changes."""
-        logits = min(CHUNK // 2, self.stop - self.first)
-        together = max(1, CHUNK // 2 // logits)
+        logits = min(self.chunk // 2, self.stop - self.first)
+        together = max(1, self.chunk // 2 // logits)
         groups = [self.labels[i : i + together] for i in range(0, len(self.labels), together)]
         if len(self.labels) == 2:
             groups = [self.labels]  # they share their reference
@@ -86,8 +88,3 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return what tells this plan from another."""
         return asdict(self) | {"chunks": len(self.chunks), "block": BLOCK}
-
-
-def full_plan(dtype: str, targets: tuple[Target, ...], quantities: tuple[str, ...]) -> Plan:
-    """Return the plan of all logits of a format."""
-    return Plan(dtype, targets, quantities, 0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))

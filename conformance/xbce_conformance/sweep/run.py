@@ -69,7 +69,7 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     environ = dask.config.get("distributed.nanny.pre-spawn-environ") | keep
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environ}),
-        LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -105,8 +105,7 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
     for tally in tallies.values():
         total.merge(tally)
     bounds = {
-        labels: target.bound
-        or contract.bound(quantity, plan.dtype, hard=labels == "hard", backend=target.backend)
+        labels: target.bound or contract.bound(quantity, plan.dtype, hard=labels == "hard", backend=target.backend)
         for labels in ("hard", "soft")
     }
     broken = []
@@ -137,9 +136,7 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
         upper_bound=plan.exhaustive,
         special_count=0,
         special_mismatches=[],
-        worst=Worst(
-            PART[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact
-        ),
+        worst=Worst(PART[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact),
         parts={PART[name]: tally.max_ulp for name, tally in tallies.items()},
         bound=bounds,
         judged=subject.judged,

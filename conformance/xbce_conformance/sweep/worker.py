@@ -1,6 +1,5 @@
 """What a worker does: build the functions once, then measure the chunks that it is given."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,12 +28,13 @@ def measure(plan: Plan, number: int, folder: str) -> tuple[int, float, dict[str,
     """Measure one chunk; `folder` is where modules of the user's are imported from."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    devices = _by_device(plan)
     _use_one_thread()
     start = time.perf_counter()
     chunk, edges = plan.chunks[number], profile_edges(plan.fmt)
     tallies: dict[str, Tally] = {}
     with np.errstate(all="ignore"):
-        for device, functions in _by_device(plan):
+        for device, functions in devices:
             tallies |= measure_chunk(chunk, plan.fmt, device, functions, edges)
     return number, time.perf_counter() - start, tallies
 
@@ -42,12 +42,9 @@ def measure(plan: Plan, number: int, folder: str) -> tuple[int, float, dict[str,
 @cache
 def _use_one_thread() -> None:
     """Leave the processor to the other workers: there is one for each core."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     xbce.set_num_threads(1)
-    if "torch" in find_backends(("torch:cpu",))[0]:
-        import torch
-
-        torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 def key(target: Target, function: Function) -> str:
