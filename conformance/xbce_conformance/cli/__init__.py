@@ -5,6 +5,7 @@ import click
 import xbce
 from xbce_conformance.cli.run import list_, run_
 from xbce_conformance.cli.sweep import sweep_
+from xbce_conformance.cli.vectors import vectors
 
 
 @click.group()
@@ -13,5 +14,5 @@ def main() -> None:
     """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""
 
 
-for command in (list_, run_, sweep_):
+for command in (list_, run_, sweep_, vectors):
     main.add_command(command)
