@@ -33,6 +33,12 @@ def profile_edges(fmt: Format) -> Doubles:
     return np.linspace(-limit, limit, _PROFILE_INTERVALS + 1)
 
 
+def label_edges(fmt: Format) -> Doubles:
+    """Return the ends of the intervals of log2(z / (1 - z)) that profiles by soft labels z use."""
+    limit = fmt.p + 4.0
+    return np.linspace(-limit, limit, _PROFILE_INTERVALS // 2 + 1)
+
+
 @dataclass(frozen=True)
 class Job:
     """One function of one subject in one dtype: one or more rows."""
@@ -157,6 +163,7 @@ def _elementwise_row(
         bound=bounds,
         broken=broken,
         profile=_profile(trial, errors) if trial.case is PLAIN else {},
+        label_profile=_label_profile(trial, errors) if trial.case is PLAIN else [],
     )
 
 
@@ -207,17 +214,27 @@ def _special_mismatches(job: Job, trial: Trial, quantity: Quantity, computed: Sp
 def _profile(trial: Trial, errors: Errors) -> dict[str, list[float | None]]:
     """Return the largest error per interval of the logit, apart for the two hard labels and the soft ones."""
     logits, labels = trial.arrays
-    edges = profile_edges(trial.fmt)
-    interval = np.asarray(np.digitize(np.asarray(logits, np.float64), edges) - 1)
-    inside = (interval >= 0) & (interval < _PROFILE_INTERVALS)
     which: dict[str, Mask] = {"0": labels == 0, "1": labels == 1, "soft": ~trial.inputs.hard}
-    profile = {}
-    for name, mask in which.items():
-        largest = np.full(_PROFILE_INTERVALS, -1.0)
-        chosen = inside & mask
-        np.maximum.at(largest, interval[chosen], errors.ulp[chosen])
-        profile[name] = [None if e < 0 else float(f"{e:.3g}") for e in largest.tolist()]
-    return profile
+    x = np.asarray(logits, np.float64)
+    return {name: _largest(x, errors.ulp, mask, profile_edges(trial.fmt)) for name, mask in which.items()}
+
+
+def _label_profile(trial: Trial, errors: Errors) -> list[float | None]:
+    """Return the largest error per interval of the soft label."""
+    z = np.asarray(trial.arrays[1], np.float64)
+    with np.errstate(divide="ignore"):
+        position = np.log2(z) - np.log1p(-z) / math.log(2)
+    edges = label_edges(trial.fmt)
+    return _largest(np.clip(position, edges[0], np.nextafter(edges[-1], 0)), errors.ulp, ~trial.inputs.hard, edges)
+
+
+def _largest(x: Doubles, ulp: Doubles, chosen: Mask, edges: Doubles) -> list[float | None]:
+    """Return the largest error per interval of x; None where nothing was tried."""
+    interval = np.asarray(np.digitize(x, edges) - 1)
+    chosen = chosen & (interval >= 0) & (interval < len(edges) - 1)
+    largest = np.full(len(edges) - 1, -1.0)
+    np.maximum.at(largest, interval[chosen], ulp[chosen])
+    return [None if e < 0 else float(f"{e:.3g}") for e in largest.tolist()]
 
 
 # --- reductions -----------------------------------------------------------------------------------------------------

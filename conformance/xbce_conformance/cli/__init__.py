@@ -3,6 +3,7 @@
 import click
 
 import xbce
+from xbce_conformance.cli.report import compare_, report
 from xbce_conformance.cli.run import list_, run_
 from xbce_conformance.cli.sweep import sweep_
 from xbce_conformance.cli.vectors import vectors
@@ -14,5 +15,5 @@ def main() -> None:
     """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""
 
 
-for command in (list_, run_, sweep_, vectors):
+for command in (list_, run_, sweep_, compare_, vectors, report):
     main.add_command(command)

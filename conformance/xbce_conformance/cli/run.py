@@ -14,10 +14,10 @@ from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
 from xbce_conformance.cases import FUNCTIONS
 from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
 from xbce_conformance.cli.common import console, environment, find, subject_options
-from xbce_conformance.engine import Job, backend_facts, jobs, profile_edges, run
+from xbce_conformance.engine import Job, backend_facts, jobs, label_edges, profile_edges, run
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.inputs import LEVELS, descriptions
-from xbce_conformance.report import print_results, write_html
+from xbce_conformance.report import write_reports
 from xbce_conformance.results import Results, Row
 from xbce_conformance.subject import Subject
 from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
@@ -72,7 +72,7 @@ def list_() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("conformance-report"),
     show_default=True,
-    help="Folder for results.json and report.html.",
+    help="Folder for results.json, report.html and report.md.",
 )
 def run_(
     choice: Choice,
@@ -82,7 +82,7 @@ def run_(
     required: tuple[str, ...],
     out: Path,
 ) -> None:
-    """Measure, print a table, write results.json and report.html.
+    """Measure, print a table, write results.json, report.html and report.md.
 
     Exit with 1 if xbce, or a subject of your own, breaks the promise.
     """
@@ -104,13 +104,10 @@ def run_(
         profile_edges={
             name: profile_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)
         },
+        label_edges={name: label_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)},
         rows=_measure(todo, level, screen),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    results.write(out / "results.json")
-    write_html(results, out / "report.html")
-    print_results(results, screen)
-    screen.print(Text(f"{out / 'results.json'} and {out / 'report.html'} are written."))
+    write_reports(results, out, screen)
     if results.broken:
         sys.exit(1)
     judged = [row for row in results.rows if row.judged]

@@ -15,7 +15,7 @@ from xbce_conformance.choice import Choice
 from xbce_conformance.cli.common import console, environment, find, subject_options
 from xbce_conformance.engine import backend_facts, profile_edges
 from xbce_conformance.formats import FORMATS
-from xbce_conformance.report import print_results, write_html
+from xbce_conformance.report import write_reports
 from xbce_conformance.results import Results
 from xbce_conformance.sweep.checkpoint import OtherSweep
 from xbce_conformance.sweep.plan import CHUNK, Plan, Target
@@ -78,7 +78,7 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("conformance-report"),
     show_default=True,
-    help="Folder for results.json and report.html.",
+    help="Folder for results.json, report.html and report.md.",
 )
 def sweep_(
     choice: Choice,
@@ -125,13 +125,10 @@ def sweep_(
         missing=missing,
         parts={name: f"{name}: {plan.stop - plan.first} bit patterns" for name in PART.values()},
         profile_edges={dtype: profile_edges(plan.fmt).tolist()},
+        label_edges={},
         rows=rows,
     )
-    out.mkdir(parents=True, exist_ok=True)
-    results.write(out / "results.json")
-    write_html(results, out / "report.html")
-    print_results(results, screen)
-    screen.print(Text(f"{out / 'results.json'} and {out / 'report.html'} are written."))
+    write_reports(results, out, screen)
     if results.broken:
         sys.exit(1)
 
