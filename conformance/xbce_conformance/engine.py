@@ -366,12 +366,19 @@ def _row(
         judged=subject.judged,
         reproducer=reproducer(job.function, backend, job.dtype, arguments),
         exceptions=[
-            f"up to {row['ulp']:g} ULP for {row.get('part', row.get('labels'))!r}: {row['reason']}"
+            f"up to {row['ulp']:g} ULP{_where(row)}: {row['reason']}"
             for row in contract.exceptions(quantity, job.dtype, backend.name, job.function.case.name)
             if subject.bound is None
         ],
         **rest,
     )
+
+
+def _where(exception: dict[str, Any]) -> str:
+    """Say which part of the inputs, or which labels, an exception is for; nothing where it is for all."""
+    if "part" in exception:
+        return f" for {exception['part']!r}"
+    return f" for {exception['labels']} labels" if "labels" in exception else ""
 
 
 def backend_facts(backends: dict[str, Backend]) -> dict[str, dict[str, str]]:

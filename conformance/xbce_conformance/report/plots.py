@@ -24,7 +24,7 @@ _COLOURS = {
     "keras": "#b39ddb",
     "scipy": "#1b9aaa",
     "paddle": "#7a5c3e",
-    "mlx": "#ef476f",
+    "mlx": "#00429d",
 }
 _LABELS = {"0": "label 0", "1": "label 1", "soft": "soft labels"}
 _QUANTITIES = ("value", "gradient")
