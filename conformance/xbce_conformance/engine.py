@@ -65,11 +65,22 @@ def jobs(subjects: list[Subject], dtypes: tuple[str, ...], functions: tuple[str,
     return sorted(todo, key=lambda job: order[job.function.case.name])
 
 
-def run(todo: list[Job], level: str, started: Callable[[Job], None] = lambda _: None) -> Iterator[list[Row]]:
-    """Yield the rows of each job; `started` is told when one begins."""
+def run(
+    todo: list[Job],
+    level: str,
+    refused: Callable[[Job, str], None] = lambda _job, _reason: None,
+) -> Iterator[list[Row]]:
+    """Yield the rows of each job; `refused` is told when a peer cannot do it, and why."""
     for job in todo:
-        started(job)
-        yield _rows(job, _trial(job.function.case, job.dtype, level))
+        trial = _trial(job.function.case, job.dtype, level)
+        try:
+            rows = _rows(job, trial)
+        except Exception as error:
+            if job.subject.judged:
+                raise
+            refused(job, f"{type(error).__name__}: {error}")
+        else:
+            yield rows
 
 
 @lru_cache(maxsize=1)

@@ -95,6 +95,8 @@ def run_(
         msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"
         raise click.ClickException(msg)
 
+    rows, refused = _measure(todo, level, screen)
+    missing |= refused
     results = Results(
         environment=environment(),
         level=level,
@@ -105,7 +107,7 @@ def run_(
             name: profile_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)
         },
         label_edges={name: label_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)},
-        rows=_measure(todo, level, screen),
+        rows=rows,
     )
     write_reports(results, out, screen)
     if results.broken:
@@ -129,12 +131,20 @@ def _backends(subjects: list[Subject]) -> dict[str, Backend]:
     return {subject.backend.name: subject.backend for subject in subjects}
 
 
-def _measure(todo: list[Job], level: str, screen: Console) -> list[Row]:
+def _measure(todo: list[Job], level: str, screen: Console) -> tuple[list[Row], dict[str, str]]:
+    """Return the rows, and what a peer refused."""
     rows: list[Row] = []
+    refused: dict[str, str] = {}
+
+    def refuse(job: Job, reason: str) -> None:
+        refused[str(job)] = reason
+
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=screen, transient=True) as progress:
         task = progress.add_task("", total=len(todo))
-        for found in run(todo, level, started=lambda job: progress.update(task, description=str(job))):
-            rows += found
+        for job in todo:
+            progress.update(task, description=str(job))
+            for found in run([job], level, refused=refuse):
+                rows += found
             progress.advance(task)
-    return rows
+    return rows, refused

@@ -1,0 +1,130 @@
+"""Hill climbing on ULP: inputs with larger errors than sampling finds, kept in a data file that only grows.
+
+For float64, and for soft labels, not all inputs can be tried. The climb starts from the regimes of `inputs`, changes
+bits of logit and label, and keeps what makes the error larger. Every case that was ever found is tried in every run.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbce_conformance.formats import Doubles, Floats, Format
+from xbce_conformance.measure import measure
+from xbce_conformance.reference import Reference
+
+Rng = np.random.Generator
+Loss = Callable[[Floats, Floats], Floats]
+"""Logits and labels in, results out, as NumPy arrays of the format."""
+
+DATA = Path(str(files("xbce_conformance").joinpath("data", "worst_cases.json")))
+CLIMBERS = 256
+"""How many inputs climb at once."""
+_PATIENCE = 40
+"""Steps without success after which a climber starts anew."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One input, and the error that a function has there."""
+
+    dtype: str
+    quantity: str
+    subject: str
+    version: str
+    backend: str
+    logits: str
+    labels: str
+    computed: str
+    ulp: float
+
+
+def climb(
+    loss: Loss,
+    quantity: str,
+    reference: Reference,
+    fmt: Format,
+    starts: tuple[Floats, Floats],
+    seconds: float,
+    rng: Rng,
+    progress: Callable[[float, int], None] = lambda _ulp, _tried: None,
+) -> tuple[float, float, float, float]:
+    """Return logit, label, result and error of the worst input found in that time.
+
+    `progress` is told the largest error so far and how many inputs were tried.
+    """
+    start, tried = time.monotonic(), 0
+
+    def errors(x: Floats, z: Floats) -> tuple[Doubles, Floats]:
+        computed = loss(x, z)
+        ulp = measure(computed, reference.exact(quantity, (x, z))[quantity], fmt).ulp
+        return np.where(np.isfinite(ulp), ulp, 0.0), computed  # one that is not finite needs no search
+
+    def draw(n: int) -> tuple[Floats, Floats]:
+        chosen = rng.integers(0, starts[0].size, n)
+        return starts[0][chosen].copy(), starts[1][chosen].copy()
+
+    x, z = draw(CLIMBERS)
+    height, computed = errors(x, z)
+    waited = np.zeros(CLIMBERS, np.int64)
+    best = (0.0, 0.0, 0.0, -1.0)
+    while True:
+        tried += CLIMBERS
+        i = int(np.argmax(height))
+        if height[i] > best[3]:
+            best = float(x[i]), float(z[i]), float(computed[i]), float(height[i])
+        progress(best[3], tried)
+        if time.monotonic() - start > seconds:
+            return best
+        tired = np.flatnonzero(waited > _PATIENCE)
+        new_x, new_z = _step(x, fmt, rng), np.where(rng.random(CLIMBERS) < 0.5, _step(z, fmt, rng), z)
+        new_z = np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
+        new_x[tired], new_z[tired] = draw(tired.size)
+        height[tired] = -1.0
+        new_height, new_computed = errors(new_x, new_z)
+        better = new_height > height
+        waited = np.where(better, 0, waited + 1)
+        x, z = np.where(better, new_x, x).astype(fmt.dtype), np.where(better, new_z, z).astype(fmt.dtype)
+        height, computed = np.where(better, new_height, height), np.where(better, new_computed, computed)
+
+
+def _step(x: Floats, fmt: Format, rng: Rng) -> Floats:
+    """Move each number by 2^k of its units in the last place, k up to half its significand; now and then not at all."""
+    distance = rng.choice([-1.0, 0.0, 1.0], x.shape) * np.exp2(rng.integers(0, fmt.p, x.shape))
+    moved = fmt.round(np.float64(x) + distance * fmt.ulp(np.float64(x)))
+    return np.where(np.isfinite(np.float64(moved)), moved, x).astype(fmt.dtype)
+
+
+# --- the data file --------------------------------------------------------------------------------------------------
+
+
+def load(path: Path = DATA) -> list[Found]:
+    """Return every case that was found."""
+    return [Found(**case) for case in json.loads(path.read_text("utf-8"))["cases"]]
+
+
+def add(found: Found, path: Path = DATA) -> bool:
+    """Append a case if it is worse than all that are known of the same function; return whether it was."""
+    data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    same = ("dtype", "quantity", "subject", "backend")
+    known = [case["ulp"] for case in data["cases"] if all(case[name] == getattr(found, name) for name in same)]
+    if known and found.ulp <= max(known):
+        return False
+    data["cases"].append(asdict(found))
+    lines = ",\n".join(json.dumps(case) for case in data["cases"])
+    path.write_text(f'{{"schema": {json.dumps(data["schema"])}, "cases": [\n{lines}\n]}}\n', "utf-8")
+    return True
+
+
+@cache
+def known(fmt: Format) -> tuple[Floats, Floats]:
+    """Return logits and labels of all cases that were found in a format."""
+    cases = [case for case in load() if case.dtype == fmt.name]
+    logits, labels = ([float.fromhex(getattr(case, name)) for case in cases] for name in ("logits", "labels"))
+    return fmt.round(logits), fmt.round(labels)
