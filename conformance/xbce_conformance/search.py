@@ -5,9 +5,8 @@ bits of logit and label, and keeps what makes the error larger. Every case that 
 """
 
 import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -45,21 +44,21 @@ class Found:
     ulp: float
 
 
-def climb(
-    loss: Loss,
-    quantity: str,
-    reference: Reference,
-    fmt: Format,
-    starts: tuple[Floats, Floats],
-    seconds: float,
-    rng: Rng,
-    progress: Callable[[float, int], None] = lambda _ulp, _tried: None,
-) -> tuple[float, float, float, float]:
-    """Return logit, label, result and error of the worst input found in that time.
+@dataclass(frozen=True)
+class Peak:
+    """The worst input so far, and what was tried to find it."""
 
-    `progress` is told the largest error so far and how many inputs were tried.
-    """
-    start, tried = time.monotonic(), 0
+    logits: float = 0.0
+    labels: float = 0.0
+    computed: float = 0.0
+    ulp: float = -1.0
+    tried: int = 0
+
+
+def climb(
+    loss: Loss, quantity: str, reference: Reference, fmt: Format, starts: tuple[Floats, Floats], rng: Rng
+) -> Iterator[Peak]:
+    """Yield the worst input so far, without end: who asks for it stops when the time is over."""
 
     def errors(x: Floats, z: Floats) -> tuple[Doubles, Floats]:
         computed = loss(x, z)
@@ -73,15 +72,13 @@ def climb(
     x, z = draw(CLIMBERS)
     height, computed = errors(x, z)
     waited = np.zeros(CLIMBERS, np.int64)
-    best = (0.0, 0.0, 0.0, -1.0)
+    best = Peak()
     while True:
-        tried += CLIMBERS
         i = int(np.argmax(height))
-        if height[i] > best[3]:
-            best = float(x[i]), float(z[i]), float(computed[i]), float(height[i])
-        progress(best[3], tried)
-        if time.monotonic() - start > seconds:
-            return best
+        if height[i] > best.ulp:
+            best = Peak(float(x[i]), float(z[i]), float(computed[i]), float(height[i]), best.tried)
+        best = replace(best, tried=best.tried + CLIMBERS)
+        yield best
         tired = np.flatnonzero(waited > _PATIENCE)
         new_x, new_z = _step(x, fmt, rng), np.where(rng.random(CLIMBERS) < 0.5, _step(z, fmt, rng), z)
         new_z = np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
@@ -95,9 +92,10 @@ def climb(
 
 
 def _step(x: Floats, fmt: Format, rng: Rng) -> Floats:
-    """Move each number by 2^k of its units in the last place, k up to half its significand; now and then not at all."""
+    """Move each number by 2^k of its units in the last place, up or down; a third of them not at all."""
     distance = rng.choice([-1.0, 0.0, 1.0], x.shape) * np.exp2(rng.integers(0, fmt.p, x.shape))
-    moved = fmt.round(np.float64(x) + distance * fmt.ulp(np.float64(x)))
+    with np.errstate(over="ignore"):
+        moved = fmt.round(np.float64(x) + distance * fmt.ulp(np.float64(x)))
     return np.where(np.isfinite(np.float64(moved)), moved, x).astype(fmt.dtype)
 
 

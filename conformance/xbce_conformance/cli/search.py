@@ -1,5 +1,7 @@
 """`search`."""
 
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from xbce_conformance.choice import Choice
 from xbce_conformance.cli.common import console, find, subject_options
 from xbce_conformance.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs import input_set
-from xbce_conformance.search import DATA, Found, Loss, add, climb
+from xbce_conformance.search import DATA, Found, Loss, Peak, add, climb
 from xbce_conformance.subject import Function, Subject
 
 
@@ -52,41 +54,55 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
         msg = f"nothing to search in {dtype}"
         raise click.ClickException(msg)
     for subject, function in todo:
-        found = _search(subject, function, FORMATS[dtype], seconds, seed, screen)
-        news = "new" if add(found, data) else "not worse than what is known"
-        place = f"{found.logits}, {found.labels}"
-        screen.print(
-            Text(f"{subject.name}, {subject.backend.name}, {function.name}: {found.ulp:.4g} ULP at {place} ({news})")
+        peak, interrupted = _climb(subject, function, FORMATS[dtype], seconds, seed, screen)
+        found = Found(
+            dtype,
+            function.quantities[0],
+            subject.name,
+            subject.version,
+            subject.backend.name,
+            peak.logits.hex(),
+            peak.labels.hex(),
+            peak.computed.hex(),
+            float(f"{peak.ulp:.6g}"),
         )
+        news = "new" if peak.tried and add(found, data) else "not worse than what is known"
+        screen.print(
+            Text(
+                f"{subject.name}, {subject.backend.name}, {function.name}: {found.ulp:.4g} ULP "
+                f"at {found.logits}, {found.labels} ({news}; {peak.tried:,} inputs were tried)"
+            )
+        )
+        if interrupted:
+            sys.exit(130)
 
 
-def _search(subject: Subject, function: Function, fmt: Format, seconds: float, seed: int, screen: Console) -> Found:
-    backend, quantity = subject.backend, function.quantities[0]
+def _climb(
+    subject: Subject, function: Function, fmt: Format, seconds: float, seed: int, screen: Console
+) -> tuple[Peak, bool]:
+    """Return what was found in the time, and whether it was cut short."""
     inputs = input_set(fmt, "quick").arrays
+    peaks = climb(
+        _in_numpy(function, subject.backend),
+        function.quantities[0],
+        PLAIN.reference(fmt),
+        fmt,
+        (inputs["logits"], inputs["labels"]),
+        np.random.default_rng(seed),
+    )
+    peak, start = Peak(), time.monotonic()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True) as progress:
-        task = progress.add_task(function.name, total=None)
-        x, z, computed, ulp = climb(
-            _in_numpy(function, backend),
-            quantity,
-            PLAIN.reference(fmt),
-            fmt,
-            (inputs["logits"], inputs["labels"]),
-            seconds,
-            np.random.default_rng(seed),
-            lambda best, tried: progress.update(task, description=f"{function.name}: {best:.3g} ULP in {tried:,}"),
-        )
-    return Found(
-        fmt.name,
-        quantity,
-        subject.name,
-        subject.version,
-        backend.name,
-        x.hex(),
-        z.hex(),
-        computed.hex(),
-        float(f"{ulp:.6g}"),
-    )
+        task = progress.add_task(function.name, total=seconds)
+        try:
+            for peak in peaks:
+                passed = time.monotonic() - start
+                progress.update(task, completed=passed, description=f"{function.name}: {peak.ulp:.4g} ULP")
+                if passed >= seconds:
+                    break
+        except KeyboardInterrupt:
+            return peak, True
+    return peak, False
 
 
 def _in_numpy(function: Function, backend: Backend) -> Loss:
