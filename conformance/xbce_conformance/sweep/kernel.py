@@ -173,7 +173,9 @@ def _measure_block(
         same = (got == exact) | (xp.isnan(got) & xp.isnan(exact))
         wrong = ~same & ~(xp.isfinite(got) & xp.isfinite(exact))
         tally.mismatched = int(xp.sum(wrong))
-        ulp = xp.where(same, xp.zeros_like(ulp), xp.where(wrong, xp.full_like(ulp, np.inf), ulp))
+        # What comes out at infinities and NaN is right or wrong; it has no error in ULP.
+        none = same | ~xp.isfinite(shared.x)
+        ulp = xp.where(none, xp.zeros_like(ulp), xp.where(wrong, xp.full_like(ulp, np.inf), ulp))
         right = right | same
     tally.rounded = int(xp.sum(right))
 

@@ -115,6 +115,8 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
             broken.append(f"{tally.max_ulp:.4g} ULP for {PART[name]}; {bound:g} are promised")
     if total.gross:
         broken.append(f"{total.gross} results are zero where a normal number is right")
+    if total.mismatched:
+        broken.append(f"{total.mismatched} results are NaN or infinite where they should not be, or the other way round")
     arguments = {"logits": total.worst_logit, "labels": total.worst_label}
     intervals = len(profile_edges(plan.fmt)) - 1
     return Row(
