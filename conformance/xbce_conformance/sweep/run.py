@@ -69,7 +69,7 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     environ = dask.config.get("distributed.nanny.pre-spawn-environ") | keep
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environ}),
-        LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs="ERROR") as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -116,7 +116,7 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
     if total.gross:
         broken.append(f"{total.gross} results are zero where a normal number is right")
     if total.mismatched:
-        broken.append(f"{total.mismatched} results are NaN or infinite where they should not be, or the other way round")
+        broken.append(f"{total.mismatched} results are NaN or infinite where that is wrong, or the other way round")
     arguments = {"logits": total.worst_logit, "labels": total.worst_label}
     intervals = len(profile_edges(plan.fmt)) - 1
     return Row(
