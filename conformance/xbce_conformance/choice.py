@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from xbce_conformance.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, find_backends
 from xbce_conformance.named import BadSubject, build, entry_points, is_spec, load
+from xbce_conformance.peers import PEERS
 from xbce_conformance.subject import Subject
 from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
 
@@ -40,7 +41,7 @@ class Choice:
         names = tuple(name for name in self.subjects if name not in own)
         if not self.subjects:
             names = SUBJECT_NAMES
-        backends, missing = find_backends(self.backends or ALL_BACKEND_NAMES) if names else ({}, {})
+        backends, missing = find_backends(self.backends or _backends_of(names)) if names else ({}, {})
         subjects, missing_subjects = find_subjects(names, backends)
         missing |= missing_subjects
         for name in own:
@@ -60,3 +61,14 @@ class Choice:
             if subject.dtypes:
                 subjects.append(subject)
         return subjects, missing
+
+
+def _backends_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the backends that subjects can take: a framework takes seconds to import."""
+    wanted: set[str] = set()
+    for name in names:
+        if name == "xbce":
+            wanted |= set(BACKEND_NAMES)
+        else:
+            wanted |= set(PEERS[name].backends() if name in PEERS else ALL_BACKEND_NAMES)
+    return tuple(name for name in ALL_BACKEND_NAMES if name in wanted)

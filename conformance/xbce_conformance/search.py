@@ -56,14 +56,28 @@ class Peak:
 
 
 def climb(
-    loss: Loss, quantity: str, reference: Reference, fmt: Format, starts: tuple[Floats, Floats], rng: Rng
+    loss: Loss,
+    quantity: str,
+    reference: Reference,
+    fmt: Format,
+    starts: tuple[Floats, Floats],
+    rng: Rng,
+    *,
+    flushes: bool = False,
 ) -> Iterator[Peak]:
-    """Yield the worst input so far, without end: who asks for it stops when the time is over."""
+    """Yield the worst input so far, without end: who asks for it stops when the time is over.
+
+    With `flushes` subnormal numbers are kept out of: what flushing makes of them is known, and no height to climb.
+    """
 
     def errors(x: Floats, z: Floats) -> tuple[Doubles, Floats]:
-        computed = loss(x, z)
-        ulp = measure(computed, reference.exact(quantity, (x, z))[quantity], fmt).ulp
-        return np.where(np.isfinite(ulp), ulp, 0.0), computed  # one that is not finite needs no search
+        computed, exact = loss(x, z), reference.exact(quantity, (x, z))[quantity]
+        ulp = measure(computed, exact, fmt).ulp
+        counts = np.isfinite(ulp)  # one that is not finite needs no search
+        if flushes:
+            for number in (np.float64(x), np.float64(z), exact.scale):
+                counts &= (number == 0) | (np.abs(number) >= 4 * fmt.tiny)
+        return np.where(counts, ulp, 0.0), computed
 
     def draw(n: int) -> tuple[Floats, Floats]:
         chosen = rng.integers(0, starts[0].size, n)

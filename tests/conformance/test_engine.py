@@ -11,6 +11,7 @@ import xbce
 from xbce_conformance import contract, engine
 from xbce_conformance.backends import find_backends
 from xbce_conformance.cases import CASES, PLAIN
+from xbce_conformance.inputs import SEARCHED
 from xbce_conformance.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.reference import Exact
 from xbce_conformance.subjects import Function, Subject
@@ -124,6 +125,7 @@ def test_reductions_are_judged_per_part():
     row = judge(lambda x, z: right(x, z, reduction="mean"), "mean", "float16")
     assert row.broken == []
     assert row.count == len(row.parts)
+    assert SEARCHED not in row.parts
 
 
 def test_exact_mean_is_exact():

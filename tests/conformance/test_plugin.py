@@ -56,8 +56,7 @@ def test_without_a_subject_it_is_xbce(run):
 
 
 def test_peers_are_reported(run):
-    options = ["--xbce-subject", "textbook", "--xbce-dtype", "float32", "-rs"]
-    result = run(*options)
+    result = run("--xbce-subject", "textbook", "--xbce-dtype", "float32", "-rs")
     assert result.returncode == 0
     assert "2 skipped" in result.stdout
     assert "reported, not judged: " in result.stdout

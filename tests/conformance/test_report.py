@@ -89,7 +89,7 @@ def test_merging(folder, results, tmp_path):
         rows=[replace(results.rows[0], subject="paddle", backend="paddle"), replace(results.rows[1], max_ulp=9.0)],
     )
     other.write(tmp_path / "other.json")
-    result = invoke("report", folder / "results.json", tmp_path / "other.json", "--out", tmp_path)
+    result = invoke("report", folder / "results.json", tmp_path / "other.json", "--plots", "--out", tmp_path)
     assert result.exit_code == 0
     merged = Results.read(tmp_path / "results.json")
     assert len(merged.rows) == len(results.rows) + 1
@@ -98,6 +98,7 @@ def test_merging(folder, results, tmp_path):
     assert "paddle" not in merged.missing
     assert merged.missing["mlx"] == "not there"
     assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "error-by-label-float16.svg").read_text("utf-8").startswith("<svg")
     jsonschema.validate(json.loads((tmp_path / "results.json").read_text("utf-8")), SCHEMA)
 
 

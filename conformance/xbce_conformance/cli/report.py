@@ -8,7 +8,7 @@ from rich.text import Text
 
 from xbce_conformance.cli.common import console
 from xbce_conformance.compare import compare
-from xbce_conformance.report import write_reports
+from xbce_conformance.report import write_plots, write_reports
 from xbce_conformance.results import Results
 
 _File = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -31,9 +31,13 @@ def _read(path: Path) -> Results:
     show_default=True,
     help="Folder for results.json, report.html and report.md.",
 )
-def report(files: tuple[Path, ...], out: Path) -> None:
+@click.option("--plots", is_flag=True, help="Write the plots as SVG files, too.")
+def report(files: tuple[Path, ...], out: Path, *, plots: bool) -> None:
     """Merge results, of several environments or sweeps, into one report; of two same rows the last file's counts."""
-    write_reports(Results.merged([_read(file) for file in files]), out, console())
+    results = Results.merged([_read(file) for file in files])
+    write_reports(results, out, console())
+    if plots:
+        write_plots(results, out)
 
 
 @click.command("compare")

@@ -89,6 +89,7 @@ def _climb(
         fmt,
         (inputs["logits"], inputs["labels"]),
         np.random.default_rng(seed),
+        flushes=subject.backend.flushes_subnormals(fmt),
     )
     peak, start = Peak(), time.monotonic()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
