@@ -15,6 +15,8 @@ class Entry:
     name: str
     rows: dict[str, Row]
     """The row with the largest error, per dtype."""
+    exhaustive: dict[str, bool]
+    """Whether nothing but exhaustive rows is behind it: then the error is no lower bound."""
     special: str
     """How many special values are right, over all dtypes."""
 
@@ -31,9 +33,10 @@ def league(results: Results, quantity: str) -> list[Entry]:
     for name in dict.fromkeys(map(_name, chosen)):
         mine = [row for row in chosen if _name(row) == name]
         rows = {row.dtype: max((r for r in mine if r.dtype == row.dtype), key=lambda r: r.max_ulp) for row in mine}
+        exhaustive = {dtype: all(r.upper_bound for r in mine if r.dtype == dtype) for dtype in rows}
         special = sum(row.special_count for row in mine)
         right = special - sum(len(row.special_mismatches) for row in mine)
-        entries.append(Entry(name, rows, f"{right}/{special}"))
+        entries.append(Entry(name, rows, exhaustive, f"{right}/{special}" if special else "–"))
     return sorted(entries, key=lambda entry: entry.worst)
 
 

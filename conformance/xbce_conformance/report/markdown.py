@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xbce_conformance.report.league import leagues
+from xbce_conformance.report.league import Entry, leagues
 from xbce_conformance.report.table import bound_text, stated_exceptions, title, ulp_text, verdict
 from xbce_conformance.results import Results, Row
 
@@ -25,7 +25,7 @@ def write_markdown(results: Results, path: Path) -> None:
         lines += ["", f"## Largest error of the {quantity}", ""]
         lines += _table(
             ["subject", *dtypes, "special values"],
-            [[e.name, *(_error(e.rows.get(dtype)) for dtype in dtypes), e.special] for e in table],
+            [[e.name, *(league_cell(e, dtype) for dtype in dtypes), e.special] for e in table],
         )
     lines += ["", "“=”: over all inputs; otherwise a lower bound, found among samples.", "", "## All rows", ""]
     lines += _table(
@@ -53,8 +53,11 @@ def write_markdown(results: Results, path: Path) -> None:
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _error(row: Row | None) -> str:
-    return "–" if row is None else f"{'= ' * row.upper_bound}{ulp_text(row.max_ulp)}"
+def league_cell(entry: Entry, dtype: str) -> str:
+    """Write the largest error of a subject in a dtype; with "=" where all inputs were tried."""
+    if dtype not in entry.rows:
+        return "–"
+    return f"{'= ' * entry.exhaustive[dtype]}{ulp_text(entry.rows[dtype].max_ulp)}"
 
 
 def _cells(row: Row) -> list[str]:
@@ -62,7 +65,7 @@ def _cells(row: Row) -> list[str]:
         title(row),
         row.backend,
         row.dtype,
-        _error(row),
+        f"{'= ' * row.upper_bound}{ulp_text(row.max_ulp)}",
         bound_text(row) if row.judged else "",
         ulp_text(row.p999_ulp),
         f"{row.rounded / row.count:.1%}",
