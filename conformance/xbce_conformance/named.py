@@ -18,9 +18,8 @@ import numpy as np
 
 from xbce_conformance.backends import Backend
 from xbce_conformance.cases import CASES, PLAIN, Case, Quantity
-from xbce_conformance.derivatives import reverse_mode_code
+from xbce_conformance.expressions import evaluate, reverse_mode_code
 from xbce_conformance.formats import FORMATS
-from xbce_conformance.peers import evaluate
 from xbce_conformance.subject import Function, Subject
 
 GROUP = "xbce_conformance.subjects"

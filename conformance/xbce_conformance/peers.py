@@ -6,16 +6,12 @@ is measured and what a reproducer shows.
 
 import importlib.metadata
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from xbce_conformance.backends import Backend
 from xbce_conformance.cases import CASES, PLAIN, Case, Quantity
-from xbce_conformance.derivatives import reverse_mode_code
+from xbce_conformance.expressions import evaluate, reverse_mode_code
 from xbce_conformance.subject import Function, Subject
 
 _BY_NAME = {case.name: case for case in CASES}
@@ -319,23 +315,3 @@ def _function(
         code=code,
         imports=peer.imports,
     )
-
-
-def evaluate(code: str, arguments: tuple[str, ...], backend: Backend, imports: str = "") -> Callable[..., Any]:
-    """Return the function of the arguments that an expression of the tables above is."""
-    names: dict[str, Any] = {}
-    source = code
-    for argument in arguments:
-        source = source.replace("{" + argument + "}", argument)
-    function: Callable[..., Any] | None = None
-
-    def call(*arrays: Any) -> Any:
-        nonlocal function
-        if function is None:  # a peer is imported when it is measured, not when it is listed
-            exec("\n".join((backend.imports, imports)), names)  # noqa: S102 - a text of this file
-            function = eval(f"lambda {', '.join(arguments)}: {source}", names)  # noqa: S307 - a text of this file
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a peer warns of is not what is measured
-            return function(*arrays)
-
-    return call

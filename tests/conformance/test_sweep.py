@@ -15,9 +15,9 @@ from click.testing import CliRunner
 import xbce
 from xbce_conformance.backends import find_backends
 from xbce_conformance.cli import main
-from xbce_conformance.engine import profile_edges
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.measure import measure
+from xbce_conformance.profile import profile_edges
 from xbce_conformance.reference import BallReference, Float64Reference
 from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
 from xbce_conformance.sweep.checkpoint import Checkpoint, OtherSweep

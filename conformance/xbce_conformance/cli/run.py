@@ -14,9 +14,10 @@ from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
 from xbce_conformance.cases import FUNCTIONS
 from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
 from xbce_conformance.cli.common import console, environment, find, subject_options
-from xbce_conformance.engine import Job, backend_facts, jobs, label_edges, profile_edges, run
+from xbce_conformance.engine import Job, backend_facts, jobs, run
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.inputs import LEVELS, descriptions
+from xbce_conformance.profile import label_edges, profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results import Results, Row
 from xbce_conformance.subject import Subject

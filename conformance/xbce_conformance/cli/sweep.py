@@ -13,8 +13,9 @@ from rich.text import Text
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.choice import Choice
 from xbce_conformance.cli.common import console, environment, find, subject_options
-from xbce_conformance.engine import backend_facts, profile_edges
+from xbce_conformance.engine import backend_facts
 from xbce_conformance.formats import FORMATS
+from xbce_conformance.profile import profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results import Results
 from xbce_conformance.sweep.checkpoint import OtherSweep

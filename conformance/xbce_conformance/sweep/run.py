@@ -8,7 +8,7 @@ from typing import Any
 
 from xbce_conformance import contract
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.engine import profile_edges
+from xbce_conformance.profile import profile_edges
 from xbce_conformance.reproduce import reproducer
 from xbce_conformance.results import Row, Worst
 from xbce_conformance.subject import Function

@@ -14,9 +14,9 @@ import numpy as np
 import xbce
 from xbce_conformance.backends import Backend, find_backends
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.engine import profile_edges
 from xbce_conformance.formats import Floats, Format
 from xbce_conformance.named import build, is_spec, load
+from xbce_conformance.profile import profile_edges
 from xbce_conformance.subject import Function, Subject
 from xbce_conformance.subjects import find_subjects
 from xbce_conformance.sweep.kernel import Device, Measured, measure_chunk
