@@ -50,8 +50,9 @@ def evaluate(code: str, arguments: tuple[str, ...], backend: Backend, imports: s
     def call(*arrays: Any) -> Any:
         nonlocal function
         if function is None:  # a peer is imported when it is measured, not when it is listed
-            exec("\n".join((backend.imports, imports)), names)  # noqa: S102 - a text of our tables, or the name of what a user asks to run
-            function = eval(f"lambda {', '.join(arguments)}: {source}", names)  # noqa: S307 - as above
+            # Texts of our own tables, or the name, resolved before, of what a user asks to run.
+            exec("\n".join((backend.imports, imports)), names)  # noqa: S102
+            function = eval(f"lambda {', '.join(arguments)}: {source}", names)  # noqa: S307
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a peer warns of is not what is measured
             return function(*arrays)

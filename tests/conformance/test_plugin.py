@@ -82,3 +82,13 @@ def test_the_suite_stays_out_of_other_runs(run, tmp_path):
     result = run(arguments=("-q",))
     assert result.returncode == 0
     assert "1 passed" in result.stdout
+
+
+def test_it_imports_nothing_until_it_is_asked():
+    """Every run of pytest beside which xbce is installed loads it."""
+    code = """
+import sys, pytest, xbce_conformance.pytest_plugin
+print([name for name in ("numpy", "xbce", "click") if name in sys.modules])
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"

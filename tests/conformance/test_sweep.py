@@ -144,7 +144,7 @@ def test_measured_on_the_device():
         pytest.skip("PyTorch is not installed")
     import torch
 
-    chunk = Chunk(0x41000000, 0x41020000, (0.0, 1.0))
+    chunk = Chunk(0xC1000000, 0xC1020000, (0.0, 1.0))  # the sign bit is that of int32, too
     functions = [
         Measured("value", "value", xbce.binary_cross_entropy_with_logits, flushes=False),
         Measured(
