@@ -21,12 +21,12 @@ conformance: $(VENV)/installed  ## Measure xbce and its peers; write conformance
 	$(BIN)/xbce-conformance run $(addprefix --require ,$(BACKENDS)) $(ARGS)
 
 peers: $(VENV)/installed $(PEERS)/installed  ## Measure every peer, each in an environment that it works in; merge the reports.
-	$(BIN)/xbce-conformance run --out $(OUT)/parts/here $(ARGS)
+	broken=0; $(BIN)/xbce-conformance run --out $(OUT)/parts/here $(ARGS) || broken=$$?; \
 	for backend in jax torch numpy; do \
-	  KERAS_BACKEND=$$backend $(BIN)/xbce-conformance run --subject keras --out $(OUT)/parts/keras-$$backend || exit 1; \
-	done
-	$(PEERS)/bin/xbce-conformance run --subject paddle --subject mlx --out $(OUT)/parts/apart
-	$(BIN)/xbce-conformance report $(OUT)/parts/*/results.json --out $(OUT)
+	  KERAS_BACKEND=$$backend $(BIN)/xbce-conformance run --subject keras --out $(OUT)/parts/keras-$$backend $(ARGS) || exit 1; \
+	done; \
+	$(PEERS)/bin/xbce-conformance run --subject paddle --subject mlx --out $(OUT)/parts/apart $(ARGS) || exit 1; \
+	$(BIN)/xbce-conformance report $(OUT)/parts/*/results.json --out $(OUT) && exit $$broken
 
 test: lint  ## Lint, type-check and test.
 	XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 $(ARGS)
@@ -43,7 +43,7 @@ bench-full: $(VENV)/installed  ## The same with more sizes and samples.
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
-	rm -rf $(VENV) $(PEERS) $(OUT) build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # PyTorch is the largest part by far; the constraints choose every version, so that two machines get the same.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -113,8 +113,11 @@ class Results:
         return [row for row in self.rows if row.judged and row.broken]
 
     def write(self, path: Path) -> None:
-        """Write as JSON, with infinite errors as null."""
-        path.write_text(json.dumps(_finite(asdict(self)), indent=1, allow_nan=False) + "\n", "utf-8")
+        """Write as JSON, with infinite errors as null; one row per line, so that versions can be compared by eye."""
+        data = _finite(asdict(self))
+        rows = ",\n".join(json.dumps(row, allow_nan=False) for row in data.pop("rows"))
+        head = json.dumps(data, indent=1, allow_nan=False).removesuffix("\n}")
+        path.write_text(f'{head},\n "rows": [\n{rows}\n]}}\n', "utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "Results":
