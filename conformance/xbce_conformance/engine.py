@@ -48,6 +48,7 @@ def jobs(subjects: list[Subject], dtypes: tuple[str, ...], functions: tuple[str,
         if dtype in subject.dtypes
         for function in subject.functions
         if not functions or function.case.function in functions
+        if not function.dtypes or dtype in function.dtypes
     ]
     order = {name: i for i, name in enumerate(dict.fromkeys(job.function.case.name for job in todo))}
     return sorted(todo, key=lambda job: order[job.function.case.name])

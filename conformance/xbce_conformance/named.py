@@ -168,13 +168,11 @@ def build(
     """Return the subject on a backend, and what of it cannot be measured, and why."""
     case = _BY_NAME[loaded.adapter.case]
     missing: dict[str, str] = {}
-    accepted: dict[str, tuple[str, ...]] = {}
     functions = []
     for quantity, code in _expressions(loaded, backend, case):
         call = evaluate(code, case.arguments, backend, loaded.imports)
-        name = loaded.name if quantity == "value" else f"{loaded.name}, {quantity}"
         function = Function(
-            name,
+            loaded.name if quantity == "value" else f"{loaded.name}, {quantity}",
             (quantity,),
             _one_by_one(call) if backend.name == "scalar" else call,
             case=case,
@@ -182,13 +180,12 @@ def build(
             imports=loaded.imports,
         )
         refused = {dtype: _refusal(function, backend, dtype) for dtype in loaded.adapter.dtypes or backend.dtypes}
-        missing |= {f"{name} in {dtype} on {backend.name}": reason for dtype, reason in refused.items() if reason}
-        accepted[name] = tuple(dtype for dtype, reason in refused.items() if not reason)
-        if accepted[name] == accepted[loaded.name] != ():
-            functions.append(function)
-    subject = Subject(
-        loaded.name, loaded.version, backend, accepted[loaded.name], tuple(functions), judged=judged, bound=bound
-    )
+        missing |= {f"{function.name} in {dtype} on {backend.name}": why for dtype, why in refused.items() if why}
+        accepted = tuple(dtype for dtype, why in refused.items() if not why)
+        if accepted:
+            functions.append(replace(function, dtypes=accepted))
+    dtypes = tuple(name for name in FORMATS if any(name in function.dtypes for function in functions))
+    subject = Subject(loaded.name, loaded.version, backend, dtypes, tuple(functions), judged=judged, bound=bound)
     return subject, missing
 
 

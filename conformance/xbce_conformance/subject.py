@@ -29,6 +29,8 @@ class Function:
     """The call as an expression, with the names of the arguments of the case in braces: for reproducers."""
     imports: str = ""
     """Statement that the expression needs besides those of the backend."""
+    dtypes: tuple[str, ...] = ()
+    """Those that it takes, if not all of the subject."""
 
 
 @dataclass(frozen=True)

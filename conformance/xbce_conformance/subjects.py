@@ -12,7 +12,7 @@ import xbce
 import xbce.special
 from xbce_conformance.backends import BACKEND_NAMES, Backend
 from xbce_conformance.cases import CASES, METHODS, PLAIN, Case
-from xbce_conformance.named import entry_points, find_entry_point
+from xbce_conformance.named import BadSubject, entry_points, find_entry_point
 from xbce_conformance.peers import PEERS, find_peer, peer_needs
 from xbce_conformance.subject import Function, Subject
 
@@ -24,7 +24,11 @@ def find_subjects(names: tuple[str, ...], backends: dict[str, Backend]) -> tuple
     found: list[Subject] = []
     missing: dict[str, str] = {}
     for name in names:
-        subjects = list(_FINDERS[name](backends))
+        try:
+            subjects = list(_FINDERS[name](backends))
+        except BadSubject as error:  # an entry point of a distribution that is broken must not stop the others
+            missing[name] = str(error)
+            continue
         found += subjects
         if not subjects:
             missing[name] = peer_needs(name) if name in PEERS else "no backend that it takes is here"

@@ -201,6 +201,27 @@ def test_a_dtype_that_is_refused_is_named(module):
     )
 
 
+def test_a_gradient_that_takes_fewer_dtypes(module):
+    module("""
+        import numpy as np, xbce
+        def loss(x, z):
+            return xbce.binary_cross_entropy_with_logits(x, z)
+        def gradient(x, z):
+            if x.dtype != np.float64:
+                raise TypeError("float64 only")
+            return xbce.binary_cross_entropy_with_logits.gradient(x, z)
+        loss.gradient = gradient
+    """)
+    result, rows = run("--subject", "theirs:loss", dtypes=("float16", "float64"))
+    assert result.exit_code == 0
+    assert [(row["quantity"], row["dtype"]) for row in rows] == [
+        ("value", "float16"),
+        ("value", "float64"),
+        ("gradient", "float64"),
+    ]
+    assert "theirs:loss, gradient in float16 on numpy: TypeError: float64 only" in result.output
+
+
 # --- entry points ---------------------------------------------------------------------------------------------------
 
 
@@ -210,14 +231,15 @@ def test_entry_point(tmp_path):
     info = tmp_path / "other-3.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 3.1\n", "utf-8")
-    (info / "entry_points.txt").write_text("[xbce_conformance.subjects]\nother-loss = other:loss\n", "utf-8")
+    (info / "entry_points.txt").write_text(
+        "[xbce_conformance.subjects]\nother-loss = other:loss\nspoilt = other:nothing\n", "utf-8"
+    )
     (info / "RECORD").write_text("other.py,,\n", "utf-8")
 
     def python(code):
         path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        return subprocess.run(
-            [sys.executable, "-c", path + code], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-c", path + code]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     options = ["run", "--dtype", "float16", "--out", "out", "--subject", "other-loss"]
     named = python(f"from xbce_conformance.cli import main; main({options})")
@@ -227,10 +249,11 @@ def test_entry_point(tmp_path):
     installed = python("""
 from xbce_conformance.backends import find_backends
 from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
-((subject,), _) = find_subjects(SUBJECT_NAMES[-1:], find_backends(("numpy",))[0])
-print(subject.name, subject.judged)
+((subject,), missing) = find_subjects(SUBJECT_NAMES[-2:], find_backends(("numpy",))[0])
+print(subject.name, subject.judged, missing)
 """)
-    assert installed.stdout == "other-loss False\n", installed.stderr
+    spoilt = {"spoilt": "other:nothing: other has no attribute 'nothing'"}
+    assert installed.stdout == f"other-loss False {spoilt}\n", installed.stderr
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def sweep_results(plan: Plan, folder: Path) -> list[Row]:
     return [
         _row(plan, target, function, {kind(z): totals[tally_key(key(target, function), z)] for z in plan.labels})
         for target in plan.targets
-        for function in swept_functions(target, plan.quantities)
+        for function in swept_functions(plan, target)
     ]
 
 

@@ -12,13 +12,13 @@ import ml_dtypes
 import numpy as np
 
 import xbce
-from xbce_conformance.backends import Backend, find_backends
+from xbce_conformance.backends import Backend
 from xbce_conformance.cases import PLAIN
+from xbce_conformance.choice import Choice
+from xbce_conformance.engine import jobs
 from xbce_conformance.formats import Floats, Format
-from xbce_conformance.named import build, is_spec, load
 from xbce_conformance.profile import profile_edges
 from xbce_conformance.subject import Function, Subject
-from xbce_conformance.subjects import find_subjects
 from xbce_conformance.sweep.kernel import Device, Measured, measure_chunk
 from xbce_conformance.sweep.plan import Plan, Target
 from xbce_conformance.sweep.tally import Tally
@@ -55,17 +55,15 @@ def key(target: Target, function: Function) -> str:
 @cache
 def subject_of(target: Target) -> Subject:
     """Return the subject that a target names."""
-    backend = find_backends((target.backend,))[0][target.backend]
-    if is_spec(target.subject):
-        loaded = load(target.subject, gradient=target.gradient, order=target.order)
-        return build(loaded, backend, judged=True, bound=target.bound)[0]
-    return find_subjects((target.subject,), {target.backend: backend})[0][0]
+    choice = Choice((target.subject,), (target.backend,), target.order, target.gradient, bound=target.bound)
+    return choice.find()[0][0]
 
 
-def swept_functions(target: Target, quantities: tuple[str, ...]) -> Iterator[Function]:
+def swept_functions(plan: Plan, target: Target) -> Iterator[Function]:
     """Yield what a sweep measures of a target: functions of the plain loss that return one of the quantities."""
-    for function in subject_of(target).functions:
-        if function.case is PLAIN and len(function.quantities) == 1 and function.quantities[0] in quantities:
+    for job in jobs([subject_of(target)], (plan.dtype,)):
+        function = job.function
+        if function.case is PLAIN and len(function.quantities) == 1 and function.quantities[0] in plan.quantities:
             yield function
 
 
@@ -84,7 +82,7 @@ def _by_device(plan: Plan) -> list[tuple[Device, list[Measured]]]:
                 adapt(function.call),
                 backend.flushes_subnormals(plan.fmt),
             )
-            for function in swept_functions(target, plan.quantities)
+            for function in swept_functions(plan, target)
         ]
     return list(groups.values())
 
