@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+PEERS := .venv-peers
+OUT := conformance-report
 BIN := $(VENV)/bin
 # The backends that a development machine has: a run without one of them fails, it does not skip.
 BACKENDS := numpy torch:cpu jax dask array-api-strict
@@ -10,13 +12,21 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: help conformance conventions test lint bench bench-full clean
+.PHONY: help conformance conventions peers test lint bench bench-full clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
 
 conformance: $(VENV)/installed  ## Measure xbce and its peers; write conformance-report/report.html.
 	$(BIN)/xbce-conformance run $(addprefix --require ,$(BACKENDS)) $(ARGS)
+
+peers: $(VENV)/installed $(PEERS)/installed  ## Measure every peer, each in an environment that it works in; merge the reports.
+	broken=0; $(BIN)/xbce-conformance run --out $(OUT)/parts/here $(ARGS) || broken=$$?; \
+	for backend in jax torch numpy; do \
+	  KERAS_BACKEND=$$backend $(BIN)/xbce-conformance run --subject keras --out $(OUT)/parts/keras-$$backend $(ARGS) || exit 1; \
+	done; \
+	$(PEERS)/bin/xbce-conformance run --subject paddle --subject mlx --out $(OUT)/parts/apart $(ARGS) || exit 1; \
+	$(BIN)/xbce-conformance report $(OUT)/parts/*/results.json --out $(OUT) && exit $$broken
 
 test: lint  ## Lint, type-check and test.
 	XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 $(ARGS)
@@ -36,10 +46,17 @@ bench-full: $(VENV)/installed  ## The same with more sizes, dtypes and samples; 
 	$(BIN)/python benchmarks/run.py --publish $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
-	rm -rf $(VENV) conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # PyTorch is the largest part by far; the constraints choose every version, so that two machines get the same.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+# PaddlePaddle wants another opt_einsum than the rest of the constraints.
+$(PEERS)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	grep -v opt_einsum constraints.txt > $(PEERS)/constraints.txt
+	PIP_CONSTRAINT=$(PEERS)/constraints.txt $(PEERS)/bin/python -m pip install --quiet --editable ".[conformance,peers-apart]"
 	touch $@

@@ -1,6 +1,10 @@
-"""The array libraries that xbce is tested on: which are here, on which device, and what is missing and why."""
+"""The array libraries: those that xbce runs on, and those of peers; which are here, what is missing and why."""
 
 import importlib
+import importlib.metadata
+import os
+import platform
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +33,16 @@ class Backend:
     """Copy back; computes what is lazy."""
     dtype_of: Callable[[str], Any]
     """Return the backend's dtype object of that name."""
+    imports: str
+    """Statements after which `literal` can be evaluated."""
+    literal: str
+    """Expression of an array that repeats {value}, in hexadecimal, in {dtype}.
+
+    It is long enough for vector instructions, which round otherwise than scalar ones in some libraries."""
+
+    def array_code(self, value: str, dtype: str) -> str:
+        """Return the expression of an array that repeats a number."""
+        return self.literal.format(value=value, dtype=dtype)
 
     def flushes_subnormals(self, fmt: Format) -> bool:
         """Tell whether the backend's product of subnormal numbers is zero where it should be subnormal."""
@@ -44,7 +58,9 @@ def _dtype_in(namespace: Any) -> Callable[[str], Any]:
 
 def _import(module: str) -> Any:
     try:
-        return importlib.import_module(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large frameworks about each other
+            return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
@@ -54,7 +70,33 @@ def _import(module: str) -> Any:
 
 def _numpy() -> Backend:
     return Backend(
-        "numpy", np.__version__, "cpu", tuple(FORMATS), np.array, np.asarray, lambda name: FORMATS[name].dtype
+        name="numpy",
+        version=np.__version__,
+        device="cpu",
+        dtypes=tuple(FORMATS),
+        from_numpy=np.array,
+        to_numpy=np.asarray,
+        dtype_of=lambda name: FORMATS[name].dtype,
+        imports="import numpy as np, ml_dtypes",
+        literal=_NUMPY_LITERAL,
+    )
+
+
+_NUMPY_LITERAL = "np.full(64, float.fromhex('{value}'), '{dtype}')"
+
+
+def _scalar() -> Backend:
+    """Python floats, one pair at a time: NumPy arrays whose elements a subject's adapter hands over."""
+    return Backend(
+        name="scalar",
+        version=platform.python_version(),
+        device="cpu",
+        dtypes=("float64",),
+        from_numpy=np.array,
+        to_numpy=np.asarray,
+        dtype_of=lambda name: FORMATS[name].dtype,
+        imports="",
+        literal="float.fromhex('{value}')",
     )
 
 
@@ -77,7 +119,17 @@ def _torch(device: str) -> Backend:
         return np.asarray(x.numpy())
 
     label = torch.cuda.get_device_name() if device == "cuda" else device
-    return Backend(f"torch:{device}", torch.__version__, label, tuple(FORMATS), from_numpy, to_numpy, _dtype_in(torch))
+    return Backend(
+        name=f"torch:{device}",
+        version=torch.__version__,
+        device=label,
+        dtypes=tuple(FORMATS),
+        from_numpy=from_numpy,
+        to_numpy=to_numpy,
+        dtype_of=_dtype_in(torch),
+        imports="import torch",
+        literal=f"torch.full((64,), float.fromhex('{{value}}'), dtype=torch.{{dtype}}, device='{device}')",
+    )
 
 
 def _cupy() -> Backend:
@@ -91,8 +143,17 @@ def _cupy() -> Backend:
         msg = f"CuPy {cupy.__version__} is installed, but there is no CUDA device"
         raise Missing(msg)
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    dtypes = ("float16", "float32", "float64")
-    return Backend("cupy", cupy.__version__, name, dtypes, cupy.asarray, cupy.asnumpy, _dtype_in(cupy))
+    return Backend(
+        name="cupy",
+        version=cupy.__version__,
+        device=name,
+        dtypes=("float16", "float32", "float64"),
+        from_numpy=cupy.asarray,
+        to_numpy=cupy.asnumpy,
+        dtype_of=_dtype_in(cupy),
+        imports="import cupy",
+        literal="cupy.full(64, float.fromhex('{value}'), '{dtype}')",
+    )
 
 
 def _jax() -> Backend:
@@ -100,13 +161,15 @@ def _jax() -> Backend:
     # Without it JAX has no float64 at all. It must be set before the first array is made.
     jax.config.update("jax_enable_x64", True)
     return Backend(
-        "jax",
-        jax.__version__,
-        str(jax.devices()[0]),
-        tuple(FORMATS),
-        jax.numpy.asarray,
-        np.asarray,
-        _dtype_in(jax.numpy),
+        name="jax",
+        version=jax.__version__,
+        device=str(jax.devices()[0]),
+        dtypes=tuple(FORMATS),
+        from_numpy=jax.numpy.asarray,
+        to_numpy=np.asarray,
+        dtype_of=_dtype_in(jax.numpy),
+        imports="import jax; jax.config.update('jax_enable_x64', True)",
+        literal="jax.numpy.full(64, float.fromhex('{value}'), '{dtype}')",
     )
 
 
@@ -116,8 +179,17 @@ def _dask() -> Backend:
     def from_numpy(x: Floats) -> Any:
         return array.from_array(x, chunks="auto" if x.size < 4 else tuple(-(-n // 2) or 1 for n in x.shape))
 
-    dtypes = ("float16", "float32", "float64")
-    return Backend("dask", version, "cpu", dtypes, from_numpy, np.asarray, lambda name: FORMATS[name].dtype)
+    return Backend(
+        name="dask",
+        version=version,
+        device="cpu",
+        dtypes=("float16", "float32", "float64"),
+        from_numpy=from_numpy,
+        to_numpy=np.asarray,
+        dtype_of=lambda name: FORMATS[name].dtype,
+        imports="import numpy as np, dask.array",
+        literal=f"dask.array.from_array({_NUMPY_LITERAL})",
+    )
 
 
 def _strict() -> Backend:
@@ -127,13 +199,74 @@ def _strict() -> Backend:
         return np.asarray(np.from_dlpack(x)) if x.ndim else np.asarray(x)
 
     return Backend(
-        "array-api-strict",
-        strict.__version__,
-        "cpu",
-        ("float32", "float64"),
-        strict.asarray,
-        to_numpy,
-        _dtype_in(strict),
+        name="array-api-strict",
+        version=strict.__version__,
+        device="cpu",
+        dtypes=("float32", "float64"),
+        from_numpy=strict.asarray,
+        to_numpy=to_numpy,
+        dtype_of=_dtype_in(strict),
+        imports="import numpy as np, array_api_strict",
+        literal=f"array_api_strict.asarray({_NUMPY_LITERAL})",
+    )
+
+
+def _tensorflow() -> Backend:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    tf = _import("tensorflow")
+    return Backend(
+        name="tensorflow",
+        version=tf.__version__,
+        device="cpu",
+        dtypes=tuple(FORMATS),
+        from_numpy=tf.constant,
+        to_numpy=np.asarray,
+        dtype_of=_dtype_in(tf),
+        imports="import tensorflow as tf",
+        literal="tf.fill([64], tf.cast(tf.constant(float.fromhex('{value}'), 'float64'), '{dtype}'))",
+    )
+
+
+def _paddle() -> Backend:
+    paddle = _import("paddle")
+    return Backend(
+        name="paddle",
+        version=paddle.__version__,
+        device="cpu",
+        dtypes=("float32", "float64"),
+        from_numpy=lambda x: paddle.to_tensor(x, place=paddle.CPUPlace()),
+        to_numpy=lambda x: np.asarray(x.numpy()),
+        dtype_of=_dtype_in(paddle),
+        imports="import paddle",
+        literal="paddle.full([64], float.fromhex('{value}'), '{dtype}')",
+    )
+
+
+def _mlx() -> Backend:
+    core, version = _import("mlx.core"), importlib.metadata.version("mlx")
+    core.set_default_device(core.cpu)
+
+    # NumPy has no bfloat16 that MLX knows: such numbers travel as float32, exactly.
+    def from_numpy(x: Floats) -> Any:
+        if x.dtype == ml_dtypes.bfloat16:
+            return core.array(x.astype(np.float32)).astype(core.bfloat16)
+        return core.array(x)
+
+    def to_numpy(x: Any) -> Floats:
+        if x.dtype == core.bfloat16:
+            return np.array(x.astype(core.float32)).astype(ml_dtypes.bfloat16)
+        return np.array(x)
+
+    return Backend(
+        name="mlx",
+        version=version,
+        device="cpu",
+        dtypes=("float16", "bfloat16", "float32"),
+        from_numpy=from_numpy,
+        to_numpy=to_numpy,
+        dtype_of=_dtype_in(core),
+        imports="import mlx.core as mx, mlx.nn; mx.set_default_device(mx.cpu)",
+        literal="mx.full((64,), float.fromhex('{value}'), mx.{dtype})",
     )
 
 
@@ -146,7 +279,16 @@ _LOADERS: dict[str, Callable[[], Backend]] = {
     "dask": _dask,
     "array-api-strict": _strict,
 }
+_PEER_LOADERS: dict[str, Callable[[], Backend]] = {
+    "tensorflow": _tensorflow,
+    "paddle": _paddle,
+    "mlx": _mlx,
+    "scalar": _scalar,
+}
 BACKEND_NAMES = tuple(_LOADERS)
+"""Those that xbce runs on."""
+PEER_BACKEND_NAMES = tuple(_PEER_LOADERS)
+"""Those that only other subjects run on; "scalar" is Python floats, one pair at a time."""
 
 
 def find_backends(names: tuple[str, ...] = BACKEND_NAMES) -> tuple[dict[str, Backend], dict[str, str]]:
@@ -155,7 +297,7 @@ def find_backends(names: tuple[str, ...] = BACKEND_NAMES) -> tuple[dict[str, Bac
     missing: dict[str, str] = {}
     for name in names:
         try:
-            found[name] = _LOADERS[name]()
+            found[name] = (_LOADERS | _PEER_LOADERS)[name]()
         except Missing as reason:
             missing[name] = str(reason)
     return found, missing

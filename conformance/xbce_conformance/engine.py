@@ -1,31 +1,30 @@
 """Runs subjects on inputs, measures them against the reference, and judges xbce by the contract."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xbce_conformance import contract
 from xbce_conformance.backends import Backend
-from xbce_conformance.cases import PLAIN, Quantity
-from xbce_conformance.formats import FORMATS, Doubles, Floats, Format, Mask
-from xbce_conformance.measure import Errors, Measurement, allow_flushing, measure
+from xbce_conformance.cases import PLAIN, Case, Quantity
+from xbce_conformance.formats import FORMATS, Floats
+from xbce_conformance.inputs import SEARCHED
+from xbce_conformance.measure import Measurement, allow_flushing, measure
+from xbce_conformance.profile import label_profile, profile
 from xbce_conformance.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.reference import Exact
+from xbce_conformance.reproduce import reproducer
 from xbce_conformance.results import Row, SpecialMismatch, Worst
-from xbce_conformance.subjects import Function, Subject
+from xbce_conformance.subject import Function, Subject
 from xbce_conformance.trial import Trial
 
-_PROFILE_INTERVALS = 160
-
-
-def profile_edges(fmt: Format) -> Doubles:
-    """Return the ends of the intervals of the logit that profiles use: a little beyond where exp(-|x|) is zero."""
-    limit = 1.05 * (fmt.p - fmt.emin) * math.log(2)
-    return np.linspace(-limit, limit, _PROFILE_INTERVALS + 1)
+Specials: TypeAlias = Sequence[Any]
+"""Results at special arguments: numbers, or texts where the function raises."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +48,34 @@ def jobs(subjects: list[Subject], dtypes: tuple[str, ...], functions: tuple[str,
         if dtype in subject.dtypes
         for function in subject.functions
         if not functions or function.case.function in functions
+        if not function.dtypes or dtype in function.dtypes
     ]
     order = {name: i for i, name in enumerate(dict.fromkeys(job.function.case.name for job in todo))}
     return sorted(todo, key=lambda job: order[job.function.case.name])
 
 
-def run(todo: list[Job], level: str, started: Callable[[Job], None] = lambda _: None) -> Iterator[list[Row]]:
-    """Yield the rows of each job; `started` is told when one begins."""
-    trial: Trial | None = None
+def run(
+    todo: list[Job],
+    level: str,
+    refused: Callable[[Job, str], None] = lambda _job, _reason: None,
+) -> Iterator[list[Row]]:
+    """Yield the rows of each job; `refused` is told when a peer cannot do it, and why."""
     for job in todo:
-        started(job)
-        if trial is None or (trial.case, trial.fmt.name) != (job.function.case, job.dtype):
-            trial = Trial(job.function.case, FORMATS[job.dtype], level)
-        yield _rows(job, trial)
+        trial = _trial(job.function.case, job.dtype, level)
+        try:
+            rows = _rows(job, trial)
+        except Exception as error:
+            if job.subject.judged:
+                raise
+            refused(job, f"{type(error).__name__}: {error}")
+        else:
+            yield rows
+
+
+@lru_cache(maxsize=1)
+def _trial(case: Case, dtype: str, level: str) -> Trial:
+    """Keep the last trial: jobs are sorted so that those with the same one follow each other."""
+    return Trial(case, FORMATS[dtype], level)
 
 
 def _rows(job: Job, trial: Trial) -> list[Row]:
@@ -88,6 +102,8 @@ def _call(job: Job, arrays: tuple[Floats, ...]) -> list[Floats]:
 
 def _bound(job: Job, quantity: Quantity, *, hard: bool, part: str = "", excepted: bool = True) -> float:
     case = job.function.case
+    if job.subject.bound is not None:
+        return job.subject.bound
     return contract.bound(
         quantity,
         job.dtype,
@@ -106,7 +122,7 @@ def _bound(job: Job, quantity: Quantity, *, hard: bool, part: str = "", excepted
 def _elementwise_rows(job: Job, trial: Trial) -> list[Row]:
     quantities = job.function.quantities
     computed = _call(job, trial.called_with)
-    special = _call(job, trial.special) if trial.special else [None] * len(computed)
+    special = _special(job, trial) if trial.special else [None] * len(computed)
     return [
         _elementwise_row(job, trial, quantity, results, trial.exact(quantity), special_results)
         for quantity, results, special_results in zip(quantities, computed, special, strict=True)
@@ -114,7 +130,7 @@ def _elementwise_rows(job: Job, trial: Trial) -> list[Row]:
 
 
 def _elementwise_row(
-    job: Job, trial: Trial, quantity: Quantity, computed: Floats, exact: Exact, special: Floats | None
+    job: Job, trial: Trial, quantity: Quantity, computed: Floats, exact: Exact, special: Specials | None
 ) -> Row:
     hard = trial.inputs.hard
     bounds = {kind: _bound(job, quantity, hard=kind == "hard") for kind in ("hard", "soft")}
@@ -146,15 +162,34 @@ def _elementwise_row(
         parts={name: float(errors.ulp[part].max()) for name, part in trial.inputs.parts.items()},
         bound=bounds,
         broken=broken,
-        profile=_profile(trial, errors) if trial.case is PLAIN else {},
+        profile=profile(trial, errors) if trial.case is PLAIN else {},
+        label_profile=label_profile(trial, errors) if trial.case is PLAIN else [],
     )
+
+
+def _special(job: Job, trial: Trial) -> Sequence[Specials]:
+    """Return the results at the special arguments; for one that the function refuses, the name of the error."""
+    try:
+        return [list(results) for results in _call(job, trial.special)]
+    except Exception:
+        if job.subject.name == "xbce":
+            raise
+    rows: list[list[Any]] = []
+    for i in range(len(trial.special[0])):
+        try:
+            # As many elements as in a call with all of them: each length is compiled anew by some libraries.
+            row = [results[i] for results in _call(job, tuple(np.full_like(a, a[i]) for a in trial.special))]
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's function raises is reported
+            row = [f"raises {type(error).__name__}"] * len(job.function.quantities)
+        rows.append(row)
+    return list(zip(*rows, strict=True))
 
 
 def _special_count(trial: Trial, quantity: Quantity) -> int:
     return sum(getattr(row, quantity) is not None for row in contract.special_values(trial.case.name))
 
 
-def _special_mismatches(job: Job, trial: Trial, quantity: Quantity, computed: Floats) -> list[SpecialMismatch]:
+def _special_mismatches(job: Job, trial: Trial, quantity: Quantity, computed: Specials) -> list[SpecialMismatch]:
     """Compare with the table: same NaN, same infinities, and finite numbers within the bound."""
     mismatches = []
     fmt = trial.fmt
@@ -163,7 +198,9 @@ def _special_mismatches(job: Job, trial: Trial, quantity: Quantity, computed: Fl
         if text is None:
             continue
         expected = contract.number(text, fmt)
-        if math.isfinite(expected):
+        if isinstance(got, str):
+            right = False
+        elif math.isfinite(expected):
             hard = row.arguments.get("labels", "0") in ("0", "1")
             limit = _bound(job, quantity, hard=hard, excepted=False) * float(fmt.ulp(expected))
             right = abs(float(got) - expected) <= (limit if expected else 0.0)
@@ -172,22 +209,6 @@ def _special_mismatches(job: Job, trial: Trial, quantity: Quantity, computed: Fl
         if not right:
             mismatches.append(SpecialMismatch(row.arguments, str(got), text))
     return mismatches
-
-
-def _profile(trial: Trial, errors: Errors) -> dict[str, list[float | None]]:
-    """Return the largest error per interval of the logit, apart for the two hard labels and the soft ones."""
-    logits, labels = trial.arrays
-    edges = profile_edges(trial.fmt)
-    interval = np.asarray(np.digitize(np.asarray(logits, np.float64), edges) - 1)
-    inside = (interval >= 0) & (interval < _PROFILE_INTERVALS)
-    which: dict[str, Mask] = {"0": labels == 0, "1": labels == 1, "soft": ~trial.inputs.hard}
-    profile = {}
-    for name, mask in which.items():
-        largest = np.full(_PROFILE_INTERVALS, -1.0)
-        chosen = inside & mask
-        np.maximum.at(largest, interval[chosen], errors.ulp[chosen])
-        profile[name] = [None if e < 0 else float(f"{e:.3g}") for e in largest.tolist()]
-    return profile
 
 
 # --- reductions -----------------------------------------------------------------------------------------------------
@@ -231,6 +252,8 @@ def _reduction_rows(job: Job, trial: Trial) -> list[Row]:
 
 def _reduced_parts(job: Job, trial: Trial) -> list[str]:
     names = trial.hard_parts if job.function.hard_labels_only else list(trial.inputs.parts)
+    # Worst cases have nothing in common but large errors; a sum is promised that those of many terms vanish in it.
+    names = [name for name in names if name != SEARCHED]
     if job.dtype != "float64":
         return names
     # The sum of numbers near the largest one is inf in float64, in every library; nothing wider is at hand.
@@ -313,14 +336,25 @@ def _row(
         rounded=measurement.rounded,
         gross=measurement.gross,
         flushed=measurement.flushed,
+        mismatched=measurement.mismatched,
+        upper_bound=trial.inputs.exhaustive,
         worst=Worst(part, arguments, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
         judged=subject.judged,
+        reproducer=reproducer(job.function, backend, job.dtype, arguments),
         exceptions=[
-            f"up to {row['ulp']:g} ULP for {row.get('part', row.get('labels'))!r}: {row['reason']}"
+            f"up to {row['ulp']:g} ULP{_where(row)}: {row['reason']}"
             for row in contract.exceptions(quantity, job.dtype, backend.name, job.function.case.name)
+            if subject.bound is None
         ],
         **rest,
     )
+
+
+def _where(exception: dict[str, Any]) -> str:
+    """Say which part of the inputs, or which labels, an exception is for; nothing where it is for all."""
+    if "part" in exception:
+        return f" for {exception['part']!r}"
+    return f" for {exception['labels']} labels" if "labels" in exception else ""
 
 
 def backend_facts(backends: dict[str, Backend]) -> dict[str, dict[str, str]]:

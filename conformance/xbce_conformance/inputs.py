@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from xbce_conformance import search
 from xbce_conformance.formats import Doubles, Floats, Format, Mask
 
 Rng = np.random.Generator
@@ -28,6 +29,8 @@ class InputSet:
     fmt: Format
     arrays: dict[str, Floats]
     parts: dict[str, slice]
+    exhaustive: bool = False
+    """Whether these are all inputs that there are."""
 
     @property
     def hard(self) -> Mask:
@@ -41,6 +44,9 @@ class InputSet:
 def input_set(fmt: Format, level: str) -> InputSet:
     """Return all regimes of logits and labels and all real data in one format."""
     drawn = {name: _draw(name, fmt, LEVELS[level]) for name in LOGIT_REGIMES}
+    drawn[STRATIFIED] = _stratified(fmt)
+    if search.known(fmt)[0].size:
+        drawn[SEARCHED] = search.known(fmt)
     for name, (logits, labels) in real_logits().items():
         drawn[name] = fmt.round(logits), fmt.round(labels)
     return _joined(fmt, ("logits", "labels"), drawn)
@@ -76,6 +82,9 @@ def _draw(regime: str, fmt: Format, n: int) -> Arrays:
 def descriptions() -> dict[str, str]:
     """Return what each part is, by name."""
     return {name: text for name, (_, text) in _REGIMES.items()} | {
+        STRATIFIED: "every exponent of both signs, and the neighbours of where implementations branch, underflow or "
+        "overflow; both hard labels",
+        SEARCHED: "the worst cases that hill climbing has found",
         BREAST_CANCER: "held-out logits of a logistic regression on scikit-learn's breast cancer data",
         DIGITS: "held-out logits of ten one-vs-rest logistic regressions on scikit-learn's digits, multilabel",
     }
@@ -187,6 +196,30 @@ def _beside_logit(fmt: Format, n: int, rng: Rng) -> Arrays:
     distance = np.exp2(rng.uniform(4 - fmt.p, 0, n)) * rng.choice([-1, 1], n)
     hard, soft = _hard(fmt, n, rng), fmt.round(rng.uniform(0, 1, n))
     return fmt.round(math.log(0.05 / 0.95) + distance), np.where(rng.random(n) < 0.75, hard, soft)
+
+
+# --- fixed sets of the plain loss -----------------------------------------------------------------------------------
+
+STRATIFIED, SEARCHED = "stratified", "searched"
+
+_BRANCHES = (
+    *(math.log(2), 1.0, 2.0, 9.0, 14.6, 16.0, 17.0, 18.0, 18.42, 20.0, 22.0, 33.3, 34.0, 36.0, 37.0),
+    *(10.4, 11.0899, 65504.0, 87.3365, 88.7228, 103.2789, 103.9721, 708.3964, 709.7827, 744.4401, 745.1332),
+)
+"""Where known implementations change their formula, and where exp overflows or underflows in one of the formats."""
+
+
+def _stratified(fmt: Format) -> Arrays:
+    """Return logits of every exponent, and neighbours of branches, of both signs and with both labels."""
+    significands = _rng("stratified", fmt).integers(0, 2 ** (fmt.p - 1), 2 ** (8 * fmt.dtype.itemsize - fmt.p) - 1)
+    powers = np.arange(significands.size, dtype=np.uint64) << np.uint64(fmt.p - 1)
+    positive = [fmt.from_bits(powers), fmt.from_bits(powers + significands.astype(np.uint64))]
+    places = (*_BRANCHES, last_normal(fmt), last_nonzero(fmt), fmt.p * math.log(2))
+    near = np.array([place for place in places if place < fmt.max])
+    positive += [fmt.round(near + k * fmt.ulp(near)) for k in range(-2, 3)]
+    x = np.concatenate(positive)
+    both = np.concatenate([x, (-np.float64(x)).astype(fmt.dtype)])
+    return np.tile(both, 2), fmt.round(np.repeat([0.0, 1.0], both.size))
 
 
 # --- regimes of probabilities ---------------------------------------------------------------------------------------

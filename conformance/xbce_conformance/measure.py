@@ -34,6 +34,8 @@ class Measurement:
     rounded: int
     gross: int
     flushed: int
+    mismatched: int
+    """NaN or infinite where a finite number is right, or the other way round."""
 
     @classmethod
     def of(cls, errors: Errors) -> "Measurement":
@@ -47,6 +49,7 @@ class Measurement:
             rounded=int(errors.rounded.sum()),
             gross=int(errors.gross.sum()),
             flushed=int(errors.flushed.sum()),
+            mismatched=int(np.isinf(errors.ulp).sum()),
         )
 
 

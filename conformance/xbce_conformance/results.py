@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class SpecialMismatch:
 class Row:
     """One function of one subject, on one backend, in one dtype.
 
-    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. `max_ulp` was found among samples, so it is
-    a lower bound of the true maximum. An infinite error (not a finite number where one was due) is null in JSON.
+    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. An infinite error (not a finite number
+    where one was due) is null in JSON.
     """
 
     subject: str
@@ -59,6 +59,10 @@ class Row:
     rounded: int
     gross: int
     flushed: int
+    mismatched: int
+    """NaN or infinite where a finite number is right, or the other way round."""
+    upper_bound: bool
+    """Whether all inputs were tried: else `max_ulp` is a lower bound of the true maximum."""
     special_count: int
     special_mismatches: list[SpecialMismatch]
     worst: Worst
@@ -70,10 +74,20 @@ class Row:
     """What breaks the promise, in words; empty for a row that keeps it."""
     exceptions: list[str] = field(default_factory=list)
     """Where another bound is stated for this backend, and why."""
+    reproducer: str = ""
+    """One line for a shell that shows the worst result; empty for a reduction."""
     profile: dict[str, list[float | None]] = field(default_factory=dict)
     """Largest error per interval of the logit, for labels "0", "1" and "soft"; None where nothing was tried.
 
     Only for the elementwise rows of the plain loss."""
+    label_profile: list[float | None] = field(default_factory=list)
+    """Largest error per interval of log2(z / (1 - z)) for soft labels z; only for the same rows."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells a row from all others of a run."""
+        kind = "all inputs" if self.upper_bound else "samples"
+        return self.subject, self.backend, self.dtype, self.function, self.quantity, kind
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,8 @@ class Results:
     """What each part of the inputs is."""
     profile_edges: dict[str, list[float]]
     """Ends of the intervals of the profiles, per dtype."""
+    label_edges: dict[str, list[float]]
+    """Ends of the intervals of the profiles by label, per dtype."""
     rows: list[Row]
     schema_version: int = SCHEMA_VERSION
 
@@ -97,8 +113,58 @@ class Results:
         return [row for row in self.rows if row.judged and row.broken]
 
     def write(self, path: Path) -> None:
-        """Write as JSON, with infinite errors as null."""
-        path.write_text(json.dumps(_finite(asdict(self)), indent=1, allow_nan=False) + "\n", "utf-8")
+        """Write as JSON, with infinite errors as null; one row per line, so that versions can be compared by eye."""
+        data = _finite(asdict(self))
+        rows = ",\n".join(json.dumps(row, allow_nan=False) for row in data.pop("rows"))
+        head = json.dumps(data, indent=1, allow_nan=False).removesuffix("\n}")
+        path.write_text(f'{head},\n "rows": [\n{rows}\n]}}\n', "utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "Results":
+        """Read what `write` wrote."""
+        data = json.loads(path.read_text("utf-8"))
+        version = data.get("schema_version")
+        if version != SCHEMA_VERSION:
+            msg = f"{path} has schema version {version}; {SCHEMA_VERSION} is expected"
+            raise ValueError(msg)
+        rows = [_row(row) for row in data.pop("rows")]
+        return cls(rows=rows, **data)
+
+    @classmethod
+    def merged(cls, several: list["Results"]) -> "Results":
+        """Join runs, of other environments or inputs; of two rows that measure the same, the later one counts."""
+        rows = {row.key: row for results in several for row in results.rows}
+        found = {name for results in several for name in results.backends} | {row.subject for row in rows.values()}
+        missing = _joined([results.missing for results in several])
+        return cls(
+            environment=_joined([results.environment for results in several]),
+            level="; ".join(dict.fromkeys(results.level for results in several)),
+            backends={name: facts for results in several for name, facts in results.backends.items()},
+            missing={name: reason for name, reason in missing.items() if name not in found},
+            parts={name: text for results in several for name, text in results.parts.items()},
+            profile_edges={name: edges for results in several for name, edges in results.profile_edges.items()},
+            label_edges={name: edges for results in several for name, edges in results.label_edges.items()},
+            rows=list(rows.values()),
+        )
+
+
+def _joined(several: list[dict[str, str]]) -> dict[str, str]:
+    """Join texts by name; each different one once."""
+    names = dict.fromkeys(name for texts in several for name in texts)
+    return {name: "; ".join(dict.fromkeys(texts[name] for texts in several if name in texts)) for name in names}
+
+
+def _row(data: dict[str, Any]) -> Row:
+    infinite = {name: math.inf for name in ("max_ulp", "p999_ulp") if data[name] is None}
+    return Row(
+        **data
+        | infinite
+        | {
+            "special_mismatches": [SpecialMismatch(**mismatch) for mismatch in data["special_mismatches"]],
+            "worst": Worst(**data["worst"]),
+            "parts": {name: math.inf if error is None else error for name, error in data["parts"].items()},
+        }
+    )
 
 
 def _finite(data: Any) -> Any:

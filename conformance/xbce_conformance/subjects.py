@@ -1,57 +1,23 @@
-"""What is measured: xbce on every backend, and the losses of other systems where they are installed.
+"""What is measured: xbce on every backend, the losses of other systems where installed, and those that users name.
 
-A subject is a set of functions of one system on one backend. Each takes the arrays of its case, as arrays of that
-backend in one dtype, and returns what its `quantities` name. xbce is judged by the contract, the others are reported.
+Each function takes the arrays of its case, as arrays of its backend in one dtype, and returns what its `quantities`
+name. xbce and what the user names are judged by the contract, peers are reported.
 """
 
-import importlib.metadata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
-
-import numpy as np
 
 import xbce
 import xbce.special
 from xbce_conformance import autodiff
-from xbce_conformance.backends import Backend
-from xbce_conformance.cases import CASES, METHODS, PLAIN, Case, Quantity
-from xbce_conformance.formats import Floats
+from xbce_conformance.backends import BACKEND_NAMES, Backend
+from xbce_conformance.cases import CASES, METHODS, PLAIN, Case
+from xbce_conformance.named import BadSubject, entry_points, find_entry_point
+from xbce_conformance.peers import PEERS, find_peer, peer_needs
+from xbce_conformance.subject import Function, Subject
 
-
-@dataclass(frozen=True)
-class Function:
-    """One function of a subject."""
-
-    name: str
-    """As its users write it."""
-    quantities: tuple[Quantity, ...]
-    """What it returns: one array, or a tuple of arrays."""
-    call: Callable[..., Any]
-    """Takes the arrays of the case by position."""
-    hard_labels_only: bool = False
-    case: Case = PLAIN
-    """What it should compute."""
-    denominator: str = "count"
-    """What a mean divides by."""
-    of_mean: bool = False
-    """Whether its quantity is a derivative of the mean."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One system on one backend."""
-
-    name: str
-    version: str
-    backend: Backend
-    dtypes: tuple[str, ...]
-    functions: tuple[Function, ...]
-    judged: bool = field(default=False)
-
-
-SUBJECT_NAMES = ("xbce", "torch", "optax", "sklearn", "tf-formula", "textbook")
+__all__ = ["SUBJECT_NAMES", "Function", "Subject", "find_subjects"]
 
 
 def find_subjects(names: tuple[str, ...], backends: dict[str, Backend]) -> tuple[list[Subject], dict[str, str]]:
@@ -59,18 +25,15 @@ def find_subjects(names: tuple[str, ...], backends: dict[str, Backend]) -> tuple
     found: list[Subject] = []
     missing: dict[str, str] = {}
     for name in names:
-        subjects = list(_FINDERS[name](backends))
+        try:
+            subjects = list(_FINDERS[name](backends))
+        except BadSubject as error:  # an entry point of a distribution that is broken must not stop the others
+            missing[name] = str(error)
+            continue
         found += subjects
         if not subjects:
-            missing[name] = _NEEDS[name]
+            missing[name] = peer_needs(name) if name in PEERS else "no backend that it takes is here"
     return found, missing
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 # --- xbce -----------------------------------------------------------------------------------------------------------
@@ -78,9 +41,10 @@ def _version(distribution: str) -> str | None:
 
 def _xbce(backends: dict[str, Backend]) -> Iterator[Subject]:
     functions = tuple(function for case in CASES for function in _functions(case))
-    for backend in backends.values():
-        here = (*functions, *_autodiff(backend))
-        yield Subject("xbce", xbce.__version__, backend, backend.dtypes, here, judged=True)
+    for name, backend in backends.items():
+        if name in BACKEND_NAMES:
+            here = (*functions, *_autodiff(backend))
+            yield Subject("xbce", xbce.__version__, backend, backend.dtypes, here, judged=True)
 
 
 def _autodiff(backend: Backend) -> Iterator[Function]:
@@ -96,7 +60,9 @@ def _functions(case: Case) -> Iterator[Function]:
     for method, quantities in METHODS.items():
         if method in case.methods:
             name = f"{case.name}.{method}" if method else case.name
-            yield Function(name, quantities, _bind(case, method), case=case)
+            yield Function(
+                name, quantities, _bind(case, method), case=case, code=_code(case, method), imports="import xbce"
+            )
     if not case.means:
         return
     yield Function(f"{case.name}, sum", ("sum",), _bind(case, reduction="sum"), case=case)
@@ -108,6 +74,14 @@ def _functions(case: Case) -> Iterator[Function]:
         call = _bind(case, quantity, reduction="mean", normalize_by="weight")
         name = f"{case.name}, mean by weight, {quantity}"
         yield Function(name, (quantity,), call, case=case, denominator="weight", of_mean=True)
+
+
+def _code(case: Case, method: str) -> str:
+    """Return the call as its users write it, with the arguments in braces."""
+    arrays = ["{" + name + "}" for name in case.arguments[: case.positional]]
+    arrays += [f"{name}={{{name}}}" for name in case.arguments[case.positional :]]
+    options = [f"{name}={value!r}" for name, value in case.options]
+    return f"xbce.{case.function}{'.' * bool(method)}{method}({', '.join(arrays + options)})"
 
 
 def _bind(case: Case, method: str = "", **options: Any) -> Callable[..., Any]:
@@ -123,117 +97,22 @@ def _bind(case: Case, method: str = "", **options: Any) -> Callable[..., Any]:
     return call
 
 
-# --- other systems --------------------------------------------------------------------------------------------------
+# --- the table ------------------------------------------------------------------------------------------------------
+
+_Finder = Callable[[dict[str, Backend]], Iterator[Subject]]
 
 
-def _torch(backends: dict[str, Backend]) -> Iterator[Subject]:
-    here = [backend for backend in backends.values() if backend.name.startswith("torch:")]
-    if not here:
-        return
-    import torch
-
-    name = "torch.nn.functional.binary_cross_entropy_with_logits"
-    loss = torch.nn.functional.binary_cross_entropy_with_logits
-
-    def gradient(x: Any, z: Any) -> Any:
-        x = x.clone().requires_grad_()
-        loss(x, z, reduction="sum").backward()
-        return x.grad
-
-    functions = (
-        Function(name, ("value",), lambda x, z: loss(x, z, reduction="none")),
-        Function(f"{name}, autograd", ("gradient",), gradient),
-        Function(f"{name}, mean", ("mean",), loss),
-    )
-    for backend in here:
-        yield Subject("torch", backend.version, backend, backend.dtypes, functions)
+def _peer(name: str) -> _Finder:
+    return lambda backends: find_peer(name, backends)
 
 
-def _optax(backends: dict[str, Backend]) -> Iterator[Subject]:
-    version = _version("optax")
-    if version is None or "jax" not in backends:
-        return
-    import jax
-    import optax
-
-    name = "optax.sigmoid_binary_cross_entropy"
-    loss = optax.sigmoid_binary_cross_entropy
-    functions = (
-        Function(name, ("value",), loss),
-        Function(f"{name}, jax.grad", ("gradient",), jax.grad(lambda x, z: loss(x, z).sum())),
-        Function(f"{name}, mean", ("mean",), lambda x, z: loss(x, z).mean()),
-    )
-    yield Subject("optax", version, backends["jax"], backends["jax"].dtypes, functions)
+def _installed(name: str) -> _Finder:
+    return lambda backends: find_entry_point(name, backends)
 
 
-def _sklearn(backends: dict[str, Backend]) -> Iterator[Subject]:
-    version = _version("scikit-learn")
-    if version is None or "numpy" not in backends:
-        return
-    from sklearn._loss import HalfBinomialLoss
-    from sklearn.metrics import log_loss
-
-    half_binomial = HalfBinomialLoss()
-
-    def value(x: Floats, z: Floats) -> Any:
-        return half_binomial.loss(y_true=z, raw_prediction=x)
-
-    def gradient(x: Floats, z: Floats) -> Any:
-        return half_binomial.gradient(y_true=z, raw_prediction=x)
-
-    def mean(x: Floats, z: Floats) -> Any:
-        return np.asarray(log_loss(z, _sigmoid(x), labels=[0, 1]), x.dtype)
-
-    functions = (
-        Function("sklearn._loss.HalfBinomialLoss().loss", ("value",), value),
-        Function("sklearn._loss.HalfBinomialLoss().gradient", ("gradient",), gradient),
-        Function("sklearn.metrics.log_loss of sigmoid(x)", ("mean",), mean, hard_labels_only=True),
-    )
-    yield Subject("sklearn", version, backends["numpy"], ("float32", "float64"), functions)
-
-
-def _sigmoid(x: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-x)))
-
-
-def _tf_formula(backends: dict[str, Backend]) -> Iterator[Subject]:
-    def value(x: Floats, z: Floats) -> Floats:
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.maximum(x, x.dtype.type(0)) - x * z + np.log1p(np.exp(-np.abs(x))))
-
-    if "numpy" in backends:
-        functions = (Function("max(x, 0) - x z + log1p(exp(-|x|))", ("value",), value),)
-        yield Subject("tf-formula", np.__version__, backends["numpy"], backends["numpy"].dtypes, functions)
-
-
-def _textbook(backends: dict[str, Backend]) -> Iterator[Subject]:
-    def value(x: Floats, z: Floats) -> Floats:
-        s = _sigmoid(x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(-z * np.log(s) - (1 - z) * np.log(1 - s))
-
-    functions = (
-        Function("-z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x))", ("value",), value),
-        Function("sigmoid(x) - z", ("gradient",), lambda x, z: _sigmoid(x) - z),
-    )
-    if "numpy" in backends:
-        yield Subject("textbook", np.__version__, backends["numpy"], backends["numpy"].dtypes, functions)
-
-
-_FINDERS: dict[str, Callable[[dict[str, Backend]], Iterator[Subject]]] = {
+_FINDERS: dict[str, _Finder] = {
     "xbce": _xbce,
-    "torch": _torch,
-    "optax": _optax,
-    "sklearn": _sklearn,
-    "tf-formula": _tf_formula,
-    "textbook": _textbook,
+    **{name: _peer(name) for name in PEERS},
+    **{name: _installed(name) for name in entry_points()},
 }
-_NEEDS = {
-    "xbce": "no backend is here",
-    "torch": "needs the backend torch:cpu or torch:cuda",
-    "optax": "needs optax and the backend jax",
-    "sklearn": "needs scikit-learn and the backend numpy",
-    "tf-formula": "needs the backend numpy",
-    "textbook": "needs the backend numpy",
-}
+SUBJECT_NAMES = tuple(_FINDERS)

@@ -9,12 +9,15 @@ from xbce_conformance.inputs import (
     DIGITS,
     LOGIT_REGIMES,
     PROBABILITY_REGIMES,
+    SEARCHED,
+    STRATIFIED,
     descriptions,
     drawn_set,
     input_set,
     last_normal,
     real_logits,
 )
+from xbce_conformance.search import known
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
@@ -24,7 +27,13 @@ def test_regimes(fmt):
     x, z = (np.float64(inputs.arrays[name]) for name in ("logits", "labels"))
     assert np.isfinite(x).all()
     assert ((z >= 0) & (z <= 1)).all()
-    assert set(inputs.parts) == {*LOGIT_REGIMES, BREAST_CANCER, DIGITS}
+    assert set(inputs.parts) == {
+        *LOGIT_REGIMES,
+        STRATIFIED,
+        *([SEARCHED] if known(fmt)[0].size else []),
+        BREAST_CANCER,
+        DIGITS,
+    }
     assert set(inputs.parts) < set(descriptions())
     assert sum(part.stop - part.start for part in inputs.parts.values()) == x.size
     for name in ("near 0", "moderate", "tail, label agrees", "tail, label disagrees", "subnormal result", "huge"):
@@ -79,3 +88,18 @@ def test_real_logits_predict_their_labels():
         logits, labels = real_logits()[name]
         assert logits.size == labels.size == size
         assert ((logits > 0) == labels).mean() > 0.9
+
+
+@pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
+def test_stratified(fmt):
+    """Every exponent of both signs, subnormal numbers and 0 included, each with both labels."""
+    inputs = input_set(fmt, "quick")
+    x, z = (inputs.arrays[name][inputs.parts[STRATIFIED]] for name in ("logits", "labels"))
+    bits = x.view(fmt.bits)
+    heads = {(int(b) >> (fmt.p - 1), float(label)) for b, label in zip(bits, z, strict=True)}
+    signs_and_exponents = 2 ** (8 * fmt.dtype.itemsize - fmt.p + 1)
+    assert len(heads) == 2 * (signs_and_exponents - 2)  # all but those of infinity and NaN
+    assert inputs.hard[inputs.parts[STRATIFIED]].all()
+    last = float(fmt.round(last_normal(fmt)))
+    for k in (-2, -1, 0, 1, 2):
+        assert last + k * float(fmt.ulp(last)) in np.float64(x)

@@ -77,4 +77,8 @@ def test_a_small_error_is_never_called_flushing():
 def test_summary():
     got = np.float32([1, 1 + 2**-23, 0, 1])
     summary = Measurement.of(measure(got, exactly([1.0, 1.0, 1.0, 1.0]), SINGLE))
-    assert summary == Measurement(count=4, max_ulp=2.0**23, worst=2, p999_ulp=2.0**23, rounded=2, gross=1, flushed=0)
+    assert summary == Measurement(
+        count=4, max_ulp=2.0**23, worst=2, p999_ulp=2.0**23, rounded=2, gross=1, flushed=0, mismatched=0
+    )
+    summary = Measurement.of(measure(np.float32([1, np.nan, np.inf]), exactly([1.0, 1.0, 1.0]), SINGLE))
+    assert (summary.mismatched, summary.max_ulp, summary.worst) == (2, np.inf, 1)

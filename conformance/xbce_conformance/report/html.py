@@ -1,17 +1,19 @@
 """The self-contained page."""
 
+from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
 import jinja2
 
-from xbce_conformance.report.plots import error_plot
+from xbce_conformance.report.league import leagues
+from xbce_conformance.report.plots import error_plot, label_plot
 from xbce_conformance.report.table import bound_text, stated_exceptions, title, ulp_text, verdict
-from xbce_conformance.results import Results, Row
+from xbce_conformance.results import Results
 
 
 def write_html(results: Results, path: Path) -> None:
-    """Write report.html: verdict, league table, plots, all rows, worst cases, environment."""
+    """Write report.html: verdict, league tables, plots, all rows, worst cases with reproducers, environment."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("xbce_conformance", "report"),
         autoescape=True,
@@ -28,19 +30,9 @@ def write_html(results: Results, path: Path) -> None:
         judged=[row for row in results.rows if row.judged],
         exceptions=stated_exceptions(results),
         dtypes=dtypes,
-        leagues={quantity: _league(results.rows, quantity, dtypes) for quantity in ("value", "gradient")},
+        leagues=leagues(results),
         plots={dtype: error_plot(results, dtype) for dtype in dtypes if dtype in results.profile_edges},
+        label_plots={dtype: label_plot(results, dtype) for dtype in dtypes if dtype in results.label_edges},
+        script=files("xbce_conformance").joinpath("report", "report.js").read_text("utf-8"),
     )
     path.write_text(page, "utf-8")
-
-
-def _league(rows: list[Row], quantity: str, dtypes: list[str]) -> list[tuple[str, list[float | None]]]:
-    """Return the largest error of each subject on each backend, per dtype; the best first."""
-    chosen = [row for row in rows if row.quantity == quantity and row.profile]  # elementwise, of the plain loss
-    names = dict.fromkeys((row.subject, row.backend) for row in chosen)
-    league: list[tuple[str, list[float | None]]] = []
-    for subject, backend in names:
-        mine = [row for row in chosen if (row.subject, row.backend) == (subject, backend)]
-        errors = [max((row.max_ulp for row in mine if row.dtype == dtype), default=None) for dtype in dtypes]
-        league.append((f"{subject} on {backend}", errors))
-    return sorted(league, key=lambda entry: max(e for e in entry[1] if e is not None))

@@ -1,7 +1,9 @@
-"""Plots of error against logit, as SVG text."""
+"""Plots of error against logit and against label, as SVG text."""
 
 import io
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,6 +20,11 @@ _COLOURS = {
     "sklearn": "#e08e1b",
     "tf-formula": "#8f4fa8",
     "textbook": "#888888",
+    "tensorflow": "#c26a00",
+    "keras": "#b39ddb",
+    "scipy": "#1b9aaa",
+    "paddle": "#7a5c3e",
+    "mlx": "#00429d",
 }
 _LABELS = {"0": "label 0", "1": "label 1", "soft": "soft labels"}
 _QUANTITIES = ("value", "gradient")
@@ -25,49 +32,76 @@ _LEAST = 0.05
 """Errors below are drawn here: the axis is logarithmic."""
 
 
+_Profile = Callable[[Row], list[float | None]]
+
+
 def error_plot(results: Results, dtype: str) -> str:
     """Return an SVG of the largest error per interval of the logit: value and gradient by kind of label."""
+    middles = _middles(results.profile_edges[dtype])
+    kinds = {kind: (f", {text}", middles, _by_logit(kind)) for kind, text in _LABELS.items()}
+    return _plot(results, dtype, kinds, "logit")
+
+
+def label_plot(results: Results, dtype: str) -> str:
+    """Return an SVG of the largest error per interval of the soft label."""
+    kinds = {"soft": ("", _middles(results.label_edges[dtype]), lambda row: row.label_profile)}
+    return _plot(results, dtype, kinds, "label z, as log2(z / (1 - z))")
+
+
+def _by_logit(kind: str) -> _Profile:
+    return lambda row: row.profile.get(kind, [])
+
+
+def _middles(edges: list[float]) -> list[float]:
+    return [(a + b) / 2 for a, b in pairwise(edges)]
+
+
+def _plot(results: Results, dtype: str, kinds: dict[str, tuple[str, list[float], _Profile]], abscissa: str) -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "xbce", "font.family": "sans-serif", "font.size": 9}):
         figure = Figure(figsize=(11, 5.6), layout="constrained")
-        grid = figure.subplots(len(_QUANTITIES), len(_LABELS), sharex=True, sharey=True)
-        for row_of_axes, quantity in zip(grid, _QUANTITIES, strict=True):
-            for axes, kind in zip(row_of_axes, _LABELS, strict=True):
-                _draw(axes, results, dtype, quantity, kind)
-                axes.set_title(f"{quantity}, {_LABELS[kind]}", loc="left", fontsize=9)
+        shape = (len(_QUANTITIES), len(kinds)) if len(kinds) > 1 else (1, len(_QUANTITIES))
+        grid = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+        places = [(quantity, kind) for quantity in _QUANTITIES for kind in kinds]
+        legend: dict[str, Any] = {}
+        for axes, (quantity, kind) in zip(grid.flat, places, strict=True):
+            text, middles, profile = kinds[kind]
+            _draw(axes, results, dtype, quantity, kind, middles, profile)
+            axes.set_title(f"{quantity}{text}", loc="left", fontsize=9)
+            legend |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
         for axes in grid[-1]:
-            axes.set_xlabel("logit")
+            axes.set_xlabel(abscissa)
         for axes in grid[:, 0]:
             axes.set_ylabel("max error (ULP)")
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        more_handles, more_labels = grid[1, 0].get_legend_handles_labels()
-        legend = dict(zip(labels + more_labels, handles + more_handles, strict=True))
-        figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=len(legend), frameon=False)
+        columns = min(len(legend), 7)
+        figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=columns, frameon=False)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
 
-def _draw(axes: Axes, results: Results, dtype: str, quantity: str, kind: str) -> None:
+def _draw(
+    axes: Axes, results: Results, dtype: str, quantity: str, kind: str, middles: list[float], profile: _Profile
+) -> None:
     fmt = FORMATS[dtype]
     top = 2.0 ** (fmt.p + 2)
-    middles = [(a + b) / 2 for a, b in pairwise(results.profile_edges[dtype])]
-    chosen = [row for row in results.rows if (row.dtype, row.quantity) == (dtype, quantity) and row.profile]
+    chosen = [row for row in results.rows if (row.dtype, row.quantity) == (dtype, quantity) and profile(row)]
     for subject in dict.fromkeys(row.subject for row in sorted(chosen, key=lambda row: row.judged)):
-        profile = np.clip(_largest([row for row in chosen if row.subject == subject], kind), _LEAST, top)
-        judged = any(row.judged for row in chosen if row.subject == subject)
+        mine = [row for row in chosen if row.subject == subject]
+        errors = np.clip(_largest([profile(row) for row in mine]), _LEAST, top)
+        judged = any(row.judged for row in mine)
         label = f"{subject}, all backends" if judged else subject
-        axes.plot(middles, profile, label=label, color=_COLOURS.get(subject), linewidth=2.0 if judged else 1.0)
+        axes.plot(middles, errors, label=label, color=_COLOURS.get(subject), linewidth=2.0 if judged else 1.0)
     bounds = [row.bound["soft" if kind == "soft" else "hard"] for row in chosen if row.judged]
     if bounds:
-        axes.axhline(max(bounds), color=_COLOURS["xbce"], linestyle="--", linewidth=0.8, label="promise of xbce")
+        axes.axhline(max(bounds), color=_COLOURS["xbce"], linestyle="--", linewidth=0.8, label="promise")
     axes.axhline(2.0**fmt.p, color="#bbbbbb", linestyle=":", linewidth=0.8, label="all digits lost")
     axes.set_yscale("log", base=10)
     axes.set_ylim(_LEAST, top)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _largest(rows: list[Row], kind: str) -> list[float]:
+def _largest(profiles: list[list[float | None]]) -> list[float]:
     """Return the largest error over rows per interval; NaN where nothing was tried."""
-    columns = zip(*(row.profile[kind] for row in rows), strict=True)
+    columns = zip(*profiles, strict=True)
     return [max((e for e in column if e is not None), default=float("nan")) for column in columns]

@@ -54,14 +54,14 @@ def stated_exceptions(results: Results) -> list[str]:
 
 def print_results(results: Results, console: Console) -> None:
     """Print one row per function, backend and dtype, xbce last; a summary; what is missing and what is broken."""
-    console.print(f"Errors in ULP of the exact result; max is a lower bound over {results.level} samples", style="bold")
+    console.print(Text(f"Errors in ULP of the exact result. Inputs: {results.level}", style="bold"))
     console.print(_table([], show_header=True))
     for name, group in groupby(sorted(results.rows, key=_order), key=title):
         console.print(Text(f" {name}", style="bold"))  # Text: names hold square brackets, which would be read as markup
         console.print(_table(list(group), show_header=False))
     console.print(
-        "rounded: correctly rounded.  zeros: 0 where a normal number is right.  "
-        "FTZ: subnormal numbers flushed to 0.  special: special values right.",
+        "max: “=” over all inputs, else a lower bound.  rounded: correctly rounded.  zeros: 0 where a normal number is "
+        "right.  FTZ: subnormal numbers flushed to 0.  NaN/inf: not finite where that is wrong.  special: right ones.",
         style="dim",
     )
     judged = [row for row in results.rows if row.judged]
@@ -104,7 +104,7 @@ def _cell(rows: list[Row]) -> Text:
     return Text(f"{ulp_text(error)}/{promise:g}", style="bold red" if any(row.broken for row in rows) else "green")
 
 
-_COLUMNS = {"max": 8, "promised": 10, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ": 6, "special": 7}
+_COLUMNS = {"max": 8, "promised": 10, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ": 6, "NaN/inf": 7, "special": 7}
 """Headings with their widths, so that the columns of all tables line up."""
 
 
@@ -119,12 +119,13 @@ def _table(rows: list[Row], *, show_header: bool) -> Table:
         table.add_row(
             row.backend,
             row.dtype,
-            ulp_text(row.max_ulp),
+            f"{'=' * row.upper_bound}{ulp_text(row.max_ulp)}",
             bound_text(row) if row.judged else "",
             ulp_text(row.p999_ulp),
             f"{row.rounded / row.count:.1%}",
             str(row.gross),
             str(row.flushed),
+            str(row.mismatched),
             f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
             verdict(row),
             style=_style(row),

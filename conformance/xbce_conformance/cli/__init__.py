@@ -1,0 +1,20 @@
+"""The command xbce-conformance."""
+
+import click
+
+import xbce
+from xbce_conformance.cli.report import compare_, report
+from xbce_conformance.cli.run import list_, run_
+from xbce_conformance.cli.search import search
+from xbce_conformance.cli.sweep import sweep_
+from xbce_conformance.cli.vectors import vectors
+
+
+@click.group()
+@click.version_option(xbce.__version__)
+def main() -> None:
+    """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""
+
+
+for command in (list_, run_, sweep_, search, compare_, vectors, report):
+    main.add_command(command)

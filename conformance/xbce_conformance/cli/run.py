@@ -1,0 +1,151 @@
+"""`list` and `run`."""
+
+import sys
+from itertools import groupby
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.cases import FUNCTIONS
+from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
+from xbce_conformance.cli.common import console, environment, find, subject_options
+from xbce_conformance.engine import Job, backend_facts, jobs, run
+from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs import LEVELS, descriptions
+from xbce_conformance.profile import label_edges, profile_edges
+from xbce_conformance.report import write_reports
+from xbce_conformance.results import Results, Row
+from xbce_conformance.subject import Subject
+from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
+
+
+@click.command("list")
+def list_() -> None:
+    """Show what can be measured here, what is missing, and why."""
+    out = console()
+    backends, missing = find_backends(ALL_BACKEND_NAMES)
+    subjects, missing_subjects = find_subjects(SUBJECT_NAMES, backends)
+    table = Table("backend", "version", "device", "dtypes", "flushes subnormal numbers in", title="Backends")
+    for name, facts in backend_facts(backends).items():
+        table.add_row(name, *facts.values())
+    out.print(table)
+    table = Table("subject", "version", "backends", "functions", title="Subjects")
+    for (name, version), group in groupby(subjects, key=lambda subject: (subject.name, subject.version)):
+        several = list(group)
+        functions = Text("\n".join(dict.fromkeys(function.name for function in several[0].functions)))
+        table.add_row(name, version, "\n".join(subject.backend.name for subject in several), functions)
+    out.print(table)
+    for name, reason in (missing | missing_subjects).items():
+        out.print(Text(f"absent: {name}: {reason}", style="yellow"))
+
+
+@click.command("run")
+@subject_options
+@click.option(
+    "--function",
+    "functions",
+    multiple=True,
+    type=click.Choice(FUNCTIONS),
+    help="Measure this function of xbce, and what is compared with it, only; may be given more than once.",
+)
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="Measure this dtype only.")
+@click.option(
+    "--level",
+    type=click.Choice(list(LEVELS)),
+    default="quick",
+    show_default=True,
+    help=f"Pairs per regime: {', '.join(f'{n} ({name})' for name, n in LEVELS.items())}.",
+)
+@click.option(
+    "--require",
+    "required",
+    multiple=True,
+    type=click.Choice(BACKEND_NAMES),
+    help="Fail if this backend is absent; without it an absent backend is only named.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("conformance-report"),
+    show_default=True,
+    help="Folder for results.json, report.html and report.md.",
+)
+def run_(
+    choice: Choice,
+    functions: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    level: str,
+    required: tuple[str, ...],
+    out: Path,
+) -> None:
+    """Measure, print a table, write results.json, report.html and report.md.
+
+    Exit with 1 if xbce, or a subject of your own, breaks the promise.
+    """
+    screen = console()
+    subjects, missing = find(choice)
+    _check_required(required, subjects, missing)
+    todo = jobs(subjects, dtypes or tuple(FORMATS), functions)
+    if not todo:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"
+        raise click.ClickException(msg)
+
+    rows, refused = _measure(todo, level, screen)
+    missing |= refused
+    results = Results(
+        environment=environment(),
+        level=level,
+        backends=backend_facts(_backends(subjects)),
+        missing=missing,
+        parts=descriptions(),
+        profile_edges={
+            name: profile_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)
+        },
+        label_edges={name: label_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)},
+        rows=rows,
+    )
+    write_reports(results, out, screen)
+    if results.broken:
+        sys.exit(1)
+    judged = [row for row in results.rows if row.judged]
+    if judged:
+        names = ", ".join(dict.fromkeys(row.subject for row in judged))
+        screen.print(Text(f"The promise is kept in all {len(judged)} rows of {names}.", style="bold green"))
+
+
+def _check_required(required: tuple[str, ...], subjects: list[Subject], missing: dict[str, str]) -> None:
+    here = _backends(subjects)
+    absent = [name for name in required if name not in here]
+    if absent:
+        reasons = "; ".join(f"{name}: {missing.get(name, 'not asked for')}" for name in absent)
+        msg = f"required backends are absent: {reasons}"
+        raise click.ClickException(msg)
+
+
+def _backends(subjects: list[Subject]) -> dict[str, Backend]:
+    return {subject.backend.name: subject.backend for subject in subjects}
+
+
+def _measure(todo: list[Job], level: str, screen: Console) -> tuple[list[Row], dict[str, str]]:
+    """Return the rows, and what a peer refused."""
+    rows: list[Row] = []
+    refused: dict[str, str] = {}
+
+    def refuse(job: Job, reason: str) -> None:
+        refused[str(job)] = reason
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task("", total=len(todo))
+        for job in todo:
+            progress.update(task, description=str(job))
+            for found in run([job], level, refused=refuse):
+                rows += found
+            progress.advance(task)
+    return rows, refused

@@ -1,0 +1,113 @@
+"""`search`."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from xbce_conformance.backends import Backend
+from xbce_conformance.cases import PLAIN
+from xbce_conformance.choice import Choice
+from xbce_conformance.cli.common import console, find, subject_options
+from xbce_conformance.formats import FORMATS, Floats, Format
+from xbce_conformance.inputs import input_set
+from xbce_conformance.search import DATA, Found, Loss, Peak, add, climb
+from xbce_conformance.subject import Function, Subject
+
+
+@click.command("search")
+@subject_options
+@click.option("--dtype", type=click.Choice(list(FORMATS)), default="float64", show_default=True)
+@click.option(
+    "--quantity",
+    "quantities",
+    multiple=True,
+    type=click.Choice(["value", "gradient", "hessian"]),
+    default=("value", "gradient"),
+    show_default=True,
+)
+@click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="For each function.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=DATA,
+    help="File that what is found is appended to.  [default: that of every run]",
+)
+def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: float, seed: int, data: Path) -> None:
+    """Look for the inputs with the largest errors by hill climbing; what is found is tried in every later run."""
+    screen = console()
+    subjects, _ = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
+    todo = [
+        (subject, function)
+        for subject in subjects
+        for function in subject.functions
+        if dtype in subject.dtypes and function.case is PLAIN and function.quantities in {(q,) for q in quantities}
+    ]
+    if not todo:
+        msg = f"nothing to search in {dtype}"
+        raise click.ClickException(msg)
+    for subject, function in todo:
+        peak, interrupted = _climb(subject, function, FORMATS[dtype], seconds, seed, screen)
+        found = Found(
+            dtype,
+            function.quantities[0],
+            subject.name,
+            subject.version,
+            subject.backend.name,
+            peak.logits.hex(),
+            peak.labels.hex(),
+            peak.computed.hex(),
+            float(f"{peak.ulp:.6g}"),
+        )
+        news = "new" if peak.tried and add(found, data) else "not worse than what is known"
+        screen.print(
+            Text(
+                f"{subject.name}, {subject.backend.name}, {function.name}: {found.ulp:.4g} ULP "
+                f"at {found.logits}, {found.labels} ({news}; {peak.tried:,} inputs were tried)"
+            )
+        )
+        if interrupted:
+            sys.exit(130)
+
+
+def _climb(
+    subject: Subject, function: Function, fmt: Format, seconds: float, seed: int, screen: Console
+) -> tuple[Peak, bool]:
+    """Return what was found in the time, and whether it was cut short."""
+    inputs = input_set(fmt, "quick").arrays
+    peaks = climb(
+        _in_numpy(function, subject.backend),
+        function.quantities[0],
+        PLAIN.reference(fmt),
+        fmt,
+        (inputs["logits"], inputs["labels"]),
+        np.random.default_rng(seed),
+        flushes=subject.backend.flushes_subnormals(fmt),
+    )
+    peak, start = Peak(), time.monotonic()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task(function.name, total=seconds)
+        try:
+            for peak in peaks:
+                passed = time.monotonic() - start
+                progress.update(task, completed=passed, description=f"{function.name}: {peak.ulp:.4g} ULP")
+                if passed >= seconds:
+                    break
+        except KeyboardInterrupt:
+            return peak, True
+    return peak, False
+
+
+def _in_numpy(function: Function, backend: Backend) -> Loss:
+    def loss(x: Floats, z: Floats) -> Floats:
+        return backend.to_numpy(function.call(backend.from_numpy(x), backend.from_numpy(z)))
+
+    return loss

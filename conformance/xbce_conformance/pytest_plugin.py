@@ -1,0 +1,76 @@
+"""The pytest plugin: `pytest --pyargs xbce_conformance --xbce-subject module:callable --xbce-backend torch:cuda`.
+
+One test per function and dtype; it fails where a bound is broken, with a line that shows the worst result again. It is
+loaded by every run of pytest beside which xbce is installed, so it imports nothing until its tests are asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from xbce_conformance.engine import Job
+
+_SUITE = Path(__file__).parent / "suite"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the command `xbce-conformance run`."""
+    group = parser.getgroup(
+        "xbce conformance", "conformance of binary cross-entropy (pytest --pyargs xbce_conformance)"
+    )
+    for name, text in {
+        "subject": "measure this subject: a name of `xbce-conformance list`, or module:callable",
+        "backend": "measure on this backend; for module:callable the arrays that it takes",
+        "dtype": "measure this dtype only",
+        "function": "measure this function, such as special.expit, only",
+    }.items():
+        group.addoption(f"--xbce-{name}", action="append", default=[], metavar=name.upper(), help=text)
+    group.addoption("--xbce-order", default="", help="arguments as module:callable takes them: labels,logits")
+    group.addoption("--xbce-gradient", help="module:callable of the gradient")
+    group.addoption("--xbce-case", help="what module:callable should compute")
+    group.addoption("--xbce-bound", type=float, help="judge module:callable by this bound in ULP")
+    group.addoption("--xbce-level", default="quick", choices=("quick", "full"), help="how many samples")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the suite alone unless it is asked for, by --pyargs or by an option of its own."""
+    asked = config.option.pyargs or config.getoption("--xbce-subject") or config.getoption("--xbce-backend")
+    return True if collection_path == _SUITE and not asked else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the suite's test once for each function and dtype of the chosen subjects."""
+    if "conformance_job" in metafunc.fixturenames:
+        found = _jobs(metafunc.config)
+        metafunc.parametrize("conformance_job", found, ids=[str(job).replace(" ", "-") for job in found])
+
+
+def _jobs(config: pytest.Config) -> list[Job]:
+    from xbce_conformance.choice import Choice
+    from xbce_conformance.engine import jobs
+    from xbce_conformance.formats import FORMATS
+    from xbce_conformance.named import BadSubject
+
+    option = config.getoption
+    choice = Choice(
+        tuple(option("--xbce-subject")) or ("xbce",),
+        tuple(option("--xbce-backend")),
+        tuple(filter(None, option("--xbce-order").split(","))),
+        option("--xbce-gradient"),
+        option("--xbce-case"),
+        option("--xbce-bound"),
+    )
+    try:
+        subjects, missing = choice.find()
+    except BadSubject as error:
+        raise pytest.UsageError(str(error)) from error
+    found = jobs(subjects, tuple(option("--xbce-dtype")) or tuple(FORMATS), tuple(option("--xbce-function")))
+    if not found:  # a run of no tests would look like success
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"
+        raise pytest.UsageError(msg)
+    return found

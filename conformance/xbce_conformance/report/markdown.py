@@ -1,0 +1,83 @@
+"""The report as Markdown: for a pull request, an issue or a repository."""
+
+from pathlib import Path
+
+from xbce_conformance.report.league import Entry, leagues
+from xbce_conformance.report.table import bound_text, stated_exceptions, title, ulp_text, verdict
+from xbce_conformance.results import Results, Row
+
+
+def write_markdown(results: Results, path: Path) -> None:
+    """Write verdict, league tables, what is broken, all rows and the environment."""
+    judged = [row for row in results.rows if row.judged]
+    lines = ["# Conformance report", "", f"Errors in ULP of the exact result. Inputs: {results.level}.", ""]
+    if results.broken:
+        lines += [f"**The promise is broken in {len(results.broken)} of {len(judged)} rows.**", ""]
+        for row in results.broken:
+            lines.append(f"- {title(row)}, {row.backend}, {row.dtype}: {'; '.join(row.broken)}")
+            lines += [f"  `{row.reproducer}`"] * bool(row.reproducer)
+        lines.append("")
+    elif judged:
+        lines += [f"**The promise is kept in all {len(judged)} judged rows.**", ""]
+    lines += [f"Stated exception: {text}." for text in stated_exceptions(results)]
+    dtypes = list(dict.fromkeys(row.dtype for row in results.rows))
+    for quantity, table in leagues(results).items():
+        lines += ["", f"## Largest error of the {quantity}", ""]
+        lines += _table(
+            ["subject", *dtypes, "special values"],
+            [[e.name, *(league_cell(e, dtype) for dtype in dtypes), e.special] for e in table],
+        )
+    lines += ["", "“=”: over all inputs; otherwise a lower bound, found among samples.", "", "## All rows", ""]
+    lines += _table(
+        [
+            "function",
+            "backend",
+            "dtype",
+            "max",
+            "promised",
+            "99.9 %",
+            "rounded",
+            "zeros",
+            "FTZ",
+            "NaN/inf",
+            "special",
+            "",
+        ],
+        [_cells(row) for row in results.rows],
+    )
+    lines += ["", "## Where it ran", ""]
+    lines += [f"- {name}: {text}" for name, text in results.environment.items()]
+    for name, facts in results.backends.items():
+        lines.append(f"- {name}: {'; '.join(f'{key}: {text}' for key, text in facts.items())}")
+    lines += [f"- {name}: absent: {reason}" for name, reason in results.missing.items()]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def league_cell(entry: Entry, dtype: str) -> str:
+    """Write the largest error of a subject in a dtype; with "=" where all inputs were tried."""
+    if dtype not in entry.rows:
+        return "–"
+    return f"{'= ' * entry.exhaustive[dtype]}{ulp_text(entry.rows[dtype].max_ulp)}"
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        title(row),
+        row.backend,
+        row.dtype,
+        f"{'= ' * row.upper_bound}{ulp_text(row.max_ulp)}",
+        bound_text(row) if row.judged else "",
+        ulp_text(row.p999_ulp),
+        f"{row.rounded / row.count:.1%}",
+        str(row.gross),
+        str(row.flushed),
+        str(row.mismatched),
+        f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
+        verdict(row),
+    ]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
+    lines = [f"| {' | '.join(row)} |" for row in escaped]
+    return [lines[0], f"|{'---|' * len(head)}", *lines[1:]]

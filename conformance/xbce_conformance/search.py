@@ -1,0 +1,142 @@
+"""Hill climbing on ULP: inputs with larger errors than sampling finds, kept in a data file that only grows.
+
+For float64, and for soft labels, not all inputs can be tried. The climb starts from the regimes of `inputs`, changes
+bits of logit and label, and keeps what makes the error larger. Every case that was ever found is tried in every run.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbce_conformance.formats import Doubles, Floats, Format
+from xbce_conformance.measure import measure
+from xbce_conformance.reference import Reference
+
+Rng = np.random.Generator
+Loss = Callable[[Floats, Floats], Floats]
+"""Logits and labels in, results out, as NumPy arrays of the format."""
+
+DATA = Path(str(files("xbce_conformance").joinpath("data", "worst_cases.json")))
+CLIMBERS = 256
+"""How many inputs climb at once."""
+_PATIENCE = 40
+"""Steps without success after which a climber starts anew."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One input, and the error that a function has there."""
+
+    dtype: str
+    quantity: str
+    subject: str
+    version: str
+    backend: str
+    logits: str
+    labels: str
+    computed: str
+    ulp: float
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The worst input so far, and what was tried to find it."""
+
+    logits: float = 0.0
+    labels: float = 0.0
+    computed: float = 0.0
+    ulp: float = -1.0
+    tried: int = 0
+
+
+def climb(
+    loss: Loss,
+    quantity: str,
+    reference: Reference,
+    fmt: Format,
+    starts: tuple[Floats, Floats],
+    rng: Rng,
+    *,
+    flushes: bool = False,
+) -> Iterator[Peak]:
+    """Yield the worst input so far, without end: who asks for it stops when the time is over.
+
+    With `flushes` subnormal numbers are kept out of: what flushing makes of them is known, and no height to climb.
+    """
+
+    def errors(x: Floats, z: Floats) -> tuple[Doubles, Floats]:
+        computed, exact = loss(x, z), reference.exact(quantity, (x, z))[quantity]
+        ulp = measure(computed, exact, fmt).ulp
+        counts = np.isfinite(ulp)  # one that is not finite needs no search
+        if flushes:
+            for number in (np.float64(x), np.float64(z), exact.scale):
+                counts &= (number == 0) | (np.abs(number) >= 4 * fmt.tiny)
+        return np.where(counts, ulp, 0.0), computed
+
+    def draw(n: int) -> tuple[Floats, Floats]:
+        chosen = rng.integers(0, starts[0].size, n)
+        return starts[0][chosen].copy(), starts[1][chosen].copy()
+
+    x, z = draw(CLIMBERS)
+    height, computed = errors(x, z)
+    waited = np.zeros(CLIMBERS, np.int64)
+    best = Peak()
+    while True:
+        i = int(np.argmax(height))
+        if height[i] > best.ulp:
+            best = Peak(float(x[i]), float(z[i]), float(computed[i]), float(height[i]), best.tried)
+        best = replace(best, tried=best.tried + CLIMBERS)
+        yield best
+        tired = np.flatnonzero(waited > _PATIENCE)
+        new_x, new_z = _step(x, fmt, rng), np.where(rng.random(CLIMBERS) < 0.5, _step(z, fmt, rng), z)
+        new_z = np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
+        new_x[tired], new_z[tired] = draw(tired.size)
+        height[tired] = -1.0
+        new_height, new_computed = errors(new_x, new_z)
+        better = new_height > height
+        waited = np.where(better, 0, waited + 1)
+        x, z = np.where(better, new_x, x).astype(fmt.dtype), np.where(better, new_z, z).astype(fmt.dtype)
+        height, computed = np.where(better, new_height, height), np.where(better, new_computed, computed)
+
+
+def _step(x: Floats, fmt: Format, rng: Rng) -> Floats:
+    """Move each number by 2^k of its units in the last place, up or down; a third of them not at all."""
+    distance = rng.choice([-1.0, 0.0, 1.0], x.shape) * np.exp2(rng.integers(0, fmt.p, x.shape))
+    with np.errstate(over="ignore"):
+        moved = fmt.round(np.float64(x) + distance * fmt.ulp(np.float64(x)))
+    return np.where(np.isfinite(np.float64(moved)), moved, x).astype(fmt.dtype)
+
+
+# --- the data file --------------------------------------------------------------------------------------------------
+
+
+def load(path: Path = DATA) -> list[Found]:
+    """Return every case that was found."""
+    return [Found(**case) for case in json.loads(path.read_text("utf-8"))["cases"]]
+
+
+def add(found: Found, path: Path = DATA) -> bool:
+    """Append a case if it is worse than all that are known of the same function; return whether it was."""
+    data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    same = ("dtype", "quantity", "subject", "backend")
+    known = [case["ulp"] for case in data["cases"] if all(case[name] == getattr(found, name) for name in same)]
+    if known and found.ulp <= max(known):
+        return False
+    data["cases"].append(asdict(found))
+    lines = ",\n".join(json.dumps(case) for case in data["cases"])
+    path.write_text(f'{{"schema": {json.dumps(data["schema"])}, "cases": [\n{lines}\n]}}\n', "utf-8")
+    return True
+
+
+@cache
+def known(fmt: Format) -> tuple[Floats, Floats]:
+    """Return logits and labels of all cases that were found in a format."""
+    cases = [case for case in load() if case.dtype == fmt.name]
+    logits, labels = ([float.fromhex(getattr(case, name)) for case in cases] for name in ("logits", "labels"))
+    return fmt.round(logits), fmt.round(labels)

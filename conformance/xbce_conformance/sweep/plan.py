@@ -1,0 +1,90 @@
+"""What a sweep measures, in which chunks: plain data that travels to workers and into the checkpoint."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from xbce_conformance.formats import FORMATS, Format
+
+BLOCK = 2**17
+"""Logits that are measured at once: as many doubles as a second-level cache holds."""
+
+CHUNK = 2**24
+"""Pairs of logit and label that are measured between two checkpoints: seconds of work."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One subject on one backend, by names."""
+
+    subject: str
+    """A name of the table of subjects, or module:callable."""
+    version: str
+    backend: str
+    order: tuple[str, ...] = ()
+    """For module:callable, how it takes its arguments."""
+    gradient: str | None = None
+    """For module:callable, that of its gradient."""
+    bound: float | None = None
+    """For module:callable, the bound that its user sets."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive bit patterns of logits, and the labels that each of them is tried with."""
+
+    first: int
+    stop: int
+    labels: tuple[float, ...]
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of logit and label this is."""
+        return (self.stop - self.first) * len(self.labels)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One sweep."""
+
+    dtype: str
+    targets: tuple[Target, ...]
+    quantities: tuple[str, ...]
+    first: int
+    """Bit pattern of the first logit."""
+    stop: int
+    """Bit pattern after the last one."""
+    chunk: int = CHUNK
+    """Pairs per chunk, at most."""
+
+    @property
+    def fmt(self) -> Format:
+        """The format of logits and results."""
+        return FORMATS[self.dtype]
+
+    @property
+    def labels(self) -> tuple[float, ...]:
+        """The labels: 0 and 1; with 16 bits 257 from 0 to 1, all of them exact."""
+        return (0.0, 1.0) if self.dtype == "float32" else tuple(k / 256 for k in range(257))
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether all logits are swept."""
+        return (self.first, self.stop) == (0, 2 ** (8 * self.fmt.dtype.itemsize))
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The whole, in an order that never changes."""
+        logits = min(self.chunk // 2, self.stop - self.first)
+        together = max(1, self.chunk // 2 // logits)
+        groups = [self.labels[i : i + together] for i in range(0, len(self.labels), together)]
+        if len(self.labels) == 2:
+            groups = [self.labels]  # they share their reference
+        return tuple(
+            Chunk(first, min(first + logits, self.stop), group)
+            for first in range(self.first, self.stop, logits)
+            for group in groups
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what tells this plan from another."""
+        return asdict(self) | {"chunks": len(self.chunks), "block": BLOCK}

@@ -1,0 +1,151 @@
+"""Test vectors for other languages: inputs with their correctly rounded results, in hexadecimal JSON.
+
+Exact values come from ball arithmetic (`SeriesReference`), special ones from the table of the contract. The schema is
+docs/vectors.schema.json; a line of a file is one vector, so that a reader needs no JSON library.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbce_conformance import contract
+from xbce_conformance.cases import CASES, METHODS, Case
+from xbce_conformance.formats import FORMATS, Doubles, Floats, Format
+from xbce_conformance.inputs import drawn_set
+from xbce_conformance.reference import Exact, SeriesReference
+
+VERSION = 1
+"""Raised whenever a vector of the same id changes."""
+PER_REGIME = 12
+QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
+
+
+def exported() -> tuple[Case, ...]:
+    """Return the cases that have vectors: all elementwise functions."""
+    return tuple(case for case in CASES if case.methods)
+
+
+def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[Path]:
+    """Write a file per case and format, and index.json; return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    index: list[dict[str, Any]] = []
+    paths = []
+    for case in exported():
+        for fmt in FORMATS.values():
+            vectors = list(_vectors(case, fmt))
+            path = folder / f"{slug(case)}-{fmt.name}.json"
+            path.write_text(_file(case, fmt, vectors), "utf-8")
+            paths.append(path)
+            index.append({"file": path.name, **_head(case, fmt), "vectors": len(vectors)})
+            progress(path.name)
+    text = json.dumps({"schema_version": VERSION, "files": index}, indent=1)
+    (folder / "index.json").write_text(text + "\n", "utf-8")
+    return [folder / "index.json", *paths]
+
+
+def slug(case: Case) -> str:
+    """Return the name of a case as part of a file name."""
+    return re.sub(r"[^a-z0-9._]+", "-", case.name).strip("-")
+
+
+def _head(case: Case, fmt: Format) -> dict[str, Any]:
+    return {
+        "function": case.function,
+        "options": dict(case.options),
+        "arguments": list(case.arguments),
+        "dtype": fmt.name,
+    }
+
+
+def _file(case: Case, fmt: Format, vectors: list[dict[str, Any]]) -> str:
+    """Write JSON with one vector per line."""
+    head = json.dumps({"schema_version": VERSION, **_head(case, fmt)})
+    lines = ",\n".join(json.dumps(vector) for vector in vectors)
+    return f'{head[:-1]}, "vectors": [\n{lines}\n]}}\n'
+
+
+def _vectors(case: Case, fmt: Format) -> Iterator[dict[str, Any]]:
+    inputs = drawn_set(fmt, PER_REGIME, case.regimes, case.arguments)
+    arrays = tuple(inputs.arrays.values())
+    reference = SeriesReference(case.definition)
+    exact: dict[str, Exact] = {}
+    for quantity in dict.fromkeys(q for method in case.methods for q in METHODS[method]):
+        if quantity not in exact:
+            exact |= reference.exact(quantity, arrays)
+    exact = {name: e for name, e in exact.items() if _promised(case, name)}
+    rounded = {name: round_pair(e.high, e.low, fmt) for name, e in exact.items()}
+    for regime, part in inputs.parts.items():
+        for i in range(part.start, part.stop):
+            yield {
+                "id": f"{slug(case)}/{fmt.name}/{regime.replace(' ', '-')}/{i - part.start}",
+                **{name: _argument(name, array[i]) for name, array in inputs.arrays.items()},
+                **{name: _hex(results[i]) for name, results in rounded.items()},
+                "regime": regime,
+                "flags": _flags(inputs.arrays, exact, rounded, i, fmt),
+            }
+    for i, row in enumerate(contract.special_values(case.name)):
+        numbers = {name: fmt.round(contract.number(row.arguments[name], fmt)) for name in case.arguments}
+        promised = {name: text for name in QUANTITIES if (text := getattr(row, name)) is not None}
+        yield {
+            "id": f"{slug(case)}/{fmt.name}/special/{i}",
+            **{name: _argument(name, number) for name, number in numbers.items()},
+            **{name: _hex(fmt.round(contract.number(text, fmt))) for name, text in promised.items()},
+            "regime": "special",
+            "flags": ["special"],
+        }
+
+
+def _promised(case: Case, quantity: str) -> bool:
+    return any(quantity in METHODS[method] for method in case.methods)
+
+
+def round_pair(high: Doubles, low: Doubles, fmt: Format) -> Floats:
+    """Round exact values high + low to a format, to nearest, ties to even.
+
+    Rounding `high` alone would round twice: where it lies at the middle of two numbers, `low` decides.
+    """
+    nearest = np.float64(fmt.round(high))
+    with np.errstate(invalid="ignore", over="ignore"):
+        rest = high - nearest
+        other = nearest + 2 * rest
+        at_middle = (rest != 0) & (np.float64(fmt.round(other)) == other)
+        return fmt.round(np.where(at_middle & (np.sign(low) == np.sign(rest)), other, nearest))
+
+
+def _hex(x: Any) -> str:
+    return float(x).hex() if math.isfinite(x) else str(float(x))
+
+
+def _argument(name: str, x: Any) -> str | bool:
+    return bool(x) if name == "where" else _hex(x)
+
+
+def _flags(
+    arrays: dict[str, Floats],
+    exact: dict[str, Exact],
+    rounded: dict[str, Floats],
+    i: int,
+    fmt: Format,
+) -> list[str]:
+    """Say what a reader may want to leave out, or to judge by another scale."""
+    flags = []
+    if "labels" in arrays:
+        flags.append("hard" if arrays["labels"][i] in (0, 1) else "soft")
+    if any(0 < abs(float(array[i])) < fmt.tiny for name, array in arrays.items() if name != "where"):
+        flags.append("subnormal argument")
+    for name, results in rounded.items():
+        result, scale = abs(float(results[i])), abs(float(exact[name].scale[i]))
+        if 0 < result < fmt.tiny:
+            flags.append(f"{name} subnormal")
+        if result == 0:
+            flags.append(f"{name} zero")
+        if math.isinf(result) and math.isfinite(exact[name].high[i]):
+            flags.append(f"{name} overflows")
+        if scale > 2 * abs(float(exact[name].high[i])):
+            flags.append(f"{name} cancels")
+    return flags

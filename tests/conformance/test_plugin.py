@@ -1,0 +1,94 @@
+"""The pytest plugin, as a stranger's project runs it: in a folder of its own, in a process of its own."""
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+THEIRS = """
+import xbce
+
+right = xbce.binary_cross_entropy_with_logits
+
+
+def wrong(x, z):
+    return x * 0
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "theirs.py").write_text(THEIRS, "utf-8")
+
+    def pytest_run(*options, arguments=("--pyargs", "xbce_conformance")):
+        command = [sys.executable, "-W", "error", "-m", "pytest", "-p", "no:cacheprovider", *arguments, *options]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return pytest_run
+
+
+def test_a_subject_that_keeps_the_bounds(run, tmp_path):
+    result = run("--xbce-subject", "theirs:right", "--xbce-dtype", "float32", "--junitxml", "junit.xml")
+    assert result.returncode == 0, result.stdout
+    assert "3 passed" in result.stdout
+    suite = ET.parse(tmp_path / "junit.xml").getroot()[0]  # noqa: S314 - written by this run
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "0", "0")
+    names = {case.get("name") for case in suite.iter("testcase")}
+    assert "test_conformance[theirs:right-numpy-float32-theirs:right,-gradient]" in names
+    figures = {p.get("name"): p.get("value") for p in suite.iter("property")}
+    assert 0.5 < float(figures["theirs:right numpy float32 theirs:right value max_ulp"]) <= 4
+
+
+def test_a_subject_that_breaks_them(run):
+    result = run("--xbce-subject", "theirs:wrong", "--xbce-dtype", "float16")
+    assert result.returncode == 1
+    assert "1 failed" in result.stdout
+    assert "results are zero where a normal number is right" in result.stdout
+    assert "again: python -c 'import numpy as np, ml_dtypes; import theirs; print(" in result.stdout
+    assert run("--xbce-subject", "theirs:wrong", "--xbce-dtype", "float16", "--xbce-bound", "1e30").returncode == 1
+
+
+def test_without_a_subject_it_is_xbce(run):
+    result = run("--xbce-backend", "numpy", "--xbce-function", "special.expit")
+    assert result.returncode == 0, result.stdout
+    assert "4 passed" in result.stdout
+
+
+def test_peers_are_reported(run):
+    result = run("--xbce-subject", "textbook", "--xbce-dtype", "float32", "-rs")
+    assert result.returncode == 0
+    assert "2 skipped" in result.stdout
+    assert "reported, not judged: " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--xbce-subject", "theirs:nothing"], "theirs:nothing: theirs has no attribute 'nothing'"),
+        (["--xbce-subject", "theirs:right", "--xbce-function", "special.expit"], "nothing to measure (no subject has"),
+        (["--xbce-backend", "cupy"], "nothing to measure (cupy: "),
+    ],
+)
+def test_nothing_to_measure_is_an_error(run, options, says):
+    result = run(*options)
+    assert result.returncode != 0
+    assert says in result.stdout + result.stderr
+
+
+def test_the_suite_stays_out_of_other_runs(run, tmp_path):
+    """Installed beside it, a project's own tests are what they were."""
+    (tmp_path / "test_own.py").write_text("def test_own():\n    pass\n", "utf-8")
+    result = run(arguments=("-q",))
+    assert result.returncode == 0
+    assert "1 passed" in result.stdout
+
+
+def test_it_imports_nothing_until_it_is_asked():
+    """Every run of pytest beside which xbce is installed loads it."""
+    code = """
+import sys, pytest, xbce_conformance.pytest_plugin
+print([name for name in ("numpy", "xbce", "click") if name in sys.modules])
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"

@@ -1,0 +1,250 @@
+"""What is done with results: the page in a real browser, Markdown, merging, comparing, the documented schema."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from xbce_conformance.cli import main
+from xbce_conformance.compare import compare
+from xbce_conformance.results import Results
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "results.schema.json").read_text("utf-8"))
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Reports of the plain loss on NumPy, with peers beside it."""
+    out = tmp_path_factory.mktemp("report")
+    options = ["--subject", "xbce", "--subject", "textbook", "--subject", "tf-formula", "--subject", "sklearn"]
+    options += ["--function", "binary_cross_entropy_with_logits", "--dtype", "float32", "--dtype", "float16"]
+    assert invoke("run", "--backend", "numpy", *options, "--out", out).exit_code == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return Results.read(folder / "results.json")
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_schema(folder):
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(json.loads((folder / "results.json").read_text("utf-8")), SCHEMA)
+
+
+def test_reads_what_it_writes(folder, results, tmp_path):
+    results.write(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_text("utf-8") == (folder / "results.json").read_text("utf-8")
+    assert any(row.max_ulp == float("inf") for row in results.rows)
+
+
+def test_markdown(folder, results):
+    text = (folder / "report.md").read_text("utf-8")
+    rows = [row for row in results.rows if row.judged]
+    assert f"**The promise is kept in all {len(rows)} judged rows.**" in text
+    league = text.partition("## Largest error of the value")[2].partition("\n## ")[0]
+    names = [line.split(" | ")[0].removeprefix("| ") for line in league.splitlines() if " on " in line]
+    assert names == ["xbce on numpy", "tf-formula on numpy", "sklearn on numpy", "textbook on numpy"]
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+
+
+def test_reproducers_reproduce(results):
+    """Each prints what was found, with the library alone."""
+    wanted = {(s, q): None for s in ("xbce", "textbook", "sklearn") for q in ("value", "gradient")}
+    for row in results.rows:
+        if (row.subject, row.quantity) in wanted and row.reproducer and "_and_" not in row.function:
+            wanted[row.subject, row.quantity] = row
+    for row in wanted.values():
+        program, option, code = shlex.split(row.reproducer)
+        assert (program, option) == ("python", "-c")
+        assert ("xbce" in code) == (row.subject == "xbce")
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        assert printed == [row.worst.computed]
+
+
+def test_merging(folder, results, tmp_path):
+    other = replace(
+        results,
+        environment=results.environment | {"processor": "another"},
+        backends={"paddle": {"version": "3"}},
+        missing={"paddle": "not here", "mlx": "not there"},
+        rows=[replace(results.rows[0], subject="paddle", backend="paddle"), replace(results.rows[1], max_ulp=9.0)],
+    )
+    other.write(tmp_path / "other.json")
+    result = invoke("report", folder / "results.json", tmp_path / "other.json", "--plots", "--out", tmp_path)
+    assert result.exit_code == 0
+    merged = Results.read(tmp_path / "results.json")
+    assert len(merged.rows) == len(results.rows) + 1
+    assert [row.max_ulp for row in merged.rows if row.key == results.rows[1].key] == [9.0]
+    assert merged.environment["processor"] == f"{results.environment['processor']}; another"
+    assert "paddle" not in merged.missing
+    assert merged.missing["mlx"] == "not there"
+    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "error-by-label-float16.svg").read_text("utf-8").startswith("<svg")
+    jsonschema.validate(json.loads((tmp_path / "results.json").read_text("utf-8")), SCHEMA)
+
+
+def test_a_file_of_another_version_is_refused(folder, tmp_path):
+    data = json.loads((folder / "results.json").read_text("utf-8"))
+    (tmp_path / "old.json").write_text(json.dumps(data | {"schema_version": 2}), "utf-8")
+    result = invoke("report", tmp_path / "old.json")
+    assert result.exit_code == 1
+    assert "has schema version 2; 3 is expected" in " ".join(result.output.split())
+
+
+# --- comparing ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_changed(folder):
+    result = invoke("compare", folder / "results.json", folder / "results.json")
+    assert result.exit_code == 0
+    assert "0 for the worse, 0 other changes." in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "worse"),
+    [
+        ({"max_ulp": 3.9}, "largest error: ", True),
+        ({"max_ulp": 0.1}, "largest error: ", False),
+        ({"gross": 1}, "zeros for normal numbers: 0 -> 1", True),
+        ({"mismatched": 2}, "NaN or inf: 0 -> 2", True),
+        ({"broken": ["5 ULP"]}, "breaks the promise by: 5 ULP", True),
+        ({"flushed": 4}, "flushed: 0 -> 4", True),
+    ],
+)
+def test_a_change_of_one_figure(results, change, says, worse):
+    i = next(i for i, row in enumerate(results.rows) if row.judged and 0.1 < row.max_ulp < 3.9)
+    rows = list(results.rows)
+    rows[i] = replace(rows[i], **change)
+    (found,) = compare(results, replace(results, rows=rows))
+    assert found.what.startswith(says)
+    assert found.worse == worse
+    assert found.row == f"xbce: {rows[i].function}, numpy, {rows[i].dtype}"
+
+
+def test_rows_that_come_and_go(folder, results, tmp_path):
+    replace(results, rows=results.rows[1:]).write(tmp_path / "less.json")
+    result = invoke("compare", folder / "results.json", tmp_path / "less.json")
+    assert result.exit_code == 1
+    assert "is not measured any more" in result.output
+    result = invoke("compare", tmp_path / "less.json", folder / "results.json")
+    assert result.exit_code == 0
+    assert "is new: " in result.output
+
+
+# --- the page in a browser ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no chromium is here: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser, folder):
+    context = browser.new_context()
+    opened = context.new_page()
+    problems, requests = [], []
+    opened.on("console", lambda message: problems.append(message.text))
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("request", lambda request: requests.append(request.url))
+    url = (folder / "report.html").as_uri()
+    opened.goto(url)
+    yield opened
+    assert problems == []
+    assert requests == [url]  # the page needs nothing else
+    context.close()
+
+
+def test_page_shows_everything(page, results):
+    assert page.title() == "xbce conformance report"
+    assert "The promise is kept in all" in page.locator(".verdict").inner_text()
+    assert page.locator("svg").count() == 4  # by logit and by label, in two dtypes
+    for i in range(4):
+        box = page.locator("svg").nth(i).bounding_box()
+        assert box["width"] > 400
+        assert box["height"] > 200
+    assert page.locator("details.rows").count() > 5
+    assert page.locator("button.copy").count() == sum(bool(row.reproducer) for row in results.rows)
+    width = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert width
+
+
+def test_league_table_is_sorted_by_clicks(page):
+    def column(index):
+        return page.locator("#league-value tbody tr").evaluate_all(
+            "(rows, index) => rows.map(row => row.cells[index].dataset.value ?? row.cells[index].textContent)", index
+        )
+
+    errors = [float(text) for text in column(1) if text != "–"]
+    assert errors == sorted(errors)
+    head = page.locator("#league-value th").nth(1)
+    head.click()
+    head.click()
+    assert head.get_attribute("aria-sort") == "descending"
+    errors = [float(text) for text in column(1) if text != "–"]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] == float("inf")
+    page.locator("#league-value th").first.press("Enter")
+    assert column(0) == sorted(column(0))
+
+
+def test_rows_are_filtered(page):
+    page.locator("#filter").fill("textbook float16")
+    shown = page.locator("details.rows:visible summary").all_inner_texts()
+    assert shown
+    assert all(text.startswith("textbook") for text in shown)
+
+
+def test_a_reproducer_is_copied(page, results):
+    page.locator("#filter").fill("sklearn .loss")
+    details = page.locator("details.rows:visible").first
+    details.locator("summary").click()
+    button = details.locator("button.copy").first
+    button.click()
+    page.wait_for_function(
+        "() => document.querySelector('details.rows:not([hidden]) button.copy').textContent === 'copied'"
+    )
+    page.locator("#filter").fill("")
+    page.locator("#filter").focus()
+    page.keyboard.press("Control+V")
+    pasted = page.locator("#filter").input_value()
+    assert pasted in {row.reproducer for row in results.rows if row.subject == "sklearn"}
+
+
+def test_schema_refuses_what_it_does_not_know(folder):
+    data = json.loads((folder / "results.json").read_text("utf-8"))
+    for spoil in (
+        lambda d: d.update(extra=1),
+        lambda d: d["rows"][0].update(max_ulp=-1),
+        lambda d: d["rows"][0].pop("worst"),
+    ):
+        spoiled = deepcopy(data)
+        spoil(spoiled)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(spoiled, SCHEMA)

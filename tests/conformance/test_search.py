@@ -1,0 +1,92 @@
+"""The search for worst cases: it finds what is hidden, and what it found is kept, certified and tried again."""
+
+import json
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from xbce_conformance import search
+from xbce_conformance.cases import PLAIN
+from xbce_conformance.cli import main
+from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs import SEARCHED, input_set
+from xbce_conformance.measure import measure
+from xbce_conformance.search import Found, add, climb, known, load
+
+SINGLE = FORMATS["float32"]
+
+
+def with_a_hidden_peak(x, z):
+    """Return the loss with an error that grows towards logit 5.4321, from a distance of 32 on."""
+    exact = PLAIN.reference(SINGLE).exact("value", (x, z))["value"].high
+    with np.errstate(divide="ignore"):
+        error = np.clip(-np.log2(np.abs(np.float64(x) - 5.4321)) + 5, 0, 30)
+    return (exact + error * SINGLE.ulp(exact)).astype(np.float32)
+
+
+def test_the_climb_reaches_the_top():
+    inputs = input_set(SINGLE, "quick").arrays
+    starts = inputs["logits"], inputs["labels"]
+    peaks = climb(with_a_hidden_peak, "value", PLAIN.reference(SINGLE), SINGLE, starts, np.random.default_rng(1))
+    found = list(islice(peaks, 300))
+    heights = [peak.ulp for peak in found]
+    assert heights == sorted(heights)
+    assert heights[-1] > max(heights[0] + 5, 15)
+    assert abs(found[-1].logits - 5.4321) < 2**-14
+    assert found[-1].tried == 300 * search.CLIMBERS
+    x, z = np.float32([found[-1].logits]), np.float32([found[-1].labels])
+    assert float(with_a_hidden_peak(x, z)[0]) == found[-1].computed
+
+
+def test_the_file_only_grows(tmp_path):
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps({"schema": "text", "cases": []}), "utf-8")
+    first = Found("float64", "value", "xbce", "1", "numpy", "0x1p+0", "0x0p+0", "0x1p+0", 1.5)
+    assert add(first, path)
+    assert not add(replace(first, logits="0x1p+1"), path)
+    assert not add(replace(first, ulp=1.4), path)
+    assert add(replace(first, backend="torch:cpu", ulp=0.5), path)
+    before = path.read_text("utf-8").splitlines()
+    assert add(replace(first, ulp=1.6), path)
+    after = path.read_text("utf-8").splitlines()
+    assert [line.rstrip(",") for line in after[: len(before) - 1]] == [line.rstrip(",") for line in before[:-1]]
+    assert [case.ulp for case in load(path)] == [1.5, 0.5, 1.6]
+
+
+def test_known_cases_are_what_they_say():
+    """Each error is that of the result that stands there, by ball arithmetic; and each case is tried in every run."""
+    cases = load()
+    for case in cases:
+        fmt = FORMATS[case.dtype]
+        x, z, computed = (fmt.round([float.fromhex(getattr(case, name))]) for name in ("logits", "labels", "computed"))
+        ulp = measure(computed, PLAIN.reference(fmt).exact(case.quantity, (x, z))[case.quantity], fmt).ulp[0]
+        assert ulp == pytest.approx(case.ulp, rel=1e-5)
+        inputs = input_set(fmt, "quick")
+        part = inputs.parts[SEARCHED]
+        pairs = zip(inputs.arrays["logits"][part].tolist(), inputs.arrays["labels"][part].tolist(), strict=True)
+        assert (float(x[0]), float(z[0])) in set(pairs)
+    assert {fmt.name for fmt in FORMATS.values() if known(fmt)[0].size} == {case.dtype for case in cases}
+
+
+def test_command(tmp_path):
+    data = tmp_path / "cases.json"
+    data.write_text(json.dumps({"schema": "text", "cases": []}), "utf-8")
+    options = ["search", "--dtype", "float32", "--backend", "numpy", "--seconds", "0.5", "--data", str(data)]
+    result = CliRunner().invoke(main, options, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "xbce, numpy, binary_cross_entropy_with_logits.gradient: " in result.output
+    assert [(case.quantity, case.ulp > 1) for case in load(data)] == [("value", True), ("gradient", True)]
+    again = CliRunner().invoke(main, [*options[:-3], "0", *options[-2:]])
+    assert "not worse than what is known" in " ".join(again.output.split())
+    result = CliRunner().invoke(main, [*options, "--subject", "mlx"])
+    assert result.exit_code == 1
+    assert "nothing to search in float32" in result.output
+
+
+def test_the_file_that_is_shipped_is_data():
+    assert Path(search.DATA).name == "worst_cases.json"
+    assert set(json.loads(Path(search.DATA).read_text("utf-8"))) == {"schema", "cases"}

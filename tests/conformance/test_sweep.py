@@ -1,0 +1,342 @@
+"""The exhaustive sweep: its reference, its measures, and that nothing is lost or counted twice, whoever is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from click.testing import CliRunner
+
+import xbce
+from xbce_conformance.backends import find_backends
+from xbce_conformance.cli import main
+from xbce_conformance.formats import FORMATS
+from xbce_conformance.measure import measure
+from xbce_conformance.profile import profile_edges
+from xbce_conformance.reference import BallReference, Float64Reference
+from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
+from xbce_conformance.sweep.checkpoint import Checkpoint, OtherSweep
+from xbce_conformance.sweep.kernel import Measured, Shared, measure_chunk
+from xbce_conformance.sweep.plan import CHUNK, Chunk
+from xbce_conformance.sweep.run import merged
+from xbce_conformance.sweep.tally import Tally, upper_edge
+from xbce_conformance.sweep.worker import array_device, numpy_device
+
+SINGLE = FORMATS["float32"]
+NUMPY = numpy_device(SINGLE)
+
+
+# --- the reference --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quantity", ["value", "gradient", "hessian"])
+@pytest.mark.parametrize("z", [0.0, 1.0, 1 / 256, 0.5, 255 / 256])
+def test_reference_is_certified(quantity, z):
+    """By ball arithmetic, to 3 ULP of float64, on logits of every binade of both signs."""
+    exponents = np.repeat(np.arange(255, dtype=np.uint32) << 23, 2)
+    bits = exponents | np.random.default_rng(0).integers(0, 2**23, exponents.size, dtype=np.uint32)
+    x = np.concatenate([SINGLE.from_bits(bits), SINGLE.from_bits(bits | np.uint32(1 << 31))])
+    exact = getattr(BallReference(), quantity)(x, np.full_like(x, z))
+    got, scale = Shared.of(NUMPY.xp, np.float64(x)).exact(quantity, z)
+    double = FORMATS["float64"]
+    assert (np.abs((got - exact.high) - exact.low) <= 3 * double.ulp(exact.scale)).all()
+    np.testing.assert_allclose(np.abs(scale), np.abs(exact.scale), rtol=1e-14)
+
+
+def test_reference_at_infinity_and_nan():
+    shared = Shared.of(NUMPY.xp, np.array([np.inf, -np.inf, np.nan]))
+    with np.errstate(invalid="ignore"):
+        for z, value, gradient in (
+            (0.0, [np.inf, 0], [1, 0]),
+            (1.0, [0, np.inf], [0, -1]),
+            (0.25, [np.inf] * 2, [0.75, -0.25]),
+        ):
+            np.testing.assert_array_equal(shared.exact("value", z)[0], [*value, np.nan])
+            np.testing.assert_array_equal(shared.exact("gradient", z)[0], [*gradient, np.nan])
+
+
+# --- the measures ---------------------------------------------------------------------------------------------------
+
+
+def sloppy(x, z):
+    """Return the loss by PyTorch's formula: digits and tails lost, NaN at infinity."""
+    with np.errstate(all="ignore"):
+        return ((1 - z) * x + (np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x))))).astype(x.dtype)
+
+
+FUNCTIONS = [
+    Measured("right", "value", xbce.binary_cross_entropy_with_logits, flushes=False),
+    Measured("sloppy", "value", sloppy, flushes=False),
+    Measured("gradient", "gradient", xbce.binary_cross_entropy_with_logits.gradient, flushes=False),
+]
+
+
+def tallies_of(chunk, fmt, device, functions=FUNCTIONS):
+    with np.errstate(all="ignore"):
+        return measure_chunk(chunk, fmt, device, functions, profile_edges(fmt))
+
+
+@pytest.mark.parametrize("name", ["float16", "float32"])
+def test_tallies_are_those_of_measure(name):
+    """The other way of measuring agrees, over logits that hold infinities and NaN."""
+    fmt = FORMATS[name]
+    first = {"float16": 0x7A00, "float32": 0x7F7FFC00}[name]
+    chunk = Chunk(first, first + 0x800, (0.0, 1.0, 0.375))
+    tallies = tallies_of(chunk, fmt, numpy_device(fmt))
+    x = fmt.from_bits(np.arange(chunk.first, chunk.stop, dtype=np.uint32))
+    finite = x[np.isfinite(x)]
+    for function in FUNCTIONS:
+        for z, kind in zip(chunk.labels, ("0", "1", "soft"), strict=True):
+            labels = np.full_like(finite, z)
+            exact = getattr(Float64Reference(), function.quantity)(finite, labels)
+            errors = measure(function.call(finite, labels), exact, fmt)
+            tally = tallies[f"{function.key}|{kind}"]
+            assert tally.count == x.size
+            assert tally.gross == errors.gross.sum()
+            assert tally.max_ulp == pytest.approx(errors.ulp.max(), rel=1e-9, abs=1e-12)
+            assert tally.rounded == errors.rounded.sum() + (x.size - finite.size) - tally.mismatched
+            assert sum(tally.histogram) == x.size
+    # PyTorch's formula is NaN at +inf for label 1, and nowhere else here; NaN for NaN is right.
+    assert tallies["sloppy|1"].mismatched == 1
+    assert tallies["right|1"].mismatched == 0
+
+
+def test_gross_failures_and_worst_case():
+    chunk = Chunk(0xC1700000, 0xC1800000, (0.0,))  # from -15 to -16
+    tally = tallies_of(chunk, SINGLE, NUMPY)["sloppy|0"]
+    assert tally.gross > 2**19
+    x = np.float32([float.fromhex(tally.worst_logit)])
+    assert -16 < x[0] <= -15
+    assert float(sloppy(x, np.zeros_like(x))[0]).hex() == tally.worst_computed
+    exact = BallReference().value(x, np.zeros_like(x)).high[0]
+    assert float.fromhex(tally.worst_exact) == pytest.approx(exact, rel=1e-15)
+    error = abs(float.fromhex(tally.worst_computed) - exact) / SINGLE.ulp(exact)
+    assert tally.max_ulp == pytest.approx(float(error), rel=1e-9)
+
+
+def test_flushing_is_counted_apart():
+    chunk = Chunk(0xC2AF0000, 0xC2B00000, (0.0,))  # exp(-|x|) crosses the smallest normal number at 87.34
+
+    def flushing(x, z):
+        loss = xbce.binary_cross_entropy_with_logits(x, z)
+        return np.where(loss < SINGLE.tiny, 0, loss).astype(x.dtype)
+
+    functions = [Measured(str(flushes), "value", flushing, flushes=flushes) for flushes in (True, False)]
+    tallies = tallies_of(Chunk(0xC2AEA000, 0xC2AEB800, (0.0,)), SINGLE, NUMPY, functions)
+    assert chunk.pairs == 2**16
+    allowed, strict = tallies["True|0"], tallies["False|0"]
+    assert allowed.flushed > 100
+    assert allowed.max_ulp < 4
+    assert strict.flushed == 0
+    assert strict.max_ulp > 2**22
+    assert strict.gross == 0
+
+
+def test_measured_on_the_device():
+    """In the namespace of PyTorch, as on a GPU: the same figures as NumPy gives for the same results."""
+    backend = find_backends(("torch:cpu",))[0].get("torch:cpu")
+    if backend is None:
+        pytest.skip("PyTorch is not installed")
+    import torch
+
+    chunk = Chunk(0xC1000000, 0xC1020000, (0.0, 1.0))  # the sign bit is that of int32, too
+    functions = [
+        Measured("value", "value", xbce.binary_cross_entropy_with_logits, flushes=False),
+        Measured(
+            "torch",
+            "value",
+            lambda x, z: torch.nn.functional.binary_cross_entropy_with_logits(x, z, reduction="none"),
+            flushes=False,
+        ),
+    ]
+    on_device = tallies_of(chunk, SINGLE, array_device(backend, SINGLE), functions)
+    through_numpy = tallies_of(
+        chunk,
+        SINGLE,
+        NUMPY,
+        [
+            Measured(
+                f.key, f.quantity, lambda x, z, f=f: f.call(torch.tensor(x), torch.tensor(z)).numpy(), flushes=False
+            )
+            for f in functions
+        ],
+    )
+    for key, tally in on_device.items():
+        other = through_numpy[key]
+        assert (tally.count, tally.gross, tally.rounded) == (other.count, other.gross, other.rounded)
+        assert tally.max_ulp == pytest.approx(other.max_ulp, rel=1e-6)
+        assert tally.profile.keys() == other.profile.keys()
+
+
+def test_profile_is_by_interval_of_the_logit():
+    edges = profile_edges(SINGLE)
+    for chunk in (Chunk(0x41200000, 0x41300000, (0.0,)), Chunk(0xC1200000, 0xC1300000, (0.0,))):
+        profile = tallies_of(chunk, SINGLE, NUMPY)["right|0"].profile
+        x = np.float64(SINGLE.from_bits(np.array([chunk.first, chunk.stop - 1], np.uint32)))
+        first, last = sorted((np.digitize(x, edges) - 1).tolist())
+        assert sorted(profile) == list(range(first, last + 1))
+
+
+def test_tallies_merge_and_travel():
+    a, b = Tally(count=2, max_ulp=1.0, worst_logit="0x1p+0"), Tally(count=3, max_ulp=np.inf, worst_logit="0x1p+1")
+    a.histogram[5], b.histogram[5], b.profile = 2, 2, {7: np.inf}
+    a.merge(Tally.from_json(json.loads(json.dumps(b.to_json()))))
+    assert (a.count, a.max_ulp, a.worst_logit, a.histogram[5], a.profile) == (5, np.inf, "0x1p+1", 4, {7: np.inf})
+    assert a.quantile(0.5) == upper_edge(5)
+    assert a.quantile(1.0) == np.inf
+
+
+def test_bins_hold_what_they_say():
+    from xbce_conformance.sweep.kernel import _histogram
+
+    errors = np.array([0.0, 0.001, 0.4999, 0.5, 3.3, 1e6])
+    counts = _histogram(NUMPY.xp, errors)
+    filled = [upper_edge(i) for i, n in enumerate(counts) for _ in range(n)]
+    for error, edge in zip(errors, sorted(filled), strict=True):
+        assert max(error, 2**-7) < edge <= max(error * 1.126, 2**-7 * 1.126)
+
+
+# --- plans and checkpoints ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "pairs"), [("float32", 2**33), ("float16", 2**16 * 257), ("bfloat16", 2**16 * 257)])
+def test_chunks_cover_everything_once(dtype, pairs):
+    plan = Plan(dtype, (), ("value",), 0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
+    assert plan.exhaustive
+    assert sum(chunk.pairs for chunk in plan.chunks) == pairs
+    assert max(chunk.pairs for chunk in plan.chunks) <= CHUNK
+    places = {(chunk.first, chunk.labels) for chunk in plan.chunks}
+    assert len(places) == len(plan.chunks)
+    for label in plan.labels:
+        assert float(FORMATS[dtype].round(label)) == label
+
+
+def test_checkpoint_refuses_another_sweep(tmp_path):
+    plan = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
+    Checkpoint(tmp_path, plan)
+    Checkpoint(tmp_path, plan)
+    with pytest.raises(OtherSweep, match=r"holds another sweep \(quantities: \['value'\] there, \['hessian'\] now\)"):
+        Checkpoint(tmp_path, Plan("float32", plan.targets, ("hessian",), 0, 2**24))
+
+
+def test_a_chunk_that_was_half_written_does_not_count(tmp_path):
+    checkpoint = Checkpoint(tmp_path, Plan("float32", (), (), 0, 2**24))
+    checkpoint.keep(3, {"a": Tally(count=1)}, 0.5)
+    (tmp_path / "chunk-00004.part").write_text('{"seco')
+    assert checkpoint.done() == {3}
+    assert [tallies["a"].count for _, tallies in checkpoint.chunks()] == [1]
+
+
+# --- killed ---------------------------------------------------------------------------------------------------------
+
+RANGE = (0x3F800000, 0x40800000)  # logits from 1 to 4
+
+
+def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
+    """Kill a worker, then everything, then go on: the figures are those of one undisturbed measurement."""
+    chunks = tmp_path / "out" / "checkpoint-float32"
+    bits = ":".join(f"{end:x}" for end in RANGE)
+    options = [
+        "--backend",
+        "numpy",
+        "--quantity",
+        "value",
+        "--bits",
+        bits,
+        "--chunk",
+        2**19,
+        "--workers",
+        2,
+        "--out",
+        "out",
+    ]
+    command = [sys.executable, "-m", "xbce_conformance", "sweep", *map(str, options)]
+
+    def wait_for(count):
+        deadline = time.monotonic() + 120
+        while len(list(chunks.glob("chunk-*.json"))) < count:
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            wait_for(2)
+            workers = [
+                child
+                for child in psutil.Process(process.pid).children(recursive=True)
+                if any("spawn_main" in part for part in child.cmdline())
+            ]
+            assert len(workers) == 2
+            workers[0].kill()
+            wait_for(12)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    kept = {file: file.stat().st_mtime_ns for file in chunks.glob("chunk-*.json")}
+    assert 12 <= len(kept) < 64
+
+    # What is left of the cluster of the killed sweep ends by itself; this is another.
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert f"{2 * (RANGE[1] - RANGE[0]):,} pairs in 64 chunks" in again.stdout
+    assert kept == {file: file.stat().st_mtime_ns for file in kept}
+
+    (row,) = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["rows"]
+    whole = tallies_of(Chunk(*RANGE, (0.0, 1.0)), SINGLE, NUMPY, FUNCTIONS[:1])
+    assert row["count"] == sum(tally.count for tally in whole.values()) == 2 * (RANGE[1] - RANGE[0])
+    assert row["rounded"] == sum(tally.rounded for tally in whole.values())
+    assert row["parts"] == {f"every logit, label {z}": whole[f"right|{z}"].max_ulp for z in "01"}
+    assert not row["upper_bound"]
+    total = whole["right|0"]
+    total.merge(whole["right|1"])
+    plan = Plan("float32", (Target("xbce", xbce.__version__, "numpy"),), ("value",), *RANGE, chunk=2**19)
+    found, _, _ = merged(plan, chunks)
+    found_total = Tally()
+    for tally in found.values():
+        found_total.merge(tally)
+    assert found_total.histogram == total.histogram
+
+
+def test_a_sweep_with_another_scheduler(tmp_path):
+    """Workers that are somewhere else: the client only keeps what they return."""
+    from distributed import LocalCluster
+
+    plan = Plan("float16", (Target("xbce", xbce.__version__, "numpy"),), ("value", "gradient"), 0x4000, 0x4400)
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster:
+        done = []
+        sweep(plan, tmp_path, scheduler=cluster.scheduler_address, progress=lambda _, n: done.append(n))
+    assert sum(done) == 0x400 * 257
+    rows = sweep_results(plan, tmp_path)
+    assert [(row.quantity, row.count, row.broken) for row in rows] == [
+        ("value", 0x400 * 257, []),
+        ("gradient", 0x400 * 257, []),
+    ]
+    assert rows[0].max_ulp < 0.51
+    assert set(rows[0].parts) == {"every logit, label 0", "every logit, label 1", "every logit, labels k/256"}
+
+
+def test_a_subject_of_ones_own_is_swept_and_judged(tmp_path):
+    (tmp_path / "theirs.py").write_text("def loss(y, x):\n    return x * 0\n", "utf-8")
+    options = ["--subject", "theirs:loss", "--order", "labels,logits", "--bits", "3f800000:3f802000", "--workers", "1"]
+    command = [sys.executable, "-m", "xbce_conformance", "sweep", *options]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr
+    assert "BROKEN: theirs:loss: theirs:loss, numpy, float32: " in result.stdout
+    assert "results are zero where a normal number is right" in result.stdout
+
+
+def test_errors_of_the_command(tmp_path):
+    def invoke(*options):
+        return CliRunner().invoke(main, ["sweep", *options, "--out", str(tmp_path)])
+
+    result = invoke("--bits", "zero:one")
+    assert result.exit_code == 2
+    assert "'zero:one' is not FIRST:STOP in hexadecimal" in result.output
+    result = invoke("--backend", "array-api-strict", "--dtype", "float16")
+    assert result.exit_code == 1
+    assert "nothing to sweep in float16 (no subject takes it)" in result.output
