@@ -11,7 +11,7 @@ import xbce
 
 loss = xbce.binary_cross_entropy_with_logits
 rng = np.random.default_rng(0)
-LARGE = 200_000
+LARGE = 1_200_000
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,8 @@ class Blocks:
     sums: tuple[Sum | None, ...]
     size: int
     """About how many elements a block has."""
+    unit: int
+    """How many elements are summed at once: `size`, or less to have the same bits for any `size`."""
     sum: Callable[[Namespace, Array, Sum], Array]
     contiguous: Callable[[Array], bool]
     for_each: Callable[[Callable[[int], None], Sequence[int]], None] = sequentially
@@ -40,8 +42,10 @@ class Blocks:
     def results(self) -> tuple[Array, ...]:
         """Return the results, summed where `sums` says so."""
         whole = tuple(self.arrays[0].shape)
-        self._flatten()
+        flat = self._flatten()
         self.shape = tuple(self.arrays[0].shape)
+        if not flat and any(self.sums):
+            self.size = self.unit
         rows = max(1, self.size // max(1, math.prod(self.shape[1:])))
         self.blocks = [slice(start, start + rows) for start in range(0, self.shape[0], rows)]
         first = self._run(0)
@@ -56,15 +60,16 @@ class Blocks:
             for x, total in zip(self.outputs, self.sums, strict=True)
         )
 
-    def _flatten(self) -> None:
-        """Take contiguous arrays as one-dimensional, if no axis is left out of the sums."""
+    def _flatten(self) -> bool:
+        """Take contiguous arrays as one-dimensional, if no axis is left out of the sums; tell whether that was done."""
         shape = self.arrays[0].shape
         if any(getattr(a, "ndim", 0) and (a.shape != shape or not self.contiguous(a)) for a in self.arrays) or any(
             total is not None and len(total.axes) < len(shape) for total in self.sums
         ):
-            return
+            return False
         self.arrays = tuple(a.reshape(-1) if getattr(a, "ndim", 0) else a for a in self.arrays)
         self.sums = tuple(None if total is None else Sum((-1,), total.dtype) for total in self.sums)
+        return True
 
     def _run(self, i: int) -> tuple[Array, ...]:
         """Return the results for one block; what is broadcast along axis 0 is taken whole."""
@@ -73,9 +78,19 @@ class Blocks:
             for a in self.arrays
         ]
         return tuple(
-            x if total is None else self.sum(self.xp, x, total)
+            x if total is None else self._part(x, total)
             for x, total in zip(self.call(self.xp, *parts), self.sums, strict=True)
         )
+
+    def _part(self, x: Array, total: Sum) -> Array:
+        """Return the sum of a block; those of its units, where a block has several."""
+        if self.size == self.unit:
+            return self.sum(self.xp, x, total)
+        whole = x.shape[0] // self.unit * self.unit
+        parts = [self.sum(self.xp, x[:whole].reshape(-1, self.unit), total)] if whole else []
+        if whole < x.shape[0]:
+            parts.append(self.sum(self.xp, x[whole:].reshape(1, -1), total))
+        return self.xp.concat(parts)
 
     def _store(self, i: int, results: tuple[Array, ...]) -> None:
         for output, part, total in zip(self.outputs, results, self.sums, strict=True):
@@ -85,5 +100,5 @@ class Blocks:
         """Return the sum, of which `parts` are those of the blocks."""
         if -len(self.shape) not in total.axes:
             return self.xp.concat(parts)
-        stacked = self.xp.stack(parts)
+        stacked = self.xp.stack(parts) if self.size == self.unit else self.xp.concat(parts)
         return self.sum(self.xp, stacked, Sum((-stacked.ndim,), total.dtype))

@@ -61,7 +61,7 @@ def _evaluated(
     # PyTorch's own threads share the work on each block.
     size = _BLOCK * torch.get_num_threads()
     with torch.no_grad():
-        return Blocks(xp, kernel, arrays, sums, size, RUNNER.sum, torch.Tensor.is_contiguous).results()
+        return Blocks(xp, kernel, arrays, sums, size, size, RUNNER.sum, torch.Tensor.is_contiguous).results()
 
 
 class _TracedNode(torch.autograd.Function):

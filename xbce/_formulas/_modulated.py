@@ -109,11 +109,11 @@ class ModulatedCrossEntropy:
         if 0 < min(self.gamma_pos, self.gamma_neg) < 1:
             root, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
         scale = parts.factor * root
-        inner = product(xp, entropy.c_z, scale) + (2 * parts.g) * (scale * half_ratio) * entropy.m_z
+        # The second root multiplies each term: their sum may overflow before it.
+        slope = root * product(xp, entropy.c_z, scale) + (2 * parts.g * root) * (scale * half_ratio) * entropy.m_z
         if self.gamma_pos != self.gamma_neg:
             gap = self.gamma_pos - self.gamma_neg
-            inner = inner + gap * (scale * product(xp, entropy.c, xp.log(wrong)))
-        slope = root * inner
+            slope = slope + (gap * root) * (scale * product(xp, entropy.c, xp.log(wrong)))
         if self.alpha is not None:
             slope = slope + (2 * self.alpha - 1) * (root * (root * entropy.c))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
