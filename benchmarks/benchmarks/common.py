@@ -20,9 +20,12 @@ from .memory import extra_bytes
 
 QUICK = os.environ.get("XBCE_BENCH_QUICK") == "1"
 DTYPES = ("float32",) if QUICK else ("float32", "float64")
-SIZES = (1, 10**3, 10**5, 10**7) if QUICK else (1, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8)
 _DEVICE = Path("/dev/nvidiactl").exists()
 """Whether there may be a GPU; asking a library would start its threads, which a fork does not survive."""
+# On a CPU, 10^8 elements tell nothing that 10^7 do not.
+SIZES = (1, 10**3, 10**5, 10**7) if QUICK else (1, 10**3, 10**4, 10**5, 10**6, 10**7, *([10**8] if _DEVICE else []))
+_COMPILED_SIZES = (10**5, 10**7, 10**8)
+"""Those that a compiler, which takes seconds for each, is run for."""
 
 # asv forks a process for each figure; what its parent has imported is there already. CuPy is not safe to fork.
 for _module in ("torch", "jax", "optax", "dask.array", "sklearn._loss"):
@@ -52,7 +55,7 @@ class XPBenchmark(ABC):
 
     rounds = 1
     warmup_time = 0.01
-    repeat = (3, 100, 0.2) if QUICK else (5, 300, 1.0)
+    repeat = (3, 100, 0.2) if QUICK else (5, 100, 0.4)
     timeout = 180.0
 
     _call: Callable[[], Any] | None = None
@@ -81,6 +84,9 @@ class XPBenchmark(ABC):
 
 
 def _prepare(function: str, backend_name: str, dtype: str, implementation: str, size: int) -> Callable[[], Any]:
+    if implementation.endswith("-compiled") and size not in _COMPILED_SIZES:
+        msg = "the compiler takes too long"
+        raise SkipNotImplemented(msg)
     found, missing = find_backends((backend_name,))
     if backend_name in missing:
         raise SkipNotImplemented(missing[backend_name])

@@ -43,14 +43,14 @@ def _xbce(backends: dict[str, Backend]) -> Iterator[Subject]:
     functions = tuple(function for case in CASES for function in _functions(case))
     for name, backend in backends.items():
         if name in BACKEND_NAMES:
-            here = (*functions, *_autodiff(backend))
+            here = (*functions, *_autodiff(name.partition(":")[0]))
             yield Subject("xbce", xbce.__version__, backend, backend.dtypes, here, judged=True)
 
 
-def _autodiff(backend: Backend) -> Iterator[Function]:
-    """Yield what the backend's automatic differentiation finds: the same derivatives, within the same bounds."""
+def _autodiff(library: str) -> Iterator[Function]:
+    """Yield what a library's automatic differentiation finds: the same derivatives, within the same bounds."""
     for case in CASES:
-        for name, quantity, make in autodiff.derivatives(backend.name.partition(":")[0]):
+        for name, quantity, make in autodiff.derivatives(library):
             if quantity in case.methods:
                 yield Function(f"{case.name}, {name}", (quantity,), make(_bind(case)), case=case)
 

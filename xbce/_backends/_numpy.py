@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-from xbce._backends._blocks import Blocks, sequentially
+from xbce._backends._blocks import Blocks, keep_freed_memory, sequentially
 from xbce._backends._threads import in_threads, usable_threads
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
@@ -41,7 +40,7 @@ class NumpyRunner:
             with xp.errstate(all="ignore"):  # of the thread that it is called on
                 return function(xp, *block)
 
-        _keep_freed_memory(xp)
+        keep_freed_memory(xp)
         item = max(4, first.dtype.itemsize)
         unit = size = _BLOCK_BYTES // item
         threads = usable_threads() if first.size >= _SHARED else 1
@@ -60,16 +59,6 @@ class NumpyRunner:
                 return function(xp, *arrays)
         full: tuple[Any, ...] = (xp.broadcast_to(arrays[0], shape), *arrays[1:])
         return self.run(xp, lambda xp, *block: (function(xp, *block),), full, (None,))[0]
-
-
-@cache
-def _keep_freed_memory(xp: Namespace) -> None:
-    """Have glibc keep the memory of temporaries, as it does in every process that once freed a large array.
-
-    Until then it takes arrays of 2^17 bytes from the system and gives them back, page faults and all: 70000 of them in
-    the mean of 10^7 losses, and twice its time.
-    """
-    xp.empty(2**25 - 2**20, dtype=xp.uint8)
 
 
 def _is_contiguous(x: Array) -> bool:

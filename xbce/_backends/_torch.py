@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from xbce._backends._blocks import Blocks
+from xbce._backends._blocks import Blocks, keep_freed_memory
 from xbce._backends._eager import EagerRunner
 from xbce._inputs import accumulation_dtype
 from xbce._kernel import Kernel, Sum
@@ -37,7 +37,7 @@ class TorchRunner(EagerRunner):
             return super().run(xp, function, arrays, sums)
         if not _may_be_differentiated(arrays):
             return _evaluated(xp, function, arrays, sums)
-        node = _TracedNode if torch.compiler.is_compiling() else _Node
+        node = _TracedNode if torch.compiler.is_compiling() else _TransformedNode if _in_transform() else _Node
         results: tuple[Array, ...] = node.apply(xp, function, sums, *arrays)
         return results
 
@@ -48,7 +48,12 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
         return True
     if torch.compiler.is_compiling():
         return False
-    return bool(torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0)  # noqa: SLF001
+    return _in_transform() or forward_ad._current_level >= 0  # noqa: SLF001
+
+
+def _in_transform() -> bool:
+    """Tell whether a transform of torch.func is at work."""
+    return bool(torch._C._are_functorch_transforms_active())  # noqa: SLF001
 
 
 def _evaluated(
@@ -58,10 +63,50 @@ def _evaluated(
     first = arrays[0]
     if torch.compiler.is_compiling() or first.device.type != "cpu" or first.numel() < _SMALL:
         return EagerRunner.run(RUNNER, xp, kernel, arrays, sums)
+    keep_freed_memory(xp)
     # PyTorch's own threads share the work on each block.
     size = _BLOCK * torch.get_num_threads()
     with torch.no_grad():
         return Blocks(xp, kernel, arrays, sums, size, size, RUNNER.sum, torch.Tensor.is_contiguous).results()
+
+
+def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[Sum | None, ...], arrays: tuple[Any, ...]) -> None:
+    """Keep what the derivatives need: the arguments."""
+    ctx.xp, ctx.kernel, ctx.sums = xp, kernel, sums
+    ctx.scalars = tuple(None if isinstance(a, torch.Tensor) else a for a in arrays)
+    tensors = [a for a in arrays if isinstance(a, torch.Tensor)]
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, *cotangents: Array | None) -> tuple[Array | None, ...]:
+    """Return what the cotangents of the outputs are in each argument."""
+    arrays = _arrays(ctx)
+    gradients: list[Array | None] = [None, None, None]
+    for i, needed in enumerate(ctx.needs_input_grad[3:]):
+        gradients.append(_pulled_back(ctx, arrays, cotangents, i) if needed else None)
+    return tuple(gradients)
+
+
+def _jvp(ctx: Any, *tangents: Array | None) -> tuple[Array | None, ...]:
+    """Return what the tangents of the arguments are in each output."""
+    arrays = _arrays(ctx)
+    return tuple(_pushed_forward(ctx, arrays, tangents[3:], k) for k in range(len(ctx.sums)))
+
+
+class _Node(torch.autograd.Function):
+    """A kernel in reverse and forward mode, at the least cost of a call."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[Sum | None, ...], *arrays: Array | float
+    ) -> tuple[Array, ...]:
+        _keep(ctx, xp, kernel, sums, arrays)
+        return _evaluated(xp, kernel, arrays, sums)
+
+    backward = staticmethod(_backward)
+    jvp = staticmethod(_jvp)
 
 
 class _TracedNode(torch.autograd.Function):
@@ -75,29 +120,16 @@ class _TracedNode(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Array, ...]) -> None:  # noqa: ARG004
-        ctx.xp, ctx.kernel, ctx.sums, *arrays = inputs
-        ctx.scalars = tuple(None if isinstance(a, torch.Tensor) else a for a in arrays)
-        tensors = [a for a in arrays if isinstance(a, torch.Tensor)]
-        ctx.save_for_backward(*tensors)
-        ctx.save_for_forward(*tensors)
-        ctx.set_materialize_grads(False)
+        xp, kernel, sums, *arrays = inputs
+        _keep(ctx, xp, kernel, sums, tuple(arrays))
 
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Array) -> tuple[Array | None, ...]:
-        arrays = _arrays(ctx)
-        gradients: list[Array | None] = [None, None, None]
-        for i, needed in enumerate(ctx.needs_input_grad[3:]):
-            gradients.append(_pulled_back(ctx, arrays, cotangents, i) if needed else None)
-        return tuple(gradients)
+    backward = staticmethod(_backward)
 
 
-class _Node(_TracedNode):
-    """A kernel in reverse and forward mode, and under torch.func."""
+class _TransformedNode(_TracedNode):
+    """A kernel under torch.func, in all modes."""
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Array | None) -> tuple[Array, ...]:
-        arrays = _arrays(ctx)
-        return tuple(_pushed_forward(ctx, arrays, tangents[3:], k) for k in range(len(ctx.sums)))
+    jvp = staticmethod(_jvp)
 
     @staticmethod
     def vmap(
@@ -108,7 +140,7 @@ class _Node(_TracedNode):
         moved = [a if d is None else _with_batch(a, d, ndim) for a, d in zip(arrays, in_dims[3:], strict=True)]
         if in_dims[3] is None:
             moved[0] = moved[0].expand(info.batch_size, *moved[0].shape)
-        results = _Node.apply(xp, kernel, sums, *moved)
+        results = RUNNER.run(xp, kernel, tuple(moved), sums)
         return results, (0,) * len(results)
 
 
