@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xbce._backends._blocks import Blocks, keep_freed_memory, sequentially
-from xbce._backends._threads import in_threads, usable_threads
+from xbce._backends._threads import get_num_threads, in_threads
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
 
@@ -43,8 +43,8 @@ class NumpyRunner:
         keep_freed_memory(xp)
         item = max(4, first.dtype.itemsize)
         unit = size = _BLOCK_BYTES // item
-        threads = usable_threads() if first.size >= _SHARED else 1
-        if threads > 1:
+        threads = get_num_threads() if first.size >= _SHARED else 1
+        if threads > 1:  # though `in_threads` may use but one of them, where the caller is one of several
             share = -(-first.size // threads)
             size = min(_SHARED_BLOCK_BYTES // item, -(-share // unit) * unit)
         each = in_threads if threads > 1 else sequentially

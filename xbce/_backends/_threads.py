@@ -83,14 +83,9 @@ def one_thread() -> Iterator[None]:
         _local.held = before
 
 
-def usable_threads() -> int:
-    """Return how many threads what is called here may use."""
-    return 1 if getattr(_local, "held", False) else get_num_threads()
-
-
 def in_threads(work: Callable[[Any], None], parts: Sequence[Any]) -> None:
     """Call `work` on all parts, on as many threads as there are to be, this one among them; raise what it raises."""
-    threads = min(len(parts), usable_threads())
+    threads = 1 if getattr(_local, "held", False) else min(len(parts), get_num_threads())
     if threads <= 1:
         for part in parts:
             work(part)
