@@ -65,6 +65,21 @@ def test_same_bits_for_any_number_of_threads_and_any_layout(view, dtype):
                 np.testing.assert_array_equal(a, b[rows])
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1, (0, 2), (1, 2)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_same_bits_of_sums_over_axes_for_any_number_of_threads(axis, order):
+    x = np.asarray(rng.normal(0, 10, (120, 100, 100)), order=order)
+    z = np.asarray(rng.uniform(0, 1, x.shape), order=order)
+    w = rng.uniform(0.5, 2, 100)
+    results = []
+    for threads in (1, 3):
+        xbce.set_num_threads(threads)
+        results.append(loss.value_and_gradient(x, z, weight=w, reduction="sum", axis=axis))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(results[0][0], (loss(x, z) * w).sum(axis), rtol=1e-13)
+
+
 def test_values_in_blocks_are_finite_where_they_should_be():
     x = np.where(np.arange(LARGE) % 2 == 0, np.inf, -np.inf)
     with np.errstate(all="raise"):

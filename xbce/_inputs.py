@@ -135,7 +135,7 @@ def _seen_of_numpy(x: Any) -> Hashable:
 
 def _seen_of_torch(x: Any) -> Hashable:
     dtype, device = x.dtype, x.device
-    return dtype, x.shape, device, dtype.itemsize == 2 and _autocasts(sys.modules["torch"], device)
+    return dtype, x.shape, device, dtype.itemsize == 2 and autocasts(sys.modules["torch"], device)
 
 
 _fingerprints = _Fingerprints()
@@ -194,7 +194,7 @@ class _Door:
             self.add("weight", weight)
         mask = () if where is None else (self.mask(where),)
         name = functools.reduce(_promote, self.dtypes)
-        if name in _HALVES and _is_torch(self.xp) and _autocasts(sys.modules["torch"], self.device):
+        if name in _HALVES and _is_torch(self.xp) and autocasts(sys.modules["torch"], self.device):
             name = "float32"
         # Not every namespace has the half types (NumPy gets bfloat16 from elsewhere): then an argument has the dtype.
         dtype = self.dtypes[name] if name in _HALVES else getattr(self.xp, name)
@@ -374,23 +374,31 @@ def _plain(name: str, x: Array, xp: Namespace) -> Array:
     return xp.asarray(x)  # numpy.matrix has another meaning of `*`; a NumPy scalar becomes a 0-d array
 
 
+def same_shape(x: Array, y: Array) -> bool:
+    """Compare two shapes; a length that is not known yet agrees with any, and is left to the library."""
+    return len(x.shape) == len(y.shape) and all(map(same_length, x.shape, y.shape))
+
+
+def fits_into(x: Array, y: Array) -> bool:
+    """Tell whether an array broadcasts to the shape of another without enlarging it."""
+    pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
+    return len(x.shape) <= len(y.shape) and all(a == 1 or same_length(a, b) for a, b in pairs)
+
+
 def _require_same_shape(name: str, x: Array, first_name: str, first: Array) -> None:
-    if len(x.shape) == len(first.shape) and all(map(_same_length, x.shape, first.shape)):
-        return
-    msg = f"{name} must have the shape of {first_name}, got {name} {_shape(x)} and {first_name} {_shape(first)}"
-    raise ValueError(msg)
+    if not same_shape(x, first):
+        msg = f"{name} must have the shape of {first_name}, got {name} {_shape(x)} and {first_name} {_shape(first)}"
+        raise ValueError(msg)
 
 
 def _require_broadcastable(name: str, x: Array, first_name: str, first: Array) -> None:
     """Nothing may enlarge the shape of the first argument."""
-    pairs = zip(reversed(x.shape), reversed(first.shape), strict=False)
-    if len(x.shape) <= len(first.shape) and all(a == 1 or _same_length(a, b) for a, b in pairs):
-        return
-    msg = (
-        f"{name} must broadcast to the shape of {first_name} without enlarging it, "
-        f"got {name} {_shape(x)} and {first_name} {_shape(first)}"
-    )
-    raise ValueError(msg)
+    if not fits_into(x, first):
+        msg = (
+            f"{name} must broadcast to the shape of {first_name} without enlarging it, "
+            f"got {name} {_shape(x)} and {first_name} {_shape(first)}"
+        )
+        raise ValueError(msg)
 
 
 def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
@@ -406,8 +414,8 @@ def _require_non_negative(name: str, x: Array | float) -> None:
         raise ValueError(msg)
 
 
-def _same_length(a: Any, b: Any) -> bool:
-    """Compare two dimensions; one that is unknown (None, or NaN in Dask) is left to the library."""
+def same_length(a: Any, b: Any) -> bool:
+    """Compare two dimensions; one that is unknown (None, or NaN in Dask) agrees with any."""
     return _unknown(a) or _unknown(b) or bool(a == b)
 
 
@@ -440,7 +448,7 @@ def _promote(first: str, second: str) -> str:
     return max(first, second, key=_FLOATS.index)
 
 
-def _autocasts(torch: Any, device: Device) -> bool:
+def autocasts(torch: Any, device: Device) -> bool:
     """Tell whether PyTorch is to compute losses of a device in float32, whatever it is given."""
     return bool(torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type))
 

@@ -1,6 +1,7 @@
 """The committed results: of the documented schema, kept promises, and a page that says what they say."""
 
 import json
+import runpy
 from pathlib import Path
 
 import jsonschema
@@ -76,3 +77,8 @@ def test_league_tables_are_on_the_page(results):
     for table in leagues(results).values():
         for entry in table:
             assert f"| {entry.name} | " in PAGE
+
+
+def test_page_is_the_generated_one():
+    page = runpy.run_path(str(FOLDER / "page.py"))
+    assert page["page"](Results.read(FOLDER / "cpu" / "results.json")) == PAGE

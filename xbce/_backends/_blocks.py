@@ -55,8 +55,12 @@ class Blocks:
         whole = tuple(self.arrays[0].shape)
         flat = self._flatten()
         self.shape = tuple(self.arrays[0].shape)
-        if not flat and any(self.sums):
-            self.size = self.unit
+        if not flat:
+            # Units are cut along axis 0: only its sums depend on them.
+            if any(total is not None and -len(self.shape) in total.axes for total in self.sums):
+                self.size = self.unit
+            else:
+                self.unit = self.size
         rows = max(1, self.size // max(1, math.prod(self.shape[1:])))
         self.blocks = [slice(start, start + rows) for start in range(0, self.shape[0], rows)]
         first = self._run(0)

@@ -1,12 +1,23 @@
 """What several conventions share: no formulas, no names of systems."""
 
-import math
 from typing import Any
 
 import array_api_compat as compat
 
+from xbce._inputs import fits_into, same_length, same_shape
 from xbce._typing import Array, DType, Namespace, NormalizeBy
 from xbce.steps import check_labels, reduce
+
+__all__ = [
+    "cast",
+    "compatible",
+    "first_outside",
+    "fits_into",
+    "is_floating",
+    "namespace",
+    "same_shape",
+    "zero_of_nothing",
+]
 
 
 def namespace(name: str, x: Any) -> Namespace:
@@ -28,21 +39,10 @@ def cast(x: Array, dtype: DType) -> Array:
     return x if x.dtype == dtype else compat.array_namespace(x).astype(x, dtype)
 
 
-def same_shape(x: Array, y: Array) -> bool:
-    """Compare two shapes; a length that is not known yet agrees with any."""
-    return len(x.shape) == len(y.shape) and all(map(_same_length, x.shape, y.shape))
-
-
-def fits_into(x: Array, y: Array) -> bool:
-    """Return whether an array broadcasts to the shape of another without enlarging it."""
-    pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
-    return len(x.shape) <= len(y.shape) and all(a == 1 or _same_length(a, b) for a, b in pairs)
-
-
 def compatible(x: Array, y: Array) -> bool:
     """Return whether two arrays broadcast against each other."""
     pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
-    return all(1 in (a, b) or _same_length(a, b) for a, b in pairs)
+    return all(1 in (a, b) or same_length(a, b) for a, b in pairs)
 
 
 def zero_of_nothing(
@@ -81,7 +81,3 @@ def first_outside(name: str, x: Array) -> str | None:
     except (TypeError, RuntimeError):  # lazy (Dask), traced (JAX), or inside torch.func
         return None
     return None
-
-
-def _same_length(a: Any, b: Any) -> bool:
-    return bool(a == b) or any(n is None or (isinstance(n, float) and math.isnan(n)) for n in (a, b))

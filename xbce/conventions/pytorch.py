@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import array_api_compat as compat
 
 from xbce import losses, steps
+from xbce._inputs import autocasts
 from xbce._typing import Array, ReductionKind
 from xbce.conventions._common import cast, first_outside, fits_into, is_floating, namespace, same_shape
 
@@ -294,7 +295,7 @@ def _as_under_autocast(input: Array, *others: Array | None) -> tuple[Array, ...]
         return arrays
     import torch
 
-    if not torch.is_autocast_enabled(input.device.type):
+    if not autocasts(torch, input.device):
         return arrays
     halves = (torch.float16, torch.bfloat16)
     return tuple(x.float() if x is not None and x.dtype in halves else x for x in arrays)

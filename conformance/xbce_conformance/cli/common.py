@@ -20,6 +20,15 @@ _FILE_WIDTH = 120
 """Columns of the table where the output is not a terminal."""
 
 
+out_option = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("conformance-report"),
+    show_default=True,
+    help="Folder for results.json, report.html and report.md.",
+)
+
+
 def console() -> Console:
     """Return the console of the command."""
     console = Console()

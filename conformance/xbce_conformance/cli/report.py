@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from xbce_conformance.cli.common import console
+from xbce_conformance.cli.common import console, out_option
 from xbce_conformance.compare import compare
 from xbce_conformance.report import write_plots, write_reports
 from xbce_conformance.results import Results
@@ -24,13 +24,7 @@ def _read(path: Path) -> Results:
 
 @click.command("report")
 @click.argument("files", nargs=-1, required=True, type=_File)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("conformance-report"),
-    show_default=True,
-    help="Folder for results.json, report.html and report.md.",
-)
+@out_option
 @click.option("--plots", is_flag=True, help="Write the plots as SVG files, too.")
 def report(files: tuple[Path, ...], out: Path, *, plots: bool) -> None:
     """Merge results, of several environments or sweeps, into one report; of two same rows the last file's counts."""

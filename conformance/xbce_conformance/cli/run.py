@@ -13,7 +13,7 @@ from rich.text import Text
 from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
 from xbce_conformance.cases import FUNCTIONS
 from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
-from xbce_conformance.cli.common import console, environment, find, subject_options
+from xbce_conformance.cli.common import console, environment, find, out_option, subject_options
 from xbce_conformance.engine import Job, backend_facts, jobs, run
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.inputs import LEVELS, descriptions
@@ -68,13 +68,7 @@ def list_() -> None:
     type=click.Choice(BACKEND_NAMES),
     help="Fail if this backend is absent; without it an absent backend is only named.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("conformance-report"),
-    show_default=True,
-    help="Folder for results.json, report.html and report.md.",
-)
+@out_option
 def run_(
     choice: Choice,
     functions: tuple[str, ...],

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.choice import Choice
-from xbce_conformance.cli.common import console, environment, find, subject_options
+from xbce_conformance.cli.common import console, environment, find, out_option, subject_options
 from xbce_conformance.engine import backend_facts
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.profile import profile_edges
@@ -74,13 +74,7 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
 )
 @click.option("--scheduler", help="Address of a dask scheduler; by default a cluster of this machine's own is started.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes of the cluster that is started.")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("conformance-report"),
-    show_default=True,
-    help="Folder for results.json, report.html and report.md.",
-)
+@out_option
 def sweep_(
     choice: Choice,
     dtype: str,

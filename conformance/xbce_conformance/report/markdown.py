@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
-from xbce_conformance.report.table import bound_text, stated_exceptions, title, ulp_text, verdict
+from xbce_conformance.report.table import figures, stated_exceptions, title, ulp_text
 from xbce_conformance.results import Results, Row
 
 
@@ -66,14 +66,7 @@ def _cells(row: Row) -> list[str]:
         row.backend,
         row.dtype,
         f"{'= ' * row.upper_bound}{ulp_text(row.max_ulp)}",
-        bound_text(row) if row.judged else "",
-        ulp_text(row.p999_ulp),
-        f"{row.rounded / row.count:.1%}",
-        str(row.gross),
-        str(row.flushed),
-        str(row.mismatched),
-        f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
-        verdict(row),
+        *figures(row),
     ]
 
 

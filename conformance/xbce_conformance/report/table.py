@@ -108,6 +108,20 @@ _COLUMNS = {"max": 8, "promised": 10, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ
 """Headings with their widths, so that the columns of all tables line up."""
 
 
+def figures(row: Row) -> list[str]:
+    """Return what a table says of a row after its largest error, from the promise to the verdict."""
+    return [
+        bound_text(row) if row.judged else "",
+        ulp_text(row.p999_ulp),
+        f"{row.rounded / row.count:.1%}",
+        str(row.gross),
+        str(row.flushed),
+        str(row.mismatched),
+        f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
+        verdict(row),
+    ]
+
+
 def _table(rows: list[Row], *, show_header: bool) -> Table:
     table = Table(box=None, show_header=show_header)
     table.add_column("backend", no_wrap=True, min_width=18)
@@ -120,14 +134,7 @@ def _table(rows: list[Row], *, show_header: bool) -> Table:
             row.backend,
             row.dtype,
             f"{'=' * row.upper_bound}{ulp_text(row.max_ulp)}",
-            bound_text(row) if row.judged else "",
-            ulp_text(row.p999_ulp),
-            f"{row.rounded / row.count:.1%}",
-            str(row.gross),
-            str(row.flushed),
-            str(row.mismatched),
-            f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
-            verdict(row),
+            *figures(row),
             style=_style(row),
         )
     return table
