@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
+from xbce._backends._prepared import Prepared, Programs, Worker
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
 
@@ -16,16 +16,6 @@ def sequentially(work: Callable[[int], None], parts: Sequence[int]) -> None:
         work(part)
 
 
-@cache
-def keep_freed_memory(xp: Namespace) -> None:
-    """Have glibc keep the memory of temporaries, as it does in every process that once freed a large array.
-
-    Until then it takes arrays of 2^17 bytes from the system and gives them back, page faults and all: 70000 of them in
-    the mean of 10^7 losses in NumPy, and twice its time.
-    """
-    xp.empty(2**25 - 2**20, dtype=xp.uint8)
-
-
 @dataclass(slots=True)
 class Blocks:
     """A run in blocks along axis 0, whose results have the same bits whoever works on which block.
@@ -33,8 +23,8 @@ class Blocks:
     The first array has the full shape; the others broadcast to it.
     """
 
-    xp: Namespace
-    call: Callable[..., tuple[Array, ...]]
+    programs: Programs
+    function: Callable[..., Any]
     """Takes the namespace and the arrays of a block."""
     arrays: tuple[Any, ...]
     sums: tuple[Sum | None, ...]
@@ -46,12 +36,16 @@ class Blocks:
     contiguous: Callable[[Array], bool]
     for_each: Callable[[Callable[[int], None], Sequence[int]], None] = sequentially
     shape: tuple[int, ...] = field(init=False)
-    blocks: list[slice] = field(init=False)
+    rows: int = field(init=False)
+    """Of a block."""
+    prepared: Prepared = field(init=False)
     outputs: list[Any] = field(init=False)
     """For each result the array that it goes into; for one that is summed, the sums of the blocks."""
+    idle: list[tuple[Worker, list[Array | None]]] = field(init=False, default_factory=list)
+    """Workers, each with arrays for the results that are summed."""
 
-    def results(self) -> tuple[Array, ...]:
-        """Return the results, summed where `sums` says so."""
+    def results(self) -> Any:
+        """Return what the function does, summed where `sums` says so."""
         whole = tuple(self.arrays[0].shape)
         flat = self._flatten()
         self.shape = tuple(self.arrays[0].shape)
@@ -61,19 +55,19 @@ class Blocks:
                 self.size = self.unit
             else:
                 self.unit = self.size
-        rows = max(1, self.size // max(1, math.prod(self.shape[1:])))
-        self.blocks = [slice(start, start + rows) for start in range(0, self.shape[0], rows)]
-        first = self._run(0)
+        self.rows = max(1, self.size // max(1, math.prod(self.shape[1:])))
+        self.prepared = self.programs.prepared(self.function, self.arrays)
+        blocks = range(0, self.shape[0], self.rows)
         self.outputs = [
-            self.xp.empty(self.shape, dtype=part.dtype) if total is None else [None] * len(self.blocks)
-            for part, total in zip(first, self.sums, strict=True)
+            self.programs.library.empty(self.shape, dtype) if total is None else [None] * len(blocks)
+            for dtype, total in zip(self.prepared.quick.outputs, self.sums, strict=True)
         ]
-        self._store(0, first)
-        self.for_each(lambda i: self._store(i, self._run(i)), range(1, len(self.blocks)))
-        return tuple(
+        self.for_each(self._run, blocks)
+        results = tuple(
             x.reshape(whole) if total is None else self._total(x, total)
             for x, total in zip(self.outputs, self.sums, strict=True)
         )
+        return results[0] if self.prepared.single else results
 
     def _flatten(self) -> bool:
         """Take contiguous arrays as one-dimensional, if no axis is left out of the sums; tell whether that was done."""
@@ -86,34 +80,52 @@ class Blocks:
         self.sums = tuple(None if total is None else Sum((-1,), total.dtype) for total in self.sums)
         return True
 
-    def _run(self, i: int) -> tuple[Array, ...]:
-        """Return the results for one block; what is broadcast along axis 0 is taken whole."""
-        parts = [
-            a[self.blocks[i]] if getattr(a, "ndim", 0) == len(self.shape) and a.shape[0] == self.shape[0] else a
+    def _run(self, start: int) -> None:
+        """Compute the block that begins at a row; what is broadcast along axis 0 is taken whole."""
+        rows = slice(start, start + self.rows)
+        arrays = tuple(
+            a[rows] if getattr(a, "ndim", 0) == len(self.shape) and a.shape[0] == self.shape[0] else a
             for a in self.arrays
-        ]
-        return tuple(
-            x if total is None else self._part(x, total)
-            for x, total in zip(self.call(self.xp, *parts), self.sums, strict=True)
         )
+        worker, summands = self._idle_worker()
+        length = arrays[0].shape[0]
+        outputs = [
+            x[rows] if summand is None else summand[:length]
+            for x, summand in zip(self.outputs, summands, strict=True)
+        ]
+        worker.run(arrays, outputs)
+        for x, output, total in zip(self.outputs, outputs, self.sums, strict=True):
+            if total is not None:
+                x[start // self.rows] = self._part(output, total)
+        self.idle.append((worker, summands))
+
+    def _idle_worker(self) -> tuple[Worker, list[Array | None]]:
+        try:
+            return self.idle.pop()
+        except IndexError:
+            library = self.programs.library
+            shape = (min(self.rows, self.shape[0]), *self.shape[1:])
+            summands = [
+                None if total is None else library.empty(shape, dtype)
+                for dtype, total in zip(self.prepared.quick.outputs, self.sums, strict=True)
+            ]
+            return Worker(library, self.prepared, shape), summands
 
     def _part(self, x: Array, total: Sum) -> Array:
         """Return the sum of a block; those of its units, where a block has several."""
+        xp = self.programs.library.xp
         if self.size == self.unit:
-            return self.sum(self.xp, x, total)
+            return self.sum(xp, x, total)
         whole = x.shape[0] // self.unit * self.unit
-        parts = [self.sum(self.xp, x[:whole].reshape(-1, self.unit), total)] if whole else []
+        parts = [self.sum(xp, x[:whole].reshape(-1, self.unit), total)] if whole else []
         if whole < x.shape[0]:
-            parts.append(self.sum(self.xp, x[whole:].reshape(1, -1), total))
-        return self.xp.concat(parts)
-
-    def _store(self, i: int, results: tuple[Array, ...]) -> None:
-        for output, part, total in zip(self.outputs, results, self.sums, strict=True):
-            output[self.blocks[i] if total is None else i] = part
+            parts.append(self.sum(xp, x[whole:].reshape(1, -1), total))
+        return xp.concat(parts)
 
     def _total(self, parts: list[Array], total: Sum) -> Array:
         """Return the sum, of which `parts` are those of the blocks."""
+        xp = self.programs.library.xp
         if -len(self.shape) not in total.axes:
-            return self.xp.concat(parts)
-        stacked = self.xp.stack(parts) if self.size == self.unit else self.xp.concat(parts)
-        return self.sum(self.xp, stacked, Sum((-stacked.ndim,), total.dtype))
+            return xp.concat(parts)
+        stacked = xp.stack(parts) if self.size == self.unit else xp.concat(parts)
+        return self.sum(xp, stacked, Sum((-stacked.ndim,), total.dtype))

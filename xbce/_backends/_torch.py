@@ -10,17 +10,11 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from xbce._backends._blocks import Blocks, keep_freed_memory
+from xbce._backends import _torch_blocks
 from xbce._backends._eager import EagerRunner
 from xbce._inputs import accumulation_dtype
 from xbce._kernel import Kernel, Sum
 from xbce._typing import Array, Namespace
-
-_BLOCK = 2**15
-"""Elements of a block for each thread: PyTorch gives no thread less."""
-_SMALL = 2**18
-"""Arrays of fewer elements are not cut into blocks: they stay in cache by themselves."""
-
 
 class TorchRunner(EagerRunner):
     """Runs kernels as `torch.autograd.Function`; everything else is differentiated by PyTorch."""
@@ -59,15 +53,10 @@ def _in_transform() -> bool:
 def _evaluated(
     xp: Namespace, kernel: Kernel, arrays: tuple[Any, ...], sums: tuple[Sum | None, ...]
 ) -> tuple[Array, ...]:
-    """Return the results of a kernel that nobody differentiates, block by block where arrays are large."""
-    first = arrays[0]
-    if torch.compiler.is_compiling() or first.device.type != "cpu" or first.numel() < _SMALL:
+    """Return the results of a kernel that nobody differentiates, block by block where that is quicker."""
+    if torch.compiler.is_compiling() or not _torch_blocks.serve(arrays):
         return EagerRunner.run(RUNNER, xp, kernel, arrays, sums)
-    keep_freed_memory(xp)
-    # PyTorch's own threads share the work on each block.
-    size = _BLOCK * torch.get_num_threads()
-    with torch.no_grad():
-        return Blocks(xp, kernel, arrays, sums, size, size, RUNNER.sum, torch.Tensor.is_contiguous).results()
+    return _torch_blocks.run(kernel, arrays, sums, RUNNER.sum)
 
 
 def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[Sum | None, ...], arrays: tuple[Any, ...]) -> None:

@@ -1,0 +1,80 @@
+"""The same results, bit for bit, by fewer or cheaper operations: for backends that run a graph one pass at a time.
+
+Rules know operations, not losses. Compilers that fuse operations are given none of this.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from xbce._backends._graph import Graph, Node, Recorder
+
+
+@dataclass(slots=True)
+class Rewriting:
+    """One pass over a graph."""
+
+    recorder: Recorder
+    uses: Counter[Node]
+    """How often the result of a node is used."""
+    checked: list[Node] = field(default_factory=list)
+    """The results are right only if none of these holds a NaN."""
+
+
+Rule = Callable[[Rewriting, Node], Node | None]
+"""Returns what to put in place of a node whose operands are rewritten already, or None."""
+
+
+def rewritten(recorder: Recorder, graph: Graph, rules: tuple[Rule, ...]) -> Graph:
+    """Return the graph after the rules, each applied to the result of those before it."""
+    for rule in rules:
+        nodes = graph.nodes()
+        uses = Counter(operand for node in nodes for operand in node.operands)
+        uses.update(graph.outputs)
+        rewriting = Rewriting(recorder, uses)
+        new: dict[Node, Node] = {}
+        for node in nodes:
+            operands = tuple(new[operand] for operand in node.operands)
+            moved = node
+            if operands != node.operands:
+                moved = recorder.operation(node.operation, operands, node.value)
+                uses[moved] += uses[node]
+            new[node] = rule(rewriting, moved) or moved
+        checked = dict.fromkeys([*(new[node] for node in graph.checked), *rewriting.checked])
+        graph = Graph(tuple(new[output] for output in graph.outputs), graph.single, tuple(checked))
+    return graph
+
+
+def same_condition(_: Rewriting, node: Node) -> Node | None:
+    """A condition as a number, compared with 1, is the condition."""
+    match node:
+        case Node("eq", (Node("astype", (condition,)), one)) if one.is_number(1) and condition.is_bool():
+            return condition
+    return None
+
+
+def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
+    """x (1 - 2 [x >= 0]) is -|x|: two operations in place of three. A sign that is used elsewhere comes for free."""
+    match node:
+        case Node("mul", (x, Node("sub", (one, Node("mul", (two, Node("astype", (Node("ge", (y, zero)),)))))) as sign)):
+            numbers = one.is_number(1) and two.is_number(2) and zero.is_number(0)
+            if x is y and numbers and rewriting.uses[sign] == 1:
+                absolute = rewriting.recorder.operation("abs", (x,))
+                return rewriting.recorder.operation("neg", (absolute,))
+    return None
+
+
+def unguarded(rewriting: Rewriting, node: Node) -> Node | None:
+    """A factor is guarded against 0 times infinity, which is NaN; where no product is NaN, no guard is needed."""
+    checked: Node | None = None
+    match node:
+        case Node("mul", (Node("where", (Node("eq", (product, same)), x, zero)), factor)) if product is same:
+            if product.operation == "mul" and zero.is_number(0):
+                checked = product
+        case Node("mul", (Node("where", (Node("and_", (Node("isinf", (y,)), _)), zero, x)), factor)) if x is y:
+            if zero.is_number(0):
+                checked = rewriting.recorder.operation("mul", (x, factor))
+    if checked is None or not checked.full:
+        return None
+    rewriting.checked.append(checked)
+    return rewriting.recorder.operation("mul", (x, factor))

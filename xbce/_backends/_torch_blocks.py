@@ -1,0 +1,115 @@
+"""PyTorch on the CPU, outside of its tracers and transforms: in blocks, by operations that write into scratch."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from array_api_compat import torch as xp
+
+from xbce._backends._blocks import Blocks
+from xbce._backends._graph import Node
+from xbce._backends._prepared import Programs
+from xbce._backends._program import Library, NotANumberError
+from xbce._backends._rewriting import Rewriting
+from xbce._kernel import Kernel, Sum
+from xbce._typing import Array, DType, Namespace
+
+_BLOCK = 2**15
+"""Elements of a block for each thread: PyTorch gives no thread less."""
+_SMALL = 2**10
+"""Arrays of fewer elements are not worth the preparation."""
+
+
+def serve(arrays: tuple[Any, ...]) -> bool:
+    """Tell whether `run` takes these arrays: nobody may watch the operations, and results must be there at once."""
+    return (
+        arrays[0].numel() >= _SMALL
+        and all(type(a) in _PLAIN and a.device.type == "cpu" for a in arrays if hasattr(a, "ndim"))
+        and not torch._C._are_functorch_transforms_active()  # noqa: SLF001
+        and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
+        and not torch.jit.is_tracing()
+    )
+
+
+_PLAIN = {torch.Tensor, torch.nn.Parameter}
+
+
+def run(
+    kernel: Kernel,
+    arrays: tuple[Any, ...],
+    sums: tuple[Sum | None, ...],
+    total: Callable[[Namespace, Array, Sum], Array],
+) -> tuple[Array, ...]:
+    """Return the results of a kernel, summed by `total`. PyTorch's own threads share the work on each block."""
+    size = _BLOCK * torch.get_num_threads()
+    with torch.no_grad():
+        results: tuple[Array, ...] = Blocks(
+            _PROGRAMS, kernel, arrays, sums, size, size, total, torch.Tensor.is_contiguous
+        ).results()
+    return results
+
+
+def _copy(x: Array, out: Array) -> None:
+    out.copy_(x)
+
+
+def _twice_from_one(x: Array, out: Array) -> None:
+    torch.sub(_ONE, x, alpha=2, out=out)
+
+
+_ONE = torch.tensor(1.0)
+
+
+def _number_of_condition(rewriting: Rewriting, node: Node) -> Node | None:
+    """A comparison can write numbers itself; from truth values they would be slow to make."""
+    match node:
+        case Node("astype", (Node("ge" | "gt" | "le" | "lt" | "eq", (x, y)) as condition,)) if condition.full:
+            if rewriting.uses[condition] == 1 and node.dtype.is_floating_point:
+                return rewriting.recorder.operation(f"{condition.operation}_as_number", (x, y), like=node)
+    return None
+
+
+def _require_numbers(x: Array) -> None:
+    total = x.sum().item()
+    if total != total:  # noqa: PLR0124
+        raise NotANumberError
+
+
+def _constant(operation: str, value: Any, dtype: DType) -> Any:
+    """Return a tensor; but an exponent is a scalar, since there are quicker ways to some of them."""
+    return value if operation == "pow" else torch.tensor(value, dtype=dtype, device="cpu")
+
+
+_COMPARISONS = {"lt": torch.lt, "le": torch.le, "eq": torch.eq, "ne": torch.ne, "ge": torch.ge, "gt": torch.gt}
+_PROGRAMS = Programs(
+    Library(
+        xp=xp,
+        calls={
+            "add": torch.add,
+            "sub": torch.sub,
+            "mul": torch.mul,
+            "truediv": torch.true_divide,
+            "neg": torch.neg,
+            "abs": torch.abs,
+            "pow": torch.pow,
+            "and_": torch.bitwise_and,
+            "or_": torch.bitwise_or,
+            "invert": torch.bitwise_not,
+            "exp": torch.exp,
+            "log": torch.log,
+            "log1p": torch.log1p,
+            "tanh": torch.tanh,
+            "where": torch.where,
+            "astype": _copy,
+            "copy": _copy,
+            **_COMPARISONS,
+            **{f"{name}_as_number": function for name, function in _COMPARISONS.items()},
+        },
+        rules=(_number_of_condition,),
+        constant=_constant,
+        require_numbers=_require_numbers,
+        empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
+        sample=lambda ndim, dtype: torch.ones((1,) * ndim, dtype=dtype, device="cpu"),
+    )
+)
