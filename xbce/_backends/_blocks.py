@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from xbce._backends._prepared import Prepared, Programs, Worker
+from xbce._backends._prepared import Prepared, Programs
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
 
@@ -14,6 +15,32 @@ def sequentially(work: Callable[[int], None], parts: Sequence[int]) -> None:
     """Call `work` on all parts."""
     for part in parts:
         work(part)
+
+
+@cache
+def keep_freed_memory(empty: Callable[[int], Array]) -> None:
+    """Have glibc keep the memory of temporaries, as it does in every process that once freed a large array.
+
+    Until then it takes arrays of 2^17 bytes from the system and gives them back, page faults and all: 70000 of them in
+    the mean of 10^7 losses in NumPy, and twice its time.
+    """
+    empty(2**25 - 2**20)
+
+
+def at_once(
+    programs: Programs,
+    function: Callable[..., Any],
+    arrays: tuple[Any, ...],
+    sums: tuple[Sum | None, ...],
+    sum: Callable[[Namespace, Array, Sum], Array],  # noqa: A002
+) -> Any:
+    """Return what `Blocks` do, of arrays that are one block."""
+    prepared = programs.prepared(function, arrays)
+    results = prepared.results(arrays)
+    if prepared.single:
+        return results[0]
+    xp = programs.library.xp
+    return tuple([x if total is None else sum(xp, x, total) for x, total in zip(results, sums, strict=True)])
 
 
 @dataclass(slots=True)
@@ -41,8 +68,8 @@ class Blocks:
     prepared: Prepared = field(init=False)
     outputs: list[Any] = field(init=False)
     """For each result the array that it goes into; for one that is summed, the sums of the blocks."""
-    idle: list[tuple[Worker, list[Array | None]]] = field(init=False, default_factory=list)
-    """Workers, each with arrays for the results that are summed."""
+    idle: list[tuple[list[Array], list[Array | None]]] = field(init=False, default_factory=list)
+    """Scratch that nobody works with, and with it arrays for the results that are summed."""
 
     def results(self) -> Any:
         """Return what the function does, summed where `sums` says so."""
@@ -87,29 +114,28 @@ class Blocks:
             a[rows] if getattr(a, "ndim", 0) == len(self.shape) and a.shape[0] == self.shape[0] else a
             for a in self.arrays
         )
-        worker, summands = self._idle_worker()
+        space = scratch, summands = self._space()
         length = arrays[0].shape[0]
         outputs = [
-            x[rows] if summand is None else summand[:length]
-            for x, summand in zip(self.outputs, summands, strict=True)
+            x[rows] if summand is None else summand[:length] for x, summand in zip(self.outputs, summands, strict=True)
         ]
-        worker.run(arrays, outputs)
+        self.prepared.run(arrays, [x[:length] for x in scratch], outputs)
         for x, output, total in zip(self.outputs, outputs, self.sums, strict=True):
             if total is not None:
                 x[start // self.rows] = self._part(output, total)
-        self.idle.append((worker, summands))
+        self.idle.append(space)
 
-    def _idle_worker(self) -> tuple[Worker, list[Array | None]]:
+    def _space(self) -> tuple[list[Array], list[Array | None]]:
+        """Return arrays to work with that nobody else does."""
         try:
             return self.idle.pop()
         except IndexError:
-            library = self.programs.library
             shape = (min(self.rows, self.shape[0]), *self.shape[1:])
             summands = [
-                None if total is None else library.empty(shape, dtype)
+                None if total is None else self.programs.library.empty(shape, dtype)
                 for dtype, total in zip(self.prepared.quick.outputs, self.sums, strict=True)
             ]
-            return Worker(library, self.prepared, shape), summands
+            return self.prepared.scratch(shape), summands
 
     def _part(self, x: Array, total: Sum) -> Array:
         """Return the sum of a block; those of its units, where a block has several."""

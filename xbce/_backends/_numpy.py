@@ -1,27 +1,29 @@
 """NumPy: in blocks on threads where arrays are large; without warnings; with sums accurate along any axis."""
 
 import math
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
-from array_api_compat import numpy as np
+import numpy as np
+from array_api_compat import numpy as namespace
 
-from xbce._backends._blocks import Blocks, sequentially
+from xbce._backends._blocks import Blocks, at_once, keep_freed_memory, sequentially
 from xbce._backends._graph import Node
 from xbce._backends._prepared import Programs
 from xbce._backends._program import Library, NotANumberError
 from xbce._backends._rewriting import Rewriting
 from xbce._backends._threads import get_num_threads, in_threads
 from xbce._kernel import Sum
-from xbce._typing import Array, DType, Namespace
+from xbce._typing import Array, Namespace
 
 _BLOCK = 2**15
 """Elements of a block, on one thread: what is in use stays in cache, and a NumPy call costs little beside it."""
 _SHARED_BLOCK_BYTES = 2**19
 """Of one array in a block on several threads. They take turns between calls, and wait for it where these are short."""
 _SMALL = 2**10
-"""Arrays of fewer elements are not worth the preparation."""
+"""Arrays of fewer elements are not worth the preparation, where a function is called but once in a while."""
+_TEMPORARY = 2**14
+"""Arrays of fewer elements are never taken from the system and given back."""
 _SHARED = 2**19
 """Arrays of fewer elements are worked on by one thread: to wake others would cost more than they save."""
 
@@ -38,27 +40,30 @@ class NumpyRunner:
     ) -> tuple[Array, ...]:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
         first: Any = arrays[0]
-        with xp.errstate(all="ignore"):
-            if first.size < _SMALL:
-                results = function(xp, *arrays)
-                return tuple(x if total is None else _sum(xp, x, total) for x, total in zip(results, sums, strict=True))
+        with np.errstate(all="ignore"):
+            if first.size <= _BLOCK:
+                if first.ndim == 0 or first.size == 0:  # whose results are scalars; whose maximum is none
+                    results = function(xp, *arrays)
+                    return tuple(x if s is None else _sum(xp, x, s) for x, s in zip(results, sums, strict=True))
+                if first.size > _TEMPORARY:
+                    keep_freed_memory(_bytes)
+                return at_once(_PROGRAMS, function, arrays, sums, _sum)
+            keep_freed_memory(_bytes)
             unit = size = _BLOCK
             threads = get_num_threads() if first.size >= _SHARED else 1
             if threads > 1:  # though `in_threads` may use but one of them, where the caller is one of several
                 share = -(-first.size // threads)
                 size = min(_SHARED_BLOCK_BYTES // max(4, first.dtype.itemsize), -(-share // unit) * unit)
             each = _in_quiet_threads if threads > 1 else sequentially
-            results = Blocks(_PROGRAMS, function, arrays, sums, size, unit, _sum, _is_contiguous, each).results()
-            return results
+            return Blocks(_PROGRAMS, function, arrays, sums, size, unit, _sum, _is_contiguous, each).results()
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`, a single array, block by block where that is large."""
-        shapes = [tuple(getattr(a, "shape", ())) for a in arrays]
-        shape = shapes[0] if len(shapes) == 1 else np.broadcast_shapes(*shapes)
-        if math.prod(shape) < _SMALL:
-            with xp.errstate(all="ignore"):
+        if max(getattr(a, "size", 1) for a in arrays) < _SMALL:
+            with np.errstate(all="ignore"):
                 return function(xp, *arrays)
-        full: tuple[Any, ...] = (xp.broadcast_to(arrays[0], shape), *arrays[1:])
+        shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
+        full: tuple[Any, ...] = (np.broadcast_to(arrays[0], shape), *arrays[1:])
         return self.run(xp, function, full, (None,))
 
 
@@ -82,13 +87,16 @@ def _sum(xp: Namespace, x: Array, total: Sum) -> Array:
     NumPy sums pairwise only along memory that is contiguous; along any other axis its error grows with the length
     (2e5 ULP of a float64 mean at 10^7 elements). So the summed axes are brought together at the end first.
     """
-    with xp.errstate(all="ignore"):
-        if len(total.axes) == x.ndim:
-            return xp.add.reduce(x.reshape(-1), dtype=total.dtype)
-        kept = tuple(i for i in range(x.ndim) if i - x.ndim not in total.axes)
-        shape = (*(x.shape[i] for i in kept), math.prod(x.shape[i] for i in total.axes))
-        flat = x.transpose(kept + total.axes).reshape(shape)
-        return xp.add.reduce(xp.ascontiguousarray(flat), axis=-1, dtype=total.dtype)
+    if len(total.axes) == x.ndim:
+        return xp.add.reduce(x.reshape(-1), dtype=total.dtype)
+    kept = tuple(i for i in range(x.ndim) if i - x.ndim not in total.axes)
+    shape = (*(x.shape[i] for i in kept), math.prod(x.shape[i] for i in total.axes))
+    flat = x.transpose(kept + total.axes).reshape(shape)
+    return xp.add.reduce(xp.ascontiguousarray(flat), axis=-1, dtype=total.dtype)
+
+
+def _bytes(n: int) -> Array:
+    return np.empty(n, np.uint8)
 
 
 def _copy(x: Array, out: Array) -> None:
@@ -143,7 +151,7 @@ def _require_numbers(x: Array) -> None:
 
 _PROGRAMS = Programs(
     Library(
-        xp=np,
+        xp=namespace,
         calls={
             "add": np.add,
             "sub": np.subtract,
@@ -174,8 +182,8 @@ _PROGRAMS = Programs(
         rules=(_bitwise_where,),
         constant=lambda _, value, dtype: np.asarray(value, dtype=dtype),
         require_numbers=_require_numbers,
-        empty=lambda shape, dtype: np.empty(shape, dtype=dtype),
-        sample=lambda ndim, dtype: np.ones((1,) * ndim, dtype=dtype),
+        empty=np.empty,
+        empty_like=np.empty_like,
     )
 )
 RUNNER = NumpyRunner()

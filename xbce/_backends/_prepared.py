@@ -1,99 +1,78 @@
 """Functions made ready to run: recorded, rewritten, compiled, and kept for the next arrays of the same kinds."""
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from types import NoneType
 from typing import Any
 
 from xbce._backends._graph import Recorder, record
+from xbce._backends._memory import ByIdentity
 from xbce._backends._program import Compiler, Library, NotANumberError, Program
 from xbce._backends._rewriting import minus_absolute, rewritten, same_condition, unguarded
 from xbce._typing import Array
-
-_MOST_RECENT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A function made ready for arrays of certain dtypes and numbers of dimensions."""
 
+    library: Library
     quick: Program
     """Fails where something is NaN that seldom is."""
     exact: Program
     single: bool
     """Whether the function returns an array, not a tuple of them."""
 
+    def results(self, arrays: tuple[Any, ...]) -> list[Array]:
+        """Return the results for arrays that are one block."""
+        like, empty = arrays[0], self.library.empty_like
+        outputs = [empty(like, dtype) for dtype in self.quick.outputs]
+        self.run(arrays, [empty(like, dtype) for dtype in self.quick.scratch], outputs)
+        return outputs
 
-@dataclass(slots=True)
-class Worker:
-    """Runs a function on one block after another, on one thread, in scratch of its own."""
+    def scratch(self, shape: tuple[int, ...]) -> list[Array]:
+        """Return what `run` takes, any number of times."""
+        return [self.library.empty(shape, dtype) for dtype in self.quick.scratch]
 
-    library: Library
-    prepared: Prepared
-    shape: tuple[int, ...]
-    """Of the largest block; the others have fewer rows."""
-    scratch: dict[int, list[Array]] = field(default_factory=dict)
-    """Of each program that has run."""
-
-    def run(self, arrays: tuple[Any, ...], outputs: list[Array]) -> None:
-        """Write the results for the arrays of a block into `outputs`."""
+    def run(self, arrays: tuple[Any, ...], scratch: list[Array], outputs: list[Array]) -> None:
+        """Write the results into `outputs`."""
         try:
-            self._run(self.prepared.quick, arrays, outputs)
+            self.quick.run(arrays, scratch, outputs)
         except NotANumberError:
-            self._run(self.prepared.exact, arrays, outputs)
-
-    def _run(self, program: Program, arrays: tuple[Any, ...], outputs: list[Array]) -> None:
-        scratch = self.scratch.get(id(program))
-        if scratch is None:
-            scratch = [self.library.empty(self.shape, dtype) for dtype in program.scratch]
-            self.scratch[id(program)] = scratch
-        shape = tuple(arrays[0].shape)
-        if shape != self.shape:
-            scratch = [x[: shape[0]] for x in scratch]
-        program.run(arrays, scratch, outputs)
+            scratch = [self.library.empty_like(arrays[0], dtype) for dtype in self.exact.scratch]
+            self.exact.run(arrays, scratch, outputs)
 
 
-@dataclass(frozen=True, slots=True)
 class Programs:
     """The functions that one library runs."""
 
-    library: Library
-    recent: dict[Hashable, tuple[Any, Prepared]] = field(default_factory=dict)
-    """By identity, which is quicker to find than equality; each function is kept, so that its identity is its own."""
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._known = ByIdentity(lru_cache(maxsize=1024)(self._prepare))
 
     def prepared(self, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Prepared:
         """Return a function made ready for arrays like these; the first one has the full shape."""
         shape = arrays[0].shape
         kinds = tuple([(a.dtype, a.ndim, a.shape == shape) if hasattr(a, "ndim") else type(a) for a in arrays])
-        key = (id(function), kinds)
-        found = self.recent.get(key)
-        if found is None:
-            found = (function, _prepare(self.library, function, kinds))
-            if len(self.recent) >= _MOST_RECENT:
-                self.recent.clear()
-            self.recent[key] = found
-        return found[1]
+        prepared: Prepared = self._known(function, kinds)
+        return prepared
 
+    def _prepare(self, function: Callable[..., Any], kinds: tuple[Any, ...]) -> Prepared:
+        recorder = Recorder(self.library.xp)
+        samples = tuple(self._sample(kind) for kind in kinds)
+        full = tuple(isinstance(kind, tuple) and kind[2] for kind in kinds)
+        graph = record(recorder, function, samples, full)
+        rules = (same_condition, minus_absolute)
+        quick = rewritten(recorder, graph, (*rules, unguarded, *self.library.rules))
+        exact = rewritten(recorder, graph, (*rules, *self.library.rules)) if quick.checked else quick
+        programs = [Compiler(self.library, graph, len(kinds)).program() for graph in (quick, exact)]
+        return Prepared(self.library, *programs, graph.single)
 
-@lru_cache(maxsize=_MOST_RECENT)
-def _prepare(library: Library, function: Callable[..., Any], kinds: tuple[Any, ...]) -> Prepared:
-    recorder = Recorder(library.xp)
-    graph = record(
-        recorder,
-        function,
-        tuple(_sample(library, kind) for kind in kinds),
-        tuple(isinstance(kind, tuple) and kind[2] for kind in kinds),
-    )
-    rules = (same_condition, minus_absolute)
-    quick = rewritten(recorder, graph, (*rules, unguarded, *library.rules))
-    exact = rewritten(recorder, graph, (*rules, *library.rules)) if quick.checked else quick
-    programs = [Compiler(library, graph, len(kinds)).program() for graph in dict.fromkeys((quick, exact))]
-    return Prepared(programs[0], programs[-1], graph.single)
-
-
-def _sample(library: Library, kind: Any) -> Any:
-    if isinstance(kind, tuple):
-        dtype, ndim, _ = kind
-        return library.sample(ndim, dtype)
-    return None if kind is NoneType else kind(1)
+    def _sample(self, kind: Any) -> Any:
+        if isinstance(kind, tuple):
+            dtype, ndim, _ = kind
+            sample = self.library.empty((1,) * ndim, dtype)
+            sample[...] = 1
+            return sample
+        return None if kind is NoneType else kind(1)

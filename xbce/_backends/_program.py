@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 from xbce._backends._graph import Graph, Node, function_of
@@ -15,34 +14,6 @@ class NotANumberError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """The calls, in order. What they take and give lies in slots: arguments, constants, scratch, outputs, the rest."""
-
-    calls: tuple[tuple[Callable[..., Any], Callable[[Sequence[Any]], tuple[Any, ...]], int, bool], ...]
-    """Function, what picks its operands from the slots, slot of the result, and whether that is written into."""
-    constants: tuple[Any, ...]
-    scratch: tuple[DType, ...]
-    """Of the arrays that are needed beside the results, each of the full shape."""
-    outputs: tuple[DType, ...]
-    rest: int
-
-    def run(self, arrays: Sequence[Any], scratch: Sequence[Array], outputs: Sequence[Array]) -> None:
-        """Write the results into `outputs`.
-
-        Raises
-        ------
-        NotANumberError
-            If something holds a NaN that must not.
-        """
-        slots = [*arrays, *self.constants, *scratch, *outputs, *[None] * self.rest]
-        for function, operands, result, writes in self.calls:
-            if writes:
-                function(*operands(slots), out=slots[result])
-            else:
-                slots[result] = function(*operands(slots))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Library:
     """What a library has to run programs with."""
 
@@ -52,21 +23,32 @@ class Library:
 
     What is not here is called as it stands, and so is what has less than the full shape.
     """
+    rules: tuple[Rule, ...]
+    """How graphs are rewritten for this library, after the rules that are for all."""
     constant: Callable[[str, Any, DType], Any]
     """Takes an operation and a Python scalar among its operands, and gives what stands for it in the call."""
     require_numbers: Callable[[Array], None]
     """Raises NotANumberError if an array holds a NaN."""
-    rules: tuple[Rule, ...]
-    """How graphs are rewritten for this library, after the rules that are for all."""
     empty: Callable[[tuple[int, ...], DType], Array]
     """Makes an array of any numbers."""
-    sample: Callable[[int, DType], Array]
-    """Makes an array of ones, of one element and the given number of dimensions."""
+    empty_like: Callable[[Array, DType], Array]
+    """Makes one of the shape, and if it can of the memory layout, of another."""
 
 
-_Place = tuple[int, int]
-"""A kind of slots, in the order of `Program`, and a position among them."""
-_ARGUMENTS, _CONSTANTS, _SCRATCH, _OUTPUTS, _REST = range(5)
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The calls, in order."""
+
+    run: Callable[[Sequence[Any], Sequence[Array], Sequence[Array]], None]
+    """Takes arguments, scratch, and arrays that it writes the results into.
+
+    Raises NotANumberError if something holds a NaN that must not.
+    """
+    source: str
+    """Of `run`: a for arguments, c for constants, s for scratch, o for results, r for the rest."""
+    scratch: tuple[DType, ...]
+    """Of the arrays that are needed beside the results, each of the full shape."""
+    outputs: tuple[DType, ...]
 
 
 class Compiler:
@@ -74,54 +56,69 @@ class Compiler:
 
     def __init__(self, library: Library, graph: Graph, arguments: int) -> None:
         self._library, self._graph, self._arguments = library, graph, arguments
-        self._places: dict[Node, _Place] = {}
-        self._constants: list[Any] = []
+        self._places: dict[Node, str] = {}
+        self._names: dict[str, Any] = {}
+        self._lines: list[str] = []
         self._scratch: list[DType] = []
-        self._free: list[_Place] = []
-        self._rest = 0
-        self._calls: list[tuple[Callable[..., Any], tuple[_Place, ...], _Place, bool]] = []
+        self._nodes = graph.nodes()
+        self._last = {operand: i for i, node in enumerate(self._nodes) for operand in node.operands}
+        self._free: dict[str, tuple[DType, int]] = {}
+        """Where results may be put that are needed no longer than to the call of a certain number; of which dtype."""
 
     def program(self) -> Program:
         """Return the program."""
-        nodes, outputs = self._graph.nodes(), self._graph.outputs
-        last = {operand: node for node in nodes for operand in node.operands}
-        for node in nodes:
-            if node.operation == "input":
-                self._places[node] = (_ARGUMENTS, node.value)
-            elif node.operation != "constant":
-                self._add(node, [operand for operand in set(node.operands) if last[operand] is node])
+        outputs = self._graph.outputs
         for k, node in enumerate(outputs):
-            if self._places[node] != (_OUTPUTS, k):
-                self._calls.append((self._library.calls["copy"], (self._places[node],), (_OUTPUTS, k), True))
-        starts = [0, self._arguments]
-        for count in (len(self._constants), len(self._scratch), len(outputs)):
-            starts.append(starts[-1] + count)
-        calls = tuple(
-            (function, _picker([starts[kind] + i for kind, i in operands]), starts[result[0]] + result[1], writes)
-            for function, operands, result, writes in self._calls
-        )
-        dtypes = tuple(node.dtype for node in outputs)
-        return Program(calls, tuple(self._constants), tuple(self._scratch), dtypes, self._rest)
+            if self._writes(node) and outputs.index(node) == k:
+                self._free[f"o{k}"] = (node.dtype, self._nodes.index(node))
+        for i, node in enumerate(self._nodes):
+            if node.operation == "input":
+                self._places[node] = f"a{node.value}"
+            elif node.operation != "constant":
+                self._add(i, node)
+        for k, node in enumerate(outputs):
+            if self._places[node] != f"o{k}":
+                self._call("copy", self._library.calls["copy"], [self._places[node]], into=f"o{k}")
+        # Straight calls: a loop over them takes half as long again for arrays of few elements.
+        unpacked = [
+            f"{letter}0, {', '.join(f'{letter}{i}' for i in range(1, count))} = {letter}"
+            for letter, count in (("a", self._arguments), ("s", len(self._scratch)), ("o", len(outputs)))
+            if count
+        ]
+        source = "\n    ".join(["def run(a, s, o):", *unpacked, *self._lines])
+        exec(source, self._names)  # noqa: S102  # of names made here, and nothing else
+        return Program(self._names["run"], source, tuple(self._scratch), tuple(node.dtype for node in outputs))
 
-    def _add(self, node: Node, dying: list[Node]) -> None:
-        """Add the call of an operation, after which nothing uses the operands that are `dying`."""
-        writes = node.full and node.operation in self._library.calls
-        operands = tuple(self._operand(operand, node, writes) for operand in node.operands)
-        for operand in dying:
-            if self._places.get(operand, (_REST, 0))[0] == _SCRATCH:
-                self._free.append(self._places[operand])
+    def _writes(self, node: Node) -> bool:
+        """Tell whether an operation writes its result into an array that it is given."""
+        return node.full and node.operation in self._library.calls
+
+    def _add(self, i: int, node: Node) -> None:
+        """Add the call of an operation."""
+        writes = self._writes(node)
+        operands = [self._operand(operand, node, writes) for operand in node.operands]
+        for operand in set(node.operands):
+            if self._last[operand] == i:
+                self._release(operand)
         if writes:
-            function = self._library.calls[node.operation]
-            place = self._place(node)
+            place = self._place(i, node)
+            self._call(node.operation, self._library.calls[node.operation], operands, into=place)
         else:
-            function = function_of(self._library.xp, node.operation, node.value)
-            place = self._new_rest()
+            place = f"r{len(self._lines)}"
+            self._call(node.operation, function_of(self._library.xp, node.operation, node.value), operands, new=place)
         self._places[node] = place
-        self._calls.append((function, operands, place, writes))
         if node in self._graph.checked:
-            self._calls.append((self._library.require_numbers, (place,), self._new_rest(), False))
+            self._call("require_numbers", self._library.require_numbers, [place])
 
-    def _operand(self, operand: Node, node: Node, writes: bool) -> _Place:
+    def _call(
+        self, name: str, function: Callable[..., Any], operands: list[str], into: str = "", new: str = ""
+    ) -> None:
+        name = f"{name}_{len(self._lines)}"
+        self._names[name] = function
+        call = ", ".join([*operands, f"out={into}"] if into else operands)
+        self._lines.append(f"{new} = {name}({call})" if new else f"{name}({call})")
+
+    def _operand(self, operand: Node, node: Node, writes: bool) -> str:
         if operand.operation != "constant":
             return self._places[operand]
         value = operand.value
@@ -129,27 +126,28 @@ class Compiler:
             arrays = [x for x in node.operands if hasattr(x.sample, "dtype")]
             dtypes = [x.dtype for x in arrays if not x.is_bool()]
             value = self._library.constant(node.operation, value, dtypes[0] if dtypes else node.dtype)
-        self._constants.append(value)
-        return (_CONSTANTS, len(self._constants) - 1)
+        name = f"c{len(self._names)}"
+        self._names[name] = value
+        return name
 
-    def _place(self, node: Node) -> _Place:
+    def _release(self, operand: Node) -> None:
+        """Free the place of a result that is not needed any more."""
+        place = self._places.get(operand, "")
+        if place.startswith("s"):
+            self._free[place] = (operand.dtype, len(self._nodes))
+        elif place.startswith("o") and operand not in self._graph.outputs:
+            output = self._graph.outputs[int(place[1:])]
+            self._free[place] = (operand.dtype, self._nodes.index(output))
+
+    def _place(self, i: int, node: Node) -> str:
+        """Return the output that a result is, or free scratch, which an output is until its own call."""
         if node in self._graph.outputs:
-            return (_OUTPUTS, self._graph.outputs.index(node))
-        for place in self._free:
-            if self._scratch[place[1]] == node.dtype:
-                self._free.remove(place)
+            place = f"o{self._graph.outputs.index(node)}"
+            del self._free[place]
+            return place
+        for place, (dtype, until) in self._free.items():
+            if dtype == node.dtype and self._last.get(node, i) <= until:
+                del self._free[place]
                 return place
         self._scratch.append(node.dtype)
-        return (_SCRATCH, len(self._scratch) - 1)
-
-    def _new_rest(self) -> _Place:
-        self._rest += 1
-        return (_REST, self._rest - 1)
-
-
-def _picker(slots: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    if len(slots) > 1:
-        picker: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*slots)
-        return picker
-    (only,) = slots
-    return lambda slots: (slots[only],)
+        return f"s{len(self._scratch) - 1}"

@@ -54,13 +54,10 @@ def same_condition(_: Rewriting, node: Node) -> Node | None:
 
 
 def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
-    """x (1 - 2 [x >= 0]) is -|x|: two operations in place of three. A sign that is used elsewhere comes for free."""
+    """-x where x >= 0, and else x, is -|x|."""
     match node:
-        case Node("mul", (x, Node("sub", (one, Node("mul", (two, Node("astype", (Node("ge", (y, zero)),)))))) as sign)):
-            numbers = one.is_number(1) and two.is_number(2) and zero.is_number(0)
-            if x is y and numbers and rewriting.uses[sign] == 1:
-                absolute = rewriting.recorder.operation("abs", (x,))
-                return rewriting.recorder.operation("neg", (absolute,))
+        case Node("where", (Node("ge", (x, zero)), Node("neg", (y,)), z)) if x is y is z and zero.is_number(0):
+            return rewriting.recorder.operation("neg", (rewriting.recorder.operation("abs", (x,)),))
     return None
 
 

@@ -12,9 +12,11 @@ from torch.autograd import forward_ad
 
 from xbce._backends import _torch_blocks
 from xbce._backends._eager import EagerRunner
+from xbce._backends._memory import ByIdentity
 from xbce._inputs import accumulation_dtype
 from xbce._kernel import Kernel, Sum
 from xbce._typing import Array, Namespace
+
 
 class TorchRunner(EagerRunner):
     """Runs kernels as `torch.autograd.Function`; everything else is differentiated by PyTorch."""
@@ -156,17 +158,34 @@ def _pulled_back(ctx: Any, arrays: tuple[Any, ...], cotangents: tuple[Array | No
 
 
 def _pulled_back_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, cotangent: Array) -> Array:
-    target, derivative = arrays[i], ctx.kernel.derivative(k, i)
-    axes = _broadcast_axes(target, arrays[0])
-    wide = accumulation_dtype(ctx.xp, ctx.kernel.computing, target.device)
-    summed = Sum(axes, wide) if axes else None
-    if derivative is None:
+    target, first = arrays[i], arrays[0]
+    axes = () if target.shape == first.shape else _broadcast_axes(target, first)
+    # What is kept between calls is no business of a compiler.
+    pull = _pull if torch.compiler.is_compiling() else _kept_pull
+    kernel, summed = pull(ctx.kernel, ctx.xp, k, i, len(arrays), axes, target.dtype, target.device)
+    if kernel is None:
         product = _slope(ctx, arrays, k, i) * cotangent
         result = product if summed is None else RUNNER.sum(ctx.xp, product, summed)
     else:
-        kernel = derivative.times(len(arrays), wide if axes else target.dtype)
         (result,) = RUNNER.run(ctx.xp, kernel, (*arrays, cotangent), (summed,))
-    return result.to(target.dtype).reshape(target.shape)
+    if axes:
+        result = result.reshape(target.shape)
+    return result if result.dtype == target.dtype else result.to(target.dtype)
+
+
+def _pull(
+    kernel: Kernel, xp: Namespace, k: int, i: int, count: int, axes: tuple[int, ...], dtype: Any, device: Any
+) -> tuple[Kernel | None, Sum | None]:
+    """Return the derivative of output k in array i, times one more array, and how that is summed."""
+    wide = accumulation_dtype(xp, kernel.computing, device)
+    derivative = kernel.derivative(k, i)
+    return (
+        None if derivative is None else derivative.times(count, wide if axes else dtype),
+        Sum(axes, wide) if axes else None,
+    )
+
+
+_kept_pull = ByIdentity(_pull)
 
 
 def _pushed_forward(ctx: Any, arrays: tuple[Any, ...], tangents: tuple[Array | None, ...], k: int) -> Array | None:

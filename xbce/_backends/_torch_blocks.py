@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from array_api_compat import torch as xp
 
-from xbce._backends._blocks import Blocks
+from xbce._backends._blocks import Blocks, at_once, keep_freed_memory
 from xbce._backends._graph import Node
 from xbce._backends._prepared import Programs
 from xbce._backends._program import Library, NotANumberError
@@ -15,21 +15,27 @@ from xbce._backends._rewriting import Rewriting
 from xbce._kernel import Kernel, Sum
 from xbce._typing import Array, DType, Namespace
 
-_BLOCK = 2**15
-"""Elements of a block for each thread: PyTorch gives no thread less."""
-_SMALL = 2**10
-"""Arrays of fewer elements are not worth the preparation."""
+_BLOCK = 2**16
+"""Elements of a block for each thread: what is in use stays in cache, and threads are not woken for too little."""
+_TEMPORARY = 2**14
+"""Arrays of fewer elements are never taken from the system and given back."""
 
 
 def serve(arrays: tuple[Any, ...]) -> bool:
-    """Tell whether `run` takes these arrays: nobody may watch the operations, and results must be there at once."""
+    """Tell whether `run` takes these arrays: nobody may watch the operations, and results must be there at once.
+
+    Batches of gradients are still tensors of an old kind, which have nothing to write into.
+    """
     return (
-        arrays[0].numel() >= _SMALL
-        and all(type(a) in _PLAIN and a.device.type == "cpu" for a in arrays if hasattr(a, "ndim"))
+        all(_is_plain(a) for a in arrays if hasattr(a, "ndim"))
         and not torch._C._are_functorch_transforms_active()  # noqa: SLF001
         and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
         and not torch.jit.is_tracing()
     )
+
+
+def _is_plain(a: Array) -> bool:
+    return type(a) in _PLAIN and a.device.type == "cpu" and not torch._C._functorch.is_legacy_batchedtensor(a)  # noqa: SLF001
 
 
 _PLAIN = {torch.Tensor, torch.nn.Parameter}
@@ -42,23 +48,23 @@ def run(
     total: Callable[[Namespace, Array, Sum], Array],
 ) -> tuple[Array, ...]:
     """Return the results of a kernel, summed by `total`. PyTorch's own threads share the work on each block."""
+    if arrays[0].numel() > _TEMPORARY:
+        keep_freed_memory(_bytes)
     size = _BLOCK * torch.get_num_threads()
-    with torch.no_grad():
-        results: tuple[Array, ...] = Blocks(
-            _PROGRAMS, kernel, arrays, sums, size, size, total, torch.Tensor.is_contiguous
-        ).results()
+    results: tuple[Array, ...]
+    if arrays[0].numel() <= size:
+        results = at_once(_PROGRAMS, kernel, arrays, sums, total)
+    else:
+        results = Blocks(_PROGRAMS, kernel, arrays, sums, size, size, total, torch.Tensor.is_contiguous).results()
     return results
+
+
+def _bytes(n: int) -> Array:
+    return torch.empty(n, dtype=torch.uint8, device="cpu")
 
 
 def _copy(x: Array, out: Array) -> None:
     out.copy_(x)
-
-
-def _twice_from_one(x: Array, out: Array) -> None:
-    torch.sub(_ONE, x, alpha=2, out=out)
-
-
-_ONE = torch.tensor(1.0)
 
 
 def _number_of_condition(rewriting: Rewriting, node: Node) -> Node | None:
@@ -67,6 +73,15 @@ def _number_of_condition(rewriting: Rewriting, node: Node) -> Node | None:
         case Node("astype", (Node("ge" | "gt" | "le" | "lt" | "eq", (x, y)) as condition,)) if condition.full:
             if rewriting.uses[condition] == 1 and node.dtype.is_floating_point:
                 return rewriting.recorder.operation(f"{condition.operation}_as_number", (x, y), like=node)
+    return None
+
+
+def _minus_twice(rewriting: Rewriting, node: Node) -> Node | None:
+    """PyTorch subtracts a multiple in one operation; the double is exact."""
+    match node:
+        case Node("sub", (x, Node("mul", (two, y)) as double)) if two.is_number(2) and node.full:
+            if rewriting.uses[double] == 1:
+                return rewriting.recorder.operation("minus_twice", (x, y), like=node)
     return None
 
 
@@ -103,13 +118,14 @@ _PROGRAMS = Programs(
             "where": torch.where,
             "astype": _copy,
             "copy": _copy,
+            "minus_twice": partial(torch.sub, alpha=2),
             **_COMPARISONS,
             **{f"{name}_as_number": function for name, function in _COMPARISONS.items()},
         },
-        rules=(_number_of_condition,),
+        rules=(_number_of_condition, _minus_twice),
         constant=_constant,
         require_numbers=_require_numbers,
         empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
-        sample=lambda ndim, dtype: torch.ones((1,) * ndim, dtype=dtype, device="cpu"),
+        empty_like=lambda x, dtype: torch.empty_like(x, dtype=dtype),
     )
 )

@@ -6,11 +6,12 @@ from xbce._typing import Array, Namespace
 def halves(xp: Namespace, x: Array) -> tuple[Array, Array, Array]:
     """Return [x >= 0] as a float, -sign(x) with sign(0) = 1, and exp(-|x|).
 
-    -|x| is written as a product with a constant, not as -abs(x): the product has the right derivative at 0 as well.
+    -|x| is selected, not -abs(x): so it has the right derivative at 0 as well. As the product of x and s it would, too,
+    but torch.compile's code for that takes twice as long (measured on AVX-512).
     """
-    h = xp.astype(x >= 0, x.dtype)
-    s = 1 - 2 * h
-    return h, s, xp.exp(x * s)
+    upper = x >= 0
+    h = xp.astype(upper, x.dtype)
+    return h, 1 - 2 * h, xp.exp(xp.where(upper, -x, x))
 
 
 def product(xp: Namespace, x: Array, factor: Array) -> Array:

@@ -1,0 +1,172 @@
+"""Functions recorded as graphs, rewritten, and compiled into programs: the same bits by fewer operations."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import xbce
+from xbce._backends._graph import Recorder, record
+from xbce._backends._memory import ByIdentity
+from xbce._backends._program import Compiler, NotANumberError
+from xbce._backends._rewriting import minus_absolute, rewritten, same_condition, unguarded
+
+numpy_runner = pytest.importorskip("xbce._backends._numpy")
+LIBRARY = numpy_runner._PROGRAMS.library
+X = np.array([-np.inf, -3.0, -0.0, 0.0, 2.5, np.inf, np.nan], np.float32)
+Y = np.array([0.0, 1.0, 0.25, 1.0, 0.5, 1.0, 0.0], np.float32)
+
+
+def graph_of(function, *samples, full=None):
+    recorder = Recorder(LIBRARY.xp)
+    samples = samples or (np.ones(1, np.float32), np.ones(1, np.float32))
+    return recorder, record(recorder, function, samples, full or (True,) * len(samples))
+
+
+def operations(graph):
+    return [node.operation for node in graph.nodes() if node.operation not in ("input", "constant")]
+
+
+def run(graph, *arrays):
+    program = Compiler(LIBRARY, graph, len(arrays)).program()
+    outputs = [np.empty(arrays[0].shape, dtype) for dtype in program.outputs]
+    with np.errstate(all="ignore"):
+        program.run(arrays, [np.empty(arrays[0].shape, dtype) for dtype in program.scratch], outputs)
+    return outputs, program
+
+
+def test_equal_operations_are_recorded_once_and_zeros_are_told_apart():
+    _, graph = graph_of(lambda xp, x, y: (x * y + y * x, xp.where(x > 0, 0.0, -0.0), 1 - x, x - 1))
+    assert operations(graph) == ["mul", "add", "gt", "where", "sub", "sub"]
+    (total, zeros, *_), _ = run(graph, X, Y)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(total, X * Y + Y * X)
+    np.testing.assert_array_equal(np.signbit(zeros), ~(X > 0))
+
+
+def test_a_recorded_array_shows_what_functions_look_at():
+    def function(xp, x, size):
+        assert x.dtype == np.float32
+        assert x.ndim == 1
+        assert not hasattr(size, "ndim")
+        return xp.astype(x, np.float64) / size
+
+    _, graph = graph_of(function, np.ones(1, np.float32), 1.0, full=(True, False))
+    assert graph.single
+    ((result,), _) = run(graph, X, 3)
+    np.testing.assert_array_equal(result, X.astype(np.float64) / 3)
+
+
+def side(xp, x):
+    return xp.astype(x >= 0, x.dtype)
+
+
+@pytest.mark.parametrize(
+    ("rule", "function", "left"),
+    [
+        (same_condition, lambda xp, x, y: xp.where(side(xp, x) == 1, y, x), ["ge", "where"]),
+        (minus_absolute, lambda xp, x, y: xp.where(x >= 0, -x, x) + y, ["abs", "neg", "add"]),
+        (minus_absolute, lambda xp, x, y: xp.where(x >= 0, -x, y), None),
+        (minus_absolute, lambda xp, x, y: xp.where(y >= 0, -x, x), None),
+    ],
+)
+def test_rules_change_no_bit(rule, function, left):
+    recorder, graph = graph_of(function)
+    shorter = rewritten(recorder, graph, (rule,))
+    assert operations(shorter) == (operations(graph) if left is None else left)
+    for a, b in zip(run(graph, X, Y)[0], run(shorter, X, Y)[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(np.signbit(a[:-1]), np.signbit(b[:-1]))
+
+
+@pytest.mark.parametrize(
+    "guarded",
+    [
+        lambda xp, x, y: xp.where(x * y == x * y, x, 0.0) * y,
+        lambda xp, x, y: xp.where(xp.isinf(x) & (y == 0), 0.0, x) * y,
+    ],
+)
+def test_guards_are_dropped_where_nothing_is_nan(guarded):
+    recorder, graph = graph_of(guarded)
+    shorter = rewritten(recorder, graph, (unguarded,))
+    assert operations(shorter) == ["mul"]
+    ((result,), _) = run(shorter, X[1:6], Y[1:6])
+    np.testing.assert_array_equal(result, X[1:6] * Y[1:6])
+    for absent in (X[:6], X[1:]):  # 0 times infinity; NaN
+        with pytest.raises(NotANumberError):
+            run(shorter, absent, Y[: absent.size])
+
+
+def test_few_arrays_are_needed():
+    _, program = run(graph_of(lambda xp, x, y: (xp.exp(x) + y) * (xp.exp(y) + x) + xp.log1p(x * y))[1], X, Y)
+    assert len(program.scratch) == 1  # and the result
+
+    def chain(xp, x, y):
+        a = xp.exp(x)
+        b = a + y
+        c = xp.log1p(b)
+        return c * a, c + y
+
+    _, program = run(graph_of(chain)[1], X, Y)
+    assert not program.scratch  # all fits into the results
+    (first, second), _ = run(graph_of(chain)[1], X, Y)
+    with np.errstate(all="ignore"):
+        c = np.log1p(np.exp(X) + Y)
+        np.testing.assert_array_equal(first, c * np.exp(X))
+        np.testing.assert_array_equal(second, c + Y)
+
+
+def test_results_that_are_arguments_or_alike_are_copied():
+    _, graph = graph_of(lambda xp, x, y: (x, x + y, y + x))  # noqa: ARG005
+    (first, second, third), _ = run(graph, X, Y)
+    np.testing.assert_array_equal(first, X)
+    np.testing.assert_array_equal(second, X + Y)
+    np.testing.assert_array_equal(third, second)
+    assert first is not X
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_selection_by_bits_is_exact(dtype):
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2**32, (2, 5000), np.uint64) * rng.integers(1, 2**32, (2, 5000), np.uint64)
+    integers = {4: np.uint32, 8: np.uint64}[dtype().itemsize]
+    x, y = bits.astype(integers).view(dtype)
+    z = rng.uniform(0, 1, 5000).astype(dtype)
+
+    def select(xp, x, y, z):
+        above = z > 0.5
+        return (
+            xp.where(above, x, y),
+            xp.where(above, x, 0.0),
+            xp.where(above, -0.0, y),
+            xp.where(above, 1.0, 3.0),
+            xp.where(x == x, y, z),
+        )
+
+    recorder, graph = graph_of(select, *(np.ones(1, dtype),) * 3)
+    shorter = rewritten(recorder, graph, LIBRARY.rules)
+    assert "where" not in operations(shorter)[:-1]
+    for a, b in zip(run(graph, x, y, z)[0], run(shorter, x, y, z)[0], strict=True):
+        np.testing.assert_array_equal(a.view(integers), b.view(integers))
+
+
+def test_the_loss_is_as_short_as_it_can_be():
+    x = np.linspace(-3, 3, 100, dtype=np.float32)
+    xbce.binary_cross_entropy_with_logits(x, (x > 0).astype(np.float32))
+    plans = xbce.binary_cross_entropy_with_logits._plans.values()
+    (plan,) = [p for p in plans if p.kernel.outputs[0].method == "value" and len(p.sums) == 1][-1:]
+    program = numpy_runner._PROGRAMS.prepared(plan.kernel, (x, x)).quick
+    body = [line.strip() for line in program.source.splitlines() if "(" in line][1:]
+    assert [line.partition("(")[0].rpartition("_")[0] for line in body] == [
+        "ge", "astype", "sub", "mul", "require_numbers", "abs", "neg", "exp", "log1p", "add",
+    ]  # fmt: skip
+
+
+def test_memory_by_identity():
+    calls = []
+    remember = ByIdentity(lambda x, y: calls.append((x, y)) or len(calls))
+    half, other = Fraction(1, 2), Fraction(1, 2)
+    assert [remember(half, 1), remember(half, 1), remember(other, 1), remember(half, 2)] == [1, 1, 2, 3]
+    for i in range(3000):
+        remember(Fraction(i), 0)
+    assert len(remember._known) <= 1024
