@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from xbce._typing import Array, DType, Namespace
+from xbce._typing import DType, Namespace
 
 _COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
 
@@ -130,7 +130,8 @@ class _Recorded:
 
 def _method(name: str, *, reflected: bool = False) -> Callable[..., _Recorded]:
     def method(*operands: Any) -> _Recorded:
-        return operands[0].namespace.record(name, operands[::-1] if reflected else operands)
+        recorded: _Recorded = operands[0].namespace.record(name, operands[::-1] if reflected else operands)
+        return recorded
 
     return method
 

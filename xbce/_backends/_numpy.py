@@ -35,9 +35,9 @@ class NumpyRunner:
         self,
         xp: Namespace,
         function: Callable[..., tuple[Array, ...]],
-        arrays: tuple[Array | float, ...],
+        arrays: tuple[Array | float | None, ...],
         sums: tuple[Sum | None, ...],
-    ) -> tuple[Array, ...]:
+    ) -> Any:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
         first: Any = arrays[0]
         with np.errstate(all="ignore"):
@@ -63,8 +63,8 @@ class NumpyRunner:
             with np.errstate(all="ignore"):
                 return function(xp, *arrays)
         shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
-        full: tuple[Any, ...] = (np.broadcast_to(arrays[0], shape), *arrays[1:])
-        return self.run(xp, function, full, (None,))
+        first: Any = arrays[0]
+        return self.run(xp, function, (np.broadcast_to(first, shape), *arrays[1:]), (None,))
 
 
 def _in_quiet_threads(work: Callable[[int], None], parts: Any) -> None:
@@ -127,7 +127,7 @@ def _xor_bits(x: Array, y: Array, out: Array) -> None:
 
 
 def _bitwise_where(rewriting: Rewriting, node: Node) -> Node | None:
-    """Select by bits, b ^ ((a ^ b) & condition): `where` takes six times as long where nothing foretells the condition."""
+    """Select by bits, b ^ ((a ^ b) & condition): `where` takes six times as long if nothing foretells the condition."""
     if node.operation != "where" or not node.operands[0].full or node.dtype.itemsize not in _INTEGERS:
         return None
     condition, a, b = node.operands

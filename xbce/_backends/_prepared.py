@@ -67,7 +67,7 @@ class Programs:
         quick = rewritten(recorder, graph, (*rules, unguarded, *self.library.rules))
         exact = rewritten(recorder, graph, (*rules, *self.library.rules)) if quick.checked else quick
         programs = [Compiler(self.library, graph, len(kinds)).program() for graph in (quick, exact)]
-        return Prepared(self.library, *programs, graph.single)
+        return Prepared(self.library, programs[0], programs[1], graph.single)
 
     def _sample(self, kind: Any) -> Any:
         if isinstance(kind, tuple):

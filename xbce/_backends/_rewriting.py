@@ -46,7 +46,7 @@ def rewritten(recorder: Recorder, graph: Graph, rules: tuple[Rule, ...]) -> Grap
 
 
 def same_condition(_: Rewriting, node: Node) -> Node | None:
-    """A condition as a number, compared with 1, is the condition."""
+    """Take a condition for itself as a number, compared with 1."""
     match node:
         case Node("eq", (Node("astype", (condition,)), one)) if one.is_number(1) and condition.is_bool():
             return condition
@@ -54,7 +54,7 @@ def same_condition(_: Rewriting, node: Node) -> Node | None:
 
 
 def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
-    """-x where x >= 0, and else x, is -|x|."""
+    """Take -|x| for -x where x >= 0, and else x."""
     match node:
         case Node("where", (Node("ge", (x, zero)), Node("neg", (y,)), z)) if x is y is z and zero.is_number(0):
             return rewriting.recorder.operation("neg", (rewriting.recorder.operation("abs", (x,)),))
@@ -62,7 +62,7 @@ def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
 
 
 def unguarded(rewriting: Rewriting, node: Node) -> Node | None:
-    """A factor is guarded against 0 times infinity, which is NaN; where no product is NaN, no guard is needed."""
+    """Take a product for one that is guarded against 0 times infinity, and check that nothing is NaN."""
     checked: Node | None = None
     match node:
         case Node("mul", (Node("where", (Node("eq", (product, same)), x, zero)), factor)) if product is same:

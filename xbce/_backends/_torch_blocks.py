@@ -68,7 +68,7 @@ def _copy(x: Array, out: Array) -> None:
 
 
 def _number_of_condition(rewriting: Rewriting, node: Node) -> Node | None:
-    """A comparison can write numbers itself; from truth values they would be slow to make."""
+    """Have a comparison write numbers itself; from truth values they would be slow to make."""
     match node:
         case Node("astype", (Node("ge" | "gt" | "le" | "lt" | "eq", (x, y)) as condition,)) if condition.full:
             if rewriting.uses[condition] == 1 and node.dtype.is_floating_point:
@@ -77,7 +77,7 @@ def _number_of_condition(rewriting: Rewriting, node: Node) -> Node | None:
 
 
 def _minus_twice(rewriting: Rewriting, node: Node) -> Node | None:
-    """PyTorch subtracts a multiple in one operation; the double is exact."""
+    """Subtract the double, which is exact, in one operation."""
     match node:
         case Node("sub", (x, Node("mul", (two, y)) as double)) if two.is_number(2) and node.full:
             if rewriting.uses[double] == 1:
@@ -87,7 +87,7 @@ def _minus_twice(rewriting: Rewriting, node: Node) -> Node | None:
 
 def _require_numbers(x: Array) -> None:
     total = x.sum().item()
-    if total != total:  # noqa: PLR0124
+    if total != total:
         raise NotANumberError
 
 
