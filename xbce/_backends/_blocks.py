@@ -68,7 +68,7 @@ class Blocks:
     prepared: Prepared = field(init=False)
     outputs: list[Any] = field(init=False)
     """For each result the array that it goes into; for one that is summed, the sums of the blocks."""
-    idle: list[tuple[list[Array], list[Array | None]]] = field(init=False, default_factory=list)
+    idle: list[tuple[list[Array], list[Array]]] = field(init=False, default_factory=list)
     """Scratch that nobody works with, and with it arrays for the results that are summed."""
 
     def results(self) -> Any:
@@ -116,16 +116,16 @@ class Blocks:
         )
         space = scratch, summands = self._space()
         length = arrays[0].shape[0]
-        outputs = [
-            x[rows] if summand is None else summand[:length] for x, summand in zip(self.outputs, summands, strict=True)
-        ]
-        self.prepared.run(arrays, [x[:length] for x in scratch], outputs)
+        if length < self.rows:
+            scratch, summands = ([None if x is None else x[:length] for x in xs] for xs in space)
+        outputs = [x[rows] if own is None else own for x, own in zip(self.outputs, summands, strict=True)]
+        self.prepared.run(arrays, scratch, outputs)
         for x, output, total in zip(self.outputs, outputs, self.sums, strict=True):
             if total is not None:
                 x[start // self.rows] = self._part(output, total)
         self.idle.append(space)
 
-    def _space(self) -> tuple[list[Array], list[Array | None]]:
+    def _space(self) -> tuple[list[Array], list[Array]]:
         """Return arrays to work with that nobody else does."""
         try:
             return self.idle.pop()
