@@ -170,3 +170,46 @@ def test_memory_by_identity():
     for i in range(3000):
         remember(Fraction(i), 0)
     assert len(remember._known) <= 1024
+
+
+LOSSES = {
+    "with_logits": (xbce.binary_cross_entropy_with_logits, {}),
+    "smoothed": (xbce.binary_cross_entropy_with_logits, {"label_smoothing": 0.1}),
+    "probabilities": (xbce.binary_cross_entropy, {}),
+    "clipped": (xbce.binary_cross_entropy, {"clip": 1e-3}),
+    "focal": (xbce.sigmoid_focal_loss, {}),
+    "asymmetric": (xbce.asymmetric_loss, {}),
+}
+METHODS = [("value",), ("gradient",), ("hessian",), ("value", "gradient"), ("gradient", "hessian"), ("label_gradient",)]
+
+
+@pytest.mark.parametrize("special", [False, True], ids=["usual numbers", "special numbers"])
+@pytest.mark.parametrize("options", [False, True], ids=["plain", "all options"])
+@pytest.mark.parametrize("rows", [11, 2000, 30_000], ids=["small", "one block", "blocks"])
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_programs_have_the_bits_of_the_kernel(name, library, rows, options, special):
+    loss, fixed = LOSSES[name]
+    rng = np.random.default_rng(rows)
+    x = rng.normal(0, 8, (rows, 5)).astype(np.float32)
+    if loss is xbce.binary_cross_entropy:
+        x = 1 / (1 + np.exp(-x))
+    z = rng.choice([0, 1, 0.3], (rows, 5)).astype(np.float32)
+    if special:
+        numbers = [0, -0.0, 1, 1e-45, np.nan] if loss is xbce.binary_cross_entropy else [np.inf, -np.inf, np.nan, -0.0]
+        x[:, 0] = rng.choice(np.asarray(numbers, np.float32), rows)
+    arrays = {"pos_weight": rng.choice([0.0, 0.5, 3.0], 5).astype(np.float32)}
+    arrays |= {"weight": rng.uniform(0, 2, (rows, 1)).astype(np.float32), "where": rng.uniform(size=(rows, 5)) < 0.9}
+    if loss is xbce.sigmoid_focal_loss or loss is xbce.asymmetric_loss:
+        del arrays["pos_weight"]
+    arrays = arrays if options else {}
+    if library == "torch":
+        torch = pytest.importorskip("torch")
+        x, z, arrays = torch.asarray(x), torch.asarray(z), {k: torch.asarray(v) for k, v in arrays.items()}
+    for methods in METHODS:
+        evaluation = loss._prepare(x, z, reduction="none", **fixed, **arrays)
+        plan, given = evaluation.plan(methods), evaluation.inputs.arrays
+        with np.errstate(all="ignore"):
+            exact = plan.kernel(plan.xp, *given)
+        for a, b in zip(plan(given), exact, strict=True):
+            np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
