@@ -66,6 +66,11 @@ def side(xp, x):
     [
         (same_condition, lambda xp, x, y: xp.where(side(xp, x) == 1, y, x), ["ge", "where"]),
         (minus_absolute, lambda xp, x, y: xp.where(x >= 0, -x, x) + y, ["abs", "neg", "add"]),
+        (
+            minus_absolute,
+            lambda xp, x, y: (1 - 2 * side(xp, x)) * y + xp.where(x >= 0, -x, x),
+            ["ge", "astype", "mul", "sub", "mul", "mul", "add"],
+        ),
         (minus_absolute, lambda xp, x, y: xp.where(x >= 0, -x, y), None),
         (minus_absolute, lambda xp, x, y: xp.where(y >= 0, -x, x), None),
     ],

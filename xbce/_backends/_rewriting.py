@@ -37,7 +37,7 @@ def rewritten(recorder: Recorder, graph: Graph, rules: tuple[Rule, ...]) -> Grap
             operands = tuple(new[operand] for operand in node.operands)
             moved = node
             if operands != node.operands:
-                moved = recorder.operation(node.operation, operands, node.value)
+                moved = recorder.operation(node.operation, operands, node.value, like=node)
                 uses[moved] += uses[node]
             new[node] = rule(rewriting, moved) or moved
         checked = dict.fromkeys([*(new[node] for node in graph.checked), *rewriting.checked])
@@ -54,10 +54,16 @@ def same_condition(_: Rewriting, node: Node) -> Node | None:
 
 
 def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
-    """Take -|x| for -x where x >= 0, and else x."""
+    """Take -|x| for -x where x >= 0, and else x; or the product of x and its sign, if that is there."""
+    recorder = rewriting.recorder
     match node:
-        case Node("where", (Node("ge", (x, zero)), Node("neg", (y,)), z)) if x is y is z and zero.is_number(0):
-            return rewriting.recorder.operation("neg", (rewriting.recorder.operation("abs", (x,)),))
+        case Node("where", (Node("ge", (x, zero)) as upper, Node("neg", (y,)), z)) if x is y is z and zero.is_number(0):
+            number = recorder.operation("astype", (upper,), x.dtype)
+            double = recorder.operation("mul", (recorder.constant(2), number))
+            minus_sign = recorder.operation("sub", (recorder.constant(1), double))
+            if rewriting.uses[minus_sign]:
+                return recorder.operation("mul", (x, minus_sign))
+            return recorder.operation("neg", (recorder.operation("abs", (x,)),))
     return None
 
 

@@ -76,6 +76,18 @@ def _number_of_condition(rewriting: Rewriting, node: Node) -> Node | None:
     return None
 
 
+def _plus_quotient(rewriting: Rewriting, node: Node) -> Node | None:
+    """Add a quotient in one operation. A sign that multiplies it may as well multiply the numerator."""
+    match node:
+        case Node("add", (x, Node("mul", (Node("sub", (one, Node("mul", (two, number)))) as sign, quotient)))):
+            match quotient, number:
+                case Node("truediv", (y, z)), Node("astype", (condition,)) if condition.is_bool() and node.full:
+                    if one.is_number(1) and two.is_number(2) and rewriting.uses[quotient] == 1:
+                        signed = rewriting.recorder.operation("mul", (sign, y))
+                        return rewriting.recorder.operation("plus_quotient", (x, signed, z), like=node)
+    return None
+
+
 def _minus_twice(rewriting: Rewriting, node: Node) -> Node | None:
     """Subtract the double, which is exact, in one operation."""
     match node:
@@ -118,11 +130,12 @@ _PROGRAMS = Programs(
             "where": torch.where,
             "astype": _copy,
             "copy": _copy,
+            "plus_quotient": torch.addcdiv,
             "minus_twice": partial(torch.sub, alpha=2),
             **_COMPARISONS,
             **{f"{name}_as_number": function for name, function in _COMPARISONS.items()},
         },
-        rules=(_number_of_condition, _minus_twice),
+        rules=(_plus_quotient, _number_of_condition, _minus_twice),
         constant=_constant,
         require_numbers=_require_numbers,
         empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
