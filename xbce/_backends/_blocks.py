@@ -28,19 +28,22 @@ def keep_freed_memory(empty: Callable[[int], Array]) -> None:
 
 
 def at_once(
-    programs: Programs,
-    function: Callable[..., Any],
+    prepared: Prepared,
     arrays: tuple[Any, ...],
     sums: tuple[Sum | None, ...],
     sum: Callable[[Namespace, Array, Sum], Array],  # noqa: A002
 ) -> Any:
     """Return what `Blocks` do, of arrays that are one block."""
-    prepared = programs.prepared(function, arrays)
     results = prepared.results(arrays)
     if prepared.single:
         return results[0]
-    xp = programs.library.xp
+    if sums == _NO_SUM:
+        return results
+    xp = prepared.library.xp
     return tuple([x if total is None else sum(xp, x, total) for x, total in zip(results, sums, strict=True)])
+
+
+_NO_SUM = (None,)
 
 
 @dataclass(slots=True)

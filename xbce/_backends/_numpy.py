@@ -47,7 +47,7 @@ class NumpyRunner:
                     return tuple(x if s is None else _sum(xp, x, s) for x, s in zip(results, sums, strict=True))
                 if first.size > _TEMPORARY:
                     keep_freed_memory(_bytes)
-                return at_once(_PROGRAMS, function, arrays, sums, _sum)
+                return at_once(_PROGRAMS.prepared(function, arrays), arrays, sums, _sum)
             keep_freed_memory(_bytes)
             unit = size = _BLOCK
             threads = get_num_threads() if first.size >= _SHARED else 1

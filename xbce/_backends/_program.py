@@ -44,6 +44,8 @@ class Program:
 
     Raises NotANumberError if something holds a NaN that must not.
     """
+    fresh: Callable[[Sequence[Any]], tuple[Array, ...]]
+    """Does the same with arrays of its own, and returns the results."""
     source: str
     """Of `run`: a for arguments, c for constants, s for scratch, o for results, r for the rest."""
     scratch: tuple[DType, ...]
@@ -80,14 +82,23 @@ class Compiler:
             if self._places[node] != f"o{k}":
                 self._call("copy", self._library.calls["copy"], [self._places[node]], into=f"o{k}")
         # Straight calls: a loop over them takes half as long again for arrays of few elements.
-        unpacked = [
-            f"{letter}0, {', '.join(f'{letter}{i}' for i in range(1, count))} = {letter}"
+        arguments, scratch, results = (
+            [f"{letter}{i}" for i in range(count)]
             for letter, count in (("a", self._arguments), ("s", len(self._scratch)), ("o", len(outputs)))
-            if count
-        ]
-        source = "\n    ".join(["def run(a, s, o):", *unpacked, *self._lines])
-        exec(source, self._names)  # noqa: S102  # of names made here, and nothing else
-        return Program(self._names["run"], source, tuple(self._scratch), tuple(node.dtype for node in outputs))
+        )
+        new = {**dict(zip(scratch, self._scratch, strict=True)), **{f"o{k}": x.dtype for k, x in enumerate(outputs)}}
+        self._names |= {f"{place}_dtype": dtype for place, dtype in new.items()}
+        self._names["empty_like"] = self._library.empty_like
+        allocated = [f"{place} = empty_like(a0, {place}_dtype)" for place in new]
+        unpacked = [f"{', '.join(names)}, = {names[0][0]}" for names in (scratch, results) if names]
+        first = f"{', '.join(arguments)}, = a"
+        source = "\n    ".join(["def run(a, s, o):", first, *unpacked, *self._lines])
+        fresh = "\n    ".join(
+            ["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"],
+        )
+        exec(f"{source}\n\n{fresh}", self._names)  # noqa: S102  # of names made here, and nothing else
+        dtypes = tuple(node.dtype for node in outputs)
+        return Program(self._names["run"], self._names["fresh"], source, tuple(self._scratch), dtypes)
 
     def _writes(self, node: Node) -> bool:
         """Tell whether an operation writes its result into an array that it is given."""

@@ -53,7 +53,7 @@ def run(
     size = _BLOCK * torch.get_num_threads()
     results: tuple[Array, ...]
     if arrays[0].numel() <= size:
-        results = at_once(_PROGRAMS, kernel, arrays, sums, total)
+        results = at_once(_PROGRAMS.prepared(kernel, arrays), arrays, sums, total)
     else:
         results = Blocks(_PROGRAMS, kernel, arrays, sums, size, size, total, torch.Tensor.is_contiguous).results()
     return results
