@@ -94,17 +94,23 @@ class Recorder:
         """Return an operation; one that only a backend knows is given a node whose dtype and shape it has."""
         operands = tuple(operands)
         if like is not None:
-            return self._node(name, operands, value, like.full, lambda: like.sample)
+            return self._node(name, operands, value, like.full, lambda: like.sample, like.dtype)
         samples = [operand.sample for operand in operands]
         full = any(operand.full for operand in operands)
         return self._node(name, operands, value, full, lambda: function_of(self.xp, name, value)(*samples))
 
     def _node(
-        self, operation: str, operands: tuple[Node, ...], value: Any, full: bool, sample: Callable[[], Any]
+        self,
+        operation: str,
+        operands: tuple[Node, ...],
+        value: Any,
+        full: bool,
+        sample: Callable[[], Any],
+        dtype: DType = None,
     ) -> Node:
         # 1 and True and 1.0 are equal, and so are 0.0 and -0.0: not here.
         known = sorted(map(id, operands)) if operation in _COMMUTATIVE else map(id, operands)
-        key = (operation, type(value), repr(value), *known)
+        key = (operation, type(value), repr(value), dtype, *known)
         if key not in self._known:
             self._known[key] = Node(operation, operands, value, sample(), full)
         return self._known[key]
@@ -126,6 +132,10 @@ class _Recorded:
     def ndim(self) -> int:
         ndim: int = self.node.sample.ndim  # a number has none
         return ndim
+
+    def __bool__(self) -> bool:
+        msg = "a formula must not look at the values in an array"
+        raise TypeError(msg)
 
 
 def _method(name: str, *, reflected: bool = False) -> Callable[..., _Recorded]:
@@ -151,7 +161,7 @@ class _Namespace:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.recorder.xp, name)
-        if not callable(found):
+        if isinstance(found, type) or not callable(found):
             return found
 
         def function(*operands: Any, dtype: DType = None) -> _Recorded:

@@ -59,7 +59,7 @@ class NumpyRunner:
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`, a single array, block by block where that is large."""
-        if max(getattr(a, "size", 1) for a in arrays) < _SMALL:
+        if math.prod(getattr(a, "size", 1) for a in arrays) < _SMALL:  # and so is what they broadcast to
             with np.errstate(all="ignore"):
                 return function(xp, *arrays)
         shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))

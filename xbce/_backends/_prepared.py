@@ -10,6 +10,7 @@ from xbce._backends._graph import Recorder, record
 from xbce._backends._memory import ByIdentity
 from xbce._backends._program import Compiler, Library, NotANumberError, Program
 from xbce._backends._rewriting import minus_absolute, rewritten, same_condition, unguarded
+from xbce._kernel import Kernel
 from xbce._typing import Array
 
 
@@ -49,13 +50,16 @@ class Programs:
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self._known = ByIdentity(lru_cache(maxsize=1024)(self._prepare))
+        self._equal = lru_cache(maxsize=1024)(self._prepare)
+        self._known = ByIdentity(self._equal)
 
     def prepared(self, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Prepared:
         """Return a function made ready for arrays like these; the first one has the full shape."""
         shape = arrays[0].shape
         kinds = tuple([(a.dtype, a.ndim, a.shape == shape) if hasattr(a, "ndim") else type(a) for a in arrays])
-        prepared: Prepared = self._known(function, kinds)
+        # Kernels are kept by those who call them; of other functions there are new ones, if equal, in each call.
+        known = self._known if isinstance(function, Kernel) else self._equal
+        prepared: Prepared = known(function, kinds)
         return prepared
 
     def _prepare(self, function: Callable[..., Any], kinds: tuple[Any, ...]) -> Prepared:

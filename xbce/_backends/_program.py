@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from xbce._backends._graph import Graph, Node, function_of
@@ -60,6 +61,7 @@ class Compiler:
         self._library, self._graph, self._arguments = library, graph, arguments
         self._places: dict[Node, str] = {}
         self._names: dict[str, Any] = {}
+        self._numbers = count()
         self._lines: list[str] = []
         self._scratch: list[DType] = []
         self._nodes = graph.nodes()
@@ -83,8 +85,8 @@ class Compiler:
                 self._call("copy", self._library.calls["copy"], [self._places[node]], into=f"o{k}")
         # Straight calls: a loop over them takes half as long again for arrays of few elements.
         arguments, scratch, results = (
-            [f"{letter}{i}" for i in range(count)]
-            for letter, count in (("a", self._arguments), ("s", len(self._scratch)), ("o", len(outputs)))
+            [f"{letter}{i}" for i in range(length)]
+            for letter, length in (("a", self._arguments), ("s", len(self._scratch)), ("o", len(outputs)))
         )
         new = {**dict(zip(scratch, self._scratch, strict=True)), **{f"o{k}": x.dtype for k, x in enumerate(outputs)}}
         self._names |= {f"{place}_dtype": dtype for place, dtype in new.items()}
@@ -115,7 +117,7 @@ class Compiler:
             place = self._place(i, node)
             self._call(node.operation, self._library.calls[node.operation], operands, into=place)
         else:
-            place = f"r{len(self._lines)}"
+            place = f"r{next(self._numbers)}"
             self._call(node.operation, function_of(self._library.xp, node.operation, node.value), operands, new=place)
         self._places[node] = place
         if node in self._graph.checked:
@@ -124,7 +126,7 @@ class Compiler:
     def _call(
         self, name: str, function: Callable[..., Any], operands: list[str], into: str = "", new: str = ""
     ) -> None:
-        name = f"{name}_{len(self._lines)}"
+        name = f"{name}_{next(self._numbers)}"
         self._names[name] = function
         call = ", ".join([*operands, f"out={into}"] if into else operands)
         self._lines.append(f"{new} = {name}({call})" if new else f"{name}({call})")
@@ -137,7 +139,7 @@ class Compiler:
             arrays = [x for x in node.operands if hasattr(x.sample, "dtype")]
             dtypes = [x.dtype for x in arrays if not x.is_bool()]
             value = self._library.constant(node.operation, value, dtypes[0] if dtypes else node.dtype)
-        name = f"c{len(self._names)}"
+        name = f"c{next(self._numbers)}"
         self._names[name] = value
         return name
 

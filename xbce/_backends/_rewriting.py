@@ -54,16 +54,23 @@ def same_condition(_: Rewriting, node: Node) -> Node | None:
 
 
 def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
-    """Take -|x| for -x where x >= 0, and else x; or the product of x and its sign, if that is there."""
+    """Take exp(-|x|) for that of -x where x >= 0, and else of x; or of the product of x and its sign, if that is there.
+
+    The arguments differ in the signs of zeros and of NaN, which exp does not show.
+    """
     recorder = rewriting.recorder
     match node:
-        case Node("where", (Node("ge", (x, zero)) as upper, Node("neg", (y,)), z)) if x is y is z and zero.is_number(0):
+        case Node("exp", (Node("where", (Node("ge", (x, zero)) as upper, Node("neg", (y,)), z)),)) if x is y is z:
             number = recorder.operation("astype", (upper,), x.dtype)
             double = recorder.operation("mul", (recorder.constant(2), number))
             minus_sign = recorder.operation("sub", (recorder.constant(1), double))
+            if not zero.is_number(0):
+                return None
             if rewriting.uses[minus_sign]:
-                return recorder.operation("mul", (x, minus_sign))
-            return recorder.operation("neg", (recorder.operation("abs", (x,)),))
+                argument = recorder.operation("mul", (x, minus_sign))
+            else:
+                argument = recorder.operation("neg", (recorder.operation("abs", (x,)),))
+            return recorder.operation("exp", (argument,))
     return None
 
 
@@ -74,8 +81,10 @@ def unguarded(rewriting: Rewriting, node: Node) -> Node | None:
         case Node("mul", (Node("where", (Node("eq", (product, same)), x, zero)), factor)) if product is same:
             if product.operation == "mul" and zero.is_number(0):
                 checked = product
-        case Node("mul", (Node("where", (Node("and_", (Node("isinf", (y,)), _)), zero, x)), factor)) if x is y:
-            if zero.is_number(0):
+        case Node("mul", (Node("where", (Node("and_", (Node("isinf", (y,)), is_zero)), zero, x)), factor)) if x is y:
+            if zero.is_number(0) and is_zero is rewriting.recorder.operation(
+                "eq", (factor, rewriting.recorder.constant(0))
+            ):
                 checked = rewriting.recorder.operation("mul", (x, factor))
     if checked is None or not checked.full:
         return None

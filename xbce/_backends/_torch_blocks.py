@@ -30,12 +30,18 @@ def serve(arrays: tuple[Any, ...]) -> bool:
         all(_is_plain(a) for a in arrays if hasattr(a, "ndim"))
         and not torch._C._are_functorch_transforms_active()  # noqa: SLF001
         and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
+        and torch._C._len_torch_function_stack() == 0  # noqa: SLF001
         and not torch.jit.is_tracing()
     )
 
 
 def _is_plain(a: Array) -> bool:
-    return type(a) in _PLAIN and a.device.type == "cpu" and not torch._C._functorch.is_legacy_batchedtensor(a)  # noqa: SLF001
+    return (
+        type(a) in _PLAIN
+        and a.device.type == "cpu"
+        and a.layout is torch.strided
+        and not torch._C._functorch.is_legacy_batchedtensor(a)  # noqa: SLF001
+    )
 
 
 _PLAIN = {torch.Tensor, torch.nn.Parameter}
@@ -89,10 +95,10 @@ def _plus_quotient(rewriting: Rewriting, node: Node) -> Node | None:
 
 
 def _minus_twice(rewriting: Rewriting, node: Node) -> Node | None:
-    """Subtract the double, which is exact, in one operation."""
+    """Subtract the double of 0 or 1, which is exact, in one operation."""
     match node:
-        case Node("sub", (x, Node("mul", (two, y)) as double)) if two.is_number(2) and node.full:
-            if rewriting.uses[double] == 1:
+        case Node("sub", (x, Node("mul", (two, Node("astype", (condition,)) as y)) as double)) if node.full:
+            if two.is_number(2) and condition.is_bool() and rewriting.uses[double] == 1:
                 return rewriting.recorder.operation("minus_twice", (x, y), like=node)
     return None
 
@@ -135,7 +141,7 @@ _PROGRAMS = Programs(
             **_COMPARISONS,
             **{f"{name}_as_number": function for name, function in _COMPARISONS.items()},
         },
-        rules=(_plus_quotient, _number_of_condition, _minus_twice),
+        rules=(_plus_quotient, _minus_twice, _number_of_condition),
         constant=_constant,
         require_numbers=_require_numbers,
         empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
