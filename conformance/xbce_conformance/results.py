@@ -138,7 +138,7 @@ class Results:
         missing = _joined([results.missing for results in several])
         return cls(
             environment=_joined([results.environment for results in several]),
-            level="; ".join(dict.fromkeys(results.level for results in several)),
+            level=_once([results.level for results in several]),
             backends={name: facts for results in several for name, facts in results.backends.items()},
             missing={name: reason for name, reason in missing.items() if name not in found},
             parts={name: text for results in several for name, text in results.parts.items()},
@@ -151,7 +151,12 @@ class Results:
 def _joined(several: list[dict[str, str]]) -> dict[str, str]:
     """Join texts by name; each different one once."""
     names = dict.fromkeys(name for texts in several for name in texts)
-    return {name: "; ".join(dict.fromkeys(texts[name] for texts in several if name in texts)) for name in names}
+    return {name: _once([texts[name] for texts in several if name in texts]) for name in names}
+
+
+def _once(texts: list[str]) -> str:
+    """Join texts, which may be joined ones themselves."""
+    return "; ".join(dict.fromkeys(part for text in texts for part in text.split("; ")))
 
 
 def _row(data: dict[str, Any]) -> Row:

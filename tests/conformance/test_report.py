@@ -97,6 +97,8 @@ def test_merging(folder, results, tmp_path):
     assert merged.environment["processor"] == f"{results.environment['processor']}; another"
     assert "paddle" not in merged.missing
     assert merged.missing["mlx"] == "not there"
+    again = Results.merged([merged, other, merged])
+    assert (again.environment, again.level, again.missing) == (merged.environment, merged.level, merged.missing)
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "error-by-label-float16.svg").read_text("utf-8").startswith("<svg")
     jsonschema.validate(json.loads((tmp_path / "results.json").read_text("utf-8")), SCHEMA)
