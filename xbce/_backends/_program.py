@@ -83,24 +83,24 @@ class Compiler:
         for k, node in enumerate(outputs):
             if self._places[node] != f"o{k}":
                 self._call("copy", self._library.calls["copy"], [self._places[node]], into=f"o{k}")
-        # Straight calls: a loop over them takes half as long again for arrays of few elements.
+        return self._compiled(tuple(node.dtype for node in outputs))
+
+    def _compiled(self, outputs: tuple[DType, ...]) -> Program:
+        """Return the calls as functions. A loop over them takes half as long again for arrays of few elements."""
         arguments, scratch, results = (
             [f"{letter}{i}" for i in range(length)]
             for letter, length in (("a", self._arguments), ("s", len(self._scratch)), ("o", len(outputs)))
         )
-        new = {**dict(zip(scratch, self._scratch, strict=True)), **{f"o{k}": x.dtype for k, x in enumerate(outputs)}}
+        new = dict(zip(scratch + results, (*self._scratch, *outputs), strict=True))
         self._names |= {f"{place}_dtype": dtype for place, dtype in new.items()}
         self._names["empty_like"] = self._library.empty_like
         allocated = [f"{place} = empty_like(a0, {place}_dtype)" for place in new]
         unpacked = [f"{', '.join(names)}, = {names[0][0]}" for names in (scratch, results) if names]
         first = f"{', '.join(arguments)}, = a"
         source = "\n    ".join(["def run(a, s, o):", first, *unpacked, *self._lines])
-        fresh = "\n    ".join(
-            ["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"],
-        )
+        fresh = "\n    ".join(["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"])
         exec(f"{source}\n\n{fresh}", self._names)  # noqa: S102  # of names made here, and nothing else
-        dtypes = tuple(node.dtype for node in outputs)
-        return Program(self._names["run"], self._names["fresh"], source, tuple(self._scratch), dtypes)
+        return Program(self._names["run"], self._names["fresh"], source, tuple(self._scratch), outputs)
 
     def _writes(self, node: Node) -> bool:
         """Tell whether an operation writes its result into an array that it is given."""
