@@ -20,6 +20,15 @@ _FILE_WIDTH = 120
 """Columns of the table where the output is not a terminal."""
 
 
+quantity_option = click.option(
+    "--quantity",
+    "quantities",
+    multiple=True,
+    type=click.Choice(["value", "gradient", "hessian"]),
+    default=("value", "gradient"),
+    show_default=True,
+)
+
 out_option = click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

@@ -14,7 +14,7 @@ from rich.text import Text
 from xbce_conformance.backends import Backend
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.choice import Choice
-from xbce_conformance.cli.common import console, find, subject_options
+from xbce_conformance.cli.common import console, find, quantity_option, subject_options
 from xbce_conformance.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs import input_set
 from xbce_conformance.search import DATA, Found, Loss, Peak, add, climb
@@ -24,14 +24,7 @@ from xbce_conformance.subject import Function, Subject
 @click.command("search")
 @subject_options
 @click.option("--dtype", type=click.Choice(list(FORMATS)), default="float64", show_default=True)
-@click.option(
-    "--quantity",
-    "quantities",
-    multiple=True,
-    type=click.Choice(["value", "gradient", "hessian"]),
-    default=("value", "gradient"),
-    show_default=True,
-)
+@quantity_option
 @click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="For each function.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(

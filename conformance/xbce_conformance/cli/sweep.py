@@ -12,7 +12,7 @@ from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.choice import Choice
-from xbce_conformance.cli.common import console, environment, find, out_option, subject_options
+from xbce_conformance.cli.common import console, environment, find, out_option, quantity_option, subject_options
 from xbce_conformance.engine import backend_facts
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.profile import profile_edges
@@ -50,15 +50,10 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     show_default=True,
     help="float32: every logit with labels 0 and 1; 16 bits: every logit with the labels k/256.",
 )
-@click.option("--function", type=click.Choice([PLAIN.function]), help="What is swept; there is one.")
 @click.option(
-    "--quantity",
-    "quantities",
-    multiple=True,
-    type=click.Choice(["value", "gradient", "hessian"]),
-    default=("value", "gradient"),
-    show_default=True,
+    "--function", type=click.Choice([PLAIN.function]), expose_value=False, help="What is swept; there is one."
 )
+@quantity_option
 @click.option("--bits", type=BitPatterns(), help="Sweep these bit patterns of logits only: FIRST:STOP, hexadecimal.")
 @click.option(
     "--chunk",
@@ -78,7 +73,6 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
 def sweep_(
     choice: Choice,
     dtype: str,
-    function: str | None,  # noqa: ARG001
     quantities: tuple[str, ...],
     bits: tuple[int, int] | None,
     chunk: int,
