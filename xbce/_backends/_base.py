@@ -7,6 +7,18 @@ from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
 
 
+def summed(
+    xp: Namespace,
+    results: tuple[Array, ...],
+    sums: tuple[Sum | None, ...],
+    sum: Callable[[Namespace, Array, Sum], Array],  # noqa: A002
+) -> tuple[Array, ...]:
+    """Return results, each summed by `sum` where `sums` says so."""
+    if not any(sums):
+        return results
+    return tuple(x if total is None else sum(xp, x, total) for x, total in zip(results, sums, strict=True))
+
+
 class Runner(Protocol):
     """Runs elementwise functions, kernels first of all, and sums on the arrays of one library.
 

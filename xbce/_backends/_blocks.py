@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from xbce._backends._base import summed
 from xbce._backends._prepared import Prepared, Programs
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
@@ -17,14 +18,18 @@ def sequentially(work: Callable[[int], None], parts: Sequence[int]) -> None:
         work(part)
 
 
+TEMPORARY = 2**14
+"""Arrays of fewer elements are never taken from the system and given back."""
+
+
 @cache
-def keep_freed_memory(empty: Callable[[int], Array]) -> None:
+def keep_freed_memory(xp: Namespace) -> None:
     """Have glibc keep the memory of temporaries, as it does in every process that once freed a large array.
 
     Until then it takes arrays of 2^17 bytes from the system and gives them back, page faults and all: 70000 of them in
     the mean of 10^7 losses in NumPy, and twice its time.
     """
-    empty(2**25 - 2**20)
+    xp.empty(2**25 - 2**20, dtype=xp.uint8)
 
 
 def at_once(
@@ -35,15 +40,7 @@ def at_once(
 ) -> Any:
     """Return what `Blocks` do, of arrays that are one block."""
     results = prepared.results(arrays)
-    if prepared.single:
-        return results[0]
-    if sums == _NO_SUM:
-        return results
-    xp = prepared.library.xp
-    return tuple([x if total is None else sum(xp, x, total) for x, total in zip(results, sums, strict=True)])
-
-
-_NO_SUM = (None,)
+    return results[0] if prepared.single else summed(prepared.library.xp, results, sums, sum)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import cupy
 
+from xbce._backends._base import summed
 from xbce._backends._eager import EagerRunner
 from xbce._kernel import Kernel, Sum
 from xbce._typing import Array, Namespace
@@ -29,7 +30,7 @@ class CupyRunner(EagerRunner):
             return (fused(xp, function, sums[0], first.ndim)(*arrays),)
         results = fused(xp, function)(*arrays)
         results = results if isinstance(results, tuple) else (results,)
-        return tuple(x if total is None else self.sum(xp, x, total) for x, total in zip(results, sums, strict=True))
+        return summed(xp, results, sums, self.sum)
 
 
 @lru_cache(maxsize=512)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from xbce._backends._base import summed
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
 
@@ -19,7 +20,7 @@ class EagerRunner:
     ) -> tuple[Array, ...]:
         """Return the results, summed by the library's own sum."""
         results = self.map(xp, function, arrays)
-        return tuple(x if total is None else self.sum(xp, x, total) for x, total in zip(results, sums, strict=True))
+        return summed(xp, results, sums, self.sum)
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`."""

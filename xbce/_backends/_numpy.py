@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from array_api_compat import numpy as namespace
 
-from xbce._backends._blocks import Blocks, at_once, keep_freed_memory, sequentially
+from xbce._backends._base import summed
+from xbce._backends._blocks import TEMPORARY, Blocks, at_once, keep_freed_memory, sequentially
 from xbce._backends._graph import Node
 from xbce._backends._prepared import Programs
-from xbce._backends._program import Library, NotANumberError
+from xbce._backends._program import Library, NotANumberError, standard_calls
 from xbce._backends._rewriting import Rewriting
 from xbce._backends._threads import get_num_threads, in_threads
 from xbce._kernel import Sum
@@ -22,8 +23,6 @@ _SHARED_BLOCK_BYTES = 2**19
 """Of one array in a block on several threads. They take turns between calls, and wait for it where these are short."""
 _SMALL = 2**10
 """Arrays of fewer elements are not worth the preparation, where a function is called but once in a while."""
-_TEMPORARY = 2**14
-"""Arrays of fewer elements are never taken from the system and given back."""
 _SHARED = 2**19
 """Arrays of fewer elements are worked on by one thread: to wake others would cost more than they save."""
 
@@ -43,12 +42,11 @@ class NumpyRunner:
         with np.errstate(all="ignore"):
             if first.size <= _BLOCK:
                 if first.ndim == 0 or first.size == 0:  # whose results are scalars; whose maximum is none
-                    results = function(xp, *arrays)
-                    return tuple(x if s is None else _sum(xp, x, s) for x, s in zip(results, sums, strict=True))
-                if first.size > _TEMPORARY:
-                    keep_freed_memory(_bytes)
+                    return summed(xp, function(xp, *arrays), sums, _sum)
+                if first.size > TEMPORARY:
+                    keep_freed_memory(xp)
                 return at_once(_PROGRAMS.prepared(function, arrays), arrays, sums, _sum)
-            keep_freed_memory(_bytes)
+            keep_freed_memory(xp)
             unit = size = _BLOCK
             threads = get_num_threads() if first.size >= _SHARED else 1
             if threads > 1:  # though `in_threads` may use but one of them, where the caller is one of several
@@ -93,10 +91,6 @@ def _sum(xp: Namespace, x: Array, total: Sum) -> Array:
     shape = (*(x.shape[i] for i in kept), math.prod(x.shape[i] for i in total.axes))
     flat = x.transpose(kept + total.axes).reshape(shape)
     return xp.add.reduce(xp.ascontiguousarray(flat), axis=-1, dtype=total.dtype)
-
-
-def _bytes(n: int) -> Array:
-    return np.empty(n, np.uint8)
 
 
 def _copy(x: Array, out: Array) -> None:
@@ -153,25 +147,7 @@ _PROGRAMS = Programs(
     Library(
         xp=namespace,
         calls={
-            "add": np.add,
-            "sub": np.subtract,
-            "mul": np.multiply,
-            "truediv": np.divide,
-            "neg": np.negative,
-            "abs": np.absolute,
-            "lt": np.less,
-            "le": np.less_equal,
-            "eq": np.equal,
-            "ne": np.not_equal,
-            "ge": np.greater_equal,
-            "gt": np.greater,
-            "and_": np.bitwise_and,
-            "or_": np.bitwise_or,
-            "invert": np.invert,
-            "exp": np.exp,
-            "log": np.log,
-            "log1p": np.log1p,
-            "tanh": np.tanh,
+            **standard_calls(np),
             "isinf": np.isinf,
             "astype": _copy,
             "copy": _copy,

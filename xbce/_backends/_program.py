@@ -14,6 +14,34 @@ class NotANumberError(Exception):
     """A result that must hold no NaN does."""
 
 
+_STANDARD = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "true_divide",
+    "neg": "negative",
+    "abs": "abs",
+    "lt": "less",
+    "le": "less_equal",
+    "eq": "equal",
+    "ne": "not_equal",
+    "ge": "greater_equal",
+    "gt": "greater",
+    "and_": "bitwise_and",
+    "or_": "bitwise_or",
+    "invert": "bitwise_not",
+    "exp": "exp",
+    "log": "log",
+    "log1p": "log1p",
+    "tanh": "tanh",
+}
+
+
+def standard_calls(library: Any) -> dict[str, Callable[..., Any]]:
+    """Return the functions of a library that have the standard's names and take `out`."""
+    return {operation: getattr(library, name) for operation, name in _STANDARD.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
     """What a library has to run programs with."""

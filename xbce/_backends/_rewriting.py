@@ -45,6 +45,14 @@ def rewritten(recorder: Recorder, graph: Graph, rules: tuple[Rule, ...]) -> Grap
     return graph
 
 
+def is_sign(node: Node) -> bool:
+    """Tell whether this is 1 - 2 b, where b is a condition as a number."""
+    match node:
+        case Node("sub", (one, Node("mul", (two, Node("astype", (condition,)))))):
+            return one.is_number(1) and two.is_number(2) and condition.is_bool()
+    return False
+
+
 def same_condition(_: Rewriting, node: Node) -> Node | None:
     """Take a condition for itself as a number, compared with 1."""
     match node:

@@ -33,7 +33,13 @@ class TorchRunner(EagerRunner):
             return super().run(xp, function, arrays, sums)
         if not _may_be_differentiated(arrays):
             return _evaluated(xp, function, arrays, sums)
-        node = _TracedNode if torch.compiler.is_compiling() else _TransformedNode if _in_transform() else _Node
+        node = (
+            _TracedNode
+            if torch.compiler.is_compiling()
+            else _TransformedNode
+            if _torch_blocks.in_transform()
+            else _Node
+        )
         results: tuple[Array, ...] = node.apply(xp, function, sums, *arrays)
         return results
 
@@ -44,12 +50,7 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
         return True
     if torch.compiler.is_compiling():
         return False
-    return _in_transform() or forward_ad._current_level >= 0  # noqa: SLF001
-
-
-def _in_transform() -> bool:
-    """Tell whether a transform of torch.func is at work."""
-    return bool(torch._C._are_functorch_transforms_active())  # noqa: SLF001
+    return _torch_blocks.in_transform() or forward_ad._current_level >= 0  # noqa: SLF001
 
 
 def _evaluated(

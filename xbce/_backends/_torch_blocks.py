@@ -7,18 +7,16 @@ from typing import Any
 import torch
 from array_api_compat import torch as xp
 
-from xbce._backends._blocks import Blocks, at_once, keep_freed_memory
+from xbce._backends._blocks import TEMPORARY, Blocks, at_once, keep_freed_memory
 from xbce._backends._graph import Node
 from xbce._backends._prepared import Programs
-from xbce._backends._program import Library, NotANumberError
-from xbce._backends._rewriting import Rewriting
+from xbce._backends._program import Library, NotANumberError, standard_calls
+from xbce._backends._rewriting import Rewriting, is_sign
 from xbce._kernel import Kernel, Sum
 from xbce._typing import Array, DType, Namespace
 
 _BLOCK = 2**16
 """Elements of a block for each thread: what is in use stays in cache, and threads are not woken for too little."""
-_TEMPORARY = 2**14
-"""Arrays of fewer elements are never taken from the system and given back."""
 
 
 def serve(arrays: tuple[Any, ...]) -> bool:
@@ -28,11 +26,16 @@ def serve(arrays: tuple[Any, ...]) -> bool:
     """
     return (
         all(_is_plain(a) for a in arrays if hasattr(a, "ndim"))
-        and not torch._C._are_functorch_transforms_active()  # noqa: SLF001
+        and not in_transform()
         and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
         and torch._C._len_torch_function_stack() == 0  # noqa: SLF001
         and not torch.jit.is_tracing()
     )
+
+
+def in_transform() -> bool:
+    """Tell whether a transform of torch.func is at work."""
+    return bool(torch._C._are_functorch_transforms_active())  # noqa: SLF001
 
 
 def _is_plain(a: Array) -> bool:
@@ -54,8 +57,8 @@ def run(
     total: Callable[[Namespace, Array, Sum], Array],
 ) -> tuple[Array, ...]:
     """Return the results of a kernel, summed by `total`. PyTorch's own threads share the work on each block."""
-    if arrays[0].numel() > _TEMPORARY:
-        keep_freed_memory(_bytes)
+    if arrays[0].numel() > TEMPORARY:
+        keep_freed_memory(xp)
     size = _BLOCK * torch.get_num_threads()
     results: tuple[Array, ...]
     if arrays[0].numel() <= size:
@@ -65,41 +68,38 @@ def run(
     return results
 
 
-def _bytes(n: int) -> Array:
-    return torch.empty(n, dtype=torch.uint8, device="cpu")
-
-
 def _copy(x: Array, out: Array) -> None:
     out.copy_(x)
+
+
+_COMPARISONS = {"lt", "le", "eq", "ne", "ge", "gt"}
 
 
 def _number_of_condition(rewriting: Rewriting, node: Node) -> Node | None:
     """Have a comparison write numbers itself; from truth values they would be slow to make."""
     match node:
-        case Node("astype", (Node("ge" | "gt" | "le" | "lt" | "eq", (x, y)) as condition,)) if condition.full:
-            if rewriting.uses[condition] == 1 and node.dtype.is_floating_point:
-                return rewriting.recorder.operation(f"{condition.operation}_as_number", (x, y), like=node)
+        case Node("astype", (Node(comparison, operands) as condition,)) if comparison in _COMPARISONS:
+            if condition.full and rewriting.uses[condition] == 1 and node.dtype.is_floating_point:
+                return rewriting.recorder.operation(f"{comparison}_as_number", operands, like=node)
     return None
 
 
 def _plus_quotient(rewriting: Rewriting, node: Node) -> Node | None:
     """Add a quotient in one operation. A sign that multiplies it may as well multiply the numerator."""
     match node:
-        case Node("add", (x, Node("mul", (Node("sub", (one, Node("mul", (two, number)))) as sign, quotient)))):
-            match quotient, number:
-                case Node("truediv", (y, z)), Node("astype", (condition,)) if condition.is_bool() and node.full:
-                    if one.is_number(1) and two.is_number(2) and rewriting.uses[quotient] == 1:
-                        signed = rewriting.recorder.operation("mul", (sign, y))
-                        return rewriting.recorder.operation("plus_quotient", (x, signed, z), like=node)
+        case Node("add", (x, Node("mul", (sign, Node("truediv", (y, z)) as quotient)))) if node.full:
+            if is_sign(sign) and rewriting.uses[quotient] == 1:
+                signed = rewriting.recorder.operation("mul", (sign, y))
+                return rewriting.recorder.operation("plus_quotient", (x, signed, z), like=node)
     return None
 
 
 def _minus_twice(rewriting: Rewriting, node: Node) -> Node | None:
     """Subtract the double of 0 or 1, which is exact, in one operation."""
     match node:
-        case Node("sub", (x, Node("mul", (two, Node("astype", (condition,)) as y)) as double)) if node.full:
-            if two.is_number(2) and condition.is_bool() and rewriting.uses[double] == 1:
-                return rewriting.recorder.operation("minus_twice", (x, y), like=node)
+        case Node("sub", (one, Node("mul", (_, y)) as double)) if node.full and is_sign(node):
+            if rewriting.uses[double] == 1:
+                return rewriting.recorder.operation("minus_twice", (one, y), like=node)
     return None
 
 
@@ -114,32 +114,19 @@ def _constant(operation: str, value: Any, dtype: DType) -> Any:
     return value if operation == "pow" else torch.tensor(value, dtype=dtype, device="cpu")
 
 
-_COMPARISONS = {"lt": torch.lt, "le": torch.le, "eq": torch.eq, "ne": torch.ne, "ge": torch.ge, "gt": torch.gt}
+_STANDARD = standard_calls(torch) | {"eq": torch.eq}  # torch.equal gives one truth value
 _PROGRAMS = Programs(
     Library(
         xp=xp,
         calls={
-            "add": torch.add,
-            "sub": torch.sub,
-            "mul": torch.mul,
-            "truediv": torch.true_divide,
-            "neg": torch.neg,
-            "abs": torch.abs,
+            **_STANDARD,
             "pow": torch.pow,
-            "and_": torch.bitwise_and,
-            "or_": torch.bitwise_or,
-            "invert": torch.bitwise_not,
-            "exp": torch.exp,
-            "log": torch.log,
-            "log1p": torch.log1p,
-            "tanh": torch.tanh,
             "where": torch.where,
             "astype": _copy,
             "copy": _copy,
             "plus_quotient": torch.addcdiv,
             "minus_twice": partial(torch.sub, alpha=2),
-            **_COMPARISONS,
-            **{f"{name}_as_number": function for name, function in _COMPARISONS.items()},
+            **{f"{name}_as_number": _STANDARD[name] for name in _COMPARISONS},
         },
         rules=(_plus_quotient, _minus_twice, _number_of_condition),
         constant=_constant,
