@@ -55,7 +55,10 @@ def _slope(kernel: Kernel, k: int, arrays: tuple[Array, ...], moving: list[tuple
         else:
             # Linear in the tangent, as JAX asks for: the product stands outside of the kernel.
             (slope,) = _differentiable(derivative, *arrays)
-            total = total + slope * tangent.astype(slope.dtype)
+            moved = tangent.astype(slope.dtype)
+            if kernel.where is not None:  # what is dropped has slope 0, but tangent and cotangent may be NaN
+                moved = jax.numpy.where(arrays[kernel.where], moved, 0.0)
+            total = total + slope * moved
     return total
 
 

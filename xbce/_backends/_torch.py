@@ -165,7 +165,7 @@ def _pulled_back_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, cota
     pull = _pull if torch.compiler.is_compiling() else _kept_pull
     kernel, summed = pull(ctx.kernel, ctx.xp, k, i, len(arrays), axes, target.dtype, target.device)
     if kernel is None:
-        product = _slope(ctx, arrays, k, i) * cotangent
+        product = _slope(ctx, arrays, k, i, cotangent)
         result = product if summed is None else RUNNER.sum(ctx.xp, product, summed)
     else:
         (result,) = RUNNER.run(ctx.xp, kernel, (*arrays, cotangent), (summed,))
@@ -202,14 +202,17 @@ def _pushed_forward(ctx: Any, arrays: tuple[Any, ...], tangents: tuple[Array | N
 def _pushed_forward_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, tangent: Array) -> Array:
     derivative, summed = ctx.kernel.derivative(k, i), ctx.sums[k]
     if derivative is None:
-        product = _slope(ctx, arrays, k, i) * tangent
+        product = _slope(ctx, arrays, k, i, tangent)
         return product if summed is None else RUNNER.sum(ctx.xp, product, summed)
     kernel = derivative.times(len(arrays), ctx.kernel.outputs[k].dtype)
     return RUNNER.run(ctx.xp, kernel, (*arrays, tangent), (summed,))[0]
 
 
-def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int) -> Array:
-    """Return the derivative of output k, not yet summed, in array i, as PyTorch finds it operation by operation."""
+def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, factor: Array) -> Array:
+    """Return the derivative of output k, not yet summed, in array i, times a factor.
+
+    PyTorch finds it operation by operation. What is dropped has slope 0, but its factor may be NaN.
+    """
     kernel = ctx.kernel.only(k)
 
     def output(a: Array) -> Array:
@@ -217,7 +220,10 @@ def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int) -> Array:
         return result
 
     losses, pull = torch.func.vjp(output, arrays[i].expand(arrays[0].shape))
-    return pull(torch.ones_like(losses))[0]
+    slope: Array = pull(torch.ones_like(losses))[0]
+    if ctx.kernel.where is not None:
+        factor = torch.where(arrays[ctx.kernel.where], factor, 0.0)
+    return slope * factor
 
 
 def _broadcast_axes(a: Array, full: Array) -> tuple[int, ...]:
