@@ -169,6 +169,9 @@ class _Namespace:
 
         return function
 
+    def finfo(self, dtype: DType) -> Any:
+        return self.recorder.xp.finfo(dtype)
+
     def astype(self, x: _Recorded, dtype: DType, /) -> _Recorded:
         return self.record("astype", (x,), dtype)
 

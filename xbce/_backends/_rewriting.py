@@ -84,17 +84,16 @@ def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
 
 def unguarded(rewriting: Rewriting, node: Node) -> Node | None:
     """Take a product for one that is guarded against 0 times infinity, and check that nothing is NaN."""
-    checked: Node | None = None
+    recorder = rewriting.recorder
     match node:
-        case Node("mul", (Node("where", (Node("eq", (product, same)), x, zero)), factor)) if product is same:
-            if product.operation == "mul" and zero.is_number(0):
-                checked = product
         case Node("mul", (Node("where", (Node("and_", (Node("isinf", (y,)), is_zero)), zero, x)), factor)) if x is y:
-            if zero.is_number(0) and is_zero is rewriting.recorder.operation(
-                "eq", (factor, rewriting.recorder.constant(0))
-            ):
-                checked = rewriting.recorder.operation("mul", (x, factor))
-    if checked is None or not checked.full:
-        return None
-    rewriting.checked.append(checked)
-    return rewriting.recorder.operation("mul", (x, factor))
+            if not zero.is_number(0) or is_zero is not recorder.operation("eq", (factor, recorder.constant(0))):
+                return None
+            product = recorder.operation("mul", (x, factor))
+            if not product.full:
+                return None
+            if x in rewriting.checked:  # whose NaN is one of the product, too
+                rewriting.checked.remove(x)
+            rewriting.checked.append(product)
+            return product
+    return None

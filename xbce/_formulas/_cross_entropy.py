@@ -71,15 +71,12 @@ class CrossEntropy:
     def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, h: Array, e: Array) -> Array:
         """Return the value from h and e."""
         w = signed_side(h, z, self.label_smoothing)
-        # A term is absent where a factor is 0, even if x is infinite: where the bare product is NaN. x is replaced
-        # then, not the product, which would lose its derivative in w. NaN in x comes back by log1p(e).
-        bare = x * w
+        # A term is absent where a factor is 0, even if x is infinite. NaN in x comes back by log1p(e).
+        linear = product(xp, x, w)
         if p is None:
-            return xp.where(bare == bare, x, 0.0) * w + xp.log1p(e)
-        side = xp.where(h == 1, 1.0, p)
-        bare = bare * side
+            return linear + xp.log1p(e)
         # p itself multiplies last.
-        return side * (xp.where(bare == bare, x, 0.0) * w) + self._total(z, p) * xp.log1p(e)
+        return product(xp, linear, xp.where(h == 1, 1.0, p)) + self._total(z, p) * xp.log1p(e)
 
     def gradient_of(self, xp: Namespace, z: Array, p: Array | None, h: Array, s: Array, q: Array) -> Array:
         """Return the gradient from h, s and q."""
