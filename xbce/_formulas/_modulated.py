@@ -17,14 +17,14 @@ terms of the two sigmoids, never 1 - p_t, so it keeps its digits in both tails. 
 
 M^(g - 1) never appears: it is infinite at M = 0 for g < 1, where C M'/M is 0. M is 0 only where M' and C are 0 too,
 so whatever finite quotients stand there do not count. M^g multiplies as two roots: it may underflow where M^g C does
-not.
+not. Exponents are exact, whatever the dtype: what it cannot hold of them is a factor of its own.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from xbce._formulas._cross_entropy import CrossEntropy
-from xbce._formulas._parts import halves, product, smoothed
+from xbce._formulas._parts import halves, power, product, settled, smoothed, split, with_tail
 from xbce._formulas._primitives import log, log1p
 from xbce._typing import Array, Namespace
 
@@ -52,6 +52,8 @@ class _Parts(NamedTuple):
     factor: Array | float
     """a"""
     g: Array | float
+    tail: Array | float
+    """What g lacks of the exact exponent."""
     finite: Array
     """C, but 0 where it is infinite: only at infinite logits, where M' is 0 and the limit of C M' is 0, too"""
     slope: Array
@@ -130,9 +132,12 @@ class ModulatedCrossEntropy:
         if self.shift == 0:
             agrees = agrees | ((positive == 0) & (x < 0))
         deep = agrees & (parts.entropy.m < 2.0**-60)
-        quarter = xp.exp(xp.where(x > 0, -x, x) / 4)
+        # A fourth of M's logarithm; any number where the power is not used, or is 0.
+        log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x) / 4, -1.0)
+        root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (2 * parts.g)
         weight = 0.5 * (negative + (positive if p is None else p * positive))
-        return xp.where(deep, quarter ** (2 * parts.g), parts.root), xp.where(deep, weight, half_ratio)
+        deep_root = root + root * (2 * parts.tail * log)
+        return xp.where(deep, deep_root, parts.root), xp.where(deep, weight, half_ratio)
 
     def _value(self, parts: _Parts) -> Array:
         return parts.modulated(parts.entropy.c)
@@ -151,30 +156,36 @@ class ModulatedCrossEntropy:
             entropy = self._entropy(xp, x, z, p, positive, negative)
         else:
             entropy = self._shifted_entropy(xp, x, p, positive, negative)
-        g, root = self._exponent_and_root(xp, positive, negative, entropy.m)
+        g, tail, root = self._exponent_and_root(xp, positive, negative, entropy.m)
         factor: Array | float = 1.0
         if self.alpha is not None:
             factor = self.alpha * positive + (1 - self.alpha) * negative
         finite = xp.where(xp.isinf(entropy.c), 0.0, entropy.c)
         slope = entropy.m_x / xp.where(entropy.m == 0, 1.0, entropy.m)
-        return _Parts(entropy, root, factor, g, finite, slope)
+        return _Parts(entropy, root, factor, g, tail, finite, slope)
 
     def _exponent_and_root(
         self, xp: Namespace, positive: Array, negative: Array, m: Array
-    ) -> tuple[Array | float, Array]:
-        """Return g and M^(g / 2).
+    ) -> tuple[Array | float, Array | float, Array]:
+        """Return g, what it lacks of the exact exponent, and M^(g / 2).
 
-        A rounded g would cost |log M| times its error. So its exact part is split off: the exponent of the nearer hard
-        label; what is left is small where M is.
+        An error of g counts |log M| times. So the exponent of the nearer hard label is split off, which is exact in two
+        parts; what is left is small where M is.
         """
+        (pos, pos_tail), (neg, neg_tail) = (split(xp, g, m.dtype) for g in (self.gamma_pos, self.gamma_neg))
         gap = self.gamma_pos - self.gamma_neg
         if gap == 0:
-            return self.gamma_pos, m ** (self.gamma_pos / 2)
+            return pos, pos_tail, power(xp, m, self.gamma_pos / 2)
         low = positive < 0.5
         h = xp.astype(low, m.dtype)
-        nearer = h * self.gamma_neg + (1 - h) * self.gamma_pos  # two finite numbers, one of them times 0
+        nearer = h * neg + (1 - h) * pos  # two finite numbers, one of them times 0
+        tail = h * neg_tail + (1 - h) * pos_tail if pos_tail or neg_tail else 0.0
         rest = xp.where(low, gap * positive, -gap * negative)
-        return nearer + rest, m ** (nearer / 2) * m ** (rest / 2)
+        # M is 0 only for a hard label, and then all of g is in `nearer`.
+        zero = m == 0
+        base = xp.where(zero, 1.0, m)
+        root = with_tail(xp, base ** (nearer / 2) * base ** (rest / 2), 0.5 * tail, base)
+        return nearer + rest, tail, xp.where(zero & (nearer > 0), 0.0, root)
 
     def _entropy(
         self, xp: Namespace, x: Array, z: Array, p: Array | None, positive: Array, negative: Array
@@ -211,7 +222,7 @@ class ModulatedCrossEntropy:
             c=product(xp, minus_log_f, weighted) + negative * minus_log_right,
             c_x=xp.where(kept, negative * (spread / right), 0.0) - weighted * b,
             c_xx=weighted * spread
-            + xp.where(kept, negative * (spread * ((b - f) * right + spread) / right / right), 0.0),
+            + xp.where(kept, negative * (settled(xp, spread * ((b - f) * right + spread) / right) / right), 0.0),
             c_z=(minus_log_f if p is None else product(xp, minus_log_f, p)) - minus_log_right,
             m=positive * b + negative * f_m,
             m_x=(xp.where(kept, negative, 0.0) - positive) * spread,

@@ -10,7 +10,7 @@ part of the function: where a clip or a floor holds, the derivative is 0.
 import math
 from dataclasses import dataclass
 
-from xbce._formulas._parts import smoothed
+from xbce._formulas._parts import aside, least, settled, smoothed
 from xbce._formulas._primitives import log, log1p, logit
 from xbce._typing import Array, Namespace
 
@@ -47,7 +47,8 @@ class ProbabilityCrossEntropy:
         elif self.log_offset is not None:
             slope = self._offset_slope(xp, u, log_u, log_v)
         elif self.clip is not None:
-            slope = xp.where((u < self.clip) | (1 - u < self.clip), log_v - log_u, -logit(xp, u))
+            low, high = self._clipped(xp, u)
+            slope = xp.where(low | high, log_v - log_u, -logit(xp, u))
         elif self.log_floor is not None:
             floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
             slope = xp.where(floored, log_v - log_u, -logit(xp, u))
@@ -67,24 +68,30 @@ class ProbabilityCrossEntropy:
     def gradient_and_hessian(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the quotients are shared."""
         positive, negative = self._factors(z, p)
-        offset = self.log_offset or 0.0
         v = 1 - u
+        offset = 0.0 if self.log_offset is None else aside(xp, u, self.log_offset)
         by_u, by_v = _quotient(xp, positive, u + offset), _quotient(xp, negative, v + offset)
         # Divided twice, not by a square: that would underflow.
-        by_uu, by_vv = _quotient(xp, by_u, u + offset), _quotient(xp, by_v, v + offset)
+        by_uu, by_vv = _quotient(xp, settled(xp, by_u), u + offset), _quotient(xp, settled(xp, by_v), v + offset)
         if self.log_floor is not None:
             floored_u, floored_v = log(xp, u) <= self.log_floor, log1p(xp, -u) <= self.log_floor
             by_u, by_uu = (xp.where(floored_u, 0.0, a) for a in (by_u, by_uu))
             by_v, by_vv = (xp.where(floored_v, 0.0, a) for a in (by_v, by_vv))
         gradient, hessian = by_v - by_u, by_vv + by_uu
         if self.clip is not None:
-            clipped = (u < self.clip) | (v < self.clip)
+            low, high = self._clipped(xp, u)
+            clipped = low | high
             gradient, hessian = xp.where(clipped, 0.0, gradient), xp.where(clipped, 0.0, hessian)
         return gradient, hessian
 
     def _factors(self, z: Array, p: Array | None) -> tuple[Array, Array]:
         positive, negative = smoothed(z, self.label_smoothing)
         return (positive if p is None else p * positive), negative
+
+    def _clipped(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
+        """Tell where u is below the clip, and where 1 - u is."""
+        limit = least(xp, self.clip or 0.0, u.dtype)
+        return u < limit, 1 - u < limit
 
     def _logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
         """Return log(u) and log(1 - u) as the rule has them."""
@@ -93,7 +100,7 @@ class ProbabilityCrossEntropy:
         log_u, log_v = log(xp, u), log1p(xp, -u)
         if self.clip is not None:
             # The logarithms are clipped, not u: 1 - clip would be rounded, and 1 - u is exact where that is close.
-            low, high = u < self.clip, 1 - u < self.clip
+            low, high = self._clipped(xp, u)
             clipped, rest = math.log(self.clip) if self.clip else -math.inf, math.log1p(-self.clip)
             log_u = xp.where(low, clipped, xp.where(high, rest, log_u))
             log_v = xp.where(low, rest, xp.where(high, clipped, log_v))
@@ -107,7 +114,7 @@ class ProbabilityCrossEntropy:
 
         1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
         """
-        eps, low, v = self.log_offset, u < 0.5, 1 - u
+        eps, low, v = aside(xp, u, self.log_offset or 0.0), u < 0.5, 1 - u
         log_u = xp.where(low, log(xp, xp.where(low, u, 1.0) + eps), log1p(xp, xp.where(low, 0.0, eps - v)))
         log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), log(xp, xp.where(low, 1.0, v) + eps))
         return log_u, log_v

@@ -1,0 +1,105 @@
+"""Options are exact numbers: nothing is lost of what the dtype of the logits cannot hold, or a compiler would round."""
+
+import numpy as np
+import pytest
+
+import xbce
+from xbce_conformance import contract, definitions
+from xbce_conformance.backends import find_backends
+from xbce_conformance.formats import FORMATS
+from xbce_conformance.measure import measure
+from xbce_conformance.reference import SeriesReference
+
+FOUND = find_backends()[0]
+MODES = {"numpy": ["eager"], "torch:cpu": ["eager", "compiled"], "jax": ["eager", "compiled"]}
+LIBRARIES = [(name, mode) for name in MODES if name in FOUND for mode in MODES[name]]
+each_library = pytest.mark.parametrize(("library", "mode"), LIBRARIES, ids=[" ".join(pair) for pair in LIBRARIES])
+
+
+def call(library, mode, function, *arrays):
+    """Return the results of a function of arrays of a library in NumPy."""
+    backend = FOUND[library]
+    if mode == "compiled" and library == "jax":
+        function = __import__("jax").jit(function)
+    elif mode == "compiled":
+        torch = __import__("torch")
+        torch._dynamo.reset()
+        function = torch.compile(function, fullgraph=True)
+    results = function(*map(backend.from_numpy, arrays))
+    return tuple(map(backend.to_numpy, results)) if isinstance(results, tuple) else backend.to_numpy(results)
+
+
+def errors(computed, definition, quantity, arrays, dtype):
+    """Return the errors in ULP of the exact scale."""
+    exact = SeriesReference(definition).exact(quantity, arrays)[quantity]
+    return measure(computed, exact, FORMATS[dtype]).ulp
+
+
+@each_library
+@pytest.mark.parametrize(("eps", "dtype"), [(1e-7, "float32"), (1e-30, "float32"), (1e-15, "float64")])
+def test_a_compiler_merges_no_constants_and_no_quotients(library, mode, eps, dtype):
+    """XLA takes (1 - u) + eps for (1 + eps) - u, if it may: 8.4e6 for a gradient of 1e7. So it does (a / b) / c."""
+    arrays = tuple(FORMATS[dtype].round(a) for a in ([1.0, 0.0, 1.0, 0.0, 0.75], [0.0, 1.0, 1.0, 0.0, 0.5]))
+    loss, options = xbce.binary_cross_entropy, {"log_offset": eps}
+    quantities = ("value", "gradient", "hessian", "label_gradient")
+
+    def all_of_them(u, z):
+        return tuple(getattr(loss, q, loss)(u, z, **options) for q in quantities)
+
+    for quantity, computed in zip(quantities, call(library, mode, all_of_them, *arrays), strict=True):
+        bound = contract.bound(quantity, dtype, hard=True, case="binary_cross_entropy(log_offset=1e-07)")
+        assert errors(computed, definitions.log_offset(eps), quantity, arrays, dtype).max() <= bound, quantity
+
+
+LOGITS = np.float32([-36.491142, *np.linspace(-60, 60, 241), *np.linspace(-3, 3, 61)])
+LABELS = np.float32([0, 1, 0.1, 0.4, 0.6])
+GRID = tuple(a.ravel() for a in np.meshgrid(LOGITS, LABELS))
+
+
+def assert_within_bounds(computed, definition, quantity, case, exponent, library):
+    """Subnormal results are left out: the dtype cannot hold their digits, and JAX none of them."""
+    exact = SeriesReference(definition).exact(quantity, GRID)[quantity]
+    normal = np.abs(exact.high) >= FORMATS["float32"].tiny
+    ulp = measure(computed, exact, FORMATS["float32"]).ulp
+    for hard in (True, False):
+        bound = contract.bound(quantity, "float32", hard=hard, case=case, exponent=exponent, backend=library)
+        assert ulp[normal & (np.isin(GRID[1], (0, 1)) == hard)].max() <= bound
+
+
+@pytest.mark.parametrize("gamma", [0.3, 0.7, 1.3, 1.7, 49.9])
+@pytest.mark.parametrize("library", [name for name in MODES if name in FOUND])
+def test_an_exponent_that_float32_cannot_hold(library, gamma):
+    """Rounded to float32, 1.3 costs 29 ULP at logit -36.49: its error counts |log M| times."""
+    computed = call(library, "eager", lambda x, z: xbce.sigmoid_focal_loss(x, z, gamma=gamma), *GRID)
+    assert_within_bounds(computed, definitions.focal(gamma), "value", "sigmoid_focal_loss", gamma, library)
+
+
+@each_library
+@pytest.mark.parametrize("quantity", ["value", "gradient"])
+def test_two_exponents_that_float32_cannot_hold(library, mode, quantity):
+    options = {"gamma_pos": 0.7, "gamma_neg": 1.3}
+    method = xbce.asymmetric_loss if quantity == "value" else xbce.asymmetric_loss.gradient
+    computed = call(library, mode, lambda x, z: method(x, z, **options), *GRID)
+    assert_within_bounds(computed, definitions.asymmetric(**options), quantity, "asymmetric_loss", 1.3, library)
+
+
+@pytest.mark.parametrize("library", [name for name in MODES if name in FOUND])
+def test_the_derivative_in_a_label_where_the_power_outlasts_its_base(library):
+    """exp(-95) ** 0.3 is a normal number of float32, exp(-95) is not."""
+    x = np.float32([95, 100, 103])
+    computed = call(
+        library, "eager", lambda x, z: xbce.sigmoid_focal_loss.label_gradient(x, z, gamma=0.3), x, x * 0 + 1
+    )
+    exact = [-3.99668726244e-11, -9.38569583775e-12, -3.93007493077e-12]  # mpmath, 60 digits
+    np.testing.assert_allclose(computed, exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("library", [name for name in MODES if name in FOUND])
+def test_a_clip_between_two_numbers_of_float32(library):
+    """float32(1e-7) is below 1.00000001e-7, but a clip rounded to float32 is not above it."""
+    u = np.float32([1e-7, 2e-7])
+    gradient = call(
+        library, "eager", lambda u, z: xbce.binary_cross_entropy.gradient(u, z, clip=1.000000012e-7), u, u * 0 + 1
+    )
+    assert gradient[0] == 0
+    assert gradient[1] == pytest.approx(-5e6, rel=1e-6, abs=0)
