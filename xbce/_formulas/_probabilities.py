@@ -27,9 +27,9 @@ class ProbabilityCrossEntropy:
     def value(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return -p z log(u) - (1 - z) log(1 - u)."""
         positive, negative = self._factors(z, p)
-        log_u, log_v = self._logs(xp, u)
+        log_u, log_v = self._logs(xp, u, positive, negative)
         # From 0, so that no loss is -0.
-        return (0.0 - _term(xp, positive, log_u)) - _term(xp, negative, log_v)
+        return (0.0 - positive * log_u) - negative * log_v
 
     def gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return (1 - z) / (1 - u) - p z / u."""
@@ -41,25 +41,22 @@ class ProbabilityCrossEntropy:
 
     def label_gradient(self, xp: Namespace, u: Array, _z: Array, p: Array | None = None, /) -> Array:
         """Return log(1 - u) - p log(u): for p = 1 the logit, which keeps its digits next to 1/2."""
-        log_u, log_v = self._logs(xp, u)
-        if p is not None:
-            slope = log_v - _term(xp, p, log_u)
-        elif self.log_offset is not None:
-            slope = self._offset_slope(xp, u, log_u, log_v)
-        elif self.clip is not None:
-            low, high = self._clipped(xp, u)
-            slope = xp.where(low | high, log_v - log_u, -logit(xp, u))
-        elif self.log_floor is not None:
-            floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
-            slope = xp.where(floored, log_v - log_u, -logit(xp, u))
-        else:
+        if p is None and self.clip is None and self.log_floor is None and self.log_offset is None:
             slope = -logit(xp, u)
+        else:
+            log_u, log_v = self._logs(xp, u, p, None)
+            if p is not None:
+                slope = log_v - p * log_u
+            elif self.log_offset is not None:
+                slope = self._offset_slope(xp, u, log_u, log_v)
+            else:
+                slope = xp.where(self._is_limited(xp, u, log_u, log_v), log_v - log_u, -logit(xp, u))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
     def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
         """Return -z log(u)."""
         positive, _ = smoothed(z, self.label_smoothing)
-        return 0.0 - _term(xp, positive, self._logs(xp, u)[0])
+        return 0.0 - positive * self._logs(xp, u, positive, None)[0]
 
     def value_and_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; they share no work."""
@@ -93,20 +90,37 @@ class ProbabilityCrossEntropy:
         limit = least(xp, self.clip or 0.0, u.dtype)
         return u < limit, 1 - u < limit
 
-    def _logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
-        """Return log(u) and log(1 - u) as the rule has them."""
+    def _is_limited(self, xp: Namespace, u: Array, log_u: Array, log_v: Array) -> Array:
+        """Tell where a clip or a floor holds."""
+        if self.log_floor is not None:
+            return (log_u <= self.log_floor) | (log_v <= self.log_floor)
+        low, high = self._clipped(xp, u)
+        return low | high
+
+    def _logs(self, xp: Namespace, u: Array, by_u: Array | None, by_v: Array | None) -> tuple[Array, Array]:
+        """Return log(u) and log(1 - u) as the rule has them, and 0 where one is infinite and its factor is 0.
+
+        Their arguments are replaced where they do not count, not the logarithms: of these the derivative is infinite,
+        and 0 times that is NaN.
+        """
         if self.log_offset is not None:
             return self._offset_logs(xp, u)
-        log_u, log_v = log(xp, u), log1p(xp, -u)
-        if self.clip is not None:
-            # The logarithms are clipped, not u: 1 - clip would be rounded, and 1 - u is exact where that is close.
+        no_u, no_v = _absent(u == 0, by_u), _absent(u == 1, by_v)
+        if self.log_floor is not None:
+            no_u, no_v = u == 0, u == 1
+        if self.clip:
             low, high = self._clipped(xp, u)
-            clipped, rest = math.log(self.clip) if self.clip else -math.inf, math.log1p(-self.clip)
+            no_u, no_v = low, high
+        log_u = log(xp, u if no_u is None else xp.where(no_u, 1.0, u))
+        log_v = log1p(xp, -u if no_v is None else -xp.where(no_v, 0.0, u))
+        if self.clip:
+            # The logarithms are clipped, not u: 1 - clip would be rounded, and 1 - u is exact where that is close.
+            clipped, rest = math.log(self.clip), math.log1p(-self.clip)
             log_u = xp.where(low, clipped, xp.where(high, rest, log_u))
             log_v = xp.where(low, rest, xp.where(high, clipped, log_v))
         if self.log_floor is not None:
-            log_u = xp.where(log_u < self.log_floor, self.log_floor, log_u)
-            log_v = xp.where(log_v < self.log_floor, self.log_floor, log_v)
+            log_u = xp.where(no_u | (log_u < self.log_floor), self.log_floor, log_u)
+            log_v = xp.where(no_v | (log_v < self.log_floor), self.log_floor, log_v)
         return log_u, log_v
 
     def _offset_logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
@@ -129,9 +143,9 @@ class ProbabilityCrossEntropy:
         return xp.where(near, xp.where(d < 0, root, -root), log_v - log_u)
 
 
-def _term(xp: Namespace, factor: Array, log: Array) -> Array:
-    """Return factor times log, absent where the factor is 0 and log is infinite."""
-    return factor * xp.where((factor == 0) & xp.isinf(log), 0.0, log)
+def _absent(at_end: Array, factor: Array | None) -> Array | None:
+    """Tell where a term is absent, whose logarithm is infinite at an end; None if its factor is not 0 anywhere."""
+    return None if factor is None else at_end & (factor == 0)
 
 
 def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:
