@@ -67,7 +67,7 @@ def compiled(kernel):
     loads = "".join(f"{p.ctype} {p.name} = p_{p.name}[i];\n" for p in parameters)
     stores = "".join(f"p_{p.name}[i] = {p.name};\n" for p in parameters)
     source = (
-        "#include <cupy/carray.cuh>\n"
+        "#include <cupy/carray.cuh>\n#include <cupy/math_constants.h>\n"  # two of those that CuPy puts before kernels
         f"{kernel.preamble}\n"
         f'extern "C" __global__ void fused({pointers}) {{\n'
         f"int i = blockIdx.x * blockDim.x + threadIdx.x;\n{loads}{kernel.operation}\n{stores}}}\n"

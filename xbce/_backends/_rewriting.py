@@ -3,6 +3,7 @@
 Rules know operations, not losses. Compilers that fuse operations are given none of this.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -84,16 +85,22 @@ def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
 
 def unguarded(rewriting: Rewriting, node: Node) -> Node | None:
     """Take a product for one that is guarded against 0 times infinity, and check that nothing is NaN."""
-    recorder = rewriting.recorder
     match node:
-        case Node("mul", (Node("where", (Node("and_", (Node("isinf", (y,)), is_zero)), zero, x)), factor)) if x is y:
-            if not zero.is_number(0) or is_zero is not recorder.operation("eq", (factor, recorder.constant(0))):
-                return None
-            product = recorder.operation("mul", (x, factor))
-            if not product.full:
-                return None
-            if x in rewriting.checked:  # whose NaN is one of the product, too
-                rewriting.checked.remove(x)
-            rewriting.checked.append(product)
-            return product
+        case Node("mul", (Node("where", (Node("and_", (infinite, Node("eq", (f, nothing)))), zero, x)), factor)):
+            if f is factor and nothing.is_number(0) and zero.is_number(0) and _is_infinite(infinite, x):
+                product = rewriting.recorder.operation("mul", (x, factor))
+                if not product.full:
+                    return None
+                if x in rewriting.checked:  # its NaN is one of the product, too
+                    rewriting.checked.remove(x)
+                rewriting.checked.append(product)
+                return product
     return None
+
+
+def _is_infinite(node: Node, x: Node) -> bool:
+    """Tell whether this is whether x is one of the infinities."""
+    match node:
+        case Node("or_", (Node("eq", (y, positive)), Node("eq", (z, negative)))):
+            return x is y is z and positive.is_number(math.inf) and negative.is_number(-math.inf)
+    return False
