@@ -234,3 +234,13 @@ def test_any_library(single, backend):
     assert result == pytest.approx(expected - eps, rel=1e-6)
     assert log_loss(y, on(backend, p), sample_weight=w) == pytest.approx(result, rel=1e-6)
     assert log_loss(list("nyyn"), on(backend, p), sample_weight=w) == pytest.approx(result, rel=1e-6)
+
+
+@pytest.mark.parametrize("foreign", [("y_true",), ("y_proba",), ("y_true", "y_proba"), ("sample_weight",), ("labels",)])
+def test_arrays_that_numpy_cannot_read(foreign):
+    """Of a device of array-api-strict beside its CPU, whose arrays other libraries get by DLPack only."""
+    strict = pytest.importorskip("array_api_strict")
+    arguments = {"y_true": [0, 1, 1], "y_proba": P, "sample_weight": np.array([1.0, 2.0, 0.5]), "labels": [0, 1]}
+    expected = log_loss(**arguments)
+    arguments |= {name: strict.asarray(arguments[name], device=strict.Device("device1")) for name in foreign}
+    assert log_loss(**arguments) == expected

@@ -86,7 +86,7 @@ def log_loss(
     weight = None if sample_weight is None else _weights(sample_weight, xp, p)
     classes, indicator = _indicator(y_true, labels)
     if compat.array_namespace(indicator) is not xp:
-        indicator = xp.asarray(indicator, device=compat.device(p))
+        indicator = xp.asarray(_movable(indicator), device=compat.device(p))
     each = _losses(xp, p, indicator, classes, labels_given=labels is not None)
     if normalize:
         if weight is not None and float(xp.sum(cast(weight, each.dtype))) == 0:
@@ -172,11 +172,19 @@ def _array(x: Any) -> tuple[Namespace, Array]:
 
 def _items(x: Array) -> list[Any]:
     """Return the items of a one-dimensional array as Python objects."""
-    if hasattr(x, "tolist"):
-        return list(x.tolist())
+    return list(_movable(x).tolist())
+
+
+def _movable(x: Array) -> Array:
+    """Return an array that has `tolist` and that other libraries take.
+
+    array-api-strict's have no `tolist`, and on its devices beside the CPU no `__array__`: only DLPack.
+    """
+    if not compat.is_array_api_strict_namespace(compat.array_namespace(x)):
+        return x
     import numpy as np
 
-    return list(np.asarray(x).tolist())
+    return np.from_dlpack(x)
 
 
 def _finite(name: str, x: Any) -> tuple[Namespace, Array]:
@@ -217,7 +225,7 @@ def _weights(sample_weight: Any, xp: Namespace, p: Array) -> Array:
     if bool(other.all(weight == 0)):
         msg = "sample_weight must hold a number that is not zero"
         raise ValueError(msg)
-    return weight if other is xp else xp.asarray(weight, device=compat.device(p))
+    return weight if other is xp else xp.asarray(_movable(weight), device=compat.device(p))
 
 
 def _indicator(y_true: Any, labels: Any) -> tuple[list[Any], Array]:
@@ -232,7 +240,7 @@ def _indicator(y_true: Any, labels: Any) -> tuple[list[Any], Array]:
     _require_discrete("y_true", xp, y)
     classes = xp.unique_values(y)
     if labels is not None:
-        classes = _classes(labels, xp)
+        classes = _classes(labels, xp, y)
         unknown = set(_items(y)) - set(_items(classes))
         if unknown:
             msg = f"y_true contains values {unknown} not belonging to the passed labels {labels}."
@@ -261,8 +269,8 @@ def _indicator_of_matrix(xp: Namespace, y: Array, labels: Any) -> tuple[list[Any
     return list(range(y.shape[1])), y != 0
 
 
-def _classes(labels: Any, xp: Namespace) -> Array:
-    """Return the sorted classes that `labels` lists; warn if they were not sorted."""
+def _classes(labels: Any, xp: Namespace, y: Array) -> Array:
+    """Return the sorted classes that `labels` lists, beside `y`; warn if they were not sorted."""
     other, given = _array(labels)
     if given.ndim != 1 or given.shape[0] == 0:
         msg = f"labels must be of one dimension and not empty, got shape {tuple(given.shape)}"
@@ -280,7 +288,7 @@ def _classes(labels: Any, xp: Namespace) -> Array:
             UserWarning,
             stacklevel=5,
         )
-    return classes if other is xp else xp.asarray(classes)
+    return classes if other is xp else xp.asarray(_movable(classes), device=compat.device(y))
 
 
 def _require_discrete(name: str, xp: Namespace, y: Array) -> None:
