@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-peers
+VISION := .venv-vision
 OUT := conformance-report
 BIN := $(VENV)/bin
 # The backends that a development machine has: a run without one of them fails, it does not skip.
@@ -12,7 +13,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: help conformance conventions peers test lint bench bench-full clean
+.PHONY: help conformance conventions peers peer-tests test lint bench bench-full clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -34,6 +35,10 @@ test: lint  ## Lint, type-check and test.
 conventions: $(VENV)/installed  ## Compare the conventions with the real systems; write the table in docs/conventions.md.
 	XBCE_CONVENTIONS_TABLE=1 $(BIN)/python -m pytest -n 2 tests/conventions $(ARGS)
 
+peer-tests: $(VENV)/installed $(if $(TORCHVISION_SOURCE),$(VISION)/installed)  ## Run the peers' own tests with xbce in the peer's place; write docs/peer-tests.md.
+	$(BIN)/python -m peer_tests.run \
+	  $(if $(TORCHVISION_SOURCE),--torchvision $(TORCHVISION_SOURCE) --torchvision-python $(VISION)/bin/python) $(ARGS)
+
 lint: $(VENV)/installed  ## Lint and type-check.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,7 +51,7 @@ bench-full: $(VENV)/installed  ## The same with more sizes, dtypes and samples; 
 	$(BIN)/python benchmarks/run.py --publish $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
-	rm -rf $(VENV) $(PEERS) conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(VISION) conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # PyTorch is the largest part by far; the constraints choose every version, so that two machines get the same.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -59,4 +64,12 @@ $(PEERS)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(PEERS)
 	grep -v opt_einsum constraints.txt > $(PEERS)/constraints.txt
 	PIP_CONSTRAINT=$(PEERS)/constraints.txt $(PEERS)/bin/python -m pip install --quiet --editable ".[conformance,peers-apart]"
+	touch $@
+
+# torchvision wants another PyTorch than the rest, which wants another CUDA; its testing helpers import expecttest.
+$(VISION)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VISION)
+	grep -vE '^(torch==|nvidia-|cuda-)' constraints.txt > $(VISION)/constraints.txt
+	PIP_CONSTRAINT=$(VISION)/constraints.txt $(VISION)/bin/python -m pip install --quiet --editable . \
+	  torch==2.14.1 torchvision==0.29.1 expecttest pytest
 	touch $@
