@@ -109,7 +109,7 @@ def report():
         for library, convert in (("NumPy", np.asarray), ("PyTorch", t), ("JAX", jnp.asarray)):
             converted = {name: convert(x) if isinstance(x, np.ndarray) else x for name, x in options.items()}
             ours[f"xbce on {library}"] = bce(convert(LOGITS), convert(LABELS), **converted)
-        lines += [f"  {name:<42}{np.float32(value)!s}" for name, value in (systems | ours).items()]
+        lines += [f"  {name:<42}{float(value):.4f}" for name, value in (systems | ours).items()]
     return lines
 
 

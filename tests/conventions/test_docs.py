@@ -107,7 +107,7 @@ def test_where_pytorchs_bfloat16_gradient_vanishes(logit, vanished):
 
 
 def test_porting():
-    """Every system's number is that on the page; other processors may round another last digit."""
+    """The script prints what the page shows: as many digits as are the same on every processor."""
     for package in ("tensorflow", "keras", "torch", "optax"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
@@ -116,14 +116,8 @@ def test_porting():
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     assert len(printed) > 40
     shown = page.partition("```\n" + printed[0])[2].partition("```")[0].splitlines()[1:]
-    for line, expected in zip(printed[1:], shown, strict=True):
-        if not line.startswith("  "):
-            assert line == expected
-            continue
-        (name, value), (expected_name, expected_value) = (x.strip().rsplit(None, 1) for x in (line, expected))
-        assert name == expected_name
-        assert float(value) == pytest.approx(float(expected_value), rel=3e-7)
-    # On the page itself all systems agree to the last digit.
+    assert printed[1:] == shown
+    # All systems agree.
     block = []
     for line in [*shown, "next step"]:
         if line.startswith("  "):

@@ -47,9 +47,9 @@ def xgboost_objective(*, scale_pos_weight: float = 1.0) -> "XGBoostObjective":
     >>> from xbce.conventions.boosting import xgboost_objective
     >>> gradient, hessian = xgboost_objective()(np.float32([1, 0, 1]), np.float32([0, 2, 20]))
     >>> gradient
-    array([-5.0000000e-01,  8.8079709e-01, -2.0611537e-09], dtype=float32)
+    array([-5.0000000e-01,  8.8079...e-01, -2.06115...e-09], dtype=float32)
     >>> hessian
-    array([2.5000000e-01, 1.0499358e-01, 2.0611537e-09], dtype=float32)
+    array([2.5000000e-01, 1.04993...e-01, 2.06115...e-09], dtype=float32)
     """
     return XGBoostObjective(_positive("scale_pos_weight", scale_pos_weight))
 

@@ -39,9 +39,9 @@ def sigmoid_binary_cross_entropy(logits: Array, labels: Array | float) -> Array:
     --------
     >>> import numpy as np
     >>> from xbce.conventions.optax import sigmoid_binary_cross_entropy
-    >>> sigmoid_binary_cross_entropy(np.float32([-20, 0.5]), np.array([[0], [1]]))
-    array([[2.0611537e-09, 9.7407699e-01],
-           [2.0000000e+01, 4.7407699e-01]], dtype=float32)
+    >>> sigmoid_binary_cross_entropy(np.array([-20.0, 0.5]), np.array([[0], [1]]))
+    array([[2.06115362e-09, 9.74076984e-01],
+           [2.00000000e+01, 4.74076984e-01]])
     """
     _, logits, labels = _broadcast(logits, labels)
     return losses.binary_cross_entropy_with_logits(logits, labels)
@@ -84,8 +84,8 @@ def sigmoid_focal_loss(
     --------
     >>> import numpy as np
     >>> from xbce.conventions.optax import sigmoid_focal_loss
-    >>> sigmoid_focal_loss(np.float32([-20, 0.5]), 1, alpha=0.25)
-    array([5.        , 0.01689337], dtype=float32)
+    >>> sigmoid_focal_loss(np.array([-20.0, 0.5]), 1, alpha=0.25)
+    array([4.99999998, 0.01689337])
     """
     xp, logits, labels = _broadcast(logits, labels)
     if alpha is None:

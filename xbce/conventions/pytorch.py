@@ -82,8 +82,8 @@ def binary_cross_entropy_with_logits(
     --------
     >>> import numpy as np
     >>> from xbce.conventions.pytorch import binary_cross_entropy_with_logits
-    >>> binary_cross_entropy_with_logits(np.float32([-10, 20]), np.float32([0, 1]), reduction="none")
-    array([4.5398894e-05, 2.0611537e-09], dtype=float32)
+    >>> binary_cross_entropy_with_logits(np.array([-10.0, 20.0]), np.array([0.0, 1.0]), reduction="none")
+    array([4.53988992e-05, 2.06115362e-09])
     """
     kind = _reduction(size_average, reduce, reduction)
     _require_arrays(input=input, target=target, weight=weight, pos_weight=pos_weight)
@@ -145,8 +145,8 @@ def binary_cross_entropy(
     --------
     >>> import numpy as np
     >>> from xbce.conventions.pytorch import binary_cross_entropy
-    >>> binary_cross_entropy(np.float32([0.25, 0.0]), np.float32([1, 1]), reduction="none")
-    array([  1.3862944, 100.       ], dtype=float32)
+    >>> binary_cross_entropy(np.array([0.25, 0.0]), np.array([1.0, 1.0]), reduction="none")
+    array([  1.38629436, 100.        ])
     """
     kind = _reduction(size_average, reduce, reduction)
     _require_arrays(input=input, target=target, weight=weight)
@@ -214,8 +214,8 @@ def sigmoid_focal_loss(
     --------
     >>> import numpy as np
     >>> from xbce.conventions.pytorch import sigmoid_focal_loss
-    >>> sigmoid_focal_loss(np.float32([20, -1]), np.float32([1, 1]))
-    array([2.1891279e-27, 1.7546707e-01], dtype=float32)
+    >>> sigmoid_focal_loss(np.array([20.0, -1.0]), np.array([1.0, 1.0]))
+    array([2.18912768e-27, 1.75467076e-01])
     """
     if alpha != -1 and not 0 <= alpha <= 1:
         msg = f"alpha must be -1 (none) or in [0, 1], got {alpha!r}"
