@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xbce
+from tests.helpers import approx
 from xbce_conformance import contract
 from xbce_conformance.backends import find_backends
 from xbce_conformance.formats import FORMATS
@@ -159,7 +160,7 @@ def test_means_over_slices_recombine(backend):
     x, z, _ = arrays(backend, shape=(6, 5))
     whole = float(backend.to_numpy(bce(x, z, reduction="mean")))
     rows = backend.to_numpy(bce(x, z, reduction="mean", axis=1))
-    assert whole == pytest.approx(float(rows.mean()), rel=1e-15)
+    assert whole == approx(float(rows.mean()), rel=1e-15)
 
 
 def test_scalar_weights_equal_arrays(backend, dtype):
@@ -226,7 +227,7 @@ def test_smoothing_keeps_the_digits_that_smoothed_labels_lose():
     """1 - z' is 5e-10, which is nothing beside the rounding of z' in float32."""
     x, z = np.float32([50.0]), np.float32([1.0])
     exact = 50 * 5e-10
-    assert bce(x, z, label_smoothing=1e-9)[0] == pytest.approx(exact, rel=1e-6)
+    assert bce(x, z, label_smoothing=1e-9)[0] == approx(exact, rel=1e-6)
 
 
 def test_focal_is_accurate_in_both_tails(backend):
@@ -288,7 +289,7 @@ def test_probabilities_of_0_and_1(backend, options, expected):
     got = backend.to_numpy(of_probabilities(u, z, **options))
     for a, b in zip(got, expected, strict=True):
         if b is not None:
-            assert a == pytest.approx(b, rel=1e-15)
+            assert a == approx(b, rel=1e-15)
 
 
 def test_probabilities_derivatives_at_0_and_1(backend):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xbce
+from tests.helpers import approx
 from xbce_conformance import contract
 from xbce_conformance.formats import FORMATS
 
@@ -112,4 +113,4 @@ def test_reductions_commute_with_slicing(backend, name, data):
         float(backend.to_numpy(loss(backend.from_numpy(x[s]), backend.from_numpy(z[s]), reduction="sum")))
         for s in (slice(0, 4), slice(4, 8))
     ]
-    assert total == pytest.approx(sum(halves), rel=4 * float(np.finfo(name).eps))
+    assert total == approx(sum(halves), rel=4 * float(np.finfo(name).eps))

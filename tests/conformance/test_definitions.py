@@ -6,6 +6,7 @@ import flint
 import numpy as np
 import pytest
 
+from tests.helpers import approx
 from xbce_conformance import definitions
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.inputs import input_set
@@ -81,15 +82,15 @@ def test_smoothing_is_the_loss_of_smoothed_labels():
 def test_worked_values():
     log2 = math.log(2)
     focal = definitions.focal(2.0, 0.25)
-    assert number(focal, "value", 0.0, 0.0) == pytest.approx(0.75 * 0.25 * log2, rel=1e-15)
+    assert number(focal, "value", 0.0, 0.0) == approx(0.75 * 0.25 * log2, rel=1e-15)
     # a (m^2 ce)' = a (2 m m' ce + m^2 ce') with m = 1/2, m' = 1/4, ce' = 1/2
-    assert number(focal, "gradient", 0.0, 0.0) == pytest.approx(0.75 * (0.25 * log2 + 0.125), rel=1e-15)
-    assert number(focal, "label_gradient", 0.0, 0.5) == pytest.approx(-0.5 * 0.25 * log2, rel=1e-15)
+    assert number(focal, "gradient", 0.0, 0.0) == approx(0.75 * (0.25 * log2 + 0.125), rel=1e-15)
+    assert number(focal, "label_gradient", 0.0, 0.5) == approx(-0.5 * 0.25 * log2, rel=1e-15)
     asymmetric = definitions.asymmetric(1.0, 4.0, 0.05)
-    assert number(asymmetric, "value", 0.0, 0.0) == pytest.approx(0.45**4 * -math.log(0.55), rel=1e-15)
-    assert number(asymmetric, "value", 0.0, 1.0) == pytest.approx(0.5 * log2, rel=1e-15)
+    assert number(asymmetric, "value", 0.0, 0.0) == approx(0.45**4 * -math.log(0.55), rel=1e-15)
+    assert number(asymmetric, "value", 0.0, 1.0) == approx(0.5 * log2, rel=1e-15)
     assert [number(asymmetric, quantity, -3.0, 0.0) for quantity in QUANTITIES] == [0, 0, 0, 0]
-    assert number(definitions.pos_weighted, "value", 0.0, 1.0, 3.0) == pytest.approx(3 * log2, rel=1e-15)
+    assert number(definitions.pos_weighted, "value", 0.0, 1.0, 3.0) == approx(3 * log2, rel=1e-15)
 
 
 def test_label_gradient_is_the_difference_quotient():
@@ -101,7 +102,7 @@ def test_label_gradient_is_the_difference_quotient():
         h = 2.0**-20
         for x in (-4.0, -0.3, 2.0):
             up, down = (number(definition, "value", x, 0.4 + d) for d in (h, -h))
-            assert number(definition, "label_gradient", x, 0.4) == pytest.approx((up - down) / (2 * h), rel=1e-8)
+            assert number(definition, "label_gradient", x, 0.4) == approx((up - down) / (2 * h), rel=1e-8)
 
 
 def test_probabilities():
@@ -118,7 +119,7 @@ def test_probabilities():
     assert [number(floored, q, 0.0, 0.5) for q in QUANTITIES] == [50, 0.5, 0.5, 100]
     offset = definitions.log_offset(1e-7)
     assert number(offset, "value", 0.0, 1.0) == -math.log(1e-7)
-    assert number(offset, "value", 0.0, 0.0) == pytest.approx(-math.log1p(1e-7), rel=1e-15)
+    assert number(offset, "value", 0.0, 0.0) == approx(-math.log1p(1e-7), rel=1e-15)
     assert number(offset, "value", 1.0, 1.0) == number(offset, "value", 0.0, 0.0)
     assert number(offset, "gradient", 0.5, 0.5) == 0
 
@@ -140,7 +141,7 @@ def test_probabilities():
     ],
 )
 def test_primitives(name, arguments, value):
-    assert number(definitions.PRIMITIVES[name], "value", *arguments) == pytest.approx(value, rel=1e-15)
+    assert number(definitions.PRIMITIVES[name], "value", *arguments) == approx(value, rel=1e-15)
 
 
 def test_scale_is_the_larger_of_the_terms_of_each_sign():
@@ -148,8 +149,8 @@ def test_scale_is_the_larger_of_the_terms_of_each_sign():
     s = 1 / (1 + math.exp(-x))
     gradient = exact(definitions.pos_weighted, "gradient", [x], [z], [p])
     up, down = (1 - z) * s, p * z * (1 - s)
-    assert gradient.high[0] == pytest.approx(up - down, rel=1e-14)
-    assert gradient.scale[0] == pytest.approx(max(up, down), rel=1e-14)
+    assert gradient.high[0] == approx(up - down, rel=1e-14)
+    assert gradient.scale[0] == approx(max(up, down), rel=1e-14)
     hard = exact(definitions.focal(2.0), "gradient", [x], [0.0])
     assert hard.scale[0] == hard.high[0]
     # What is one function is one term: -x and tanh(x / 2), although both are differences of two others.
@@ -158,6 +159,34 @@ def test_scale_is_the_larger_of_the_terms_of_each_sign():
     # p - shift is a difference.
     beside = exact(definitions.asymmetric(0.0, 4.0, 0.05), "value", [-2.9443], [0.0])
     assert beside.scale[0] > 1000 * beside.high[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("definition", "arguments", "exact_value"),
+    [
+        pytest.param(definitions.cross_entropy, (1e-9, 0.25), -1e-9, id="cross entropy, logit next to 0"),
+        pytest.param(definitions.focal(2.0), (1e-9, 1.0), -5.965735896066859e-10, id="focal, logit next to 0"),
+        pytest.param(
+            definitions.focal(2.0, 0.5 + 2.0**-40), (0.0, 0.25), 3.1520684413405674e-13, id="focal, alpha next to 1/2"
+        ),
+        pytest.param(definitions.asymmetric(2.0, 2.0), (1e-9, 1.0), -5.965735896066859e-10, id="asymmetric, next to 0"),
+        pytest.param(
+            definitions.asymmetric(2.0, 2.0 + 2.0**-20),
+            (0.0, 0.25),
+            1.1454886811267554e-07,
+            id="exponents nearly equal",
+        ),
+        # -logit(1/2 + d) is -2 atanh(2 d), which is -4 d to the last bit.
+        pytest.param(definitions.probability, (0.5 + 2.0**-40, 0.25), -(2.0**-38), id="probability next to 1/2"),
+        pytest.param(definitions.clipped(1e-7), (0.5 + 2.0**-40, 1.0), -(2.0**-38), id="clipped, next to 1/2"),
+        pytest.param(definitions.log_floored(-100.0), (0.5 - 2.0**-40, 0.0), 2.0**-38, id="floored, next to 1/2"),
+    ],
+)
+def test_the_slope_in_the_labels_is_one_term(definition, arguments, exact_value):
+    """Were it the difference of two, the scale would be near 1, and no error of a tiny label gradient would count."""
+    slope = exact(definition, "label_gradient", *([number] for number in arguments))
+    assert slope.high[0] == approx(exact_value, rel=1e-15)
+    assert slope.scale[0] == approx(abs(exact_value), rel=1e-14)
 
 
 def test_a_result_beyond_the_doubles_is_infinite():

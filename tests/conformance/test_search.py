@@ -6,9 +6,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pytest
 from click.testing import CliRunner
 
+from tests.helpers import approx
 from xbce_conformance import search
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.cli import main
@@ -64,7 +64,7 @@ def test_known_cases_are_what_they_say():
         fmt = FORMATS[case.dtype]
         x, z, computed = (fmt.round([float.fromhex(getattr(case, name))]) for name in ("logits", "labels", "computed"))
         ulp = measure(computed, PLAIN.reference(fmt).exact(case.quantity, (x, z))[case.quantity], fmt).ulp[0]
-        assert ulp == pytest.approx(case.ulp, rel=1e-5)
+        assert ulp == approx(case.ulp, rel=1e-5)
         inputs = input_set(fmt, "quick")
         part = inputs.parts[SEARCHED]
         pairs = zip(inputs.arrays["logits"][part].tolist(), inputs.arrays["labels"][part].tolist(), strict=True)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conventions.differential import LOGITS, SHAPES, SOFT, agree, arrays, on
+from tests.helpers import approx
 from xbce.conventions.caffe import SigmoidCrossEntropyLoss
 
 NORMALIZATIONS = ["FULL", "VALID", "BATCH_SIZE", "NONE"]
@@ -80,7 +81,7 @@ LOSSES = [math.log(2), 2.1269280110429727, 0.0, math.log(2)]
 @pytest.mark.parametrize(("normalization", "divisor"), [("FULL", 4), ("VALID", 3), ("BATCH_SIZE", 2), ("NONE", 1)])
 def test_by_hand(normalization, divisor):
     layer = SigmoidCrossEntropyLoss(ignore_label=-1, normalization=normalization, loss_weight=2.0)
-    assert layer.forward(X, Y) == pytest.approx(2 * sum(LOSSES) / divisor, rel=1e-15)
+    assert layer.forward(X, Y) == approx(2 * sum(LOSSES) / divisor, rel=1e-15)
     gradient = np.array([[-0.5, 0.8807970779778824], [0.0, 0.0]]) * 2 / divisor
     np.testing.assert_allclose(layer.backward(X, Y), gradient, rtol=1e-15)
     np.testing.assert_allclose(layer.backward(X, Y, top_diff=-3.0), -3 * gradient, rtol=1e-15)
@@ -121,7 +122,7 @@ def test_legacy_normalize(options, normalization):
 def test_shapes_need_only_agree_in_axis_0_and_count():
     layer = SigmoidCrossEntropyLoss()
     x, y = np.zeros((2, 3, 1)), np.zeros((2, 1, 3))
-    assert layer.forward(x, y) == pytest.approx(3 * math.log(2), rel=1e-15)
+    assert layer.forward(x, y) == approx(3 * math.log(2), rel=1e-15)
     assert layer.backward(x, y).shape == (2, 3, 1)
 
 
@@ -159,9 +160,9 @@ def test_digits_that_caffe_loses():
     """log(1 + exp(-17)) is 0 in float32, and 0.5 tanh(-20) + 0.5 is 0 in float64."""
     assert np.log(1 + np.exp(np.float32(-17))) == 0
     layer = SigmoidCrossEntropyLoss()
-    assert layer.forward(np.float32([-17]), np.float32([0])) == pytest.approx(4.1399376e-08, rel=1e-6)
+    assert layer.forward(np.float32([-17]), np.float32([0])) == approx(4.1399376e-08, rel=1e-6)
     assert 0.5 * math.tanh(0.5 * -40) + 0.5 == 0
-    assert layer.backward(np.array([-40.0]), np.array([0.0])) == pytest.approx(4.248354255291589e-18, rel=1e-15)
+    assert layer.backward(np.array([-40.0]), np.array([0.0])) == approx(4.248354255291589e-18, rel=1e-15)
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)

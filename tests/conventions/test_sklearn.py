@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conventions.differential import PROBABILITIES, TALLY, WEIGHTS, agree, on
+from tests.helpers import approx
 from xbce.conventions.sklearn import log_loss
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -217,8 +218,8 @@ def test_scikit_learns_own_tests(tmp_path, module, fewest):
 
 
 def test_digits_that_scikit_learn_loses():
-    assert metrics.log_loss([0, 1], [1e-10, 1], normalize=False) == pytest.approx(1.00000008e-10 + 2**-52, rel=1e-8)
-    assert log_loss([0, 1], [1e-10, 1], normalize=False) == pytest.approx(1.00000000005e-10 + 2**-52, rel=1e-15)
+    assert metrics.log_loss([0, 1], [1e-10, 1], normalize=False) == approx(1.00000008e-10 + 2**-52, rel=1e-8)
+    assert log_loss([0, 1], [1e-10, 1], normalize=False) == approx(1.00000000005e-10 + 2**-52, rel=1e-15)
 
 
 @pytest.mark.parametrize("single", [True, False])
@@ -231,9 +232,9 @@ def test_any_library(single, backend):
     labels = on(backend, y, "int32")
     result = log_loss(labels, on(backend, p), sample_weight=on(backend, w))
     assert type(result) is float
-    assert result == pytest.approx(expected - eps, rel=1e-6)
-    assert log_loss(y, on(backend, p), sample_weight=w) == pytest.approx(result, rel=1e-6)
-    assert log_loss(list("nyyn"), on(backend, p), sample_weight=w) == pytest.approx(result, rel=1e-6)
+    assert result == approx(expected - eps, rel=1e-6)
+    assert log_loss(y, on(backend, p), sample_weight=w) == approx(result, rel=1e-6)
+    assert log_loss(list("nyyn"), on(backend, p), sample_weight=w) == approx(result, rel=1e-6)
 
 
 @pytest.mark.parametrize("foreign", [("y_true",), ("y_proba",), ("y_true", "y_proba"), ("sample_weight",), ("labels",)])
