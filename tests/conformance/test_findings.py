@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from doctest import ELLIPSIS, OutputChecker
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,9 +40,14 @@ def process_of(code):
     return next(name for name in _MODULES if re.search(rf"\b{name}\b", code))
 
 
+def matches(text, shown):
+    """Whether `text` is what the page shows, which leaves out digits that depend on the processor."""
+    return OutputChecker().check_output(shown, text, ELLIPSIS)
+
+
 def test_the_page_is_read_whole():
     assert len(FINDINGS) == PAGE.count("\n### ") == PAGE.count("```sh") > 25
-    assert all(finding["got"] != finding["expected"] for finding in FINDINGS)
+    assert not any(matches(finding["expected"], finding["got"]) for finding in FINDINGS)
 
 
 @pytest.mark.parametrize("process", dict.fromkeys(process_of(finding["code"]) for finding in FINDINGS))
@@ -59,4 +65,5 @@ def test_findings(process):
     )
     assert result.returncode == 0, result.stderr
     printed = json.loads(result.stdout.splitlines()[-1])
-    assert printed == [finding["got"] for finding in mine]
+    for finding, text in zip(mine, printed, strict=True):
+        assert matches(text, finding["got"]), finding["title"]
