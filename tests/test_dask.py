@@ -1,5 +1,6 @@
 """Dask: nothing is computed in a call; chunks of any size, unknown ones too; sums as trees; and on a real cluster."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,226 @@ def test_unknown_chunk_sizes(options):
     for method in ("__call__", "gradient"):
         got, wanted = getattr(bce, method)(x, z, **keywords), getattr(bce, method)(X[rows], Z[rows], **cut)
         np.testing.assert_allclose(got.compute(), wanted, rtol=1e-14, atol=0)
+
+
+def raises(error, text):
+    """Expect exactly this text."""
+    return pytest.raises(error, match=f"^{re.escape(text)}$")
+
+
+# Each puts an array in the place of one argument; `x` is a good one.
+PLACES = {
+    "logits": lambda x, bad: bce(bad, x, reduction="mean"),
+    "labels": lambda x, bad: bce.value_and_gradient(x, bad, reduction="mean")[1],
+    "probabilities": lambda x, bad: xbce.binary_cross_entropy.gradient(bad, x),
+    "pos_weight": lambda x, bad: xbce.sigmoid_focal_loss.hessian(x, x, pos_weight=bad),
+    "weight": lambda x, bad: xbce.asymmetric_loss(x, 1, weight=bad, reduction="mean", normalize_by="weight"),
+    "where": lambda x, bad: bce(x, x, where=bad, reduction="mean"),
+    "losses": lambda _, bad: xbce.reduce(bad),
+    "weight of reduce": lambda x, bad: xbce.reduce(x, weight=bad, normalize_by="nonzero"),
+    "where of reduce": lambda x, bad: xbce.reduce(x, where=bad),
+    "x": lambda x, bad: xbce.special.xlogy(bad, x),
+    "y": lambda x, bad: xbce.special.xlog1py(x, bad),
+}
+each_place = pytest.mark.parametrize("place", PLACES)
+
+
+def masked(block):
+    return np.ma.masked_array(block, mask=np.arange(len(block)) % 2 == 0)
+
+
+class WithUnit(np.ndarray):
+    unit = "kg"
+
+
+class Foreign:
+    """A chunk of a library that Dask's operations do not know as a chunk."""
+
+    def __init__(self, block):
+        self.shape, self.dtype, self.ndim = block.shape, block.dtype, block.ndim
+
+
+KINDS = {
+    "masked": (masked, "must not be a masked array: its mask would be ignored"),
+    "unit": (
+        lambda block: block.view(WithUnit),
+        f"must not carry a unit, which would be ignored: pass its numbers; got {__name__}.WithUnit",
+    ),
+    "foreign": (Foreign, f"must have chunks that are NumPy or CuPy arrays, got chunks of type {__name__}.Foreign"),
+}
+
+
+def for_place(place, x):
+    return x > 0 if place.startswith("where") else x
+
+
+@pytest.mark.usefixtures("nothing_computed")
+@pytest.mark.parametrize("kind", ["masked", "unit"])
+@each_place
+def test_chunks_that_hold_more_than_numbers(place, kind):
+    convert, text = KINDS[kind]
+    x = da.from_array(np.ones(4), chunks=2)
+    good = for_place(place, x)
+    bad = good.map_blocks(convert, dtype=good.dtype, meta=convert(np.empty(0, good.dtype)))
+    with raises(TypeError, f"{place.partition(' ')[0]} {text}"):
+        PLACES[place](x, bad)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@each_place
+def test_chunks_of_another_kind_than_announced(place, kind):
+    convert, text = KINDS[kind]
+    x = da.from_array(np.ones(4), chunks=2)
+    good = for_place(place, x)
+    bad = good.map_blocks(convert, dtype=good.dtype, meta=np.empty(0, good.dtype))
+    result = PLACES[place](x, bad)
+    with raises(TypeError, f"{place.partition(' ')[0]} {text}"):
+        result.compute(scheduler="synchronous")
+
+
+def test_masked_arrays_of_dask():
+    """The mask was ignored: 13.1222, where Dask's own mean gives 0.82959."""
+    x, z, mask = (
+        da.from_array(np.array(a), chunks=2) for a in ([1.0, 2, 3, 50], [1.0, 0, 1, 0], [False, False, False, True])
+    )
+    with raises(TypeError, "logits must not be a masked array: its mask would be ignored"):
+        bce(da.ma.masked_array(x, mask=mask), z, reduction="mean")
+    np.testing.assert_allclose(bce(x, z, where=~mask, reduction="mean").compute(), 0.8295923, rtol=1e-6)
+
+
+@pytest.mark.parametrize("cls", [np.recarray, np.matrix, np.memmap])
+def test_chunks_of_subclasses_that_mean_the_same(cls, tmp_path):
+    def convert(block):
+        if cls is not np.memmap:
+            return block.view(cls)
+        mapped = np.memmap(tmp_path / f"{block[0, 0]}", block.dtype, "w+", shape=block.shape)
+        mapped[:] = block
+        return mapped
+
+    x, z = (da.from_array(a, (20, 6)) for a in (X, Z))
+    y = x.map_blocks(convert, dtype=x.dtype, meta=np.empty((0, 0)))
+    np.testing.assert_array_equal(bce(y, z, weight=y).compute(), bce(x, z, weight=x).compute())
+
+
+@pytest.mark.parametrize(
+    ("place", "announced", "dtype", "text"),
+    [
+        ("logits", "float64", "int64", "must have one of the dtypes float16, bfloat16, float32, float64, got int64"),
+        ("y", "float64", "int64", "must have one of the dtypes float16, bfloat16, float32, float64, got int64"),
+        (
+            "labels",
+            "float64",
+            "complex128",
+            "must be boolean, integer or one of float16, bfloat16, float32, float64, got complex128",
+        ),
+        ("where", "bool", "float64", "must be boolean (True keeps an element), got float64"),
+    ],
+)
+def test_chunks_of_another_dtype_than_announced(place, announced, dtype, text):
+    x = da.from_array(np.ones(4), chunks=2)
+    bad = x.map_blocks(lambda block: block.astype(dtype), dtype=announced, meta=np.empty(0, announced))
+    with raises(TypeError, f"{place} {text}"):
+        PLACES[place](x, bad).compute(scheduler="synchronous")
+
+
+def cut(kept, chunks=4):
+    """Return an array of as many elements as there are True in `kept`, and of unknown length."""
+    kept = np.array(kept, bool)
+    return da.from_array(np.ones(len(kept)), chunks)[da.from_array(kept, chunks)]
+
+
+FOUR, ONE, TWO = [1, 1, 1, 1], [0, 1, 0, 0], [1, 0, 1, 0]
+
+
+def test_labels_of_another_unknown_length():
+    """One label was broadcast to four logits: 1.62673 without an error."""
+    x, z = (da.from_array(np.array(a), chunks=4) for a in ([1.0, 2, 3, -4], [1.0, 0, 0, 1]))
+    with raises(ValueError, "labels must have the shape of logits, got labels (1,) and logits (4,)"):
+        bce(x[x > -9], z[x > 2.5], reduction="mean").compute()
+
+
+SAME = "labels must have the shape of {}, got labels ({},) and {} ({},)"
+FITS = "{} must broadcast to the shape of {} without enlarging it, got {} ({},) and {} ({},)"
+
+
+@pytest.mark.parametrize(
+    ("place", "good", "bad", "text"),
+    [
+        ("logits", FOUR, ONE, SAME.format("logits", 4, "logits", 1)),
+        ("labels", FOUR, TWO, SAME.format("logits", 2, "logits", 4)),
+        ("labels", ONE, FOUR, SAME.format("logits", 4, "logits", 1)),
+        ("probabilities", TWO, ONE, SAME.format("probabilities", 2, "probabilities", 1)),
+        ("pos_weight", FOUR, TWO, FITS.format("pos_weight", "logits", "pos_weight", 2, "logits", 4)),
+        ("pos_weight", ONE, FOUR, FITS.format("pos_weight", "logits", "pos_weight", 4, "logits", 1)),
+        ("weight", ONE, TWO, FITS.format("weight", "logits", "weight", 2, "logits", 1)),
+        ("where", ONE, TWO, FITS.format("where", "logits", "where", 2, "logits", 1)),
+        ("weight of reduce", ONE, FOUR, FITS.format("weight", "losses", "weight", 4, "losses", 1)),
+        ("where of reduce", ONE, FOUR, FITS.format("where", "losses", "where", 4, "losses", 1)),
+        ("x", FOUR, TWO, "y and x must broadcast together, got y (4,) and x (2,)"),
+        ("y", FOUR, TWO, "y and x must broadcast together, got y (2,) and x (4,)"),
+    ],
+)
+def test_unknown_lengths_that_differ(place, good, bad, text):
+    result = PLACES[place](cut(good), for_place(place, cut(bad)))
+    with raises(ValueError, text):
+        result.compute(scheduler="synchronous")
+
+
+def test_an_unknown_length_may_be_1_where_1_may_be():
+    x, one = cut(FOUR), cut(ONE)
+    wanted = bce(np.ones(4), np.ones(4), weight=np.ones(1))
+    np.testing.assert_array_equal(bce(x, x, weight=one, pos_weight=one, where=one > 0).compute(), wanted)
+    np.testing.assert_array_equal(xbce.special.xlogy(x, one).compute(), np.zeros(4))
+    np.testing.assert_array_equal(xbce.special.xlogy(one, x).compute(), np.zeros(4))
+
+
+@pytest.mark.parametrize("place", ["weight", "where", "pos_weight", "y"])
+def test_a_chunk_of_length_1_is_not_broadcast_to_a_longer_one(place):
+    """Two weights in two chunks were broadcast to four logits."""
+    x, bad = cut(FOUR, 2), cut([0, 1, 0, 1], 2)
+    first = "x" if place == "y" else "logits"
+    text = f"{place} must have the chunks of {first} along axis -1, got one of length 1 and one of length 2"
+    with raises(ValueError, text):
+        PLACES[place](x, for_place(place, bad)).compute(scheduler="synchronous")
+
+
+@pytest.mark.usefixtures("nothing_computed")
+@pytest.mark.parametrize(
+    ("good", "bad", "shown"),
+    [
+        (cut(FOUR), cut(FOUR, 2), "(nan, nan) and (nan,)"),
+        (cut(FOUR), da.ones(4, chunks=4), "(4,) and (nan,)"),
+        (da.ones(4, chunks=2), cut(FOUR, 2), "(nan, nan) and (2, 2)"),
+    ],
+    ids=["numbers of chunks", "known", "unknown"],
+)
+@pytest.mark.parametrize("place", ["labels", "pos_weight", "weight", "where", "where of reduce", "y"])
+def test_unknown_chunks_that_cannot_be_matched(place, good, bad, shown):
+    """One chunk of unknown length was broadcast to two."""
+    name = place.partition(" ")[0]
+    first = {"y": "x", "where of reduce": "losses"}.get(place, "logits")
+    text = f"{name} must have the chunks of {first} along axis -1, where a length is not known yet, got {shown}; "
+    with raises(ValueError, f"{text}call the method compute_chunk_sizes of both first"):
+        PLACES[place](good, for_place(place, bad))
+
+
+def test_known_lengths_of_1_beside_unknown_ones():
+    x, one = cut([1, 0, 1, 1], 2), da.ones(1, chunks=1)
+    np.testing.assert_array_equal(
+        bce(x, 1, weight=one, where=one > 0, reduction="sum").compute(), bce(np.ones(3), 1, reduction="sum")
+    )
+    with raises(ValueError, "labels must have the shape of logits, got labels (1,) and logits (2,)"):
+        bce(x, one).compute(scheduler="synchronous")
+
+
+def test_graphs_have_names_that_depend_on_nothing_else():
+    x, z = (da.from_array(a, (7, 6)) for a in (X, Z))
+    with dask.config.set({"tokenize.ensure-deterministic": True}):
+        names = [bce(x, z, weight=x, reduction="mean").name for _ in range(2)]
+        names += [xbce.special.xlogy(x, z).name for _ in range(2)]
+    assert names[0] == names[1]
+    assert names[2] == names[3]
+    assert bce(x, z, weight=z, reduction="mean").name != names[0]
 
 
 def test_an_unknown_batch_is_an_error():

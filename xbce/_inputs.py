@@ -10,15 +10,24 @@ import operator
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import array_api_compat as compat
 
+from xbce._array_kinds import plain
+from xbce._texts import digits_of, shown, type_name
 from xbce._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, ReductionKind
 
 # In rising width. A mixture of the two half types widens to the narrowest dtype that holds both.
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _HALVES = ("float16", "bfloat16")
+_INTEGERS = frozenset({"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))})
+_STANDARD = "2024.12"
+"""The first version of the standard in which functions such as `where` take Python scalars."""
+
+
+Role = Literal["first", "same shape", "fits", "equal", "mask", "scalar"]
+"""What an argument must be beside the first: of its shape, broadcast to it, one that may enlarge it, a boolean mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,9 @@ class Inputs:
     """Which of them is the weight."""
     where: int | None = None
     """Which of them is the mask."""
+    names: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
+    """What each of them must be beside the first."""
 
 
 def loss_inputs(
@@ -77,7 +89,9 @@ def primitive_inputs(**arguments: Array | float) -> Inputs:
         if name != first:
             door.add(name, x, equal=True)
     order = [first, *(name for name in arguments if name != first)]
-    door.arrays = [door.arrays[order.index(name)] for name in arguments]
+    positions = [order.index(name) for name in arguments]
+    door.arrays = [door.arrays[i] for i in positions]
+    door.names, door.roles = list(arguments), [door.roles[i] for i in positions]
     return door.inputs()
 
 
@@ -135,7 +149,9 @@ def _seen_of_numpy(x: Any) -> Hashable:
 
 def _seen_of_torch(x: Any) -> Hashable:
     dtype, device = x.dtype, x.device
-    return dtype, x.shape, device, dtype.itemsize == 2 and autocasts(sys.modules["torch"], device)
+    half = dtype.itemsize == 2 and autocasts(sys.modules["torch"], device)
+    # Sparse tensors are of the same class, and so are nested ones, which have no shape.
+    return x.layout, dtype, x.is_nested or x.shape, device, half
 
 
 _fingerprints = _Fingerprints()
@@ -147,11 +163,13 @@ class _Door:
     def __init__(self, name: str, first: Any) -> None:
         self.name = name
         self.xp = _namespace(name, first)
-        self.first = _plain(name, first, self.xp)
-        self.device = _device(self.xp, self.first)
+        self.first = plain(name, first)
+        self.device = _device(name, self.xp, self.first)
         self.dtypes: dict[str, DType] = {_require_floating(name, self.first): self.first.dtype}
         self.arrays: list[Array] = [self.first]
         self.integers: list[int] = []
+        self.names: list[str] = [name]
+        self.roles: list[Role] = ["first"]
 
     def add(
         self, name: str, x: Any, *, scalar_dtype: DType = None, same_shape: bool = False, equal: bool = False
@@ -160,18 +178,16 @@ class _Door:
 
         One that is `equal` to the first must be floating too, and may enlarge its shape.
         """
+        self.names.append(name)
         if isinstance(x, (bool, int, float)):
+            self.roles.append("scalar")
             # 0-d, and of a dtype that is not counted in the promotion: a Python scalar never widens.
             self.arrays.append(self._scalar(x, scalar_dtype))
             return
         x = self._same_library(name, x)
-        if same_shape:
-            _require_same_shape(name, x, self.name, self.first)
-        elif equal:
-            _require_floating(name, x)
-        else:
-            _require_broadcastable(name, x, self.name, self.first)
-        dtype = _require_real(name, x, self.xp)
+        self.roles.append("same shape" if same_shape else "equal" if equal else "fits")
+        require_role(name, x, self.roles[-1], self.name, self.first)
+        dtype = _require_real(name, x)
         if dtype is None:
             self.integers.append(len(self.arrays))
         else:
@@ -181,10 +197,9 @@ class _Door:
     def mask(self, where: Any) -> Array:
         """Check the argument `where`."""
         where = self._same_library("where", where)
-        _require_broadcastable("where", where, self.name, self.first)
-        if not _dtype_name(where.dtype).startswith("bool"):
-            msg = f"where must be boolean (True keeps an element), got {_dtype_name(where.dtype)}"
-            raise TypeError(msg)
+        self.names.append("where")
+        self.roles.append("mask")
+        require_role("where", where, "mask", self.name, self.first)
         return where
 
     def inputs(self, *, weight: Array | float | None = None, where: Array | None = None) -> Inputs:
@@ -208,6 +223,8 @@ class _Door:
             integers=tuple(self.integers),
             weight=None if weight is None else arguments,
             where=None if where is None else len(self.arrays),
+            names=tuple(self.names),
+            roles=tuple(self.roles),
         )
 
     def _scalar(self, x: float, dtype: DType) -> Array:
@@ -225,14 +242,17 @@ class _Door:
                 f"{_library(other)}; convert it first, nothing is transferred silently"
             )
             raise TypeError(msg)
-        # JAX has no device while it traces, and a sharding rather than a device otherwise: it compares them itself.
-        if not compat.is_jax_namespace(self.xp) and _device(self.xp, x) != self.device:
+        if compat.is_jax_namespace(self.xp):
+            device, expected = _jax_devices(x), _jax_devices(self.first)
+        else:
+            device, expected = _device(name, self.xp, x), self.device
+        if device is not None and expected is not None and device != expected:
             msg = (
-                f"{name} must be on the device of {self.name} ({self.device}), got {_device(self.xp, x)}; "
+                f"{name} must be on the device of {self.name} ({expected}), got {device}; "
                 "nothing is transferred silently"
             )
             raise ValueError(msg)
-        return _plain(name, x, self.xp)
+        return plain(name, x)
 
 
 def reduction_options(
@@ -245,7 +265,7 @@ def reduction_options(
     if normalize_by == "batch" and reduction == "mean" and ndim == 0:
         msg = f"normalize_by='batch' divides by the length of axis 0, but {name} has 0 dimensions"
         raise ValueError(msg)
-    if normalize_by == "batch" and reduction == "mean" and _unknown(shape[0]):
+    if normalize_by == "batch" and reduction == "mean" and is_unknown(shape[0]):
         msg = (
             f"normalize_by='batch' divides by the length of axis 0, but that of {name} is not known yet; "
             "call its method compute_chunk_sizes first"
@@ -258,44 +278,64 @@ def reduction_options(
         raise ValueError(msg)
     axes = axis if isinstance(axis, tuple) else (axis,)
     positive = []
-    for i in axes:
-        if isinstance(i, bool) or not (isinstance(i, int) or hasattr(i, "__index__")):
+    for given in axes:
+        i = _index(given)
+        if i is None:
             msg = f"axis must be an int, a tuple of ints or None, got {axis!r}"
             raise TypeError(msg)
         if not -ndim <= i < ndim:
-            msg = f"axis {i} is out of bounds for {name} with {ndim} dimension{'' if ndim == 1 else 's'}"
+            msg = f"axis {shown(i)} is out of bounds for {name} with {ndim} dimension{'' if ndim == 1 else 's'}"
             raise ValueError(msg)
-        # torch.compile may have taken it for a number that changes; it is compiled for this one.
-        positive.append(operator.index(i) % ndim)
+        positive.append(i % ndim)
     if len(set(positive)) != len(positive):
         msg = f"axis must not name an axis twice, got {axis!r} for {name} with {ndim} dimensions"
         raise ValueError(msg)
     return tuple(i - ndim for i in sorted(positive))
 
 
+def _index(x: Any) -> int | None:
+    """Return an int, or None if `x` is not one, or an array of several or of booleans."""
+    if isinstance(x, bool) or (hasattr(x, "dtype") and not _dtype_name(x.dtype).startswith(("int", "uint"))):
+        return None
+    try:
+        # torch.compile may have taken it for a number that changes; it is compiled for this one.
+        return operator.index(x)
+    except TypeError:
+        return None
+
+
 def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, below: bool = False) -> float:
     """Check a static option: a number from `low` to `high`, or below `high`; return it as a float."""
     if isinstance(x, bool) or not isinstance(x, (int, float)):
-        msg = f"{name} must be a Python number, got {_type_name(x)}"
+        msg = f"{name} must be a Python number, got {type_name(x)}"
         raise TypeError(msg)
     if low <= x <= high and not (below and x == high):
-        return float(x)
+        return _as_float(name, x)
     bounds = [f"at least {low:g}"] if low > -math.inf else []
     if high < math.inf:
         bounds.append(f"below {high:g}" if below else f"at most {high:g}")
-    msg = f"{name} must be {' and '.join(bounds)}, got {x!r}"
+    msg = f"{name} must be {' and '.join(bounds)}, got {shown(x)}"
     raise ValueError(msg)
+
+
+def _as_float(name: str, x: float) -> float:
+    try:
+        return float(x)
+    except OverflowError:
+        msg = f"{name} must be a number that float64 can hold, got {shown(x)}"
+        raise ValueError(msg) from None
 
 
 def count_of(name: str, n: Any) -> int:
     """Check a positive number of things."""
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
-        msg = f"{name} must be an int, got {_type_name(n)}"
+    number = _index(n)
+    if number is None:
+        msg = f"{name} must be an int, got {type_name(n)}"
         raise TypeError(msg)
-    if n.__index__() < 1:
-        msg = f"{name} must be at least 1, got {n}"
+    if number < 1:
+        msg = f"{name} must be at least 1, got {shown(number)}"
         raise ValueError(msg)
-    return int(n.__index__())
+    return number
 
 
 def at_most_one(**options: Any) -> None:
@@ -307,11 +347,16 @@ def at_most_one(**options: Any) -> None:
 
 
 def eager_real(name: str, x: Any) -> tuple[Namespace, Array]:
-    """Check an argument whose values are to be looked at; return its namespace and it, booleans as 0 and 1."""
+    """Check an argument whose values are to be looked at; return its namespace and it, in a dtype that compares."""
     xp = _namespace(name, x)
-    x = _plain(name, x, xp)
-    _require_real(name, x, xp)
-    return xp, xp.astype(x, xp.uint8) if _dtype_name(x.dtype).startswith("bool") else x
+    x = plain(name, x)
+    if _require_real(name, x) is None:
+        dtype = _dtype_name(x.dtype)
+        if dtype == "bool":
+            x = xp.astype(x, xp.uint8)
+        elif _is_torch(xp) and dtype in ("uint16", "uint32", "uint64"):
+            x = xp.astype(x, xp.int64)  # above 2^63 they become negative, and are outside of [0, 1] as before
+    return xp, x.detach() if _is_torch(xp) else x
 
 
 def accumulation_dtype(xp: Namespace, dtype: DType, device: Device) -> DType:
@@ -321,6 +366,15 @@ def accumulation_dtype(xp: Namespace, dtype: DType, device: Device) -> DType:
     return xp.__array_namespace_info__().dtypes(device=device, kind="real floating").get("float64", dtype)
 
 
+def digits(x: Array, dtype: DType) -> str:
+    """Return the value of a 0-d array in digits that tell it apart from any other of its dtype, as it was before."""
+    name = _dtype_name(dtype)
+    if name in _FLOATS:
+        return digits_of(float(x), name)
+    number = int(x)
+    return str(number + 2**64 if number < 0 and name == "uint64" else number)
+
+
 def concrete_bool(name: str, x: Array) -> bool:
     """Return the value of a 0-d array that was made from the argument `name`, if it has one yet."""
     msg = f"{name} must have values that can be looked at, got a lazy or traced array"
@@ -328,8 +382,8 @@ def concrete_bool(name: str, x: Array) -> bool:
         raise TypeError(msg)
     try:
         return bool(x)
-    except TypeError:  # JAX, while it traces
-        raise TypeError(msg) from None
+    except (TypeError, RuntimeError) as error:  # JAX, while it traces; PyTorch's meta and fake tensors, and vmap
+        raise TypeError(msg) from error
 
 
 _namespaces: dict[type, Namespace] = {}
@@ -350,28 +404,42 @@ def _namespace(name: str, x: Any) -> Namespace:
         except TypeError:
             msg = (
                 f"{name} must be an array of a library that follows the array API standard "
-                f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {_type_name(x)}"
+                f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {type_name(x)}"
             )
             raise TypeError(msg) from None
-    return _namespaces[cls]
+    xp = _namespaces[cls]
+    version = getattr(xp, "__array_api_version__", _STANDARD)
+    if version < _STANDARD:  # array-api-strict changes it at any time
+        _refuse_library(name, xp, f"follows {version}")
+    return xp
 
 
 def _is_torch(xp: Namespace) -> bool:
     return bool(xp.__name__ == "array_api_compat.torch")
 
 
-def _device(xp: Namespace, x: Array) -> Device:
-    return x.device if _is_torch(xp) else compat.device(x)
+def _device(name: str, xp: Namespace, x: Array) -> Device:
+    if _is_torch(xp):
+        return x.device
+    try:
+        return compat.device(x)
+    except AttributeError:  # MLX
+        _refuse_library(name, xp, "has arrays without a device")
 
 
-def _plain(name: str, x: Array, xp: Namespace) -> Array:
-    """Return a NumPy subclass as the array it is; refuse one whose meaning would be lost."""
-    if xp.__name__ != "array_api_compat.numpy" or type(x) is xp.ndarray:
-        return x
-    if hasattr(x, "mask") and hasattr(x, "filled"):
-        msg = f"{name} must not be a masked array: its mask would be ignored"
-        raise TypeError(msg)
-    return xp.asarray(x)  # numpy.matrix has another meaning of `*`; a NumPy scalar becomes a 0-d array
+def _jax_devices(x: Array) -> str | None:
+    """Return the devices that an array was put on; None for one that JAX may move, and while JAX traces."""
+    if isinstance(x, sys.modules["jax"].core.Tracer) or not getattr(x, "committed", False):
+        return None
+    return ", ".join(sorted(map(str, x.devices())))
+
+
+def _refuse_library(name: str, xp: Namespace, reason: str) -> NoReturn:
+    msg = (
+        f"{name} must be an array of a library that follows the array API standard, version {_STANDARD} or later; "
+        f"{_library(xp)} {reason}"
+    )
+    raise TypeError(msg)
 
 
 def same_shape(x: Array, y: Array) -> bool:
@@ -401,8 +469,39 @@ def _require_broadcastable(name: str, x: Array, first_name: str, first: Array) -
         raise ValueError(msg)
 
 
+def _require_mutual(name: str, x: Array, first_name: str, first: Array) -> None:
+    """Either may enlarge the other."""
+    pairs = zip(reversed(x.shape), reversed(first.shape), strict=False)
+    if not all(a == 1 or b == 1 or same_length(a, b) for a, b in pairs):
+        msg = (
+            f"{name} and {first_name} must broadcast together, got {name} {_shape(x)} and {first_name} {_shape(first)}"
+        )
+        raise ValueError(msg)
+
+
+def require_role(name: str, x: Array, role: Role, first_name: str, first: Array) -> None:
+    """Check the shape and the dtype of an array, or of a chunk of one, beside the first array or its chunk."""
+    match role:
+        case "first":
+            _require_floating(name, x)
+        case "same shape":
+            _require_same_shape(name, x, first_name, first)
+            _require_real(name, x)
+        case "fits":
+            _require_broadcastable(name, x, first_name, first)
+            _require_real(name, x)
+        case "equal":
+            _require_floating(name, x)
+            _require_mutual(name, x, first_name, first)
+        case "mask":
+            _require_broadcastable(name, x, first_name, first)
+            if not _dtype_name(x.dtype).startswith("bool"):
+                msg = f"{name} must be boolean (True keeps an element), got {_dtype_name(x.dtype)}"
+                raise TypeError(msg)
+
+
 def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
-    if x not in choices:
+    if not isinstance(x, str) or x not in choices:
         msg = f"{name} must be one of {', '.join(map(repr, choices))}, got {x!r}"
         raise ValueError(msg)
 
@@ -410,16 +509,16 @@ def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
 def _require_non_negative(name: str, x: Array | float) -> None:
     """Check a Python scalar; the values of an array are not looked at."""
     if isinstance(x, (int, float)) and not x >= 0:
-        msg = f"{name} must not be negative or NaN, got {x!r}"
+        msg = f"{name} must not be negative or NaN, got {shown(x)}"
         raise ValueError(msg)
 
 
 def same_length(a: Any, b: Any) -> bool:
     """Compare two dimensions; one that is unknown (None, or NaN in Dask) agrees with any."""
-    return _unknown(a) or _unknown(b) or bool(a == b)
+    return is_unknown(a) or is_unknown(b) or bool(a == b)
 
 
-def _unknown(length: Any) -> bool:
+def is_unknown(length: Any) -> bool:
     return length is None or (isinstance(length, float) and math.isnan(length))
 
 
@@ -431,12 +530,13 @@ def _require_floating(name: str, x: Array) -> str:
     return dtype
 
 
-def _require_real(name: str, x: Array, xp: Namespace) -> str | None:
+def _require_real(name: str, x: Array) -> str | None:
     """Return the floating dtype's name, or None for a boolean or integer array."""
     dtype = _dtype_name(x.dtype)
     if dtype in _FLOATS:
         return dtype
-    if dtype.startswith(("bool", "int", "uint")) and xp.isdtype(x.dtype, ("bool", "integral")):
+    # By their names: not every namespace knows the integers of ml_dtypes, which it can convert.
+    if dtype in _INTEGERS:
         return None
     msg = f"{name} must be boolean, integer or one of {', '.join(_FLOATS)}, got {dtype}"
     raise TypeError(msg)
@@ -461,11 +561,6 @@ def _dtype_name(dtype: DType) -> str:
 def _library(xp: Namespace) -> str:
     name: str = xp.__name__.removeprefix("array_api_compat.")
     return name.partition(".")[0]
-
-
-def _type_name(x: Any) -> str:
-    cls = type(x)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _shape(x: Array) -> Sequence[Any]:

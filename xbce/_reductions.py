@@ -5,10 +5,12 @@ here are sums, and the quotients that means are.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from xbce._backends import Runner, runner_for
+from xbce._chunks import checked
 from xbce._formulas import Formula, Given
 from xbce._inputs import Inputs, accumulation_dtype, reduction_options
 from xbce._kernel import Kernel, Output, Sum
@@ -44,7 +46,8 @@ class Reduction:
         )
         summed = None if self.kind == "none" else Sum(self.axes, _accumulating(inputs))
         sums = tuple(summed if method == "value" else None for method in methods)
-        return Plan(inputs.xp, runner_for(inputs.xp), kernel, sums, mean, divisor is not None, inputs.dtype)
+        run = checked(inputs, kernel)
+        return Plan(inputs.xp, runner_for(inputs.xp), run, sums, mean, divisor is not None, inputs.dtype)
 
     def _output(self, inputs: Inputs, method: str, divisor: int | None) -> Output:
         weights = () if inputs.weight is None else (inputs.weight,)
@@ -65,7 +68,8 @@ class Reduction:
         where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
         if weight is None and where is None and known:
             return _Mean(Sum(self.axes, dtype), size=math.prod(divided) or math.nan)
-        return _Mean(Sum(self.axes, dtype), counts=_Counts(dtype, weight, where, self.normalize_by == "nonzero"))
+        counts = checked(inputs, _Counts(dtype, weight, where, self.normalize_by == "nonzero"))
+        return _Mean(Sum(self.axes, dtype), counts=counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Plan:
 
     xp: Namespace
     runner: Runner
-    kernel: Kernel
+    kernel: Callable[..., tuple[Array, ...]]
     sums: tuple[Sum | None, ...]
     """How each output of the kernel is summed."""
     mean: "_Mean | None"
@@ -102,7 +106,7 @@ class _Mean:
     summed: Sum
     size: float | None = None
     """The number, if that is known."""
-    counts: "_Counts | None" = None
+    counts: Callable[..., tuple[Array]] | None = None
     """How it is counted, if it is to be."""
 
     def denominator(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> Array | float | None:

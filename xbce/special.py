@@ -15,6 +15,7 @@ compiled) on an x86-64 processor with AVX2; they are lower bounds.
 from collections.abc import Callable
 
 from xbce._backends import runner_for
+from xbce._chunks import checked
 from xbce._formulas import _primitives
 from xbce._inputs import primitive_inputs
 from xbce._kernel import Computed
@@ -306,5 +307,5 @@ def xlog1py(x: Array | float, y: Array | float, /) -> Array:
 
 def _elementwise(function: Callable[..., Array], **arguments: Array | float) -> Array:
     inputs = primitive_inputs(**arguments)
-    computed = Computed(function, inputs.computing, inputs.dtype)
+    computed = checked(inputs, Computed(function, inputs.computing, inputs.dtype))
     return runner_for(inputs.xp).map(inputs.xp, computed, inputs.arrays)

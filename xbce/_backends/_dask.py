@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import dask.array as da
+import numpy as np
 from array_api_compat import array_namespace
 
 from xbce._backends._threads import one_thread
+from xbce._chunks import unchecked
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
 
@@ -34,10 +37,7 @@ class DaskRunner:
                 _blockwise(xp, operator.itemgetter(k), (together,), part, total)
                 for k, (part, total) in enumerate(zip(like, sums, strict=True))
             ]
-        return tuple(
-            part if total is None else xp.sum(part, axis=total.axes, dtype=total.dtype)
-            for part, total in zip(parts, sums, strict=True)
-        )
+        return tuple(part if total is None else _sum(part, total) for part, total in zip(parts, sums, strict=True))
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return the lazy result of `function`, a single array."""
@@ -63,10 +63,21 @@ def _blockwise(
     return xp.blockwise(function, tuple(range(ndim)), *indexed, adjust_chunks=summed, **kind)
 
 
+def _sum(x: Any, total: Sum) -> Any:
+    """Return the sum of the sums of chunks, as Dask's own sum has it, but without floating-point warnings."""
+    return da.reduction(x, _quiet_sum, _quiet_sum, axis=total.axes, dtype=total.dtype, concatenate=True)
+
+
+def _quiet_sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, dtype: Any = None) -> Array:
+    with np.errstate(all="ignore"):
+        return np.sum(x, axis=axis, keepdims=keepdims, dtype=dtype)
+
+
 def _run_chunk(function: Callable[..., tuple[Array, ...]], sums: tuple[Sum | None, ...], *chunks: Array | float) -> Any:
     """Return the result for one chunk, or a tuple of several; what is summed keeps its dimensions."""
     from xbce._backends import runner_for
 
+    function, chunks = unchecked(function, chunks)
     xp = array_namespace(*chunks)
     with one_thread():
         results = runner_for(xp).run(xp, function, chunks, sums)
@@ -77,6 +88,7 @@ def _run_chunk(function: Callable[..., tuple[Array, ...]], sums: tuple[Sum | Non
 def _map_chunk(function: Callable[..., Any], *chunks: Array | float | None) -> Any:
     from xbce._backends import runner_for
 
+    function, chunks = unchecked(function, chunks)
     xp = array_namespace(*chunks)
     with one_thread():
         return runner_for(xp).map(xp, function, chunks)
