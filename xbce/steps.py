@@ -2,7 +2,7 @@
 
 from xbce._backends import runner_for
 from xbce._formulas import Given
-from xbce._inputs import concrete_bool, eager_real, reduce_inputs
+from xbce._inputs import concrete_bool, digits, eager_real, reduce_inputs
 from xbce._reductions import Reduction
 from xbce._typing import Array, Axis, Namespace, NormalizeBy, ReductionKind
 
@@ -97,18 +97,29 @@ def check_labels(labels: Array, /) -> None:
     ...
     ValueError: labels must be in [0, 1], got 1.5 at index (2,)
     """
-    xp, labels = eager_real("labels", labels)
+    xp, numbers = eager_real("labels", labels)
+    found = _first_outside(xp, numbers)
+    if found is None:
+        return
+    number, index = found
+    msg = f"labels must be in [0, 1], got {digits(number, labels.dtype)} at index {index}"
+    raise ValueError(msg)
+
+
+def _first_outside(xp: Namespace, labels: Array) -> tuple[Array, tuple[int, ...]] | None:
+    """Return the first label outside [0, 1] and its index."""
+    if getattr(labels, "is_nested", False):  # PyTorch's jagged arrays have no shape to count in
+        found = ((i, _first_outside(xp, part)) for i, part in enumerate(labels.unbind()))
+        return next(((part[0], (i, *part[1])) for i, part in found if part is not None), None)
     bad = xp.reshape(runner_for(xp).map(xp, _is_outside, (labels,)), (-1,))
     if not concrete_bool("labels", xp.any(bad)):
-        return
-    first = int(xp.argmax(xp.astype(bad, xp.uint8)))
+        return None
+    position = rest = int(xp.argmax(xp.astype(bad, xp.uint8)))
     index: tuple[int, ...] = ()
-    rest = first
     for length in reversed(labels.shape):
         rest, i = divmod(rest, length)
         index = (i, *index)
-    msg = f"labels must be in [0, 1], got {float(xp.reshape(labels, (-1,))[first]):g} at index {index}"
-    raise ValueError(msg)
+    return xp.reshape(labels, (-1,))[position], index
 
 
 def _is_outside(_xp: Namespace, labels: Array) -> Array:
