@@ -558,6 +558,13 @@ def test_reduce(backend):
         xbce.reduce(backend.from_numpy(np.zeros(2, int)))
 
 
+@pytest.mark.parametrize("function", [xbce.special.xlogy, xbce.special.xlog1py])
+def test_shapes_of_equals(backend, function):
+    x, y = (backend.from_numpy(np.ones(shape)) for shape in ((2, 3), (4, 1, 2)))
+    with raises(ValueError, "y and x must broadcast together, got y (4, 1, 2) and x (2, 3)"):
+        function(x, y)
+
+
 @pytest.mark.parametrize("bad", [1.5, -0.25, np.nan])
 def test_check_labels(backend, dtype, bad):
     good = np.zeros((2, 3))
@@ -624,6 +631,14 @@ def test_check_labels_of_tensors_that_need_gradients():
         xbce.check_labels(torch.tensor([0.0, 2.0], requires_grad=True))
     with raises(ValueError, "labels must be in [0, 1], got 2 at index (1,)"):
         torch.func.grad(lambda z: (xbce.check_labels(z), z.sum())[1])(torch.tensor([0.0, 2.0]))
+
+
+def test_check_labels_in_a_compiled_function():
+    torch = pytest.importorskip("torch")
+    check = torch.compile(lambda z: (xbce.check_labels(z), z)[1], backend="eager")
+    assert check(torch.ones(2)).tolist() == [1, 1]
+    with raises(ValueError, "labels must be in [0, 1], got 2 at index (1,)"):
+        check(torch.tensor([0.0, 2.0]))
 
 
 def test_check_labels_of_jagged_tensors():

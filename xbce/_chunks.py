@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import array_api_compat as compat
-
 from xbce._array_kinds import plain_chunk
-from xbce._inputs import Inputs, Role, is_unknown, require_role
+from xbce._inputs import Inputs, Role, is_dask, is_unknown, require_role
 from xbce._typing import Namespace
 
 
@@ -49,7 +47,7 @@ class Checked:
 
 def checked(inputs: Inputs, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of the arrays of a call; for Dask, one that checks their chunks first."""
-    if not compat.is_dask_namespace(inputs.xp):
+    if not is_dask(inputs.xp):
         return function
     first = inputs.roles.index("first")
     matched = tuple(

@@ -378,7 +378,7 @@ def digits(x: Array, dtype: DType) -> str:
 def concrete_bool(name: str, x: Array) -> bool:
     """Return the value of a 0-d array that was made from the argument `name`, if it has one yet."""
     msg = f"{name} must have values that can be looked at, got a lazy or traced array"
-    if compat.is_dask_array(x):  # it could be computed, but not as a side effect of a check
+    if is_dask(_namespace(name, x)):  # it could be computed, but not as a side effect of a check
         raise TypeError(msg)
     try:
         return bool(x)
@@ -416,6 +416,11 @@ def _namespace(name: str, x: Any) -> Namespace:
 
 def _is_torch(xp: Namespace) -> bool:
     return bool(xp.__name__ == "array_api_compat.torch")
+
+
+def is_dask(xp: Namespace) -> bool:
+    """Tell whether arrays are Dask's. torch.compile warns of array-api-compat's own test, which is cached."""
+    return bool(xp.__name__ == "array_api_compat.dask.array")
 
 
 def _device(name: str, xp: Namespace, x: Array) -> Device:
@@ -472,7 +477,7 @@ def _require_broadcastable(name: str, x: Array, first_name: str, first: Array) -
 def _require_mutual(name: str, x: Array, first_name: str, first: Array) -> None:
     """Either may enlarge the other."""
     pairs = zip(reversed(x.shape), reversed(first.shape), strict=False)
-    if not all(a == 1 or b == 1 or same_length(a, b) for a, b in pairs):
+    if not all(same_length(a, b) or a == 1 or b == 1 for a, b in pairs):
         msg = (
             f"{name} and {first_name} must broadcast together, got {name} {_shape(x)} and {first_name} {_shape(first)}"
         )

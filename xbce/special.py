@@ -241,7 +241,7 @@ def xlogy(x: Array | float, y: Array | float, /) -> Array:
     TypeError
         If `x` or `y` is not of a floating dtype, both are scalars, or they are of different libraries.
     ValueError
-        If their devices differ.
+        If their devices differ, or their shapes do not broadcast.
 
     Notes
     -----
@@ -284,7 +284,7 @@ def xlog1py(x: Array | float, y: Array | float, /) -> Array:
     TypeError
         If `x` or `y` is not of a floating dtype, both are scalars, or they are of different libraries.
     ValueError
-        If their devices differ.
+        If their devices differ, or their shapes do not broadcast.
 
     Notes
     -----
