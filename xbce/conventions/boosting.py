@@ -1,4 +1,4 @@
-"""Objectives for gradient boosting that XGBoost and LightGBM take in place of their own."""
+"""Objectives and metrics for gradient boosting that XGBoost and LightGBM take in place of their own."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -6,10 +6,10 @@ from typing import Any, Literal
 import array_api_compat as compat
 
 from xbce import losses
-from xbce._typing import Array
+from xbce._typing import Array, NormalizeBy
 from xbce.conventions._common import cast, first_outside, namespace
 
-__all__ = ["lightgbm_objective", "xgboost_objective"]
+__all__ = ["lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"]
 
 _HESSIAN_FLOOR = 1e-16
 
@@ -36,10 +36,14 @@ def xgboost_objective(*, scale_pos_weight: float = 1.0) -> "XGBoostObjective":
     The hessian is at least 1e-16 times the weight, as in XGBoost, whose own gradient ``sigmoid(x) - y`` is 0 in float32
     for the score 20 and the label 1; here it keeps its digits.
 
-    With an objective that is not its own, ``xgboost.train`` neither transforms predictions nor estimates `base_score`.
-    The same model as with ``objective="binary:logistic", base_score=0.5`` comes of this objective with
-    ``base_score=0``, and its probabilities are ``xbce.special.expit`` of the predictions. ``XGBClassifier`` transforms
-    them as ever, and takes the ``base_score=0.5`` that it takes for its own.
+    With an objective that is not its own, ``xgboost.train`` neither transforms predictions nor estimates `base_score`,
+    unless the parameters name one. The same model as with ``objective="binary:logistic", base_score=0.5`` comes of this
+    objective beside those two parameters, and so do probabilities and the built-in metrics; by ``XGBClassifier``, which
+    names the objective itself, beside ``base_score=0.5``.
+
+    Without the name it comes of ``base_score=0``, except with ``tree_method="approx"``: there XGBoost looks for splits
+    without hessians unless it knows the objective. Probabilities are then ``xbce.special.expit`` of the predictions,
+    and the log loss is `xgboost_metric`.
 
     Examples
     --------
@@ -93,7 +97,11 @@ def lightgbm_objective(
 
     With an objective that is not its own, LightGBM starts from 0, not from the average label, and predicts scores. The
     same model as with ``boost_from_average=False`` comes of this objective; its probabilities are
-    ``xbce.special.expit`` of `sigmoid` times the predictions.
+    ``xbce.special.expit`` of `sigmoid` times the predictions, and its log loss is `lightgbm_metric`.
+
+    With ``boosting="dart"`` the same model is not certain: with any objective that is not its own, LightGBM 4.7 then
+    gives the model of its own objective or another one, depending on what ran before in the process. With
+    ``boosting="rf"`` it refuses such objectives.
 
     Examples
     --------
@@ -105,9 +113,7 @@ def lightgbm_objective(
     >>> hessian
     array([2.50000000e-01, 1.04993585e-01, 4.24835426e-18])
     """
-    if objective not in ("binary", "cross_entropy"):
-        msg = f"objective must be 'binary' or 'cross_entropy', got {objective!r}"
-        raise ValueError(msg)
+    _require_objective(objective)
     if is_unbalance and scale_pos_weight != 1:
         msg = f"is_unbalance and scale_pos_weight={scale_pos_weight!r} exclude each other"
         raise ValueError(msg)
@@ -116,6 +122,90 @@ def lightgbm_objective(
         raise ValueError(msg)
     sigmoid, scale = _positive("sigmoid", sigmoid), _positive("scale_pos_weight", scale_pos_weight)
     return LightGBMObjective(objective, sigmoid, scale, bool(is_unbalance))
+
+
+def xgboost_metric() -> "XGBoostMetric":
+    """Return a metric that is XGBoost's ``logloss``, of margins.
+
+    XGBoost's own takes predictions for probabilities, which they are not with an objective that it does not know.
+
+    Returns
+    -------
+    callable
+        ``metric(predt, dtrain)``, for ``xgboost.train(..., custom_metric=metric)``, returns the name "logloss" and the
+        mean, weighted by the weights of the data set; ``metric(y_true, y_pred, sample_weight=None)``, for
+        ``xgboost.XGBClassifier(eval_metric=metric)``, the mean alone. Labels that are NaN or not in [0, 1] raise
+        ValueError.
+
+    Notes
+    -----
+    It is for objectives that are callables: only then does XGBoost hand over margins. As there, `scale_pos_weight` does
+    not count. XGBoost's logarithms are at least log(1e-16), in float32: its loss of the margin 40 and the label 0 is
+    36.84; here it is 40.
+
+    Beside a callable, XGBoost reports rmse by default; ``logloss`` if the parameters name ``binary:logistic``, as
+    ``XGBClassifier`` does. That is of probabilities, so right, and both are written to one list of that name. The
+    parameter ``disable_default_eval_metric=True`` leaves this one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce.conventions.boosting import xgboost_metric
+    >>> loss = xgboost_metric()(np.float32([1, 0, 1]), np.float32([0, 2, 20]))
+    >>> print(f"{loss:.5f}")
+    0.94003
+    """
+    return XGBoostMetric()
+
+
+def lightgbm_metric(
+    *, objective: Literal["binary", "cross_entropy"] = "binary", sigmoid: float = 1.0
+) -> "LightGBMMetric":
+    """Return a metric that is LightGBM's ``binary_logloss``, or its ``cross_entropy``, of scores.
+
+    LightGBM's own take predictions for probabilities, which they are not with an objective that is not its own.
+
+    Parameters
+    ----------
+    objective : {"binary", "cross_entropy"}, optional
+        As for `lightgbm_objective`: "binary" takes labels above 0 for positive, "cross_entropy" soft labels in [0, 1].
+    sigmoid : float, optional
+        Factor of the scores inside the sigmoid, positive; for "binary".
+
+    Returns
+    -------
+    callable
+        ``metric(preds, eval_data)``, for ``lightgbm.train(..., feval=metric)``, and
+        ``metric(y_true, y_pred, weight=None)``, for ``lightgbm.LGBMClassifier().fit(..., eval_metric=metric)``: returns
+        the name "binary_logloss" or "cross_entropy", the mean, weighted by the weights, and False, as less is better.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range; by a call, if a label of "cross_entropy" is NaN or not in [0, 1].
+
+    Notes
+    -----
+    It is for objectives that are callables: only then does LightGBM hand over scores. As there, `scale_pos_weight` and
+    `is_unbalance` do not count. LightGBM's logarithms are at least log(1e-15), and of "cross_entropy" log(1e-12): its
+    loss of the score 40 and the label 0 is 34.54 or 27.63; here it is 40.
+
+    ``LGBMClassifier`` reports LightGBM's own metric too, of scores, and writes both to one list of that name; its
+    parameter ``metric="None"`` leaves this one. ``lightgbm.train`` has no other unless its parameters name one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce.conventions.boosting import lightgbm_metric
+    >>> name, loss, is_higher_better = lightgbm_metric()(np.float32([1, 0, 1]), np.array([0.0, 2.0, -40.0]))
+    >>> print(name, f"{loss:.5f}", is_higher_better)
+    binary_logloss 14.27336 False
+    """
+    _require_objective(objective)
+    if objective == "cross_entropy" and sigmoid != 1:
+        msg = f"sigmoid is for objective='binary', got sigmoid={sigmoid!r} with objective='cross_entropy'"
+        raise ValueError(msg)
+    return LightGBMMetric(objective, _positive("sigmoid", sigmoid))
 
 
 @dataclass(frozen=True)
@@ -127,9 +217,7 @@ class XGBoostObjective:
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, Array]:
         """Return gradient and hessian; of scores and data set, or of labels, scores and weights."""
         scores, labels, weight = _unpacked(y_true, y_pred, sample_weight)
-        outside = first_outside("labels", labels)
-        if outside is not None:
-            raise ValueError(outside)
+        _require_within_0_and_1(labels)
         gradient, hessian = losses.binary_cross_entropy_with_logits.gradient_and_hessian(scores, labels)
         xp = namespace("scores", scores)
         hessian = xp.where(hessian < _HESSIAN_FLOOR, _HESSIAN_FLOOR, hessian)
@@ -150,9 +238,7 @@ class LightGBMObjective:
         """Return gradient and hessian; of scores and data set, or of labels, scores and weights."""
         scores, labels, weight = _unpacked(y_true, y_pred, weight)
         if self.objective == "cross_entropy":
-            outside = first_outside("labels", labels)
-            if outside is not None:
-                raise ValueError(outside)
+            _require_within_0_and_1(labels)
             return _weighted(*losses.binary_cross_entropy_with_logits.gradient_and_hessian(scores, labels), weight)
         k, positive = self.sigmoid, labels > 0
         gradient, hessian = losses.binary_cross_entropy_with_logits.gradient_and_hessian(k * scores, positive)
@@ -165,9 +251,67 @@ class LightGBMObjective:
         return _weighted(gradient, hessian, weight)
 
 
+@dataclass(frozen=True)
+class XGBoostMetric:
+    """What `xgboost_metric` returns; a value, so that estimators can be cloned and pickled."""
+
+    __name__ = "logloss"  # by which XGBClassifier reports it
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return name and mean, of scores and data set; or the mean alone, of labels, scores and weights."""
+        scores, labels, weight = _unpacked(y_true, y_pred, sample_weight)
+        _require_within_0_and_1(labels)
+        mean = _mean(scores, labels, weight)
+        if weight is not None and not namespace("weight", weight).any(weight != 0):
+            mean = 0.0  # by XGBoost's rule; LightGBM has NaN
+        return (self.__name__, mean) if _is_data_set(y_pred) else mean
+
+
+@dataclass(frozen=True)
+class LightGBMMetric:
+    """What `lightgbm_metric` returns; a value, so that estimators can be cloned and pickled."""
+
+    objective: str = "binary"
+    sigmoid: float = 1.0
+
+    def __call__(self, y_true: Any, y_pred: Any, weight: Any = None) -> tuple[str, float, bool]:
+        """Return name, mean and False; of scores and data set, or of labels, scores and weights."""
+        scores, labels, weight = _unpacked(y_true, y_pred, weight)
+        if self.objective == "cross_entropy":
+            _require_within_0_and_1(labels)
+            return "cross_entropy", _mean(scores, labels, weight), False
+        return "binary_logloss", _mean(self.sigmoid * scores, labels > 0, weight), False
+
+
+def _is_data_set(x: Any) -> bool:
+    """Tell an XGBoost or LightGBM data set from an array."""
+    return hasattr(x, "get_label")
+
+
+def _mean(scores: Array, labels: Array, weight: Array | None) -> float:
+    """Return the mean of the losses of scores, weighted by the rows' weights."""
+    by: NormalizeBy = "count" if weight is None else "weight"
+    weight = None if weight is None else cast(weight, scores.dtype)
+    return float(
+        losses.binary_cross_entropy_with_logits(scores, labels, weight=weight, reduction="mean", normalize_by=by)
+    )
+
+
+def _require_objective(objective: str) -> None:
+    if objective not in ("binary", "cross_entropy"):
+        msg = f"objective must be 'binary' or 'cross_entropy', got {objective!r}"
+        raise ValueError(msg)
+
+
+def _require_within_0_and_1(labels: Array) -> None:
+    outside = first_outside("labels", labels)
+    if outside is not None:
+        raise ValueError(outside)
+
+
 def _unpacked(first: Any, second: Any, weight: Any) -> tuple[Array, Array, Array | None]:
     """Return scores, labels of their shape, and weights that broadcast to it, of either kind of arguments."""
-    if hasattr(second, "get_label"):
+    if _is_data_set(second):
         first, second, weight = second.get_label(), first, second.get_weight()
     labels, scores = first, second
     xp = namespace("scores", scores)
