@@ -95,6 +95,16 @@ def primitive_inputs(**arguments: Array | float) -> Inputs:
     return door.inputs()
 
 
+def one_library(**arguments: Any) -> tuple[Any, ...]:
+    """Check that arrays are of the library and on the device of the first one; return them as the losses take them.
+
+    For callers that have rules of their own for dtypes and shapes. Numbers and None come back as they are.
+    """
+    name, first = next(iter(arguments.items()))
+    door = _Door(name, first, floating=False)
+    return door.first, *door.beside({other: x for other, x in arguments.items() if other != name})
+
+
 _ARRAYS = ("pos_weight", "weight", "where")
 """Options that are arrays, in the order in which the door takes them."""
 
@@ -160,12 +170,12 @@ _fingerprints = _Fingerprints()
 class _Door:
     """Collects the arrays of one call, each checked against the first."""
 
-    def __init__(self, name: str, first: Any) -> None:
+    def __init__(self, name: str, first: Any, *, floating: bool = True) -> None:
         self.name = name
         self.xp = _namespace(name, first)
         self.first = plain(name, first)
         self.device = _device(name, self.xp, self.first)
-        self.dtypes: dict[str, DType] = {_require_floating(name, self.first): self.first.dtype}
+        self.dtypes: dict[str, DType] = {_require_floating(name, self.first): self.first.dtype} if floating else {}
         self.arrays: list[Array] = [self.first]
         self.integers: list[int] = []
         self.names: list[str] = [name]
@@ -193,6 +203,13 @@ class _Door:
         else:
             self.dtypes.setdefault(dtype, x.dtype)
         self.arrays.append(x)
+
+    def beside(self, arguments: dict[str, Any]) -> tuple[Any, ...]:
+        """Return arguments, those that are arrays as arrays of this library."""
+        return tuple(
+            x if x is None or isinstance(x, (bool, int, float)) else self._same_library(name, x)
+            for name, x in arguments.items()
+        )
 
     def mask(self, where: Any) -> Array:
         """Check the argument `where`."""

@@ -29,7 +29,7 @@ class TorchRunner(EagerRunner):
         sums: tuple[Sum | None, ...],
     ) -> tuple[Array, ...]:
         """Return the results, summed by PyTorch's own sum."""
-        if not isinstance(function, Kernel):
+        if not isinstance(function, Kernel) or _is_recorded():
             return super().run(xp, function, arrays, sums)
         if not _may_be_differentiated(arrays):
             return _evaluated(xp, function, arrays, sums)
@@ -42,6 +42,15 @@ class TorchRunner(EagerRunner):
         )
         results: tuple[Array, ...] = node.apply(xp, function, sums, *arrays)
         return results
+
+
+def _is_recorded() -> bool:
+    """Tell whether torch.jit.trace records the operations, which PyTorch differentiates when they are run again.
+
+    A node would be recorded as Python code, which cannot be saved, and only where something requires a gradient, so
+    that the trace would not be that of its own check.
+    """
+    return not torch.compiler.is_compiling() and torch.jit.is_tracing()
 
 
 def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:

@@ -1,32 +1,90 @@
 """What several conventions share: no formulas, no names of systems."""
 
+import sys
 from typing import Any
 
 import array_api_compat as compat
 
-from xbce._inputs import fits_into, same_length, same_shape
-from xbce._typing import Array, DType, Namespace, NormalizeBy
+from xbce._inputs import _namespace as namespace
+from xbce._inputs import fits_into, one_library, same_length, same_shape
+from xbce._typing import Array, Device, DType, Namespace, NormalizeBy
 from xbce.steps import check_labels, reduce
 
 __all__ = [
+    "arrays_of_one_library",
     "cast",
     "compatible",
+    "device_beside",
+    "dtype_named",
     "first_outside",
     "fits_into",
     "is_floating",
+    "is_number",
+    "is_torch",
     "namespace",
+    "namespace_of",
+    "one_library",
     "same_shape",
     "zero_of_nothing",
 ]
 
 
-def namespace(name: str, x: Any) -> Namespace:
-    """Return the namespace of an array; refuse what is none."""
-    try:
-        return compat.array_namespace(x)
-    except TypeError:
-        msg = f"{name} must be an array of a library that follows the array API standard, got {type(x).__qualname__}"
-        raise TypeError(msg) from None
+def namespace_of(x: Array) -> Namespace:
+    """Return the namespace of an array that was checked before."""
+    return namespace("argument", x)
+
+
+def is_torch(x: Array) -> bool:
+    """Tell whether an array is PyTorch's; torch.compile warns of the helper of array-api-compat."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def is_number(x: Any) -> bool:
+    """Tell whether an argument is a number, not an array."""
+    return isinstance(x, (bool, int, float))
+
+
+def device_beside(x: Array) -> Device:
+    """Return where to make an array that meets another."""
+    return x.device if is_torch(x) else compat.device(x)
+
+
+def arrays_of_one_library(name: str, first: Array, **others: Any) -> tuple[Any, ...]:
+    """Check as `one_library` does, and make arrays of numbers, lists and data frames beside the first argument."""
+    made = {other: x for other, x in others.items() if _becomes_an_array(x)}
+    arrays = {other: x for other, x in others.items() if other not in made}
+    first, *rest = one_library(**{name: first}, **arrays)
+    xp, device = namespace(name, first), device_beside(first)
+    taken = dict(zip(arrays, rest, strict=True))
+    taken |= {other: xp.asarray(x, device=device) for other, x in made.items()}
+    return first, *(taken[other] for other in others)
+
+
+def _becomes_an_array(x: Any) -> bool:
+    if is_number(x) or isinstance(x, (list, tuple)):
+        return True
+    return not is_torch(x) and hasattr(x, "__array__") and not compat.is_array_api_obj(x)
+
+
+def dtype_named(argument: str, name: str, like: Array) -> DType:
+    """Return the dtype of a name that an argument has, in the library of an array.
+
+    NumPy, and what is made of its arrays, has bfloat16 where the package ml_dtypes is installed, as in Keras.
+    """
+    xp = namespace_of(like)
+    dtype = getattr(xp, name, None)
+    if dtype is not None:
+        return dtype
+    if name == "bfloat16" and (compat.is_numpy_namespace(xp) or compat.is_dask_namespace(xp)):
+        try:
+            import ml_dtypes
+        except ImportError:
+            msg = f"{argument}={name!r} needs the package ml_dtypes for NumPy's arrays, and it is not installed"
+            raise ValueError(msg) from None
+        return ml_dtypes.bfloat16
+    msg = f"{argument} must be a dtype of the arrays' library, got {name!r}, which {xp.__name__} does not have"
+    raise ValueError(msg)
 
 
 def is_floating(x: Array) -> bool:
@@ -35,8 +93,8 @@ def is_floating(x: Array) -> bool:
 
 
 def cast(x: Array, dtype: DType) -> Array:
-    """Return an array in a dtype."""
-    return x if x.dtype == dtype else compat.array_namespace(x).astype(x, dtype)
+    """Return an array in a dtype of its library: of arguments, after `one_library`."""
+    return x if x.dtype == dtype else namespace_of(x).astype(x, dtype)
 
 
 def compatible(x: Array, y: Array) -> bool:
@@ -54,7 +112,7 @@ def zero_of_nothing(
     normalize_by: NormalizeBy,
 ) -> Array:
     """Return a mean of losses of the shape of `like`, but 0 where it was divided by 0, whatever was."""
-    xp = compat.array_namespace(mean)
+    xp = namespace_of(mean)
     if 0 in like.shape:
         return xp.zeros_like(mean)
     if normalize_by == "nonzero" and weight is not None:
@@ -69,10 +127,10 @@ def zero_of_nothing(
 
 def first_outside(name: str, x: Array) -> str | None:
     """Describe the first value that is not in [0, 1]; None without one, or where values cannot be looked at."""
-    if compat.is_torch_array(x):
+    if is_torch(x):
         import torch
 
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
             return None
     try:
         check_labels(x)

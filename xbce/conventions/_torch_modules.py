@@ -11,7 +11,8 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):  # type: ignore[misc] # tor
     """``torch.nn.BCEWithLogitsLoss`` with the loss of `xbce`.
 
     A subclass, so arguments, buffers, state dict, devices, hooks, pickling and repr are PyTorch's. The loss is
-    `xbce.conventions.pytorch.binary_cross_entropy_with_logits`, which says what differs.
+    `xbce.conventions.pytorch.binary_cross_entropy_with_logits`, which says what differs. ``torch.compile``,
+    ``torch.export``, ``torch.func``, ``torch.fx`` and ``torch.jit.trace`` take it; ``torch.jit.script`` does not.
 
     Parameters
     ----------
@@ -45,7 +46,8 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):  # type: ignore[misc] # tor
 class BCELoss(torch.nn.BCELoss):  # type: ignore[misc]
     """``torch.nn.BCELoss`` with the loss of `xbce`.
 
-    A subclass, as `BCEWithLogitsLoss` is; the loss is `xbce.conventions.pytorch.binary_cross_entropy`.
+    A subclass, as `BCEWithLogitsLoss` is, and taken by the same tracers; the loss is
+    `xbce.conventions.pytorch.binary_cross_entropy`.
 
     Parameters
     ----------

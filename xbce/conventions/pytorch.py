@@ -1,17 +1,29 @@
 """PyTorch's losses: the functions for any array library, and the modules for PyTorch.
 
 The modules `BCEWithLogitsLoss` and `BCELoss` import PyTorch when they are first asked for; nothing else here does.
+All of PyTorch's tracers take functions and modules, but for ``torch.jit.script``, which would need a second formula.
 """
 
+import functools
+import sys
 import warnings
-from typing import TYPE_CHECKING, Any, get_args
-
-import array_api_compat as compat
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, get_args
 
 from xbce import losses, steps
-from xbce._inputs import autocasts
+from xbce._inputs import autocasts, number_in
 from xbce._typing import Array, ReductionKind
-from xbce.conventions._common import cast, first_outside, fits_into, is_floating, namespace, same_shape
+from xbce.conventions._common import (
+    cast,
+    first_outside,
+    fits_into,
+    is_floating,
+    is_torch,
+    namespace,
+    namespace_of,
+    one_library,
+    same_shape,
+)
 
 if TYPE_CHECKING:
     from xbce.conventions._torch_modules import BCELoss, BCEWithLogitsLoss
@@ -24,10 +36,37 @@ __all__ = [
     "sigmoid_focal_loss",
 ]
 
+P = ParamSpec("P")
+
 _LOG_FLOOR = -100.0
 _SLOPE_FLOOR = 9.999999960041972e-13  # 1e-12 in float32, for float64, too
 
 
+def _traceable(function: Callable[P, Array]) -> Callable[P, Array]:
+    """Have PyTorch's older tracers take a function as they take PyTorch's own.
+
+    torch.fx's symbolic tracing records a call as one node. torch.jit.trace records the operations, and would warn that
+    it does not record the checks of shapes.
+    """
+
+    @functools.wraps(function)
+    def entry(*args: P.args, **kwargs: P.kwargs) -> Array:
+        torch = sys.modules.get("torch")
+        if torch is None or torch.compiler.is_compiling():
+            return function(*args, **kwargs)
+        for x in (*args, *kwargs.values()):
+            if isinstance(x, torch.fx.Proxy):
+                return x.tracer.create_proxy("call_function", entry, args, kwargs)
+        if not _is_recorded():
+            return function(*args, **kwargs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            return function(*args, **kwargs)
+
+    return entry
+
+
+@_traceable
 def binary_cross_entropy_with_logits(
     input: Array,  # noqa: A002 - PyTorch's names are the point
     target: Array,
@@ -86,7 +125,7 @@ def binary_cross_entropy_with_logits(
     array([4.53988992e-05, 2.06115362e-09])
     """
     kind = _reduction(size_average, reduce, reduction)
-    _require_arrays(input=input, target=target, weight=weight, pos_weight=pos_weight)
+    input, target, weight, pos_weight = _arrays(input=input, target=target, weight=weight, pos_weight=pos_weight)  # noqa: A001
     _require_same_shape(input=input, target=target)
     _require_floating(input=input, target=target)
     _require_fitting(input, weight=weight, pos_weight=pos_weight)
@@ -95,6 +134,7 @@ def binary_cross_entropy_with_logits(
     return cast(value, y.dtype)
 
 
+@_traceable
 def binary_cross_entropy(
     input: Array,  # noqa: A002
     target: Array,
@@ -149,7 +189,7 @@ def binary_cross_entropy(
     array([  1.38629436, 100.        ])
     """
     kind = _reduction(size_average, reduce, reduction)
-    _require_arrays(input=input, target=target, weight=weight)
+    input, target, weight = _arrays(input=input, target=target, weight=weight)  # noqa: A001
     _require_same_shape(input=input, target=target)
     _require_floating(input=input)
     p, y, w = _as_under_autocast(input, target, weight)
@@ -161,13 +201,14 @@ def binary_cross_entropy(
         outside = first_outside(name, x)
         if outside is not None:
             raise RuntimeError(outside)
-    if compat.is_torch_array(p):
+    if is_torch(p):
         value = steps.reduce(_with_slope_of_pytorch(p, y), weight=w, reduction=kind)
     else:
         value = losses.binary_cross_entropy(p, y, log_floor=_LOG_FLOOR, weight=w, reduction=kind)
     return cast(value, p.dtype)
 
 
+@_traceable
 def sigmoid_focal_loss(
     inputs: Array,
     targets: Array,
@@ -217,11 +258,12 @@ def sigmoid_focal_loss(
     >>> sigmoid_focal_loss(np.array([20.0, -1.0]), np.array([1.0, 1.0]))
     array([2.18912768e-27, 1.75467076e-01])
     """
+    number_in("alpha", alpha)
     if alpha != -1 and not 0 <= alpha <= 1:
         msg = f"alpha must be -1 (none) or in [0, 1], got {alpha!r}"
         raise ValueError(msg)
     kind = _reduction(None, None, reduction)
-    _require_arrays(inputs=inputs, targets=targets)
+    inputs, targets = _arrays(inputs=inputs, targets=targets)
     _require_same_shape(inputs=inputs, targets=targets)
     _require_floating(inputs=inputs, targets=targets)
     weight = None if alpha == -1 else float(alpha)
@@ -244,10 +286,10 @@ def __dir__() -> list[str]:
 def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> ReductionKind:
     if size_average is not None or reduce is not None:
         chosen: ReductionKind = "none" if reduce is False else "sum" if size_average is False else "mean"
-        warnings.warn(f"size_average and reduce are deprecated: use reduction={chosen!r}", stacklevel=3)
+        warnings.warn(f"size_average and reduce are deprecated: use reduction={chosen!r}", stacklevel=4)
         return chosen
     if reduction == "elementwise_mean":
-        warnings.warn("reduction='elementwise_mean' is deprecated: use reduction='mean'", stacklevel=3)
+        warnings.warn("reduction='elementwise_mean' is deprecated: use reduction='mean'", stacklevel=4)
         return "mean"
     for kind in get_args(ReductionKind):
         if reduction == kind:
@@ -256,10 +298,12 @@ def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -
     raise ValueError(msg)
 
 
-def _require_arrays(**arrays: Array | None) -> None:
+def _arrays(**arrays: Array | None) -> tuple[Any, ...]:
+    """Check that there are arrays of one library; weights may be None. Numbers are refused, as in PyTorch."""
     for name, x in arrays.items():
         if x is not None or name in ("input", "target", "inputs", "targets"):
             namespace(name, x)
+    return one_library(**arrays)
 
 
 def _require_same_shape(**arrays: Array) -> None:
@@ -291,7 +335,7 @@ def _require_fitting(input: Array, **weights: Array | None) -> None:  # noqa: A0
 def _as_under_autocast(input: Array, *others: Array | None) -> tuple[Array, ...]:  # noqa: A002
     """Return PyTorch's half types as float32 under its autocast, which runs these losses so."""
     arrays = (input, *others)
-    if not compat.is_torch_array(input):
+    if not is_torch(input):
         return arrays
     import torch
 
@@ -306,11 +350,22 @@ def _with_slope_of_pytorch(p: Array, y: Array) -> Array:
 
     That is (p - y) / 1e-12: a straight line, added as one that is 0 where it stands.
     """
-    xp = compat.array_namespace(p)
+    xp = namespace_of(p)
     wide = xp.promote_types(p.dtype, xp.float32)
     p, y = cast(p, wide), cast(y, wide)
     fixed = p.detach()
     inside = fixed * (1 - fixed) >= _SLOPE_FLOOR
     slope = (fixed - y.detach()) / _SLOPE_FLOOR
     line = xp.where(inside, xp.zeros_like(p), slope * (p - fixed))
-    return losses.binary_cross_entropy(xp.where(inside, p, fixed), y, log_floor=_LOG_FLOOR) + line
+    if not _is_recorded():
+        return losses.binary_cross_entropy(xp.where(inside, p, fixed), y, log_floor=_LOG_FLOOR) + line
+    # TorchScript takes a derivative that `where` drops times 0, so it must be finite: at p = 0 it is not.
+    sides = (xp.where(inside, p, xp.full_like(p, 0.5)), fixed)
+    slanted, flat = (losses.binary_cross_entropy(side, y, log_floor=_LOG_FLOOR) for side in sides)
+    return xp.where(inside, slanted, flat) + line
+
+
+def _is_recorded() -> bool:
+    """Tell whether torch.jit.trace records the operations."""
+    torch = sys.modules["torch"]
+    return not torch.compiler.is_compiling() and bool(torch.jit.is_tracing())
