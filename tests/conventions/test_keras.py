@@ -222,6 +222,72 @@ def test_options(keras):
         ours.BinaryCrossentropy(dtype="int32")
 
 
+LOSSES = ["BinaryCrossentropy", "BinaryFocalCrossentropy"]
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_dtypes_on_numpy(name, dtype, reduction, from_logits):
+    """Each is what the loss computes and returns: the float64 loss of the arrays in that dtype, rounded."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    of_numpy = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    x, z, w = np.float32([[0.9, 0.2], [0.4, 0.7]]), np.array([[1, 0], [0, 0]]), [2.0, 0.5]
+    m = np.array([True, True])
+    options = {"from_logits": from_logits, "reduction": reduction}
+    result = getattr(ours, name)(**options, dtype=dtype)(z, x, w, mask=m)
+    exact = getattr(ours, name)(**options, dtype="float64")(z, x.astype(of_numpy).astype(np.float64), w, mask=m)
+    assert result.dtype == of_numpy
+    # Losses of samples are rounded, and so are their mean and what the mean is multiplied by.
+    tolerance = 4 * float(ml_dtypes.finfo(of_numpy).eps)
+    np.testing.assert_allclose(np.asarray(result, np.float64), exact, rtol=tolerance, atol=0)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_dtypes_of_any_library(name, dtype, backend):
+    """The dtype, or an error that names the argument."""
+    x, z = on(backend, [[0.9, 0.2]]), on(backend, [[1, 0]], "int32")
+    loss = getattr(ours, name)(dtype=dtype, reduction="none")
+    if backend.name == "array-api-strict":
+        text = f"^dtype must be a dtype of the arrays' library, got '{dtype}', which array_api_strict does not have$"
+        with pytest.raises(ValueError, match=text):
+            loss(z, x)
+        return
+    result = loss(z, x)
+    assert dtype in str(result.dtype)
+    expected = getattr(ours, name)(dtype="float32", reduction="none")(np.array([[1, 0]]), np.float32([[0.9, 0.2]]))
+    np.testing.assert_allclose(np.float32(backend.to_numpy(result)), expected, rtol=2e-2, atol=0)
+
+
+def test_bfloat16_on_numpy_without_ml_dtypes(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    text = "^dtype='bfloat16' needs the package ml_dtypes for NumPy's arrays, and it is not installed$"
+    with pytest.raises(ValueError, match=text):
+        ours.BinaryCrossentropy(dtype="bfloat16")(Z, P)
+
+
+def test_bfloat16_as_keras_on_numpy():
+    """Keras's own test of the argument, on its NumPy backend, which takes a process of its own."""
+    code = """
+import keras, numpy as np
+z, p = np.float32([[1, 0]]), np.float32([[.9, .2]])
+for name in ("BinaryCrossentropy", "BinaryFocalCrossentropy"):
+    loss = getattr(keras.losses, name)(dtype="bfloat16")(z, p)
+    print(loss.dtype, float(loss))
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    environment = os.environ | {"KERAS_BACKEND": "numpy"}
+    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
+    for name, line in zip(LOSSES, printed, strict=True):
+        dtype, value = line.split()
+        loss = getattr(ours, name)(dtype="bfloat16")(np.float32([[1, 0]]), np.float32([[0.9, 0.2]]))
+        assert str(loss.dtype) == dtype == "bfloat16"
+        # Keras rounds every step to bfloat16.
+        assert float(loss) == pytest.approx(float(value), rel=0.1, abs=0)
+
+
 def test_numbers_in_the_docstrings(keras):
     p, z = np.float32([[1]]), np.float32([[0]])
     assert float(keras.losses.binary_crossentropy(z, p)[0]) == approx(15.942385, rel=1e-6)

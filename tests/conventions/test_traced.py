@@ -38,10 +38,9 @@ def test_jax_jit(name):
     np.testing.assert_allclose(result, CALLS[name](X, Z, W), rtol=2e-6)
 
 
-# array_api_compat caches what it knows of types; Dynamo says that it looks past the cache.
-@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 @calls
 def test_torch_compile(name):
+    """In one graph, and without a warning of Dynamo: warnings are errors."""
     torch = pytest.importorskip("torch")
     torch._dynamo.reset()
     compiled = torch.compile(CALLS[name], fullgraph=True, backend="eager")

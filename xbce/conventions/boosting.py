@@ -1,13 +1,12 @@
 """Objectives and metrics for gradient boosting that XGBoost and LightGBM take in place of their own."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import array_api_compat as compat
-
 from xbce import losses
 from xbce._typing import Array, NormalizeBy
-from xbce.conventions._common import cast, first_outside, namespace
+from xbce.conventions._common import arrays_of_one_library, cast, first_outside, namespace, namespace_of
 
 __all__ = ["lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"]
 
@@ -313,11 +312,10 @@ def _unpacked(first: Any, second: Any, weight: Any) -> tuple[Array, Array, Array
     """Return scores, labels of their shape, and weights that broadcast to it, of either kind of arguments."""
     if _is_data_set(second):
         first, second, weight = second.get_label(), first, second.get_weight()
-    labels, scores = first, second
+    scores, labels, weight = arrays_of_one_library("scores", second, labels=first, weight=weight)
     xp = namespace("scores", scores)
-    labels = xp.reshape(xp.asarray(labels), scores.shape)
+    labels = xp.reshape(labels, scores.shape)
     if weight is not None:
-        weight = xp.asarray(weight)
         # XGBoost has an empty array for no weights; one weight is for a row of scores.
         weight = None if 0 in weight.shape else xp.reshape(weight, (-1,) + (1,) * (scores.ndim - 1))
     return scores, labels, weight
@@ -325,9 +323,9 @@ def _unpacked(first: Any, second: Any, weight: Any) -> tuple[Array, Array, Array
 
 def _balance(positive: Array) -> tuple[float, float]:
     """Return the factors of both labels that make up for their counts: 1 for the more frequent one."""
-    xp = compat.array_namespace(positive)
+    xp = namespace_of(positive)
     positives = float(xp.sum(xp.astype(positive, xp.int64)))
-    negatives = float(compat.size(positive) or 0) - positives
+    negatives = math.prod(positive.shape) - positives
     if not positives or not negatives:
         return 1.0, 1.0
     return max(negatives / positives, 1.0), max(positives / negatives, 1.0)
@@ -337,7 +335,7 @@ def _with_factor(where: Array, factor: float, weight: Array | None, like: Array)
     """Return weights, multiplied by a factor where it is due."""
     if factor == 1:
         return weight
-    xp = compat.array_namespace(like)
+    xp = namespace_of(like)
     factors = xp.where(where, xp.full_like(like, factor), xp.ones_like(like))
     return factors if weight is None else factors * cast(weight, like.dtype)
 

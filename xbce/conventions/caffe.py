@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from xbce import losses
+from xbce._inputs import number_in
 from xbce._typing import Array, NormalizeBy
-from xbce.conventions._common import cast, is_floating, namespace, zero_of_nothing
+from xbce.conventions._common import cast, is_floating, namespace, one_library, zero_of_nothing
 
 __all__ = ["SigmoidCrossEntropyLoss"]
 
@@ -109,7 +110,7 @@ class SigmoidCrossEntropyLoss:
         TypeError
             If one of them is not an array, or `logits` is not floating.
         """
-        targets, options = self._prepared(logits, targets, self.loss_weight)
+        logits, targets, options = self._prepared(logits, targets, self.loss_weight)
         loss = losses.binary_cross_entropy_with_logits(logits, targets, **options)
         if options["reduction"] == "sum":
             return loss
@@ -135,7 +136,7 @@ class SigmoidCrossEntropyLoss:
         ValueError, TypeError
             As `forward`.
         """
-        targets, options = self._prepared(logits, targets, self.loss_weight * top_diff)
+        logits, targets, options = self._prepared(logits, targets, self.loss_weight * number_in("top_diff", top_diff))
         return losses.binary_cross_entropy_with_logits.gradient(logits, targets, **options)
 
     def __repr__(self) -> str:
@@ -144,10 +145,12 @@ class SigmoidCrossEntropyLoss:
             f"loss_weight={self.loss_weight!r})"
         )
 
-    def _prepared(self, logits: Array, targets: Array, factor: float) -> tuple[Array, dict[str, Any]]:
-        """Check the arguments; return targets of the logits' shape and dtype, and the options of the loss."""
+    def _prepared(self, logits: Array, targets: Array, factor: float) -> tuple[Array, Array, dict[str, Any]]:
+        """Check the arguments; return logits, targets of their shape and dtype, and the options of the loss."""
+        for name, x in (("logits", logits), ("targets", targets)):
+            namespace(name, x)
+        logits, targets = one_library(logits=logits, targets=targets)
         xp = namespace("logits", logits)
-        namespace("targets", targets)
         if not is_floating(logits):
             msg = f"logits must be of a floating dtype, got {logits.dtype}"
             raise TypeError(msg)
@@ -165,4 +168,4 @@ class SigmoidCrossEntropyLoss:
         by = _DENOMINATORS[self.normalization]
         reduction = {"reduction": "sum"} if by is None else {"reduction": "mean", "normalize_by": by}
         weight = None if factor == 1 else factor
-        return cast(targets, logits.dtype), {"where": where, "weight": weight, **reduction}
+        return logits, cast(targets, logits.dtype), {"where": where, "weight": weight, **reduction}

@@ -2,11 +2,17 @@
 
 from typing import Any, ClassVar
 
-import array_api_compat as compat
-
 from xbce import losses
-from xbce._typing import Array, Axis, Namespace
-from xbce.conventions._common import cast, is_floating, namespace, same_shape
+from xbce._inputs import number_in
+from xbce._typing import Array, Axis
+from xbce.conventions._common import (
+    arrays_of_one_library,
+    cast,
+    dtype_named,
+    is_floating,
+    namespace,
+    same_shape,
+)
 from xbce.conventions._keras_samples import over_samples, same_rank
 
 __all__ = ["BinaryCrossentropy", "BinaryFocalCrossentropy", "binary_crossentropy", "binary_focal_crossentropy"]
@@ -131,9 +137,11 @@ def binary_focal_crossentropy(
     y_true, y_pred = _checked(y_true, y_pred)
     options: dict[str, Any] = {"label_smoothing": label_smoothing, "reduction": "mean", "axis": axis}
     if from_logits:
-        weight = float(alpha) if apply_class_balancing else None
+        weight = alpha if apply_class_balancing else None
         return losses.sigmoid_focal_loss(y_pred, y_true, gamma=gamma, alpha=weight, **options)
-    factor = _focal_factor(y_true, y_pred, label_smoothing, gamma, alpha if apply_class_balancing else None)
+    gamma = number_in("gamma", gamma, 0)
+    weight = number_in("alpha", alpha, 0, 1) if apply_class_balancing else None
+    factor = _focal_factor(y_true, y_pred, number_in("label_smoothing", label_smoothing, 0, 1), gamma, weight)
     return cast(losses.binary_cross_entropy(y_pred, y_true, clip=_EPSILON, weight=factor, **options), y_pred.dtype)
 
 
@@ -181,14 +189,12 @@ class _Loss:
             ("sum_over_batch_size" and "mean"; by the number of those that the mask keeps, if there is one) or by the
             sum of the weights, each counted once ("mean_with_sample_weight"). 0 where that is 0.
         """
-        xp = namespace("y_pred", y_pred)
         mask = getattr(y_pred, "_keras_mask", None) if mask is None else mask
-        dtype = getattr(xp, self.dtype)
-        y_pred = cast(y_pred, dtype)
-        y_true = cast(_array_like(xp, y_true, y_pred), dtype)
-        values = self.call(*same_rank(xp, y_true, y_pred))
-        weight = None if sample_weight is None else cast(_array_like(xp, sample_weight, y_pred), dtype)
-        where = None if mask is None else cast(_array_like(xp, mask, y_pred), xp.bool)
+        y_pred, y_true, sample_weight, mask = _arrays(y_pred, y_true=y_true, sample_weight=sample_weight, mask=mask)
+        xp, dtype = namespace("y_pred", y_pred), dtype_named("dtype", self.dtype, y_pred)
+        values = self.call(*same_rank(xp, cast(y_true, dtype), cast(y_pred, dtype)))
+        weight = None if sample_weight is None else cast(sample_weight, dtype)
+        where = None if mask is None else cast(mask, xp.bool)
         return over_samples(xp, values, weight, where, self.reduction)
 
     def get_config(self) -> dict[str, Any]:
@@ -222,7 +228,8 @@ class BinaryCrossentropy(_Loss):
     name : str, optional
         A name.
     dtype : {"float16", "bfloat16", "float32", "float64"}, optional
-        What predictions and labels are converted to: float32 by default, float64 arrays, too.
+        What predictions and labels are converted to: float32 by default, float64 arrays, too. NumPy has bfloat16 where
+        the package ml_dtypes is installed; a dtype that a library does not have is a ValueError of the call.
 
     See Also
     --------
@@ -287,7 +294,8 @@ class BinaryFocalCrossentropy(_Loss):
     name : str, optional
         A name.
     dtype : {"float16", "bfloat16", "float32", "float64"}, optional
-        What predictions and labels are converted to: float32 by default, float64 arrays, too.
+        What predictions and labels are converted to: float32 by default, float64 arrays, too. NumPy has bfloat16 where
+        the package ml_dtypes is installed; a dtype that a library does not have is a ValueError of the call.
 
     See Also
     --------
@@ -348,22 +356,19 @@ class BinaryFocalCrossentropy(_Loss):
         )
 
 
-def _array_like(xp: Namespace, x: Any, like: Array) -> Array:
-    """Return a number or list as an array of the library and device of another."""
-    if isinstance(x, (bool, int, float, list, tuple)):
-        return xp.asarray(x, device=compat.device(like))
-    if x is None:
+def _arrays(y_pred: Array, *, y_true: Any, **others: Any) -> tuple[Any, ...]:
+    """Return the arguments as arrays of one library; those but `y_true` may be None."""
+    if y_true is None:
         msg = "y_true must be an array, got None"
         raise ValueError(msg)
-    return x
+    return arrays_of_one_library("y_pred", y_pred, y_true=y_true, **others)
 
 
 def _checked(y_true: Any, y_pred: Array) -> tuple[Array, Array]:
-    xp = namespace("y_pred", y_pred)
+    y_pred, y_true = _arrays(y_pred, y_true=y_true)
     if not is_floating(y_pred):
         msg = f"y_pred must be of a floating dtype, got {y_pred.dtype}"
         raise TypeError(msg)
-    y_true = _array_like(xp, y_true, y_pred)
     if not same_shape(y_true, y_pred):
         shapes = f"y_true {tuple(y_true.shape)} and y_pred {tuple(y_pred.shape)}"
         msg = f"y_true must have the shape of y_pred, got {shapes}"
@@ -377,9 +382,6 @@ def _focal_factor(y: Array, p: Array, smoothing: float, gamma: float, alpha: flo
     In float32 at least, as the loss is.
     """
     xp = namespace("y_pred", p)
-    if not gamma >= 0:
-        msg = f"gamma must be at least 0, got {gamma!r}"
-        raise ValueError(msg)
     wide = xp.float64 if p.dtype == xp.float64 else xp.float32
     y, p = cast(y, wide), cast(p, wide)
     # Each as a sum of its own: 1 - positive would lose digits.

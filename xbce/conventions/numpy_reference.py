@@ -2,7 +2,7 @@
 
 from xbce import losses
 from xbce._typing import Array
-from xbce.conventions._common import is_floating, namespace
+from xbce.conventions._common import is_floating, namespace, one_library
 
 __all__ = ["binary_cross_entropy"]
 
@@ -49,6 +49,9 @@ def binary_cross_entropy(X: Array, y: Array) -> Array:  # noqa: N803 - the textb
     >>> binary_cross_entropy(np.array([[9.7], [0]]), np.array([[0], [1]]))
     np.float64(5.19660423108862...)
     """
+    for name, x in (("X", X), ("y", y)):
+        namespace(name, x)
+    X, y = one_library(X=X, y=y)  # noqa: N806
     flat = []
     for name, x in (("X", X), ("y", y)):
         xp = namespace(name, x)

@@ -4,7 +4,7 @@ from typing import Any
 
 from xbce import losses
 from xbce._typing import Array, Namespace
-from xbce.conventions._common import cast, compatible, is_floating, namespace
+from xbce.conventions._common import cast, compatible, is_floating, is_number, namespace, one_library
 
 __all__ = ["sigmoid_binary_cross_entropy", "sigmoid_focal_loss"]
 
@@ -43,6 +43,7 @@ def sigmoid_binary_cross_entropy(logits: Array, labels: Array | float) -> Array:
     array([[2.06115362e-09, 9.74076984e-01],
            [2.00000000e+01, 4.74076984e-01]])
     """
+    logits, labels = _arrays(logits=logits, labels=labels)
     _, logits, labels = _broadcast(logits, labels)
     return losses.binary_cross_entropy_with_logits(logits, labels)
 
@@ -87,13 +88,13 @@ def sigmoid_focal_loss(
     >>> sigmoid_focal_loss(np.array([-20.0, 0.5]), 1, alpha=0.25)
     array([4.99999998, 0.01689337])
     """
+    logits, labels, alpha = _arrays(logits=logits, labels=labels, alpha=alpha)
     xp, logits, labels = _broadcast(logits, labels)
     if alpha is None:
         return losses.sigmoid_focal_loss(logits, labels, gamma=gamma)
-    if isinstance(alpha, (int, float)) and 0 <= alpha <= 1:
+    if is_number(alpha) and 0 <= alpha <= 1:
         return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, alpha=float(alpha))
-    if not isinstance(alpha, (int, float)):
-        namespace("alpha", alpha)
+    if not is_number(alpha):
         _require_compatible(logits, alpha=alpha)
     # An array, or a number that is not in [0, 1], is a weight of each loss.
     weight = alpha * labels + (1 - alpha) * (1 - labels)
@@ -101,14 +102,20 @@ def sigmoid_focal_loss(
     return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, weight=weight)
 
 
+def _arrays(*, logits: Array, labels: Any, **others: Any) -> tuple[Any, ...]:
+    """Check that arguments are numbers, or arrays of one library."""
+    if labels is None:
+        namespace("labels", labels)
+    return one_library(logits=logits, labels=labels, **others)
+
+
 def _broadcast(logits: Array, labels: Any) -> tuple[Namespace, Array, Array]:
     xp = namespace("logits", logits)
     if not is_floating(logits):
         msg = f"logits must be of a floating dtype, got {logits.dtype}"
         raise TypeError(msg)
-    if isinstance(labels, (bool, int, float)):
+    if is_number(labels):
         return xp, logits, xp.full_like(logits, labels)
-    namespace("labels", labels)
     _require_compatible(logits, labels=labels)
     return xp, *xp.broadcast_arrays(logits, cast(labels, logits.dtype))
 

@@ -8,7 +8,7 @@ import array_api_compat as compat
 
 from xbce import losses, steps
 from xbce._typing import Array, Namespace
-from xbce.conventions._common import cast, is_floating
+from xbce.conventions._common import cast, device_beside, is_floating
 
 __all__ = ["log_loss"]
 
@@ -83,10 +83,9 @@ def log_loss(
     if len(set(lengths)) > 1:
         msg = f"Found input variables with inconsistent numbers of samples: {lengths}"
         raise ValueError(msg)
-    weight = None if sample_weight is None else _weights(sample_weight, xp, p)
+    weight = None if sample_weight is None else _weights(sample_weight, p)
     classes, indicator = _indicator(y_true, labels)
-    if compat.array_namespace(indicator) is not xp:
-        indicator = xp.asarray(_movable(indicator), device=compat.device(p))
+    indicator = _beside(p, indicator)
     each = _losses(xp, p, indicator, classes, labels_given=labels is not None)
     if normalize:
         if weight is not None and float(xp.sum(cast(weight, each.dtype))) == 0:
@@ -170,6 +169,16 @@ def _array(x: Any) -> tuple[Namespace, Array]:
         return compat.array_namespace(np.empty(0)), np.asarray(x)
 
 
+def _beside(first: Array, x: Array) -> Array:
+    """Return an array as one of the library and on the device of another; by way of NumPy, as in scikit-learn."""
+    xp = compat.array_namespace(first)
+    if compat.array_namespace(x) is xp:
+        return x
+    import numpy as np
+
+    return xp.asarray(np.array(_movable(x)), device=device_beside(first))  # a copy, which PyTorch may write to
+
+
 def _items(x: Array) -> list[Any]:
     """Return the items of a one-dimensional array as Python objects."""
     return list(_movable(x).tolist())
@@ -217,7 +226,7 @@ def _probabilities(y_proba: Any) -> tuple[Namespace, Array]:
     return xp, p
 
 
-def _weights(sample_weight: Any, xp: Namespace, p: Array) -> Array:
+def _weights(sample_weight: Any, p: Array) -> Array:
     other, weight = _finite("sample_weight", sample_weight)
     if weight.ndim != 1:
         msg = f"sample_weight must be of one dimension, got {weight.ndim}"
@@ -225,7 +234,7 @@ def _weights(sample_weight: Any, xp: Namespace, p: Array) -> Array:
     if bool(other.all(weight == 0)):
         msg = "sample_weight must hold a number that is not zero"
         raise ValueError(msg)
-    return weight if other is xp else xp.asarray(_movable(weight), device=compat.device(p))
+    return _beside(p, weight)
 
 
 def _indicator(y_true: Any, labels: Any) -> tuple[list[Any], Array]:
@@ -240,7 +249,7 @@ def _indicator(y_true: Any, labels: Any) -> tuple[list[Any], Array]:
     _require_discrete("y_true", xp, y)
     classes = xp.unique_values(y)
     if labels is not None:
-        classes = _classes(labels, xp, y)
+        classes = _classes(labels, y)
         unknown = set(_items(y)) - set(_items(classes))
         if unknown:
             msg = f"y_true contains values {unknown} not belonging to the passed labels {labels}."
@@ -269,8 +278,8 @@ def _indicator_of_matrix(xp: Namespace, y: Array, labels: Any) -> tuple[list[Any
     return list(range(y.shape[1])), y != 0
 
 
-def _classes(labels: Any, xp: Namespace, y: Array) -> Array:
-    """Return the sorted classes that `labels` lists, beside `y`; warn if they were not sorted."""
+def _classes(labels: Any, y: Array) -> Array:
+    """Return the sorted classes that `labels` lists; warn if they were not sorted."""
     other, given = _array(labels)
     if given.ndim != 1 or given.shape[0] == 0:
         msg = f"labels must be of one dimension and not empty, got shape {tuple(given.shape)}"
@@ -288,7 +297,7 @@ def _classes(labels: Any, xp: Namespace, y: Array) -> Array:
             UserWarning,
             stacklevel=5,
         )
-    return classes if other is xp else xp.asarray(_movable(classes), device=compat.device(y))
+    return _beside(y, classes)
 
 
 def _require_discrete(name: str, xp: Namespace, y: Array) -> None:

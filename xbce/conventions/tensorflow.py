@@ -2,11 +2,21 @@
 
 from typing import Any, ClassVar
 
-import array_api_compat as compat
-
 from xbce import losses
+from xbce._inputs import number_in
 from xbce._typing import Array, NormalizeBy, ReductionKind
-from xbce.conventions._common import cast, fits_into, is_floating, namespace, same_shape, zero_of_nothing
+from xbce.conventions._common import (
+    cast,
+    compatible,
+    device_beside,
+    fits_into,
+    is_floating,
+    is_number,
+    namespace,
+    one_library,
+    same_shape,
+    zero_of_nothing,
+)
 
 __all__ = [
     "Reduction",
@@ -116,6 +126,7 @@ def sigmoid_cross_entropy_with_logits(
         missing = "labels" if labels is None else "logits"
         msg = f"labels and logits must both be given, got no {missing}"
         raise ValueError(msg)
+    logits, labels = one_library(logits=logits, labels=labels)
     labels = _labels_alike(labels, logits)
     return losses.binary_cross_entropy_with_logits(logits, labels)
 
@@ -168,9 +179,14 @@ def weighted_cross_entropy_with_logits(
     if labels is None or logits is None:
         msg = f"labels and logits must be arrays, got None for {'labels' if labels is None else 'logits'}"
         raise ValueError(msg)
+    logits, labels, pos_weight = one_library(logits=logits, labels=labels, pos_weight=pos_weight)
     labels = _labels_alike(labels, logits)
     xp = namespace("logits", logits)
     pos_weight = _as_array("pos_weight", pos_weight, logits)
+    if not compatible(pos_weight, logits):
+        shapes = f"pos_weight {tuple(pos_weight.shape)} and logits {tuple(logits.shape)}"
+        msg = f"pos_weight and logits must broadcast against each other, got {shapes}"
+        raise ValueError(msg)
     if not fits_into(pos_weight, logits):
         logits, labels, pos_weight = xp.broadcast_arrays(logits, labels, pos_weight)
     value = losses.binary_cross_entropy_with_logits(logits, labels, pos_weight=pos_weight)
@@ -233,7 +249,8 @@ def sigmoid_cross_entropy(
     """
     del scope, loss_collection
     _require_given(multi_class_labels=multi_class_labels, logits=logits, weights=weights)
-    labels = _labels(multi_class_labels, logits, "multi_class_labels", "logits")
+    logits, labels, weights = one_library(logits=logits, multi_class_labels=multi_class_labels, weights=weights)
+    labels = _labels(labels, logits, "multi_class_labels", "logits")
     _require_floating(logits)
     labels = cast(labels, logits.dtype)
     options = _reduction_options(weights, logits, reduction)
@@ -300,10 +317,12 @@ def log_loss(
     """
     del scope, loss_collection
     _require_given(labels=labels, predictions=predictions, weights=weights)
+    predictions, labels, weights = one_library(predictions=predictions, labels=labels, weights=weights)
     labels = _labels(labels, predictions, "labels", "predictions")
     float32 = namespace("predictions", predictions).float32
     predictions, labels = cast(predictions, float32), cast(labels, float32)
     options = _reduction_options(weights, predictions, reduction)
+    epsilon = number_in("epsilon", epsilon, 0)
     value = losses.binary_cross_entropy(predictions, labels, log_offset=epsilon, **options)
     return cast(_zero_for_zero(value, predictions, options), float32)
 
@@ -318,14 +337,14 @@ def _require_given(**arguments: Any) -> None:
 def _labels(labels: Array | float, scores: Array, labels_name: str, scores_name: str) -> Array:
     """Return labels that have the shape of the scores; a number has no dimensions."""
     xp = namespace(scores_name, scores)
-    if isinstance(labels, (bool, int, float)):
-        labels = xp.asarray(labels, dtype=scores.dtype, device=compat.device(scores))
-    namespace(labels_name, labels)
-    if not same_shape(labels, scores):
-        shapes = f"{labels_name} {tuple(labels.shape)} and {scores_name} {tuple(scores.shape)}"
+    taken: Array = labels
+    if is_number(labels):
+        taken = xp.asarray(labels, dtype=scores.dtype, device=device_beside(scores))
+    if not same_shape(taken, scores):
+        shapes = f"{labels_name} {tuple(taken.shape)} and {scores_name} {tuple(scores.shape)}"
         msg = f"{labels_name} must have the shape of {scores_name}, got {shapes}"
         raise ValueError(msg)
-    return labels
+    return taken
 
 
 def _require_floating(logits: Array) -> None:
@@ -346,9 +365,10 @@ def _labels_alike(labels: Array, logits: Array) -> Array:
 def _as_array(name: str, x: Array | float, like: Array) -> Array:
     """Return a number as an array; what is not floating as float32, as TensorFlow has it."""
     xp = namespace("logits", like)
-    if isinstance(x, (bool, int, float)):
-        return xp.asarray(x, dtype=xp.float32, device=compat.device(like))
-    namespace(name, x)
+    if x is None:
+        namespace(name, x)
+    if is_number(x):
+        return xp.asarray(x, dtype=xp.float32, device=device_beside(like))
     return x if is_floating(x) else cast(x, xp.float32)
 
 

@@ -1,0 +1,180 @@
+"""Arrays of two libraries in one call: an error that names the argument, what came and what was expected."""
+
+import re
+
+import numpy as np
+import pytest
+
+from xbce.conventions import boosting, caffe, keras, numpy_reference, optax, pytorch, tensorflow
+
+MATRIX = [[0.25, 0.5], [0.75, 0.125]]
+VECTOR = [0.25, 0.5]
+ZEROS_AND_ONES = [[0.0, 1.0], [1.0, 0.0]]
+
+# Per function: the first argument and its values, then the others. Every array that a function takes is here.
+FUNCTIONS = {
+    "tensorflow.sigmoid_cross_entropy_with_logits": (
+        tensorflow.sigmoid_cross_entropy_with_logits,
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES},
+    ),
+    "tensorflow.weighted_cross_entropy_with_logits": (
+        tensorflow.weighted_cross_entropy_with_logits,
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES, "pos_weight": VECTOR},
+    ),
+    "tensorflow.sigmoid_cross_entropy": (
+        tensorflow.sigmoid_cross_entropy,
+        {"logits": MATRIX, "multi_class_labels": ZEROS_AND_ONES, "weights": MATRIX},
+    ),
+    "tensorflow.log_loss": (
+        tensorflow.log_loss,
+        {"predictions": MATRIX, "labels": ZEROS_AND_ONES, "weights": MATRIX},
+    ),
+    "pytorch.binary_cross_entropy_with_logits": (
+        pytorch.binary_cross_entropy_with_logits,
+        {"input": MATRIX, "target": ZEROS_AND_ONES, "weight": VECTOR, "pos_weight": VECTOR},
+    ),
+    "pytorch.binary_cross_entropy": (
+        pytorch.binary_cross_entropy,
+        {"input": MATRIX, "target": ZEROS_AND_ONES, "weight": VECTOR},
+    ),
+    "pytorch.sigmoid_focal_loss": (pytorch.sigmoid_focal_loss, {"inputs": MATRIX, "targets": ZEROS_AND_ONES}),
+    "caffe.forward": (caffe.SigmoidCrossEntropyLoss().forward, {"logits": MATRIX, "targets": ZEROS_AND_ONES}),
+    "caffe.backward": (caffe.SigmoidCrossEntropyLoss(1).backward, {"logits": MATRIX, "targets": ZEROS_AND_ONES}),
+    "keras.binary_crossentropy": (keras.binary_crossentropy, {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES}),
+    "keras.binary_focal_crossentropy": (
+        keras.binary_focal_crossentropy,
+        {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES},
+    ),
+    "keras.BinaryCrossentropy": (
+        keras.BinaryCrossentropy(),
+        {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES, "sample_weight": VECTOR, "mask": VECTOR},
+    ),
+    "keras.BinaryFocalCrossentropy": (
+        keras.BinaryFocalCrossentropy(),
+        {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES, "sample_weight": VECTOR, "mask": VECTOR},
+    ),
+    "optax.sigmoid_binary_cross_entropy": (
+        optax.sigmoid_binary_cross_entropy,
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES},
+    ),
+    "optax.sigmoid_focal_loss": (
+        optax.sigmoid_focal_loss,
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES, "alpha": VECTOR},
+    ),
+    "numpy_reference": (numpy_reference.binary_cross_entropy, {"X": VECTOR, "y": VECTOR}),
+    **{
+        f"boosting.{type(function).__name__}": (
+            lambda scores, labels, weight=None, function=function: function(labels, scores, weight),
+            {"scores": VECTOR, "labels": VECTOR, "weight": VECTOR},
+        )
+        for function in (
+            boosting.xgboost_objective(),
+            boosting.lightgbm_objective(),
+            boosting.xgboost_metric(),
+            boosting.lightgbm_metric(),
+        )
+    },
+}
+OTHERS = [(name, argument) for name, (_, arguments) in FUNCTIONS.items() for argument in list(arguments)[1:]]
+
+
+def in_numpy(x, dtype="float32"):
+    return np.array(x, dtype)
+
+
+def in_torch(x, dtype="float32"):
+    torch = pytest.importorskip("torch")
+    return torch.tensor(x).to(getattr(torch, dtype))
+
+
+def in_strict(x, dtype="float32"):
+    strict = pytest.importorskip("array_api_strict")
+    return strict.asarray(np.array(x, dtype))
+
+
+PAIRS = [
+    ("numpy", in_numpy, "torch", in_torch),
+    ("torch", in_torch, "numpy", in_numpy),
+    ("torch", in_torch, "array_api_strict", in_strict),
+]
+
+
+def called(name, argument, make, make_other, dtype="float32"):
+    function, arguments = FUNCTIONS[name]
+    return function(
+        **{key: make_other(x, dtype) if key == argument else make(x) for key, x in arguments.items()},
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "bool"])
+@pytest.mark.parametrize(("library", "make", "other", "make_other"), PAIRS, ids=[f"{a}-{b}" for a, _, b, _ in PAIRS])
+@pytest.mark.parametrize(("name", "argument"), OTHERS)
+def test_two_libraries(name, argument, library, make, other, make_other, dtype):
+    """Whatever the dtype: no cast comes before the check."""
+    first = next(iter(FUNCTIONS[name][1]))
+    text = (
+        f"{argument} must be an array of the same library as {first} ({library}), got an array of {other}; "
+        "convert it first, nothing is transferred silently"
+    )
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        called(name, argument, make, make_other, dtype)
+
+
+@pytest.mark.parametrize("make", [in_numpy, in_torch, in_strict])
+@pytest.mark.parametrize(("name", "argument"), OTHERS)
+def test_one_library(name, argument, make):
+    """The same calls with arrays of one library are no errors."""
+    dtype = "bool" if argument == "mask" else "float32"
+    called(name, argument, make, make, dtype)
+
+
+@pytest.mark.parametrize(("name", "argument"), OTHERS)
+def test_what_is_no_array(name, argument):
+    """A set becomes an array nowhere."""
+    with pytest.raises(TypeError, match=rf"^{argument} must be an array of a library that follows .*, got set$"):
+        called(name, argument, in_numpy, lambda _x, _dtype: {1})
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_no_array_first(name):
+    first = next(iter(FUNCTIONS[name][1]))
+    with pytest.raises(TypeError, match=rf"^{first} must be an array of a library that follows .*, got set$"):
+        called(name, first, in_numpy, lambda _x, _dtype: {1})
+
+
+@pytest.mark.parametrize(("name", "argument"), OTHERS)
+def test_masked_arrays(name, argument):
+    """Are named as the system names them."""
+    with pytest.raises(TypeError, match=rf"^{argument} must not be a masked array"):
+        called(name, argument, in_numpy, lambda x, dtype: np.ma.masked_array(np.array(x, dtype), mask=False))
+
+
+def test_every_array_is_here():
+    """A new function of a convention belongs into the table."""
+    names = {name.partition(".")[0] for name in FUNCTIONS}
+    from xbce import conventions
+
+    assert names == set(conventions.__all__) - {"sklearn"}  # which makes NumPy arrays of what is none, as scikit-learn
+    for module in names - {"caffe", "boosting", "numpy_reference"}:
+        public = set(getattr(conventions, module).__all__) - {"Reduction", "BCELoss", "BCEWithLogitsLoss"}
+        assert public == {name.partition(".")[2] for name in FUNCTIONS if name.startswith(module)}
+
+
+@pytest.mark.parametrize("other", ["numpy", "torch", "jax", "array_api_strict"])
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax", "array_api_strict"])
+def test_scikit_learn_takes_them_all(library, other):
+    """By way of NumPy, as scikit-learn itself makes arrays of what it is given."""
+    from xbce.conventions.sklearn import log_loss
+
+    def make(name, x):
+        if name == "numpy":
+            return np.array(x)
+        if name == "torch":
+            return pytest.importorskip("torch").tensor(x)
+        module = pytest.importorskip("jax.numpy" if name == "jax" else name)
+        return module.asarray(x)
+
+    y, p, w = [0, 1, 1], np.array([0.25, 0.5, 0.75]), [1.0, 2.0, 0.5]
+    expected = log_loss(np.array(y), p, sample_weight=w, labels=[0, 1])
+    got = log_loss(make(other, y), make(library, p), sample_weight=make(other, w), labels=make(other, [0, 1]))
+    assert got == pytest.approx(expected, rel=1e-6, abs=0)
