@@ -244,19 +244,19 @@ def test_dtypes_on_numpy(name, dtype, reduction, from_logits):
     np.testing.assert_allclose(np.asarray(result, np.float64), exact, rtol=tolerance, atol=0)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("chosen", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_dtypes_of_any_library(name, dtype, backend):
+def test_dtypes_of_any_library(name, chosen, backend):
     """The dtype, or an error that names the argument."""
     x, z = on(backend, [[0.9, 0.2]]), on(backend, [[1, 0]], "int32")
-    loss = getattr(ours, name)(dtype=dtype, reduction="none")
+    loss = getattr(ours, name)(dtype=chosen, reduction="none")
     if backend.name == "array-api-strict":
-        text = f"^dtype must be a dtype of the arrays' library, got '{dtype}', which array_api_strict does not have$"
+        text = f"^dtype must be a dtype of the arrays' library, got '{chosen}', which array_api_strict does not have$"
         with pytest.raises(ValueError, match=text):
             loss(z, x)
         return
     result = loss(z, x)
-    assert dtype in str(result.dtype)
+    assert chosen in str(result.dtype)
     expected = getattr(ours, name)(dtype="float32", reduction="none")(np.array([[1, 0]]), np.float32([[0.9, 0.2]]))
     np.testing.assert_allclose(np.float32(backend.to_numpy(result)), expected, rtol=2e-2, atol=0)
 

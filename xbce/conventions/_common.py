@@ -70,13 +70,15 @@ def _becomes_an_array(x: Any) -> bool:
 def dtype_named(argument: str, name: str, like: Array) -> DType:
     """Return the dtype of a name that an argument has, in the library of an array.
 
-    NumPy, and what is made of its arrays, has bfloat16 where the package ml_dtypes is installed, as in Keras.
+    NumPy has bfloat16 where the package ml_dtypes is installed, as in Keras.
     """
     xp = namespace_of(like)
     dtype = getattr(xp, name, None)
     if dtype is not None:
         return dtype
-    if name == "bfloat16" and (compat.is_numpy_namespace(xp) or compat.is_dask_namespace(xp)):
+    if compat.is_dask_namespace(xp):  # of NumPy's arrays, whose dtypes it does not all list
+        return dtype_named(argument, name, like._meta)  # noqa: SLF001
+    if name == "bfloat16" and compat.is_numpy_namespace(xp):
         try:
             import ml_dtypes
         except ImportError:
