@@ -470,7 +470,7 @@ def test_metrics_beside_the_built_in_ones():
     model.fit(x, y, eval_set=[(x, y)], verbose=False)
     own, ours, *rest = model.evals_result()["validation_0"]["logloss"]
     assert len(rest) == 2
-    assert own == pytest.approx(ours, rel=1e-5, abs=0)
+    assert own == approx(ours, rel=1e-5)
     model = lightgbm.LGBMClassifier(n_estimators=2, objective=lightgbm_objective(), n_jobs=1, verbose=-1)
     model.fit(x, y, eval_X=x, eval_y=y, eval_metric=lightgbm_metric())
     own, ours, *rest = model.evals_result_["valid_0"]["binary_logloss"]
@@ -484,7 +484,7 @@ def test_losses_that_the_built_in_metrics_cut_off():
     history = {}
     params = NAMED | {"eval_metric": "logloss", "eta": 0, "nthread": 1}
     xgboost.train(params, data, 1, evals=[(data, "data")], evals_result=history, verbose_eval=False)
-    assert history["data"]["logloss"][0] == pytest.approx(36.84, rel=2e-4, abs=0)
+    assert history["data"]["logloss"][0] == approx(36.84, rel=2e-4)
     assert xgboost_metric()(np.zeros(1), np.array([40.0])) == 40
     for objective, metric, cut_off in (("binary", "binary_logloss", 34.54), ("cross_entropy",) * 2 + (27.63,)):
         label = np.r_[1.0, np.zeros(19)]  # LightGBM takes no data of one label
@@ -493,7 +493,7 @@ def test_losses_that_the_built_in_metrics_cut_off():
         history = {}
         callbacks = [lightgbm.record_evaluation(history)]
         lightgbm.train(params | {"boost_from_average": False}, data, 1, valid_sets=[data], callbacks=callbacks)
-        assert history["training"][metric][0] * 20 / 19 == pytest.approx(cut_off, rel=2e-4, abs=0)
+        assert history["training"][metric][0] * 20 / 19 == approx(cut_off, rel=2e-4)
         assert lightgbm_metric(objective=objective)(np.zeros(1), np.array([40.0]))[1] == 40
 
 
@@ -613,4 +613,4 @@ def test_any_library(backend):
         result = metric(on(backend, y), on(backend, x), on(backend, w))
         # A number alone, or between the name and the direction.
         result, expected = (r if isinstance(r, float) else r[1] for r in (result, expected))
-        assert result == pytest.approx(expected, rel=2e-6, abs=0)
+        assert result == approx(expected, rel=2e-6)

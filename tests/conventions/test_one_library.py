@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.helpers import approx
 from xbce.conventions import boosting, caffe, keras, numpy_reference, optax, pytorch, tensorflow
 
 MATRIX = [[0.25, 0.5], [0.75, 0.125]]
@@ -177,4 +178,4 @@ def test_scikit_learn_takes_them_all(library, other):
     y, p, w = [0, 1, 1], np.array([0.25, 0.5, 0.75]), [1.0, 2.0, 0.5]
     expected = log_loss(np.array(y), p, sample_weight=w, labels=[0, 1])
     got = log_loss(make(other, y), make(library, p), sample_weight=make(other, w), labels=make(other, [0, 1]))
-    assert got == pytest.approx(expected, rel=1e-6, abs=0)
+    assert got == approx(expected, rel=1e-6)

@@ -176,7 +176,9 @@ def _beside(first: Array, x: Array) -> Array:
         return x
     import numpy as np
 
-    return xp.asarray(np.asarray(_movable(x)).copy(), device=device_beside(first))  # PyTorch warns of what it may not write to
+    return xp.asarray(
+        np.asarray(_movable(x)).copy(), device=device_beside(first)
+    )  # PyTorch warns of what it may not write to
 
 
 def _items(x: Array) -> list[Any]:
