@@ -26,10 +26,12 @@ class ProbabilityCrossEntropy:
 
     def value(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return -p z log(u) - (1 - z) log(1 - u)."""
-        positive, negative = self._factors(z, p)
-        log_u, log_v = self._logs(xp, u, positive, negative)
-        # From 0, so that no loss is -0.
-        return (0.0 - positive * log_u) - negative * log_v
+        positive, negative = smoothed(z, self.label_smoothing)
+        no_u, no_v = positive == 0, negative == 0
+        log_u, log_v = self._logs(xp, u, no_u if p is None else no_u | (p == 0), no_v)
+        term = positive * log_u
+        # From 0, so that no loss is -0. p multiplies last: p z would lose all digits of a subnormal z.
+        return (0.0 - (term if p is None else p * term)) - negative * log_v
 
     def gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return (1 - z) / (1 - u) - p z / u."""
@@ -44,7 +46,7 @@ class ProbabilityCrossEntropy:
         if p is None and self.clip is None and self.log_floor is None and self.log_offset is None:
             slope = -logit(xp, u)
         else:
-            log_u, log_v = self._logs(xp, u, p, None)
+            log_u, log_v = self._logs(xp, u, None if p is None else p == 0, None)
             if p is not None:
                 slope = log_v - p * log_u
             elif self.log_offset is not None:
@@ -56,7 +58,7 @@ class ProbabilityCrossEntropy:
     def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
         """Return -z log(u)."""
         positive, _ = smoothed(z, self.label_smoothing)
-        return 0.0 - positive * self._logs(xp, u, positive, None)[0]
+        return 0.0 - positive * self._logs(xp, u, positive == 0, None)[0]
 
     def value_and_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; they share no work."""
@@ -64,12 +66,16 @@ class ProbabilityCrossEntropy:
 
     def gradient_and_hessian(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the quotients are shared."""
-        positive, negative = self._factors(z, p)
+        positive, negative = smoothed(z, self.label_smoothing)
         v = 1 - u
-        offset = 0.0 if self.log_offset is None else aside(xp, u, self.log_offset)
-        by_u, by_v = _quotient(xp, positive, u + offset), _quotient(xp, negative, v + offset)
+        if self.log_offset is not None:
+            offset = aside(xp, u, self.log_offset)
+            u, v = u + offset, v + offset
+        by_u, by_v = _quotient(xp, positive, u), _quotient(xp, negative, v)
+        if p is not None:
+            by_u = _times(xp, by_u, p, positive, u)
         # Divided twice, not by a square: that would underflow.
-        by_uu, by_vv = _quotient(xp, settled(xp, by_u), u + offset), _quotient(xp, settled(xp, by_v), v + offset)
+        by_uu, by_vv = _quotient(xp, settled(xp, by_u), u), _quotient(xp, settled(xp, by_v), v)
         if self.log_floor is not None:
             floored_u, floored_v = log(xp, u) <= self.log_floor, log1p(xp, -u) <= self.log_floor
             by_u, by_uu = (xp.where(floored_u, 0.0, a) for a in (by_u, by_uu))
@@ -80,10 +86,6 @@ class ProbabilityCrossEntropy:
             clipped = low | high
             gradient, hessian = xp.where(clipped, 0.0, gradient), xp.where(clipped, 0.0, hessian)
         return gradient, hessian
-
-    def _factors(self, z: Array, p: Array | None) -> tuple[Array, Array]:
-        positive, negative = smoothed(z, self.label_smoothing)
-        return (positive if p is None else p * positive), negative
 
     def _clipped(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
         """Tell where u is below the clip, and where 1 - u is."""
@@ -97,20 +99,20 @@ class ProbabilityCrossEntropy:
         low, high = self._clipped(xp, u)
         return low | high
 
-    def _logs(self, xp: Namespace, u: Array, by_u: Array | None, by_v: Array | None) -> tuple[Array, Array]:
-        """Return log(u) and log(1 - u) as the rule has them, and 0 where one is infinite and its factor is 0.
+    def _logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
+        """Return log(u) and log(1 - u) as the rule has them, and 0 where one is infinite and its factor is zero.
 
         Their arguments are replaced where they do not count, not the logarithms: of these the derivative is infinite,
         and 0 times that is NaN.
         """
         if self.log_offset is not None:
             return self._offset_logs(xp, u)
-        no_u, no_v = _absent(u == 0, by_u), _absent(u == 1, by_v)
+        no_u = None if zero_u is None else zero_u & (u == 0)
+        no_v = None if zero_v is None else zero_v & (u == 1)
         if self.log_floor is not None:
             no_u, no_v = u == 0, u == 1
         if self.clip:
-            low, high = self._clipped(xp, u)
-            no_u, no_v = low, high
+            no_u, no_v = low, high = self._clipped(xp, u)
         log_u = log(xp, u if no_u is None else xp.where(no_u, 1.0, u))
         log_v = log1p(xp, -u if no_v is None else -xp.where(no_v, 0.0, u))
         if self.clip:
@@ -143,12 +145,19 @@ class ProbabilityCrossEntropy:
         return xp.where(near, xp.where(d < 0, root, -root), log_v - log_u)
 
 
-def _absent(at_end: Array, factor: Array | None) -> Array | None:
-    """Tell where a term is absent, whose logarithm is infinite at an end; None if its factor is not 0 anywhere."""
-    return None if factor is None else at_end & (factor == 0)
-
-
 def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:
     """Return factor / divisor, absent where both are 0."""
     absent = (factor == 0) & (divisor == 0)
     return factor / xp.where(absent, 1.0, divisor)
+
+
+_SCALE = 2.0**64
+
+
+def _times(xp: Namespace, quotient: Array, p: Array, z: Array, u: Array) -> Array:
+    """Return p times the quotient z / u, which may overflow where this does not; absent where p is 0.
+
+    p z / u would lose all digits of a subnormal z.
+    """
+    quotient, scaled = (xp.where(p == 0, 0.0, a) for a in (quotient, _quotient(xp, z, u * _SCALE)))
+    return xp.where(quotient == math.inf, (p * scaled) * _SCALE, p * quotient)
