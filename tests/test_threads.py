@@ -1,24 +1,79 @@
-"""Large NumPy arrays: blocks and threads change no bit, and survive forks."""
+"""Threads: they change no bit of a result, and a call that gets none does its work itself."""
 
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import xbce
+from xbce._backends import _threads
 
 loss = xbce.binary_cross_entropy_with_logits
 rng = np.random.default_rng(0)
 LARGE = 1_200_000
+BLAS_LIBRARIES = _threads._blas_libraries
 
 
 @pytest.fixture(autouse=True)
-def _restore_threads():
-    before = xbce.get_num_threads()
-    yield
-    xbce.set_num_threads(before)
+def _restore_threads(monkeypatch):
+    """Let no test depend on the threads of BLAS, whose limit holds once any test has imported threadpoolctl."""
+    monkeypatch.setattr(_threads, "_blas_libraries", lambda _: [])
+    monkeypatch.setattr(_threads, "_chosen", None)
+    monkeypatch.setattr(_threads, "_pool", None)
+
+
+@pytest.fixture
+def helpers(monkeypatch):
+    """Collect how many helpers each call asks for."""
+    asked = []
+    ask = _threads._ask_for_help
+
+    def spy(work, threads):
+        asked.append(threads)
+        ask(work, threads)
+
+    monkeypatch.setattr(_threads, "_ask_for_help", spy)
+    return asked
+
+
+def sum_of_losses(size=600_000):
+    return float(loss(np.linspace(-9, 9, size), 1, reduction="sum"))
+
+
+def in_new_process(code):
+    """Run code after a preamble, and return what it prints; no warning, no exception that somebody swallowed."""
+    preamble = """
+import atexit, os, threading
+import numpy as np
+
+x = np.linspace(-9, 9, 600_000)
+
+
+def total():
+    import xbce
+
+    return float(xbce.binary_cross_entropy_with_logits(x, 1, reduction="sum"))
+
+
+def report():
+    print("got", total(), flush=True)
+
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", preamble + code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env=os.environ | {"XBCE_NUM_THREADS": "3"},
+    )
+    assert run.stderr == ""
+    return run.stdout.splitlines()
 
 
 def all_results(x, z, **options):
@@ -117,18 +172,255 @@ def test_default_number_of_threads(environment, threads):
     assert got == (cpus if threads is None else threads)
 
 
+AT_THE_END = {
+    "registered with atexit": "import xbce; atexit.register(report)",
+    "registered with atexit, after a call": "total(); atexit.register(report)",
+    "registered with atexit, where xbce is imported first": "atexit.register(report)",
+    "in a thread after the main thread's end": """
+def late():
+    threading.main_thread().join()
+    report()
+
+import xbce
+threading.Thread(target=late).start()
+""",
+    "in a thread after the main thread's end, after a call": """
+def late():
+    threading.main_thread().join()
+    report()
+
+total()
+threading.Thread(target=late).start()
+""",
+    "in a thread while the main thread ends": """
+def many():
+    assert len({total() for _ in range(50)}) == 1
+    report()
+
+total()
+threading.Thread(target=many).start()
+""",
+}
+
+
+@pytest.mark.parametrize("code", AT_THE_END.values(), ids=AT_THE_END)
+def test_a_large_call_at_the_end_of_the_interpreter(code):
+    xbce.set_num_threads(1)
+    assert in_new_process(code) == [f"got {sum_of_losses()}"]
+
+
+def test_a_large_call_where_no_thread_can_be_started(monkeypatch):
+    xbce.set_num_threads(1)
+    expected = sum_of_losses()
+    xbce.set_num_threads(3)
+
+    def start(_):
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert sum_of_losses() == expected
+    assert _threads._pool is None  # with what was submitted to it, and its arrays
+
+
+def test_a_large_call_while_all_helpers_are_busy_with_another():
+    xbce.set_num_threads(2)
+    busy, free = threading.Semaphore(0), threading.Event()
+
+    def wait(_):
+        busy.release()
+        assert free.wait(60)
+
+    with ThreadPoolExecutor(3) as callers:
+        blocked = [callers.submit(_threads.in_threads, wait, range(4), 2) for _ in range(2)]
+        for _ in range(4):  # two callers, and both helpers
+            assert busy.acquire(timeout=60)
+        try:
+            assert callers.submit(sum_of_losses).result(60) > 0
+        finally:
+            free.set()
+        for call in blocked:
+            call.result(60)
+
+
+def test_calls_inside_of_helpers_end():
+    xbce.set_num_threads(2)
+    done = []
+
+    def work(depth):
+        if depth:
+            _threads.in_threads(work, [depth - 1] * 3, 3)
+        else:
+            done.append(threading.get_ident())
+
+    with ThreadPoolExecutor(1) as caller:
+        caller.submit(work, 4).result(60)
+    assert len(done) == 3**4
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_each_part_is_worked_on_once_also_if_the_number_of_threads_changes_meanwhile(threads):
+    xbce.set_num_threads(3)
+    done = []
+
+    def work(part):
+        xbce.set_num_threads(1 + part % 4)
+        done.append(part)
+
+    for _ in range(20):
+        done.clear()
+        _threads.in_threads(work, range(100), threads)
+        assert sorted(done) == list(range(100))
+
+
+def test_all_threads_work():
+    meet = threading.Barrier(3, timeout=60)
+    xbce.set_num_threads(3)
+    _threads.in_threads(lambda _: meet.wait(), range(3), 3)
+    assert not meet.broken
+
+
+@pytest.mark.parametrize("where", ["caller", "helper"])
+def test_an_exception_ends_the_call_and_nothing_else(where):
+    xbce.set_num_threads(2)
+    caller, meet, begun = threading.get_ident(), threading.Barrier(2, timeout=60), []
+
+    def work(part):
+        begun.append(part)
+        if part < 2:
+            meet.wait()
+            if (threading.get_ident() == caller) == (where == "caller"):
+                raise ZeroDivisionError(part)
+        threading.Event().wait(0.001)
+
+    with pytest.raises(ZeroDivisionError):
+        _threads.in_threads(work, range(10_000), 2)
+    assert len(begun) < 10_000
+    seen = len(begun)
+    assert sum_of_losses() > 0
+    assert len(begun) == seen  # nobody works on
+
+
+def test_one_thread_asks_for_no_helpers(helpers):
+    xbce.set_num_threads(3)
+    expected = sum_of_losses()
+    assert helpers == [2]
+    with _threads.one_thread():
+        with _threads.one_thread():
+            assert sum_of_losses() == expected
+        assert sum_of_losses() == expected
+        assert helpers == [2]
+        with ThreadPoolExecutor(1) as other:  # is not held
+            assert other.submit(sum_of_losses).result(60) == expected
+        assert helpers == [2, 2]
+    assert sum_of_losses() == expected
+    assert helpers == [2, 2, 2]
+
+
+def test_arrays_that_are_not_large_ask_for_no_helpers(helpers):
+    xbce.set_num_threads(3)
+    sum_of_losses(2**19 - 1)
+    assert helpers == []
+    sum_of_losses(2**19)
+    assert helpers == [2]
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
+def test_chunks_of_dask_arrays_ask_for_no_helpers(scheduler, helpers):
+    da = pytest.importorskip("dask.array")
+    xbce.set_num_threads(3)
+    x = np.linspace(-9, 9, 1_200_000)
+    lazy = da.from_array(x, chunks=600_000)
+    z = da.ones_like(lazy)
+    value = loss(lazy, z, reduction="sum")
+    quotient = xbce.special.xlogy(da.exp(lazy), z)
+    assert float(value.compute(scheduler=scheduler)) == pytest.approx(float(loss(x, 1, reduction="sum")), rel=1e-14)
+    assert helpers == [2]  # of NumPy's
+    quotient.compute(scheduler=scheduler)
+    assert helpers == [2]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "numbers", "used"),
+    [(4, [2], 2), (2, [4], 2), (4, [3, 2], 2), (4, [], 4), (4, [None, 3], 3), (1, [2], 1)],
+)
+def test_the_limit_for_blas_holds_and_the_chosen_number_too(chosen, numbers, used, monkeypatch, helpers):
+    threadpoolctl = SimpleNamespace(ThreadpoolController=None)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", threadpoolctl)
+    monkeypatch.setattr(_threads, "_blas_libraries", lambda _: [SimpleNamespace(num_threads=n) for n in numbers])
+    xbce.set_num_threads(chosen)
+    assert _threads.usable_threads() == used
+    assert xbce.get_num_threads() == chosen
+    sum_of_losses(2**21)
+    assert helpers == ([used - 1] if used > 1 else [])
+
+
+def test_an_old_threadpoolctl_limits_nothing(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(_threads, "_chosen", 4)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", SimpleNamespace())
+    assert _threads.usable_threads() == 4
+
+
+@pytest.mark.parametrize("api", [None, "blas"])
+def test_limits_of_threadpoolctl_hold(api, monkeypatch, helpers):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    monkeypatch.setattr(_threads, "_blas_libraries", BLAS_LIBRARIES)
+    BLAS_LIBRARIES.cache_clear()
+    if not BLAS_LIBRARIES(threadpoolctl):
+        pytest.skip("threadpoolctl knows no BLAS here")
+    xbce.set_num_threads(3)
+    expected = sum_of_losses()
+    helpers.clear()
+    with threadpoolctl.threadpool_limits(1, user_api=api):
+        assert sum_of_losses() == expected
+        assert helpers == []
+    with threadpoolctl.threadpool_limits(2, user_api=api):
+        assert sum_of_losses() == expected
+        assert helpers == [1]
+    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
+        xbce.set_num_threads(2)
+        assert _threads.usable_threads() == min(2, *(x.num_threads for x in BLAS_LIBRARIES(threadpoolctl)))
+
+
+def test_threadpoolctl_is_not_imported_and_its_warnings_are_not_shown():
+    code = "total(); import sys; print('threadpoolctl' in sys.modules, 'concurrent.futures.thread' in sys.modules)"
+    assert in_new_process(code) == ["False True"]
+
+    class Controller:
+        def __init__(self):
+            import warnings
+
+            warnings.warn("two OpenMP libraries", RuntimeWarning, stacklevel=1)
+            kinds = ("blas", "openmp")
+            self.lib_controllers = [SimpleNamespace(user_api=kind, num_threads=1) for kind in kinds]
+
+    found = BLAS_LIBRARIES.__wrapped__(SimpleNamespace(ThreadpoolController=Controller))
+    assert [x.user_api for x in found] == ["blas"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_works_after_a_fork():
-    code = """
-import os, numpy, xbce
-xbce.set_num_threads(2)
-x = numpy.zeros(300_000)
-total = float(xbce.binary_cross_entropy_with_logits(x, 1, reduction="sum"))
+@pytest.mark.parametrize("lock", ["nullcontext()", "_threads._lock"], ids=["", "with the lock held"])
+def test_works_after_a_fork(lock):
+    code = f"""
+import warnings
+from contextlib import nullcontext
+from xbce._backends import _threads
+warnings.simplefilter("ignore", DeprecationWarning)
+expected = total()
+held, fork = threading.Event(), threading.Event()
+
+def hold():
+    with {lock}:
+        held.set()
+        fork.wait()
+
+threading.Thread(target=hold).start()
+held.wait()
 child = os.fork()
 if child == 0:
-    os._exit(float(xbce.binary_cross_entropy_with_logits(x, 1, reduction="sum")) != total)
+    os._exit(total() != expected)
+fork.set()
 print(os.waitpid(child, 0)[1])
 """
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert run.stdout.strip() == "0"
+    assert in_new_process(code) == ["0"]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from xbce._backends._graph import Node
 from xbce._backends._prepared import Programs
 from xbce._backends._program import Library, NotANumberError, standard_calls
 from xbce._backends._rewriting import Rewriting
-from xbce._backends._threads import get_num_threads, in_threads
+from xbce._backends._threads import in_threads, usable_threads
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
 
@@ -48,11 +49,11 @@ class NumpyRunner:
                 return at_once(_PROGRAMS.prepared(function, arrays), arrays, sums, _sum)
             keep_freed_memory(xp)
             unit = size = _BLOCK
-            threads = get_num_threads() if first.size >= _SHARED else 1
-            if threads > 1:  # though `in_threads` may use but one of them, where the caller is one of several
+            threads = usable_threads() if first.size >= _SHARED else 1
+            if threads > 1:
                 share = -(-first.size // threads)
                 size = min(_SHARED_BLOCK_BYTES // max(4, first.dtype.itemsize), -(-share // unit) * unit)
-            each = _in_quiet_threads if threads > 1 else sequentially
+            each = partial(_in_quiet_threads, threads) if threads > 1 else sequentially
             return Blocks(_PROGRAMS, function, arrays, sums, size, unit, _sum, _is_contiguous, each).results()
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
@@ -65,14 +66,14 @@ class NumpyRunner:
         return self.run(xp, function, (np.broadcast_to(first, shape), *arrays[1:]), (None,))
 
 
-def _in_quiet_threads(work: Callable[[int], None], parts: Any) -> None:
+def _in_quiet_threads(threads: int, work: Callable[[int], None], parts: Any) -> None:
     """Call `work` on all parts on threads; each has its own state of warnings."""
 
     def quietly(part: int) -> None:
         with np.errstate(all="ignore"):
             work(part)
 
-    in_threads(quietly, parts)
+    in_threads(quietly, parts, threads)
 
 
 def _is_contiguous(x: Array) -> bool:
