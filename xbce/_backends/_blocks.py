@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from typing import Any
 
 from xbce._backends._base import summed
@@ -11,15 +12,19 @@ from xbce._backends._prepared import Prepared, Programs
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
 
+Block = tuple[slice, ...]
 
-def sequentially(work: Callable[[int], None], parts: Sequence[int]) -> None:
-    """Call `work` on all parts."""
-    for part in parts:
-        work(part)
+
+def sequentially(work: Callable[[Block], None], blocks: Sequence[Block]) -> None:
+    """Call `work` on all blocks."""
+    for block in blocks:
+        work(block)
 
 
 TEMPORARY = 2**14
 """Arrays of fewer elements are never taken from the system and given back."""
+_LEAST_SUMMED = 64
+"""A block sums at least so many elements into one, if there are as many: then the sums of all blocks are small."""
 
 
 @cache
@@ -43,11 +48,29 @@ def at_once(
     return results[0] if prepared.single else summed(prepared.library.xp, results, sums, sum)
 
 
+def memory_order(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+    """Return the axes of an array in the order of memory, the outermost first.
+
+    An axis along which the array is broadcast has no place in memory, and keeps its own.
+    """
+    placed = [i for i, stride in enumerate(strides) if stride]
+    # Of equal strides that of length 1 comes last: a dense array in this order has the strides that were given.
+    ordered = iter(sorted(placed, key=lambda i: (-abs(strides[i]), shape[i] == 1)))
+    return tuple(next(ordered) if stride else i for i, stride in enumerate(strides))
+
+
+def sorting(axes: Sequence[int]) -> tuple[int, ...]:
+    """Return the permutation that sorts axes; of a permutation it is the inverse."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
 @dataclass(slots=True)
 class Blocks:
-    """A run in blocks along axis 0, whose results have the same bits whoever works on which block.
+    """A run in blocks; the results have the same bits whichever thread computes which block.
 
-    The first array has the full shape; the others broadcast to it.
+    The first array has the full shape; the others broadcast to it. The axes are put into the order of the first
+    array's memory, which the results have, too, and those that are contiguous in all arrays are merged. Most arrays are
+    one-dimensional then. Others are cut along as many axes as it takes.
     """
 
     programs: Programs
@@ -56,102 +79,209 @@ class Blocks:
     arrays: tuple[Any, ...]
     sums: tuple[Sum | None, ...]
     size: int
-    """About how many elements a block has."""
+    """How many elements a block has at most."""
     unit: int
-    """How many elements are summed at once: `size`, or less to have the same bits for any `size`."""
+    """How many elements are summed at once: `size`, or a part of it, to have the same bits for any `size`."""
     sum: Callable[[Namespace, Array, Sum], Array]
     contiguous: Callable[[Array], bool]
-    for_each: Callable[[Callable[[int], None], Sequence[int]], None] = sequentially
+    strides: Callable[[Array], Sequence[int]]
+    for_each: Callable[[Callable[[Block], None], Sequence[Block]], None] = sequentially
+    order: tuple[int, ...] = field(init=False)
+    """The axes of the first array, in the order of its memory."""
     shape: tuple[int, ...] = field(init=False)
-    rows: int = field(init=False)
+    """After axes are merged, as are `arrays` and `sums`."""
+    lengths: tuple[int, ...] = field(init=False)
     """Of a block."""
     prepared: Prepared = field(init=False)
-    outputs: list[Any] = field(init=False)
-    """For each result the array that it goes into; for one that is summed, the sums of the blocks."""
+    outputs: list[Array] = field(init=False)
+    """For each result the array that it goes into; for one that is summed, the sums of the blocks in the last axis."""
     idle: list[tuple[list[Array], list[Array]]] = field(init=False, default_factory=list)
-    """Scratch that nobody works with, and with it arrays for the results that are summed."""
+    """Free list of scratch, and with it arrays for the results that are summed."""
 
     def results(self) -> Any:
         """Return what the function does, summed where `sums` says so."""
-        whole = tuple(self.arrays[0].shape)
-        flat = self._flatten()
-        self.shape = tuple(self.arrays[0].shape)
-        if not flat:
-            # Units are cut along axis 0: only its sums depend on them.
-            if any(total is not None and -len(self.shape) in total.axes for total in self.sums):
-                self.size = self.unit
-            else:
-                self.unit = self.size
-        self.rows = max(1, self.size // max(1, math.prod(self.shape[1:])))
+        first, sums = self.arrays[0], self.sums
+        whole = tuple(first.shape)
+        if self._is_flat():  # what the general way comes to, sooner
+            # Axes of length 1 have strides, too, and PyTorch looks at them.
+            self.order = memory_order(whole, self.strides(first)) if 1 in whole else tuple(range(len(whole)))
+            self.shape = (math.prod(whole),)
+            self.arrays = tuple(a.reshape(-1) if getattr(a, "ndim", 0) else a for a in self.arrays)
+            self.sums = tuple(None if total is None else Sum((-1,), total.dtype) for total in sums)
+        else:
+            self._merge_axes()
+        self._choose_lengths()
         self.prepared = self.programs.prepared(self.function, self.arrays)
-        blocks = range(0, self.shape[0], self.rows)
         self.outputs = [
-            self.programs.library.empty(self.shape, dtype) if total is None else [None] * len(blocks)
-            for dtype, total in zip(self.prepared.quick.outputs, self.sums, strict=True)
+            self._output(dtype, total) for dtype, total in zip(self.prepared.quick.outputs, self.sums, strict=True)
         ]
-        self.for_each(self._run, blocks)
-        results = tuple(
-            x.reshape(whole) if total is None else self._total(x, total)
-            for x, total in zip(self.outputs, self.sums, strict=True)
-        )
+        cuts = [
+            [slice(i, i + length) for i in range(0, n, length)]
+            for n, length in zip(self.shape, self.lengths, strict=True)
+        ]
+        self.for_each(self._run, list(product(*cuts)))
+        results = tuple(self._result(x, total, whole) for x, total in zip(self.outputs, sums, strict=True))
         return results[0] if self.prepared.single else results
 
-    def _flatten(self) -> bool:
-        """Take contiguous arrays as one-dimensional, if no axis is left out of the sums; tell whether that was done."""
+    def _is_flat(self) -> bool:
+        """Tell whether all arrays are contiguous and of the full shape, and sums run over all axes."""
         shape = self.arrays[0].shape
-        if any(getattr(a, "ndim", 0) and (a.shape != shape or not self.contiguous(a)) for a in self.arrays) or any(
-            total is not None and len(total.axes) < len(shape) for total in self.sums
-        ):
-            return False
-        self.arrays = tuple(a.reshape(-1) if getattr(a, "ndim", 0) else a for a in self.arrays)
-        self.sums = tuple(None if total is None else Sum((-1,), total.dtype) for total in self.sums)
-        return True
-
-    def _run(self, start: int) -> None:
-        """Compute the block that begins at a row; what is broadcast along axis 0 is taken whole."""
-        rows = slice(start, start + self.rows)
-        arrays = tuple(
-            a[rows] if getattr(a, "ndim", 0) == len(self.shape) and a.shape[0] == self.shape[0] else a
-            for a in self.arrays
+        return all(a.shape == shape and self.contiguous(a) for a in self.arrays if getattr(a, "ndim", 0)) and all(
+            total is None or len(total.axes) == len(shape) for total in self.sums
         )
+
+    def _merge_axes(self) -> None:
+        """Put axes into the order of memory, drop those of length 1, and merge those that are one in all arrays."""
+        first = self.arrays[0]
+        shape, n = first.shape, first.ndim
+        self.order = memory_order(shape, self.strides(first))
+        known: dict[Any, None] = {}
+        for a in self.arrays:
+            if getattr(a, "ndim", 0):
+                missing = n - a.ndim
+                lengths, strides = (1,) * missing + tuple(a.shape), (0,) * missing + tuple(self.strides(a))
+                known[lengths, strides] = None
+        groups: list[list[int]] = []
+        for axis in self.order:
+            if shape[axis] == 1:
+                continue
+            if groups and self._are_one(groups[-1][-1], axis, known):
+                groups[-1].append(axis)
+            else:
+                groups.append([axis])
+        self.shape = tuple(math.prod(shape[i] for i in group) for group in groups)
+        self.arrays = tuple(self._merged(a, groups) if getattr(a, "ndim", 0) else a for a in self.arrays)
+        self.sums = tuple(
+            None
+            if total is None
+            else Sum(
+                tuple(j - len(groups) for j, group in enumerate(groups) if group[0] - n in total.axes), total.dtype
+            )
+            for total in self.sums
+        )
+
+    def _are_one(self, outer: int, inner: int, known: Any) -> bool:
+        """Tell whether two axes can be merged, in arrays of these lengths and strides."""
+        n = len(self.order)
+        return all(
+            lengths[outer] == lengths[inner] == 1
+            if 1 in (lengths[outer], lengths[inner])
+            else strides[outer] == strides[inner] * lengths[inner]
+            for lengths, strides in known
+        ) and all((outer - n in total.axes) == (inner - n in total.axes) for total in self.sums if total is not None)
+
+    def _merged(self, a: Array, groups: list[list[int]]) -> Array:
+        """Return a view of an array with the merged axes."""
+        xp, n = self.programs.library.xp, len(self.order)
+        if a.ndim < n:
+            a = a.reshape((1,) * (n - a.ndim) + tuple(a.shape))
+        if self.order != tuple(range(n)):
+            a = xp.permute_dims(a, self.order)
+        lengths = dict(zip(self.order, a.shape, strict=True))
+        return a.reshape(tuple(math.prod(lengths[i] for i in group) for group in groups))
+
+    def _choose_lengths(self) -> None:
+        """Choose how long a block is along each axis."""
+        totals = [total for total in self.sums if total is not None]
+        self.lengths = self._lengths(self.size, totals)
+        if self.size > self.unit:
+            units = self._lengths(self.unit, totals)
+            summed = {axis for total in totals for axis in total.axes}
+            if all(units[axis] == self.lengths[axis] == self.shape[axis] for axis in summed):
+                self.unit = self.size  # no sum depends on it
+            elif len(units) > 1:
+                self.size, self.lengths = self.unit, units
+
+    def _lengths(self, size: int, totals: list[Sum]) -> tuple[int, ...]:
+        """Return the lengths of blocks of up to `size` elements: the innermost axes as a whole, as far as they go.
+
+        But where an inner axis is kept and an outer one is summed, the inner one leaves room for the outer one.
+        """
+        n = len(self.shape)
+        if n == 1:
+            return (min(size, self.shape[0]),)
+        summed = [any(axis - n in total.axes for total in totals) for axis in range(n)]
+        least = min(_LEAST_SUMMED, math.prod(x for x, s in zip(self.shape, summed, strict=True) if s))
+        lengths: list[int] = []
+        for length, is_summed in zip(reversed(self.shape), reversed(summed), strict=True):
+            room = size // math.prod(lengths)
+            if is_summed:
+                least = -(-least // min(length, room))
+            else:
+                room = max(1, room // least)
+            # As equal as can be: then outer axes have more room.
+            lengths.append(-(-length // -(-length // room)))
+        return tuple(reversed(lengths))
+
+    def _output(self, dtype: Any, total: Sum | None) -> Array:
+        """Return an array for a result, or for the sums of the blocks."""
+        if total is None:
+            return self.programs.library.empty(self.shape, dtype)
+        n, count, kept = len(self.shape), 1, []
+        for axis, length in enumerate(self.shape):
+            if axis - n in total.axes:
+                count *= -(-length // (self.unit if n == 1 else self.lengths[axis]))
+            else:
+                kept.append(length)
+        return self.programs.library.empty((*kept, count), total.dtype)
+
+    def _run(self, block: Block) -> None:
+        """Compute a block; arrays are taken whole along axes that they are broadcast along."""
+        arrays = tuple(self._part(a, block) if getattr(a, "ndim", 0) else a for a in self.arrays)
+        shape = tuple(arrays[0].shape)
         space = scratch, summands = self._space()
-        length = arrays[0].shape[0]
-        if length < self.rows:
-            scratch, summands = ([None if x is None else x[:length] for x in xs] for xs in space)
-        outputs = [x[rows] if own is None else own for x, own in zip(self.outputs, summands, strict=True)]
+        if shape != self.lengths:
+            n = math.prod(shape)
+            scratch, summands = ([None if x is None else x.reshape(-1)[:n].reshape(shape) for x in xs] for xs in space)
+        outputs = [x[block] if own is None else own for x, own in zip(self.outputs, summands, strict=True)]
         self.prepared.run(arrays, scratch, outputs)
         for x, output, total in zip(self.outputs, outputs, self.sums, strict=True):
             if total is not None:
-                x[start // self.rows] = self._part(output, total)
+                self._add_up(output, block, total, x)
         self.idle.append(space)
+
+    def _part(self, a: Array, block: Block) -> Array:
+        if a.shape == self.shape:
+            return a[block]
+        return a[tuple(slice(None) if n == 1 else cut for n, cut in zip(a.shape, block, strict=True))]
 
     def _space(self) -> tuple[list[Array], list[Array]]:
         """Return arrays to work with that nobody else does."""
         try:
             return self.idle.pop()
         except IndexError:
-            shape = (min(self.rows, self.shape[0]), *self.shape[1:])
             summands = [
-                None if total is None else self.programs.library.empty(shape, dtype)
+                None if total is None else self.programs.library.empty(self.lengths, dtype)
                 for dtype, total in zip(self.prepared.quick.outputs, self.sums, strict=True)
             ]
-            return self.prepared.scratch(shape), summands
+            return self.prepared.scratch(self.lengths), summands
 
-    def _part(self, x: Array, total: Sum) -> Array:
-        """Return the sum of a block; those of its units, where a block has several."""
-        xp = self.programs.library.xp
-        if self.size == self.unit:
-            return self.sum(xp, x, total)
-        whole = x.shape[0] // self.unit * self.unit
-        parts = [self.sum(xp, x[:whole].reshape(-1, self.unit), total)] if whole else []
-        if whole < x.shape[0]:
-            parts.append(self.sum(xp, x[whole:].reshape(1, -1), total))
-        return xp.concat(parts)
+    def _add_up(self, x: Array, block: Block, total: Sum, sums: Array) -> None:
+        """Write the sum of a block into its place; those of its units, where a block has several."""
+        xp, n = self.programs.library.xp, len(self.shape)
+        if self.size > self.unit:
+            position, whole = block[0].start // self.unit, x.shape[0] // self.unit
+            if whole:
+                units = x[: whole * self.unit].reshape(-1, self.unit)
+                sums[position : position + whole] = self.sum(xp, units, total)
+            if whole * self.unit < x.shape[0]:
+                sums[position + whole] = self.sum(xp, x[whole * self.unit :], total)
+            return
+        position, kept = 0, []
+        for axis, (cut, length) in enumerate(zip(block, self.shape, strict=True)):
+            if axis - n in total.axes:
+                position = position * -(-length // self.lengths[axis]) + cut.start // self.lengths[axis]
+            else:
+                kept.append(cut)
+        sums[(*kept, position)] = self.sum(xp, x, total)
 
-    def _total(self, parts: list[Array], total: Sum) -> Array:
-        """Return the sum, of which `parts` are those of the blocks."""
-        xp = self.programs.library.xp
-        if -len(self.shape) not in total.axes:
-            return xp.concat(parts)
-        stacked = xp.stack(parts) if self.size == self.unit else xp.concat(parts)
-        return self.sum(xp, stacked, Sum((-stacked.ndim,), total.dtype))
+    def _result(self, x: Array, total: Sum | None, whole: tuple[int, ...]) -> Array:
+        """Return a result with the axes of the first array, or those that a sum keeps."""
+        xp, n = self.programs.library.xp, len(whole)
+        if total is not None:
+            x = x[..., 0] if x.shape[-1] == 1 and x.ndim > 1 else self.sum(xp, x, Sum((-1,), total.dtype))
+        kept = [axis for axis in self.order if total is None or axis - n not in total.axes]
+        if not kept:
+            return x
+        x = x.reshape([whole[axis] for axis in kept])
+        return x if kept == sorted(kept) else xp.permute_dims(x, sorting(kept))

@@ -1,7 +1,7 @@
 """NumPy: in blocks on threads where arrays are large; without warnings; with sums accurate along any axis."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,16 @@ import numpy as np
 from array_api_compat import numpy as namespace
 
 from xbce._backends._base import summed
-from xbce._backends._blocks import TEMPORARY, Blocks, at_once, keep_freed_memory, sequentially
+from xbce._backends._blocks import (
+    TEMPORARY,
+    Block,
+    Blocks,
+    at_once,
+    keep_freed_memory,
+    memory_order,
+    sequentially,
+    sorting,
+)
 from xbce._backends._graph import Node
 from xbce._backends._prepared import Programs
 from xbce._backends._program import Library, NotANumberError, standard_calls
@@ -46,6 +55,8 @@ class NumpyRunner:
                     return summed(xp, function(xp, *arrays), sums, _sum)
                 if first.size > TEMPORARY:
                     keep_freed_memory(xp)
+                if 0 in first.strides:
+                    arrays = (_dense(first), *arrays[1:])
                 return at_once(_PROGRAMS.prepared(function, arrays), arrays, sums, _sum)
             keep_freed_memory(xp)
             unit = size = _BLOCK
@@ -54,7 +65,7 @@ class NumpyRunner:
                 share = -(-first.size // threads)
                 size = min(_SHARED_BLOCK_BYTES // max(4, first.dtype.itemsize), -(-share // unit) * unit)
             each = partial(_in_quiet_threads, threads) if threads > 1 else sequentially
-            return Blocks(_PROGRAMS, function, arrays, sums, size, unit, _sum, _is_contiguous, each).results()
+            return Blocks(_PROGRAMS, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each).results()
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`, a single array, block by block where that is large."""
@@ -66,18 +77,29 @@ class NumpyRunner:
         return self.run(xp, function, (np.broadcast_to(first, shape), *arrays[1:]), (None,))
 
 
-def _in_quiet_threads(threads: int, work: Callable[[int], None], parts: Any) -> None:
-    """Call `work` on all parts on threads; each has its own state of warnings."""
+def _in_quiet_threads(threads: int, work: Callable[[Block], None], blocks: Sequence[Block]) -> None:
+    """Call `work` on all blocks on threads; each has its own state of warnings."""
 
-    def quietly(part: int) -> None:
+    def quietly(block: Block) -> None:
         with np.errstate(all="ignore"):
-            work(part)
+            work(block)
 
-    in_threads(quietly, parts, threads)
+    in_threads(quietly, blocks, threads)
 
 
 def _is_contiguous(x: Array) -> bool:
     return bool(x.flags.c_contiguous)
+
+
+def _strides(x: Array) -> Sequence[int]:
+    strides: Sequence[int] = x.strides
+    return strides
+
+
+def _dense(x: Array) -> Array:
+    """Return a copy of an array that is broadcast; of NumPy's own, the axis broadcast along would be the innermost."""
+    order = memory_order(x.shape, x.strides)
+    return np.ascontiguousarray(x.transpose(order)).transpose(sorting(order))
 
 
 def _sum(xp: Namespace, x: Array, total: Sum) -> Array:

@@ -29,8 +29,12 @@ class TorchRunner(EagerRunner):
         sums: tuple[Sum | None, ...],
     ) -> tuple[Array, ...]:
         """Return the results, summed by PyTorch's own sum."""
-        if not isinstance(function, Kernel) or _is_recorded():
+        if _is_recorded():
             return super().run(xp, function, arrays, sums)
+        if not isinstance(function, Kernel):  # counts, which depend on the shape of the first array only
+            if _may_be_differentiated(arrays[1:]):
+                return super().run(xp, function, arrays, sums)
+            return _evaluated(xp, function, arrays, sums)
         if not _may_be_differentiated(arrays):
             return _evaluated(xp, function, arrays, sums)
         node = (
@@ -63,12 +67,12 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
 
 
 def _evaluated(
-    xp: Namespace, kernel: Kernel, arrays: tuple[Any, ...], sums: tuple[Sum | None, ...]
+    xp: Namespace, function: Callable[..., tuple[Array, ...]], arrays: tuple[Any, ...], sums: tuple[Sum | None, ...]
 ) -> tuple[Array, ...]:
-    """Return the results of a kernel that nobody differentiates, block by block where that is quicker."""
+    """Return the results of a function that nobody differentiates, block by block where that is quicker."""
     if torch.compiler.is_compiling() or not _torch_blocks.serve(arrays):
-        return EagerRunner.run(RUNNER, xp, kernel, arrays, sums)
-    return _torch_blocks.run(kernel, arrays, sums, RUNNER.sum)
+        return EagerRunner.run(RUNNER, xp, function, arrays, sums)
+    return _torch_blocks.run(function, arrays, sums, RUNNER.sum)
 
 
 def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[Sum | None, ...], arrays: tuple[Any, ...]) -> None:

@@ -12,7 +12,7 @@ from xbce._backends._graph import Node
 from xbce._backends._prepared import Programs
 from xbce._backends._program import Library, NotANumberError, standard_calls
 from xbce._backends._rewriting import Rewriting, is_sign
-from xbce._kernel import Kernel, Sum
+from xbce._kernel import Sum
 from xbce._typing import Array, DType, Namespace
 
 _BLOCK = 2**16
@@ -51,20 +51,21 @@ _PLAIN = {torch.Tensor, torch.nn.Parameter}
 
 
 def run(
-    kernel: Kernel,
+    function: Callable[..., tuple[Array, ...]],
     arrays: tuple[Any, ...],
     sums: tuple[Sum | None, ...],
     total: Callable[[Namespace, Array, Sum], Array],
 ) -> tuple[Array, ...]:
-    """Return the results of a kernel, summed by `total`. PyTorch's own threads share the work on each block."""
+    """Return the results of a function, summed by `total`. PyTorch's own threads share the work on each block."""
     if arrays[0].numel() > TEMPORARY:
         keep_freed_memory(xp)
     size = _BLOCK * torch.get_num_threads()
     results: tuple[Array, ...]
     if arrays[0].numel() <= size:
-        results = at_once(_PROGRAMS.prepared(kernel, arrays), arrays, sums, total)
+        results = at_once(_PROGRAMS.prepared(function, arrays), arrays, sums, total)
     else:
-        results = Blocks(_PROGRAMS, kernel, arrays, sums, size, size, total, torch.Tensor.is_contiguous).results()
+        contiguous, strides = torch.Tensor.is_contiguous, torch.Tensor.stride
+        results = Blocks(_PROGRAMS, function, arrays, sums, size, size, total, contiguous, strides).results()
     return results
 
 
