@@ -1,5 +1,7 @@
 """Functions recorded as graphs, rewritten, and compiled into programs: the same bits by fewer operations."""
 
+import importlib
+import weakref
 from fractions import Fraction
 
 import numpy as np
@@ -202,9 +204,44 @@ def test_memory_by_identity():
     remember = ByIdentity(lambda x, y: calls.append((x, y)) or len(calls))
     half, other = Fraction(1, 2), Fraction(1, 2)
     assert [remember(half, 1), remember(half, 1), remember(other, 1), remember(half, 2)] == [1, 1, 2, 3]
-    for i in range(3000):
-        remember(Fraction(i), 0)
-    assert len(remember._known) <= 1024
+
+
+class Key:
+    """Something that can be found to be gone."""
+
+
+def test_memory_by_identity_is_limited():
+    remember = ByIdentity(lambda key, number: number)  # noqa: ARG005
+    first = Key()
+    gone = weakref.ref(first)
+    remember(first, 0)
+    del first
+    for i in range(1, 1024):
+        remember(Key(), i)
+    assert len(remember._known) == 1024
+    assert gone() is not None  # or a new object might have its identity
+    assert remember(Key(), 1024) == 1024
+    assert len(remember._known) == 1
+    assert gone() is None
+
+
+def test_plans_of_a_loss_are_limited(monkeypatch):
+    loss, x = xbce.binary_cross_entropy_with_logits, np.zeros(3)
+    monkeypatch.setattr(loss, "_plans", dict.fromkeys(range(1023)))
+    loss(x, x)
+    loss(x, x)
+    assert len(loss._plans) == 1024
+    loss(x, x, label_smoothing=0.125)
+    assert len(loss._plans) == 1
+    assert loss(x, x, label_smoothing=0.125).shape == (3,)
+    assert len(loss._plans) == 1
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch_blocks"])
+def test_programs_are_limited(library):
+    pytest.importorskip(library.partition("_")[0])
+    programs = importlib.import_module(f"xbce._backends._{library}")._PROGRAMS
+    assert programs._equal.cache_info().maxsize == 1024
 
 
 LOSSES = {
