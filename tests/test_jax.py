@@ -165,6 +165,18 @@ def test_export(dtype):
     assert_close(jax.grad(differentiable.call)(x, z), bce.gradient(x, z, reduction="mean"))
 
 
+def test_export_of_lengths_that_may_be_zero(dtype):
+    from jax import export
+
+    (batch,) = export.symbolic_shape("batch")
+    function = jax.jit(lambda x: bce.value_and_gradient(x[1:], 1, weight=2.0, reduction="mean"))
+    exported = export.export(function)(jax.ShapeDtypeStruct((batch, 2), dtype))
+    for rows in (3, 1):
+        x = arguments(dtype)[0][:rows]
+        for a, b in zip(exported.call(x), function(x), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_labels_of_any_dtype():
     x = jnp.asarray([40.0, -1.0], jnp.bfloat16)
     for z in (jnp.asarray([True, False]), jnp.asarray([1, 0], jnp.int8), jnp.asarray([1, 0], jnp.bfloat16)):

@@ -1,5 +1,8 @@
 """The whole public API under array-api-extra's checks of laziness: jitted with JAX, never computing with Dask."""
 
+import operator
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from array_api_compat import array_namespace
@@ -101,3 +104,71 @@ def test_looking_at_values_would_be_noticed(xp):
             looks_at_values(x)
     else:
         assert looks_at_values(x) == 1
+
+
+class Graph:
+    """An array of a library that knows the first length only when it runs, as graphs of ONNX do: None in its shape.
+
+    Operations are those of array-api-strict.
+    """
+
+    def __init__(self, array):
+        self.array = array
+        self.dtype, self.device, self.ndim = array.dtype, array.device, array.ndim
+        self.shape = (None, *array.shape[1:])[: array.ndim]
+
+    def __array_namespace__(self, *, api_version=None):
+        return graphs
+
+
+def on_graphs(function):
+    def call(*args, **kwargs):
+        with np.errstate(all="ignore"):
+            result = function(*(a.array if isinstance(a, Graph) else a for a in args), **kwargs)
+        return Graph(result) if hasattr(result, "ndim") else result
+
+    return call
+
+
+for _name in ("add", "sub", "mul", "truediv", "neg", "eq", "ge", "radd", "rsub", "rmul", "rtruediv", "invert"):
+    _operation = getattr(operator, _name.removeprefix("r"))
+    _swapped = _name.startswith("r")
+    setattr(Graph, f"__{_name}__", on_graphs((lambda f: lambda a, b: f(b, a))(_operation) if _swapped else _operation))
+
+
+class Namespace(SimpleNamespace):
+    def __getattr__(self, name):
+        found = getattr(pytest.importorskip("array_api_strict"), name)
+        return on_graphs(found) if callable(found) and "dtype" not in str(type(found)).lower() else found
+
+
+graphs = Namespace(__name__="graphs")
+
+MEANS = {
+    "count": {"normalize_by": "count"},
+    "size": {"normalize_by": "size"},
+    "an axis": {"axis": 0},
+    "the other axis": {"axis": 1},
+    "both axes": {"axis": (0, 1)},
+}
+
+
+@pytest.mark.parametrize("options", MEANS.values(), ids=MEANS)
+def test_means_over_lengths_that_are_none(options):
+    strict = pytest.importorskip("array_api_strict")
+    x = np.linspace(-3, 3, 12).reshape(4, 3)
+    z = (x > 1) * 1.0
+    bce = xbce.binary_cross_entropy_with_logits
+    got = bce.value_and_gradient(*(Graph(strict.asarray(a)) for a in (x, z)), reduction="mean", **options)
+    for a, b in zip(got, bce.value_and_gradient(x, z, reduction="mean", **options), strict=True):
+        np.testing.assert_allclose(np.from_dlpack(a.array), b, rtol=1e-13)
+    reduced = xbce.reduce(Graph(strict.asarray(x)), **options)
+    np.testing.assert_allclose(np.from_dlpack(reduced.array), xbce.reduce(x, **options), rtol=1e-13, atol=1e-15)
+
+
+def test_batch_of_a_length_that_is_none():
+    strict = pytest.importorskip("array_api_strict")
+    x = Graph(strict.zeros((4, 3)))
+    text = r"^normalize_by='batch' divides by the length of axis 0, but that of losses is not known yet$"
+    with pytest.raises(ValueError, match=text):
+        xbce.reduce(x, normalize_by="batch")

@@ -305,6 +305,63 @@ def test_backward_keeps_no_more_than_the_native_loss():
         assert ours == 0
 
 
+def ragged(*, requires_grad=False):
+    """Return rows of two lengths, and as one nested tensor: its second length is a symbol, and no number."""
+    rows = [torch.tensor(a, dtype=torch.float64, requires_grad=requires_grad) for a in ([1.0, 2, 3], [-1.0, 0])]
+    return rows, torch.nested.as_nested_tensor(rows, layout=torch.jagged)
+
+
+def test_mean_of_a_nested_tensor():
+    rows, x = ragged()
+    mean, gradient = bce.value_and_gradient(x, 1.0, reduction="mean")
+    # Of softplus(-x) in ball arithmetic: 0.49903718364262110654.
+    assert abs(mean.item() - 0.4990371836426211) <= 4 * 2**-54
+    torch.testing.assert_close(
+        gradient.values(), bce.gradient(torch.cat(rows), 1, reduction="mean"), rtol=1e-15, atol=0
+    )
+    by_batch = bce(x, 1.0, reduction="mean", normalize_by="batch")
+    assert abs(by_batch.item() - 2.4951859182131053 / 2) <= 4 * 2**-52
+    assert abs(xbce.reduce(bce(x, 1.0)).item() - 0.4990371836426211) <= 4 * 2**-54
+
+
+OPTIONS_OF_RAGGED = {
+    "size": {"normalize_by": "size"},
+    "count": {"where": True},
+    "mask and size": {"where": True, "normalize_by": "size"},
+    "weight": {"weight": True, "normalize_by": "weight"},
+    "nonzero": {"weight": True, "where": True, "normalize_by": "nonzero"},
+    "batch": {"weight": True, "normalize_by": "batch"},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS_OF_RAGGED.values(), ids=OPTIONS_OF_RAGGED)
+def test_means_of_nested_tensors_are_those_of_their_elements(options):
+    rows, x = ragged(requires_grad=True)
+    values = torch.cat(rows)
+
+    def filled(x):
+        made = {"weight": lambda: x.detach().exp() - 1, "where": lambda: x.detach() > -0.5}
+        return {name: made[name]() if name in made else option for name, option in options.items()}
+
+    scale = 5 / 2 if options.get("normalize_by") == "batch" else 1.0  # a vector is a batch of 5, and x one of 2
+    mean = bce(x, 1.0, reduction="mean", **filled(x))
+    wanted = bce(values, 1.0, reduction="mean", **filled(values)) * scale
+    torch.testing.assert_close(mean, wanted, rtol=1e-15, atol=0)
+    slopes = torch.cat(torch.autograd.grad(wanted, rows))
+    torch.testing.assert_close(torch.cat(torch.autograd.grad(mean, rows)), slopes, rtol=1e-15, atol=0)
+    closed = bce.gradient(x, 1.0, reduction="mean", **filled(x))
+    torch.testing.assert_close(closed.values(), slopes, rtol=1e-15, atol=0)
+
+
+def test_mean_of_the_rows_of_a_nested_tensor():
+    rows, x = ragged()
+    means = bce(x, 1.0, reduction="mean", axis=1)
+    torch.testing.assert_close(means, torch.stack([bce(row, 1, reduction="mean") for row in rows]), rtol=1e-15, atol=0)
+    gradient = bce.gradient(x, 1.0, reduction="mean", axis=1).values()
+    wanted = torch.cat([bce.gradient(row, 1, reduction="mean") for row in rows])
+    torch.testing.assert_close(gradient, wanted, rtol=1e-15, atol=0)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device was found")
 def test_cuda_graph():
     x, z = torch.randn(1000, device="cuda"), torch.rand(1000, device="cuda")

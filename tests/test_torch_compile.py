@@ -107,6 +107,92 @@ def test_autocast_inside():
     assert value == loss(x, torch.ones(8))
 
 
+def selected(function, **options):
+    """Return a loss of what a mask selects, whose length no compiler knows."""
+
+    def loss(x, z, w, mask):
+        arrays = {name: w[mask] if value == "w" else value for name, value in options.items()}
+        return function(x[mask], z[mask], **arrays)
+
+    return loss
+
+
+DATA_DEPENDENT = {
+    **{
+        f"{name} by {by}": selected(method, weight="w", reduction="mean", normalize_by=by)
+        for by in ("count", "size", "weight", "nonzero", "batch")
+        for name, method in {"mean": bce, "gradient": bce.gradient}.items()
+    },
+    "no weight": selected(bce, reduction="mean"),
+    "no weight, gradient": selected(bce.gradient, reduction="mean"),
+    "focal": selected(xbce.sigmoid_focal_loss, reduction="mean"),
+    "reduce": lambda x, z, _, mask: xbce.reduce(bce(x[mask], z[mask])),
+    "rows": lambda x, z, w, mask: bce(x[mask[:, 0]], z[mask[:, 0]], weight=w[:, :1][mask[:, 0]], reduction="mean"),
+}
+data_dependent = pytest.mark.parametrize("loss", DATA_DEPENDENT.values(), ids=DATA_DEPENDENT)
+
+
+def data_of(seed):
+    """Return logits, labels, weights and a mask; for None a mask that selects nothing."""
+    generator = torch.Generator().manual_seed(seed or 0)
+    x, z, w = (torch.rand(6, 4, generator=generator, dtype=torch.float64) for _ in range(3))
+    return 8 * x - 4, z, w, (x > 0.4) & (seed is not None)
+
+
+def assert_alike(got, wanted):
+    torch.testing.assert_close(got, wanted, rtol=1e-15, atol=0, equal_nan=True)
+
+
+@data_dependent
+def test_sizes_and_numbers_that_depend_on_data(loss):
+    traced = compiled(loss)
+    with torch._dynamo.config.patch(
+        capture_dynamic_output_shape_ops=True, capture_scalar_outputs=True, error_on_recompile=True
+    ):
+        for seed in (0, 1, None):
+            x, *rest = data_of(seed)
+            x.requires_grad_()
+            got, wanted = traced(x, *rest), loss(x, *rest)
+            assert_alike(got, wanted)
+            assert_alike(*(torch.autograd.grad(value.sum(), x) for value in (got, wanted)))
+
+
+@data_dependent
+def test_export_of_sizes_and_numbers_that_depend_on_data(loss):
+    class Model(torch.nn.Module):
+        def forward(self, x, z, w, mask):
+            return loss(x, z, w, mask)
+
+    exported = torch.export.export(Model(), data_of(0)).module()
+    for seed in (0, 1, None):
+        assert_alike(exported(*data_of(seed)), loss(*data_of(seed)))
+
+
+def test_mean_of_nothing_that_was_selected():
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        assert compiled(DATA_DEPENDENT["no weight"])(*data_of(None)).isnan()
+
+
+def test_shapes_that_differ_whatever_the_data():
+    x, z, _, mask = data_of(0)
+    traced = torch.compile(lambda x, z, mask: bce(x[mask], z), backend="aot_eager")
+    error = pytest.raises(Exception, match="labels must have the shape of logits")
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True), error:
+        traced(x, z, mask)
+
+
+def test_negative_number_is_refused_in_compiled_code():
+    with pytest.raises(Exception, match="pos_weight must not be negative or NaN, got -1"):
+        torch.compile(lambda x: bce(x, x, pos_weight=-1.0), backend="aot_eager")(torch.zeros(3))
+
+
+def test_mean_of_a_nested_tensor():
+    x = torch.nested.nested_tensor([torch.tensor([1.0, 2, 3]), torch.tensor([-1.0, 0])], layout=torch.jagged)
+    loss = partial(bce, reduction="mean")
+    traced = compiled(loss)
+    assert_alike(traced(x.to(torch.float64), 1.0), loss(x.to(torch.float64), 1.0))
+
+
 BAD = {
     "integer logits": lambda x, z: bce(x.long(), z),
     "shapes": lambda x, z: bce(x, z[:, :1]),

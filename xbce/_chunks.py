@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbce._array_kinds import plain_chunk
-from xbce._inputs import Inputs, Role, is_dask, is_unknown, require_role
+from xbce._inputs import Inputs, Role, is_dask, require_role
+from xbce._lengths import is_unknown
 from xbce._typing import Namespace
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, NoReturn, get_args
 import array_api_compat as compat
 
 from xbce._array_kinds import plain
+from xbce._lengths import is_unknown, may_be, must_be
 from xbce._texts import digits_of, shown, type_name
 from xbce._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, ReductionKind
 
@@ -273,20 +274,18 @@ class _Door:
 
 
 def reduction_options(
-    name: str, shape: Sequence[Any], reduction: ReductionKind, axis: Axis, normalize_by: NormalizeBy
+    name: str, x: Array, reduction: ReductionKind, axis: Axis, normalize_by: NormalizeBy
 ) -> tuple[int, ...]:
     """Check how the array called `name` is to be reduced; return the axes, sorted and counted from the end."""
-    ndim = len(shape)
+    ndim = x.ndim
     _require_choice("reduction", reduction, get_args(ReductionKind))
     _require_choice("normalize_by", normalize_by, get_args(NormalizeBy))
     if normalize_by == "batch" and reduction == "mean" and ndim == 0:
         msg = f"normalize_by='batch' divides by the length of axis 0, but {name} has 0 dimensions"
         raise ValueError(msg)
-    if normalize_by == "batch" and reduction == "mean" and is_unknown(shape[0]):
-        msg = (
-            f"normalize_by='batch' divides by the length of axis 0, but that of {name} is not known yet; "
-            "call its method compute_chunk_sizes first"
-        )
+    if normalize_by == "batch" and reduction == "mean" and is_unknown(x.shape[0]):
+        advice = "; call its method compute_chunk_sizes first" if compat.is_dask_array(x) else ""
+        msg = f"normalize_by='batch' divides by the length of axis 0, but that of {name} is not known yet{advice}"
         raise ValueError(msg)
     if axis is None:
         return tuple(range(-ndim, 0))
@@ -472,7 +471,7 @@ def same_shape(x: Array, y: Array) -> bool:
 def fits_into(x: Array, y: Array) -> bool:
     """Tell whether an array broadcasts to the shape of another without enlarging it."""
     pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
-    return len(x.shape) <= len(y.shape) and all(a == 1 or same_length(a, b) for a, b in pairs)
+    return len(x.shape) <= len(y.shape) and all(must_be(a == 1) or same_length(a, b) for a, b in pairs)
 
 
 def _require_same_shape(name: str, x: Array, first_name: str, first: Array) -> None:
@@ -530,18 +529,14 @@ def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
 
 def _require_non_negative(name: str, x: Array | float) -> None:
     """Check a Python scalar; the values of an array are not looked at."""
-    if isinstance(x, (int, float)) and not x >= 0:
+    if isinstance(x, (int, float)) and not may_be(x >= 0):
         msg = f"{name} must not be negative or NaN, got {shown(x)}"
         raise ValueError(msg)
 
 
 def same_length(a: Any, b: Any) -> bool:
     """Compare two dimensions; one that is unknown (None, or NaN in Dask) agrees with any."""
-    return is_unknown(a) or is_unknown(b) or bool(a == b)
-
-
-def is_unknown(length: Any) -> bool:
-    return length is None or (isinstance(length, float) and math.isnan(length))
+    return is_unknown(a) or is_unknown(b) or may_be(a == b)
 
 
 def _require_floating(name: str, x: Array) -> str:

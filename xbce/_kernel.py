@@ -104,7 +104,8 @@ class Kernel:
         Even a weight: what is dropped may be NaN, and would spoil automatic differentiation.
         """
         x = arrays[i]
-        if not hasattr(x, "ndim"):  # a size
+        # torch.compile cannot ask a length whether it has dimensions.
+        if isinstance(x, int) or not hasattr(x, "ndim"):  # a size
             return x
         if i in self.integers:
             x = _cast(xp, x, arrays[0].dtype)

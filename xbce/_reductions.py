@@ -14,6 +14,7 @@ from xbce._chunks import checked
 from xbce._formulas import Formula, Given
 from xbce._inputs import Inputs, accumulation_dtype, reduction_options
 from xbce._kernel import Kernel, Output, Sum
+from xbce._lengths import elements_along
 from xbce._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
 
 
@@ -29,7 +30,7 @@ class Reduction:
     @classmethod
     def of(cls, name: str, inputs: Inputs, kind: ReductionKind, axis: Axis, normalize_by: NormalizeBy) -> "Reduction":
         """Check the options of a call."""
-        axes = reduction_options(name, inputs.arrays[0].shape, kind, axis, normalize_by)
+        axes = reduction_options(name, inputs.arrays[0], kind, axis, normalize_by)
         return cls(kind, axes, normalize_by)
 
     def plan(self, inputs: Inputs, formula: Formula | Given, methods: tuple[str, ...]) -> "Plan":
@@ -61,13 +62,11 @@ class Reduction:
 
     def _mean(self, inputs: Inputs) -> "_Mean":
         x, dtype = inputs.arrays[0], _accumulating(inputs)
-        divided = x.shape[:1] if self.normalize_by == "batch" else [x.shape[i] for i in self.axes]
-        # Dask's lengths are NaN until they are known: then elements are counted, too.
-        known = not any(isinstance(n, float) for n in divided)
+        size = elements_along(x, (0,) if self.normalize_by == "batch" else self.axes)
         weight = inputs.weight if self.normalize_by in ("weight", "nonzero") else None
         where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
-        if weight is None and where is None and known:
-            return _Mean(Sum(self.axes, dtype), size=math.prod(divided) or math.nan)
+        if weight is None and where is None and size is not None:
+            return _Mean(Sum(self.axes, dtype), size=size)
         counts = checked(inputs, _Counts(dtype, weight, where, self.normalize_by == "nonzero"))
         return _Mean(Sum(self.axes, dtype), counts=counts)
 
@@ -101,13 +100,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Mean:
-    """What a mean divides by, NaN instead of 0."""
+    """What a mean divides by."""
 
     summed: Sum
     size: float | None = None
-    """The number, if that is known."""
+    """The number, if that is known. 0 needs no care: all sums are of no elements then, and 0 / 0 is NaN."""
     counts: Callable[..., tuple[Array]] | None = None
-    """How it is counted, if it is to be."""
+    """How it is counted, if it is to be; NaN stands for 0 there."""
 
     def denominator(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> Array | float | None:
         """Return a number, or an array of the shape of the result."""
@@ -116,9 +115,11 @@ class _Mean:
         (total,) = runner.run(xp, self.counts, arrays, (self.summed,))
         return runner.map(xp, _zero_as_nan, (total,))
 
-    def spread(self, xp: Namespace, denominator: Array | float) -> Array | float:
+    def spread(self, xp: Namespace, denominator: Array) -> Array:
         """Return a denominator that broadcasts against the losses."""
-        return denominator if self.counts is None else self.summed.spread(xp, denominator)
+        if self.counts is None or denominator.ndim == 0:
+            return denominator
+        return self.summed.spread(xp, denominator)
 
 
 def _accumulating(inputs: Inputs) -> DType:

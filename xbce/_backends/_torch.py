@@ -165,7 +165,8 @@ def _pulled_back(ctx: Any, arrays: tuple[Any, ...], cotangents: tuple[Array | No
     total = None
     for k, cotangent in enumerate(cotangents):
         if cotangent is not None:
-            spread = cotangent if ctx.sums[k] is None else ctx.sums[k].spread(ctx.xp, cotangent)
+            # One without dimensions broadcasts as it is, even to nested tensors, whose lengths nothing else has.
+            spread = cotangent if ctx.sums[k] is None or not cotangent.ndim else ctx.sums[k].spread(ctx.xp, cotangent)
             part = _pulled_back_through(ctx, arrays, k, i, spread)
             total = part if total is None else total + part
     return total
