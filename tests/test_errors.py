@@ -32,8 +32,8 @@ def test_shapes(backend, method):
         method(x, z)
     with raises(ValueError, "labels must have the shape of logits, got labels (3, 1) and logits (3,)"):
         method(z, x)
-    one = backend.from_numpy(np.zeros(()))
-    with raises(ValueError, "labels must have the shape of logits, got labels () and logits (3,)"):
+    one = backend.from_numpy(np.zeros(1))
+    with raises(ValueError, "labels must have the shape of logits, got labels (1,) and logits (3,)"):
         method(z, one)
 
 
@@ -81,6 +81,8 @@ def test_mixed_libraries(backend):
     x = backend.from_numpy(np.zeros(2))
     for other in others:
         if other.name.partition(":")[0] == backend.name.partition(":")[0]:
+            continue
+        if {other.name, backend.name} == {"numpy", "jax"}:  # taken, as JAX itself takes them
             continue
         z = other.from_numpy(np.zeros(2))
         with pytest.raises(
@@ -482,10 +484,10 @@ def test_negative_pos_weight(any_loss, bad):
     [
         (loss, {"label_smoothing": 1.5}, ValueError, "label_smoothing must be at least 0 and at most 1, got 1.5"),
         (loss, {"label_smoothing": -0.1}, ValueError, "label_smoothing must be at least 0 and at most 1, got -0.1"),
-        (loss, {"label_smoothing": None}, TypeError, "label_smoothing must be a Python number, got NoneType"),
-        (loss, {"label_smoothing": True}, TypeError, "label_smoothing must be a Python number, got bool"),
+        (loss, {"label_smoothing": None}, TypeError, "label_smoothing must be a Python or NumPy number, got NoneType"),
+        (loss, {"label_smoothing": True}, TypeError, "label_smoothing must be a Python or NumPy number, got bool"),
         (xbce.sigmoid_focal_loss, {"gamma": -1}, ValueError, "gamma must be at least 0, got -1"),
-        (xbce.sigmoid_focal_loss, {"gamma": "2"}, TypeError, "gamma must be a Python number, got str"),
+        (xbce.sigmoid_focal_loss, {"gamma": "2"}, TypeError, "gamma must be a Python or NumPy number, got str"),
         (xbce.sigmoid_focal_loss, {"alpha": 2}, ValueError, "alpha must be at least 0 and at most 1, got 2"),
         (xbce.asymmetric_loss, {"gamma_pos": -1}, ValueError, "gamma_pos must be at least 0, got -1"),
         (xbce.asymmetric_loss, {"gamma_neg": np.nan}, ValueError, "gamma_neg must be at least 0, got nan"),

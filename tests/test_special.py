@@ -421,7 +421,8 @@ def test_argument_that_is_no_array(name, bad):
 def test_mixed_libraries_and_devices(backend, name):
     x = backend.from_numpy(np.ones(2))
     for other in find_backends()[0].values():
-        if other.name.partition(":")[0] != backend.name.partition(":")[0]:
+        names = {other.name.partition(":")[0], backend.name.partition(":")[0]}
+        if len(names) == 2 and names != {"numpy", "jax"}:  # those are taken, as JAX itself takes them
             with pytest.raises(TypeError, match=r"^y must be an array of the same library as x .* got an array of "):
                 getattr(special, name)(x, other.from_numpy(np.ones(2)))
     torch = pytest.importorskip("torch")

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 
 import xbce
@@ -128,6 +129,11 @@ DATA_DEPENDENT = {
     "focal": selected(xbce.sigmoid_focal_loss, reduction="mean"),
     "reduce": lambda x, z, _, mask: xbce.reduce(bce(x[mask], z[mask])),
     "rows": lambda x, z, w, mask: bce(x[mask[:, 0]], z[mask[:, 0]], weight=w[:, :1][mask[:, 0]], reduction="mean"),
+    "number as pos_weight": lambda x, z, w, mask: bce(x[mask], z[mask], pos_weight=w.sum().item(), reduction="mean"),
+    "number as weight": lambda x, z, w, mask: bce(x, z, weight=w.sum().item(), where=mask, reduction="mean"),
+    "count as weight": lambda x, z, _, mask: bce(x, z, weight=mask.sum().item(), reduction="mean"),
+    "number as label": lambda x, z, *_: bce(x, z[0, 0].item(), reduction="mean"),
+    "NumPy's number": lambda x, z, *_: bce(x, z, weight=np.float32(0.1), pos_weight=np.int64(2)),
 }
 data_dependent = pytest.mark.parametrize("loss", DATA_DEPENDENT.values(), ids=DATA_DEPENDENT)
 

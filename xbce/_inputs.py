@@ -16,6 +16,7 @@ import array_api_compat as compat
 
 from xbce._array_kinds import plain
 from xbce._lengths import is_unknown, may_be, must_be
+from xbce._numbers import array_of, as_number, is_from_numpy, is_jax, is_numpy, value_of
 from xbce._texts import digits_of, shown, type_name
 from xbce._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, ReductionKind
 
@@ -47,7 +48,7 @@ class Inputs:
     arguments: int
     """How many of them the formula takes."""
     integers: tuple[int, ...] = ()
-    """Which of them are boolean or integer."""
+    """Which of them are rounded to the dtype of the first: labels that are boolean, integer or Python scalars."""
     weight: int | None = None
     """Which of them is the weight."""
     where: int | None = None
@@ -67,9 +68,8 @@ def loss_inputs(
     where: Array | None,
 ) -> Inputs:
     """Check the arrays of a loss; `name` is what the loss calls its first argument."""
-    door = _Door(name, scores)
-    # A scalar label stands for an array of the logits' dtype that holds it.
-    door.add("labels", labels, scalar_dtype=door.first.dtype, same_shape=True)
+    door = _Door(name, scores, labels, pos_weight, weight, where)
+    door.add("labels", labels, same_shape=True)
     if pos_weight is not None:
         _require_non_negative("pos_weight", pos_weight)
         door.add("pos_weight", pos_weight)
@@ -78,14 +78,17 @@ def loss_inputs(
 
 def reduce_inputs(losses: Array, *, weight: Array | float | None, where: Array | None) -> Inputs:
     """Check the arrays of a reduction."""
-    return _Door("losses", losses).inputs(weight=weight, where=where)
+    return _Door("losses", losses, weight, where).inputs(weight=weight, where=where)
 
 
 def primitive_inputs(**arguments: Array | float) -> Inputs:
     """Check the arguments of an elementwise function of equals, one of which must be an array; any shapes."""
-    scalars = (bool, int, float)
-    first = next((name for name, x in arguments.items() if not isinstance(x, scalars)), next(iter(arguments)))
-    door = _Door(first, arguments[first])
+    arrays = {name: x for name, x in arguments.items() if as_number(x) is None}
+    if not arrays:  # NumPy's scalars are arrays where there are no others
+        arrays = {name: x for name, x in arguments.items() if is_from_numpy(x)}
+    widening = (name for name, x in arrays.items() if not _never_widens(x))
+    first = next(widening, next(iter(arrays or arguments)))
+    door = _Door(first, arguments[first], *arguments.values())
     for name, x in arguments.items():
         if name != first:
             door.add(name, x, equal=True)
@@ -101,9 +104,9 @@ def one_library(**arguments: Any) -> tuple[Any, ...]:
 
     For callers that have rules of their own for dtypes and shapes. Numbers and None come back as they are.
     """
-    name, first = next(iter(arguments.items()))
-    door = _Door(name, first, floating=False)
-    return door.first, *door.beside({other: x for other, x in arguments.items() if other != name})
+    (name, first), *others = arguments.items()
+    door = _Door(name, first, *(x for _, x in others), floating=False)
+    return door.first, *door.beside(dict(others))
 
 
 _ARRAYS = ("pos_weight", "weight", "where")
@@ -120,9 +123,10 @@ def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable
     if len(args) != 2 or (torch is not None and torch.compiler.is_compiling()):
         return None
     key: list[Any] = [methods]
+    library = _fingerprints[type(args[0])]
     for x in args:
         fingerprint = _fingerprints[type(x)]
-        if fingerprint is None:
+        if fingerprint is None or fingerprint is not library:
             return None
         key.append(fingerprint(x))
     for name, x in kwargs.items():
@@ -130,7 +134,7 @@ def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable
         kind = type(x)
         if name in _ARRAYS and x is not None:
             fingerprint = _fingerprints[kind]
-            if fingerprint is None:
+            if fingerprint is None or fingerprint is not library:
                 return None
             key.append(fingerprint(x))
         elif x is None or kind in (str, int, float) or (kind is tuple and all(type(i) is int for i in x)):
@@ -171,46 +175,58 @@ _fingerprints = _Fingerprints()
 class _Door:
     """Collects the arrays of one call, each checked against the first."""
 
-    def __init__(self, name: str, first: Any, *, floating: bool = True) -> None:
+    def __init__(self, name: str, first: Any, *others: Any, floating: bool = True) -> None:
         self.name = name
         self.xp = _namespace(name, first)
         self.first = plain(name, first)
+        if floating:
+            _require_floating(name, self.first)
+        if is_numpy(self.xp) and "jax" in sys.modules:
+            beside = next(filter(compat.is_jax_array, others), None)
+            if beside is not None:
+                self.xp = _namespace(name, beside)
+                self.first = self._own(self.first)
         self.device = _device(name, self.xp, self.first)
-        self.dtypes: dict[str, DType] = {_require_floating(name, self.first): self.first.dtype} if floating else {}
+        self.dtypes: dict[str, DType] = {_dtype_name(self.first.dtype): self.first.dtype}
         self.arrays: list[Array] = [self.first]
         self.integers: list[int] = []
         self.names: list[str] = [name]
         self.roles: list[Role] = ["first"]
 
-    def add(
-        self, name: str, x: Any, *, scalar_dtype: DType = None, same_shape: bool = False, equal: bool = False
-    ) -> None:
-        """Check an argument. A Python scalar takes `scalar_dtype`, or else that of the computation.
+    def add(self, name: str, x: Any, *, same_shape: bool = False, equal: bool = False) -> None:
+        """Check an argument: a number, or an array.
 
-        One that is `equal` to the first must be floating too, and may enlarge its shape.
+        It must have the `same_shape` as the first, as labels have, or no dimensions. One that is `equal` to the first
+        must be floating too, and may enlarge its shape. No number widens, and no array without dimensions, unless it
+        is equal to a first one without dimensions.
         """
         self.names.append(name)
-        if isinstance(x, (bool, int, float)):
+        number = as_number(x)
+        if number is not None and not (is_from_numpy(x) and is_numpy(self.xp)):
             self.roles.append("scalar")
-            # 0-d, and of a dtype that is not counted in the promotion: a Python scalar never widens.
-            self.arrays.append(self._scalar(x, scalar_dtype))
+            if same_shape and (isinstance(number, int) or not is_from_numpy(x)):
+                self.integers.append(len(self.arrays))
+            self.arrays.append(self._scalar(name, number))
             return
         x = self._same_library(name, x)
-        self.roles.append("same shape" if same_shape else "equal" if equal else "fits")
+        # One without dimensions stands for a number.
+        self.roles.append("fits" if not x.ndim else "same shape" if same_shape else "equal" if equal else "fits")
         require_role(name, x, self.roles[-1], self.name, self.first)
-        dtype = _require_real(name, x)
-        if dtype is None:
+        floating = _require_real(name, x) is not None
+        if same_shape and (not floating or _is_python_scalar(x)):
             self.integers.append(len(self.arrays))
-        else:
-            self.dtypes.setdefault(dtype, x.dtype)
+        x = self._own(x)
+        if floating and (not _never_widens(x) or (equal and _never_widens(self.first))):
+            self.dtypes.setdefault(_dtype_name(x.dtype), x.dtype)
         self.arrays.append(x)
 
     def beside(self, arguments: dict[str, Any]) -> tuple[Any, ...]:
-        """Return arguments, those that are arrays as arrays of this library."""
-        return tuple(
-            x if x is None or isinstance(x, (bool, int, float)) else self._same_library(name, x)
-            for name, x in arguments.items()
-        )
+        """Return arguments: numbers as Python's, arrays as arrays of this library."""
+        return tuple(x if x is None else self._beside(name, x) for name, x in arguments.items())
+
+    def _beside(self, name: str, x: Any) -> Any:
+        number = None if is_from_numpy(x) and is_numpy(self.xp) else as_number(x)
+        return self._own(self._same_library(name, x)) if number is None else number
 
     def mask(self, where: Any) -> Array:
         """Check the argument `where`."""
@@ -218,7 +234,7 @@ class _Door:
         self.names.append("where")
         self.roles.append("mask")
         require_role("where", where, "mask", self.name, self.first)
-        return where
+        return self._own(where)
 
     def inputs(self, *, weight: Array | float | None = None, where: Array | None = None) -> Inputs:
         """Take the arguments that are not the formula's, and return all."""
@@ -245,22 +261,32 @@ class _Door:
             roles=tuple(self.roles),
         )
 
-    def _scalar(self, x: float, dtype: DType) -> Array:
-        # float64 holds every Python float until the dtype of the computation is known; without it, float32 is that.
-        if dtype is None:
-            widest = accumulation_dtype(self.xp, self.xp.float32, self.device)
-            return self.xp.full((), float(x), dtype=widest, device=self.device)
-        return self.xp.full((), x, dtype=dtype, device=self.device)
+    def _scalar(self, name: str, number: Any) -> Array:
+        # float64 holds every float until the dtype of the computation is known; without it, float32 is that.
+        widest = accumulation_dtype(self.xp, self.xp.float32, self.device)
+        try:
+            return array_of(self.xp, number, widest, self.device)
+        except OverflowError:
+            msg = f"{name} must be a number that float64 can hold, got an int of {number.bit_length()} bits"
+            raise ValueError(msg) from None
+
+    def _own(self, x: Array) -> Array:
+        """Return an array of NumPy as one of JAX, if that is the library; in the dtype that JAX gives it."""
+        if is_jax(self.xp) and not compat.is_jax_array(x):
+            # A copy: JAX computes while the caller may write into the array.
+            return self.xp.array(x.astype(x.dtype.newbyteorder("="), copy=False))
+        return x
 
     def _same_library(self, name: str, x: Any) -> Array:
         other = _namespace(name, x)
-        if other is not self.xp:
+        # NumPy's are taken beside JAX's, as JAX itself takes them.
+        if other is not self.xp and not (is_jax(self.xp) and is_numpy(other)):
             msg = (
                 f"{name} must be an array of the same library as {self.name} ({_library(self.xp)}), got an array of "
                 f"{_library(other)}; convert it first, nothing is transferred silently"
             )
             raise TypeError(msg)
-        if compat.is_jax_namespace(self.xp):
+        if is_jax(self.xp):
             device, expected = _jax_devices(x), _jax_devices(self.first)
         else:
             device, expected = _device(name, self.xp, x), self.device
@@ -322,11 +348,12 @@ def _index(x: Any) -> int | None:
 
 def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, below: bool = False) -> float:
     """Check a static option: a number from `low` to `high`, or below `high`; return it as a float."""
-    if isinstance(x, bool) or not isinstance(x, (int, float)):
-        msg = f"{name} must be a Python number, got {type_name(x)}"
+    number = as_number(x)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        msg = f"{name} must be a Python or NumPy number, got {type_name(x)}"
         raise TypeError(msg)
-    if low <= x <= high and not (below and x == high):
-        return _as_float(name, x)
+    if low <= number <= high and not (below and number == high):
+        return _as_float(name, number) + 0.0  # -0.0 is equal to 0.0, and so it must do the same
     bounds = [f"at least {low:g}"] if low > -math.inf else []
     if high < math.inf:
         bounds.append(f"below {high:g}" if below else f"at most {high:g}")
@@ -528,8 +555,9 @@ def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
 
 
 def _require_non_negative(name: str, x: Array | float) -> None:
-    """Check a Python scalar; the values of an array are not looked at."""
-    if isinstance(x, (int, float)) and not may_be(x >= 0):
+    """Check a number; the values of an array are not looked at."""
+    number = value_of(x)
+    if number is not None and not may_be(number >= 0):
         msg = f"{name} must not be negative or NaN, got {shown(x)}"
         raise ValueError(msg)
 
@@ -537,6 +565,16 @@ def _require_non_negative(name: str, x: Array | float) -> None:
 def same_length(a: Any, b: Any) -> bool:
     """Compare two dimensions; one that is unknown (None, or NaN in Dask) agrees with any."""
     return is_unknown(a) or is_unknown(b) or may_be(a == b)
+
+
+def _never_widens(x: Array) -> bool:
+    """Tell whether an array has no dimensions, or is what JAX calls weakly typed: what came from Python's numbers."""
+    return getattr(x, "ndim", 0) == 0 or getattr(x, "weak_type", False)
+
+
+def _is_python_scalar(x: Array) -> bool:
+    """Tell whether this is a Python scalar that JAX traces."""
+    return x.ndim == 0 and getattr(x, "weak_type", False)
 
 
 def _require_floating(name: str, x: Array) -> str:

@@ -45,13 +45,15 @@ def binary_cross_entropy_with_logits(
     labels : array or scalar
         The shape, library and device of `logits`; boolean, integer or floating. Integers and Python scalars are
         rounded to the dtype of `logits`. Usually 0, 1 or between (soft labels); other values follow the same formula.
+        Here and in the options a scalar is a Python or NumPy number, or an array without dimensions.
     {options}
 
     Returns
     -------
     array
-        On the device of `logits`; of the widest floating dtype of the arguments (Python scalars never widen). Of the
-        shape of `logits`, without the reduced axes.
+        On the device of `logits`; of the shape of `logits`, without the reduced axes. Its dtype is the widest floating
+        one of `logits` and of the arguments with dimensions: a Python or NumPy scalar, or an array without dimensions,
+        never widens, and neither does what JAX calls weakly typed. NumPy arrays beside JAX arrays are taken for JAX's.
 
     Raises
     ------

@@ -229,12 +229,13 @@ def xlogy(x: Array | float, y: Array | float, /) -> Array:
     ----------
     x, y : array or scalar
         Of shapes that broadcast against each other; float16, bfloat16, float32 or float64; of one library, on one
-        device. One of them may be a Python scalar.
+        device. One of them may be a Python or NumPy scalar.
 
     Returns
     -------
     array
-        Of the broadcast shape, and of the wider of the dtypes; a scalar never widens.
+        Of the broadcast shape, and of the wider of the dtypes; a scalar never widens, nor does an array without
+        dimensions beside one that has some.
 
     Raises
     ------
@@ -272,12 +273,13 @@ def xlog1py(x: Array | float, y: Array | float, /) -> Array:
     ----------
     x, y : array or scalar
         Of shapes that broadcast against each other; float16, bfloat16, float32 or float64; of one library, on one
-        device. One of them may be a Python scalar.
+        device. One of them may be a Python or NumPy scalar.
 
     Returns
     -------
     array
-        Of the broadcast shape, and of the wider of the dtypes; a scalar never widens.
+        Of the broadcast shape, and of the wider of the dtypes; a scalar never widens, nor does an array without
+        dimensions beside one that has some.
 
     Raises
     ------

@@ -40,7 +40,8 @@ def reduce(
     Returns
     -------
     array
-        On the device of `losses`; of the widest floating dtype of the arguments; without the reduced axes.
+        On the device of `losses`; of the wider floating dtype of `losses` and of `weight`, which without dimensions
+        never widens; without the reduced axes.
 
     Raises
     ------
