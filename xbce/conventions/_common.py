@@ -7,6 +7,7 @@ import array_api_compat as compat
 
 from xbce._inputs import _namespace as namespace
 from xbce._inputs import fits_into, one_library, same_length, same_shape
+from xbce._numbers import new_device
 from xbce._typing import Array, Device, DType, Namespace, NormalizeBy
 from xbce.steps import check_labels, reduce
 
@@ -47,7 +48,7 @@ def is_number(x: Any) -> bool:
 
 def device_beside(x: Array) -> Device:
     """Return where to make an array that meets another."""
-    return x.device if is_torch(x) else compat.device(x)
+    return new_device(namespace_of(x), x.device if is_torch(x) else compat.device(x))
 
 
 def arrays_of_one_library(name: str, first: Array, **others: Any) -> tuple[Any, ...]:
