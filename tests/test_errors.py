@@ -731,6 +731,29 @@ def test_no_warning_where_labels_overflow(library, dtype, labels):
 
 
 @pytest.mark.parametrize("library", ["numpy", "array_api_strict", "dask.array"])
+@pytest.mark.parametrize("option", ["labels", "weight", "pos_weight"])
+def test_no_warning_where_numbers_overflow(library, option):
+    xp = pytest.importorskip(library)
+    x = xp.asarray(np.array([1.0, -1.0], np.float32))
+    got = loss(x, 1e300) if option == "labels" else loss(x, 1, **{option: 1e300})
+    wanted = [-np.inf, np.inf] if option == "labels" else [np.inf, np.inf]
+    np.testing.assert_array_equal(np.asarray(got.compute() if library == "dask.array" else got), wanted)
+
+
+@pytest.mark.parametrize("option", ["labels", "weight", "pos_weight", "y"])
+def test_numbers_that_float64_cannot_hold(backend, option):
+    x = backend.from_numpy(np.ones(2))
+    with raises(ValueError, f"{option} must be a number that float64 can hold, got an int of 16610 bits"):
+        PLACES[option](x, 10**5000)
+
+
+def test_numbers_that_int64_cannot_hold(backend):
+    x = backend.from_numpy(np.zeros(2))
+    np.testing.assert_array_equal(backend.to_numpy(loss.gradient(x, 2**70)), [0.5 - 2**70] * 2)
+    np.testing.assert_array_equal(backend.to_numpy(loss.gradient(x, 1, weight=2**70)), [-(2**69)] * 2)
+
+
+@pytest.mark.parametrize("library", ["numpy", "array_api_strict", "dask.array"])
 def test_no_warning_where_sums_are_not_finite(library):
     xp = pytest.importorskip(library)
     for losses, wanted in (([np.inf, -np.inf], np.nan), ([1e308, 1e308], np.inf)):
