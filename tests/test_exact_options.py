@@ -1,5 +1,7 @@
 """Options are exact numbers: nothing is lost of what the dtype of the logits cannot hold, or a compiler would round."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,86 @@ def test_a_clip_between_two_numbers_of_float32(library):
     )
     assert gradient[0] == 0
     assert gradient[1] == approx(-5e6, rel=1e-6)
+
+
+ANY = [name for name in ("numpy", "torch:cpu", "jax", "dask", "array-api-strict") if name in FOUND]
+with_logits, of_probabilities = xbce.binary_cross_entropy_with_logits, xbce.binary_cross_entropy
+BEYOND = {  # function, score, label, options, exact value of these in float32 (mpmath, 50 digits)
+    "a weight of an absent term": (with_logits, 1.0, 0.0, {"pos_weight": 1e39}, 1.3132616875182228),
+    "a weight of a small loss": (with_logits, 40.0, 1.0, {"pos_weight": 1e39}, 4.248354255291589e21),
+    "a weight of a large loss": (with_logits, -3e38, 1.0, {"pos_weight": 1e-50}, 3.0000000054977558e-12),
+    "a weight of all": (with_logits, -20.0, 0.0, {"weight": 1e39}, 2.061153620314381e30),
+    "smoothing of a large loss": (with_logits, -3e38, 0.0, {"label_smoothing": 1e-50}, 1.5000000027488779e-12),
+    "a clip": (of_probabilities, 0.0, 1.0, {"clip": 1e-50}, 115.12925464970229),
+    "a clip beside it": (of_probabilities, 1e-45, 1.0, {"clip": 1e-50}, 103.27892990343184),
+    "an offset": (of_probabilities, 0.0, 1.0, {"log_offset": 1e-50}, 115.12925464970229),
+    "a floor": (of_probabilities, 0.0, 1e-5, {"log_floor": -1e39}, 9.999999747378752e33),
+    "alpha": (xbce.sigmoid_focal_loss, -3e38, 1.0, {"alpha": 1e-50}, 3.0000000054977558e-12),
+    "an exponent": (xbce.sigmoid_focal_loss, 2.0, 0.0, {"gamma": 1e-50}, 2.1269280110429725),
+    "a shift": (xbce.asymmetric_loss, 1.0, 0.0, {"gamma_neg": 1.0, "shift": 1e-50}, 0.9600712226463136),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("case", BEYOND)
+@pytest.mark.parametrize("library", ANY)
+def test_numbers_beyond_float32(library, case, dtype):
+    """They are computed with in float64, and the result is rounded once."""
+    loss, score, label, options, exact = BEYOND[case]
+    fmt = FORMATS[dtype]
+    if dtype not in FOUND[library].dtypes:
+        pytest.skip(f"{library} has no {dtype}")
+    if not fmt.smallest <= abs(exact) <= fmt.max or abs(score) > fmt.max or 0 < abs(score) < fmt.smallest:
+        pytest.skip(f"{dtype} does not hold the arguments and the result")
+    value = call(library, "eager", lambda x, z: loss(x, z, **options), fmt.round([score]), fmt.round([label]))
+    assert value.dtype == fmt.dtype
+    np.testing.assert_array_equal(value, fmt.round([exact]))
+
+
+@pytest.mark.parametrize("case", BEYOND)
+def test_numbers_beyond_float32_where_there_is_no_float64(case):
+    jax = pytest.importorskip("jax")
+    loss, score, label, options, _ = BEYOND[case]
+    ((name, number),) = ((name, x) for name, x in options.items() if x not in (0, 1))
+    what = "half of label_smoothing" if name == "label_smoothing" else name
+    number = number / 2 if name == "label_smoothing" else number
+    text = f"{what} must be 0 or of a magnitude that float32 can hold where there is no float64, got {number!r}"
+    with jax.enable_x64(False):
+        x, z = jax.numpy.float32([score]), jax.numpy.float32([label])
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            loss(x, z, **options)
+
+
+INFINITE = [
+    (with_logits, "pos_weight", "pos_weight must be finite, got inf"),
+    (with_logits, "weight", "weight must be finite, got inf"),
+    (xbce.sigmoid_focal_loss, "gamma", "gamma must be at least 0 and finite, got inf"),
+    (xbce.asymmetric_loss, "gamma_pos", "gamma_pos must be at least 0 and finite, got inf"),
+    (xbce.asymmetric_loss, "gamma_neg", "gamma_neg must be at least 0 and finite, got inf"),
+    (of_probabilities, "log_offset", "log_offset must be at least 0 and finite, got inf"),
+]
+
+
+@pytest.mark.parametrize("infinity", [np.inf, np.float32(np.inf)], ids=["Python", "NumPy"])
+@pytest.mark.parametrize(("loss", "name", "text"), INFINITE, ids=[name for _, name, _ in INFINITE])
+@pytest.mark.parametrize("library", ANY)
+def test_infinite_options_are_refused(library, loss, name, text, infinity):
+    x = FOUND[library].from_numpy(np.float32([0.5]))
+    for method in (loss, loss.gradient):
+        with pytest.raises(ValueError, match=f"^{re.escape(text.replace('inf', repr(infinity), 1))}$"):
+            method(x, x, **{name: infinity})
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.nan])
+def test_an_infinite_floor_is_refused(value):
+    x = np.float32([0.5])
+    with pytest.raises(ValueError, match=rf"^log_floor must be at most 0 and finite, got {value}$"):
+        of_probabilities.gradient(x, x, log_floor=value)
+    with pytest.raises(ValueError, match=r"^weight must be finite, got nan$"):
+        xbce.reduce(x, weight=np.nan)
+
+
+def test_a_label_that_float32_cannot_hold_is_infinite_in_jax():
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(False):
+        assert with_logits.gradient(jax.numpy.float32([1.0]), 1e300) == -np.inf

@@ -23,6 +23,8 @@ from xbce._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, Red
 # In rising width. A mixture of the two half types widens to the narrowest dtype that holds both.
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _HALVES = ("float16", "bfloat16")
+_LEAST_FLOAT32 = 2.0**-126
+"""The least normal number."""
 _INTEGERS = frozenset({"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))})
 _STANDARD = "2024.12"
 """The first version of the standard in which functions such as `where` take Python scalars."""
@@ -66,13 +68,19 @@ def loss_inputs(
     pos_weight: Array | float | None,
     weight: Array | float | None,
     where: Array | None,
+    numbers: dict[str, float | None],
 ) -> Inputs:
-    """Check the arrays of a loss; `name` is what the loss calls its first argument."""
+    """Check the arrays of a loss; `name` is what the loss calls its first argument.
+
+    `numbers` are options of its formula, checked before.
+    """
     door = _Door(name, scores, labels, pos_weight, weight, where)
     door.add("labels", labels, same_shape=True)
     if pos_weight is not None:
         _require_non_negative("pos_weight", pos_weight)
+        _require_finite("pos_weight", pos_weight)
         door.add("pos_weight", pos_weight)
+    door.numbers |= {option: x for option, x in numbers.items() if x is not None}
     return door.inputs(weight=weight, where=where)
 
 
@@ -192,6 +200,8 @@ class _Door:
         self.integers: list[int] = []
         self.names: list[str] = [name]
         self.roles: list[Role] = ["first"]
+        self.numbers: dict[str, float] = {}
+        """What the computation must hold. Labels are rounded to the dtype of the first argument before."""
 
     def add(self, name: str, x: Any, *, same_shape: bool = False, equal: bool = False) -> None:
         """Check an argument: a number, or an array.
@@ -201,7 +211,9 @@ class _Door:
         is equal to a first one without dimensions.
         """
         self.names.append(name)
-        number = as_number(x)
+        number, value = as_number(x), value_of(x)
+        if isinstance(value, (int, float)) and not same_shape:
+            self.numbers[name] = _as_float(name, value)
         if number is not None and not (is_from_numpy(x) and is_numpy(self.xp)):
             self.roles.append("scalar")
             if same_shape and (isinstance(number, int) or not is_from_numpy(x)):
@@ -240,6 +252,7 @@ class _Door:
         """Take the arguments that are not the formula's, and return all."""
         arguments = len(self.arrays)
         if weight is not None:
+            _require_finite("weight", weight)
             self.add("weight", weight)
         mask = () if where is None else (self.mask(where),)
         name = functools.reduce(_promote, self.dtypes)
@@ -251,7 +264,7 @@ class _Door:
             xp=self.xp,
             device=self.device,
             dtype=dtype,
-            computing=self.xp.float32 if name in _HALVES else dtype,
+            computing=dtype if name == "float64" else self._holding_numbers(self.xp.float32),
             arrays=(*self.arrays, *mask),
             arguments=arguments,
             integers=tuple(self.integers),
@@ -261,9 +274,24 @@ class _Door:
             roles=tuple(self.roles),
         )
 
+    def _holding_numbers(self, float32: DType) -> DType:
+        """Return float32, or float64 if a number is too large or too small for that."""
+        for name, x in self.numbers.items():
+            if x and not _LEAST_FLOAT32 <= abs(x) < 2.0**128:
+                wide = accumulation_dtype(self.xp, float32, self.device)
+                if wide != float32:
+                    return wide
+                msg = f"{name} must be 0 or of a magnitude that float32 can hold where there is no float64, got {x!r}"
+                raise ValueError(msg)
+        return float32
+
     def _scalar(self, name: str, number: Any) -> Array:
         # float64 holds every float until the dtype of the computation is known; without it, float32 is that.
         widest = accumulation_dtype(self.xp, self.xp.float32, self.device)
+        if widest == self.xp.float32:
+            self._holding_numbers(widest)
+            if isinstance(number, (int, float)) and abs(number) >= 2**128:  # a label, of which JAX would warn
+                number = math.copysign(math.inf, number)
         try:
             return array_of(self.xp, number, widest, self.device)
         except OverflowError:
@@ -352,11 +380,14 @@ def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf,
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         msg = f"{name} must be a Python or NumPy number, got {type_name(x)}"
         raise TypeError(msg)
-    if low <= number <= high and not (below and number == high):
-        return _as_float(name, number) + 0.0  # -0.0 is equal to 0.0, and so it must do the same
+    number = _as_float(name, number) + 0.0  # -0.0 is equal to 0.0, and so it must do the same
+    if low <= number <= high and math.isfinite(number) and not (below and number == high):
+        return number
     bounds = [f"at least {low:g}"] if low > -math.inf else []
     if high < math.inf:
         bounds.append(f"below {high:g}" if below else f"at most {high:g}")
+    if not math.isfinite(number) and math.inf in (-low, high):
+        bounds.append("finite")
     msg = f"{name} must be {' and '.join(bounds)}, got {shown(x)}"
     raise ValueError(msg)
 
@@ -559,6 +590,14 @@ def _require_non_negative(name: str, x: Array | float) -> None:
     number = value_of(x)
     if number is not None and not may_be(number >= 0):
         msg = f"{name} must not be negative or NaN, got {shown(x)}"
+        raise ValueError(msg)
+
+
+def _require_finite(name: str, x: Array | float) -> None:
+    """Check a number; the values of an array are not looked at."""
+    number = value_of(x)
+    if isinstance(number, (int, float)) and not math.isfinite(_as_float(name, number)):
+        msg = f"{name} must be finite, got {shown(x)}"
         raise ValueError(msg)
 
 

@@ -1,6 +1,8 @@
 """The public losses."""
 
-from xbce._formulas import CrossEntropy, Formula, ModulatedCrossEntropy, ProbabilityCrossEntropy
+from collections.abc import Mapping
+
+from xbce._formulas import CrossEntropy, ModulatedCrossEntropy, ProbabilityCrossEntropy
 from xbce._inputs import at_most_one, loss_inputs, number_in
 from xbce._loss import Evaluation, Loss
 from xbce._reductions import Reduction
@@ -111,7 +113,7 @@ def binary_cross_entropy_with_logits(
     np.float64(9.70006128161...)
     """
     formula = CrossEntropy(number_in("label_smoothing", label_smoothing, 0, 1))
-    return _evaluation(formula, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by)
+    return _evaluation(formula, {}, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by)
 
 
 @Loss
@@ -193,8 +195,9 @@ def binary_cross_entropy(
         log_floor=None if log_floor is None else number_in("log_floor", log_floor, high=0),
         log_offset=None if log_offset is None else number_in("log_offset", log_offset, 0),
     )
+    rules = {"clip": formula.clip, "log_floor": formula.log_floor, "log_offset": formula.log_offset}
     return _evaluation(
-        formula, "probabilities", probabilities, labels, pos_weight, weight, where, reduction, axis, normalize_by
+        formula, rules, "probabilities", probabilities, labels, pos_weight, weight, where, reduction, axis, normalize_by
     )
 
 
@@ -270,7 +273,10 @@ def sigmoid_focal_loss(
         alpha=None if alpha is None else number_in("alpha", alpha, 0, 1),
         label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
     )
-    return _evaluation(formula, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by)
+    numbers = {"gamma": gamma, "alpha": formula.alpha}
+    return _evaluation(
+        formula, numbers, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by
+    )
 
 
 @Loss
@@ -345,11 +351,15 @@ def asymmetric_loss(
         shift=number_in("shift", shift, 0, 1, below=True),
         label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
     )
-    return _evaluation(formula, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by)
+    numbers = {"gamma_pos": formula.gamma_pos, "gamma_neg": formula.gamma_neg, "shift": formula.shift}
+    return _evaluation(
+        formula, numbers, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by
+    )
 
 
 def _evaluation(
-    formula: Formula,
+    formula: CrossEntropy | ModulatedCrossEntropy | ProbabilityCrossEntropy,
+    numbers: Mapping[str, float | None],
     name: str,
     scores: Array,
     labels: Array | float,
@@ -360,5 +370,6 @@ def _evaluation(
     axis: Axis,
     normalize_by: NormalizeBy,
 ) -> Evaluation:
-    inputs = loss_inputs(name, scores, labels, pos_weight=pos_weight, weight=weight, where=where)
+    numbers = {**numbers, "half of label_smoothing": formula.label_smoothing / 2}
+    inputs = loss_inputs(name, scores, labels, pos_weight=pos_weight, weight=weight, where=where, numbers=numbers)
     return Evaluation(inputs, formula, Reduction.of(name, inputs, reduction, axis, normalize_by))
