@@ -46,12 +46,16 @@ def _torch() -> list[tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]]
     def labels(loss: Loss) -> Callable[..., Any]:
         return lambda x, z, *rest: gradient(lambda z: loss(x, z, *rest), z.detach().requires_grad_())
 
+    def pos_weight(loss: Loss) -> Callable[..., Any]:
+        return lambda x, z, p, *rest: gradient(lambda p: loss(x, z, p, *rest), p.detach().requires_grad_())
+
     return [
         ("backward", "gradient", reverse),
         ("torch.func.jvp", "gradient", forward),
         ("backward twice", "hessian", reverse_twice),
         ("torch.func.jvp of torch.func.grad", "hessian", forward_over_reverse),
         ("backward to labels", "label_gradient", labels),
+        ("backward to pos_weight", "pos_weight_gradient", pos_weight),
     ]
 
 
@@ -70,4 +74,5 @@ def _jax() -> list[tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]]:
         ("jax.grad twice", "hessian", lambda loss: jax.grad(lambda *a: jax.grad(total(loss))(*a).sum())),
         ("jax.jvp of jax.grad", "hessian", lambda loss: slope(jax.grad(total(loss)))),
         ("jax.grad in labels", "label_gradient", lambda loss: jax.grad(total(loss), 1)),
+        ("jax.grad in pos_weight", "pos_weight_gradient", lambda loss: jax.grad(total(loss), 2)),
     ]

@@ -75,6 +75,7 @@ class SpecialValue:
     gradient: str | None = None
     hessian: str | None = None
     label_gradient: str | None = None
+    pos_weight_gradient: str | None = None
 
     @property
     def logits(self) -> str:
@@ -87,7 +88,7 @@ class SpecialValue:
         return self.arguments["labels"]
 
 
-_PROMISES = ("value", "gradient", "hessian", "label_gradient")
+_PROMISES = ("value", "gradient", "hessian", "label_gradient", "pos_weight_gradient")
 
 
 def special_values(case: str = PLAIN) -> tuple[SpecialValue, ...]:

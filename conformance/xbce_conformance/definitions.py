@@ -1,7 +1,7 @@
 """What is computed: each function of the family once, as the text defines it, on series of balls.
 
 The arguments are series: x (logits) or p (probabilities), labels z, and what a case has besides, such as weights.
-Exactly one of x and z holds the variable t. Nothing here is shared with xbce.
+Exactly one of x, z and pos_weight holds the variable t. Nothing here is shared with xbce.
 """
 
 from collections.abc import Callable
@@ -79,12 +79,22 @@ def masked(x: Series, z: Series, weight: Series, where: Series) -> Series:
     return weighted(x, z, weight) if where.at_0 != 0 else Series.constant(0)
 
 
+def scaled(factor: float, loss: Definition) -> Definition:
+    """Return a loss times a number."""
+    return lambda *arguments: Series.constant(factor) * loss(*arguments)
+
+
+def with_pos_weight(pos_weight: float, loss: Definition) -> Definition:
+    """Return the loss of one weight of the positive term: an exact number, which no format need hold."""
+    return lambda x, z: loss(x, z, Series.constant(pos_weight))
+
+
 def focal(gamma: float, alpha: float | None = None) -> Definition:
     """Return alpha_t m^gamma ce, where m = 1 - p_t = z sigmoid(-x) + (1 - z) sigmoid(x)."""
 
-    def loss(x: Series, z: Series) -> Series:
+    def loss(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
         m = mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
-        modulated = power(m, Series.constant(gamma)) * _cross_entropy(x, z)
+        modulated = power(m, Series.constant(gamma)) * _cross_entropy(x, z, pos_weight)
         if alpha is None:
             return modulated
         a = flint.arb(alpha)
@@ -98,18 +108,20 @@ def asymmetric(gamma_pos: float, gamma_neg: float, shift: float = 0.0) -> Defini
 
     ce = -(1 - z) log1p(-p_m) + z softplus(-x), M = (1 - z) p_m + z (1 - p), g = gamma_neg (1 - z) + gamma_pos z.
     """
-    positive, negative = flint.arb(gamma_pos), flint.arb(gamma_neg)
+    of_positive, of_negative = flint.arb(gamma_pos), flint.arb(gamma_neg)
 
-    def loss(x: Series, z: Series) -> Series:
+    def loss(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
         if shift == 0:
-            ce = _cross_entropy(x, z)  # -log1p(-sigmoid(x)) is softplus(x)
+            ce = _cross_entropy(x, z, pos_weight)  # -log1p(-sigmoid(x)) is softplus(x)
             m = mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
         else:
             p = sigmoid(x)
             p_m = p - Series.constant(shift) if p.at_0 > shift else Series.constant(0)
-            ce = mix(z, minus_log1p(-p_m), softplus(-x))
+            positive = softplus(-x) if pos_weight is None else pos_weight * softplus(-x)
+            ce = mix(z, minus_log1p(-p_m), positive)
             m = mix(z, p_m, sigmoid(-x))
-        g = mix(z, Series.constant(negative), Series.constant(positive), slope=Series.constant(positive - negative))
+        gap = Series.constant(of_positive - of_negative)
+        g = mix(z, Series.constant(of_negative), Series.constant(of_positive), slope=gap)
         return power(m, g) * ce
 
     return loss
@@ -118,9 +130,9 @@ def asymmetric(gamma_pos: float, gamma_neg: float, shift: float = 0.0) -> Defini
 # --- losses of probabilities ----------------------------------------------------------------------------------------
 
 
-def probability(p: Series, z: Series) -> Series:
-    """Return -z log p - (1 - z) log1p(-p); the derivative in z is -logit(p), one term."""
-    return _of_logs(z, minus_log1p(-p), minus_log(p))
+def probability(p: Series, z: Series, pos_weight: Series | None = None) -> Series:
+    """Return -w z log p - (1 - z) log1p(-p); the derivative in z is -logit(p), one term, where w = 1."""
+    return _of_logs(z, minus_log1p(-p), minus_log(p), pos_weight)
 
 
 def clipped(eps: float) -> Definition:
@@ -129,7 +141,7 @@ def clipped(eps: float) -> Definition:
     def loss(p: Series, z: Series) -> Series:
         if p.at_0 < eps:
             p = Series.constant(eps)
-        elif p.at_0 > 1 - flint.arb(eps):
+        elif 1 - p.at_0 < eps:  # not p > 1 - eps, which balls of few digits leave undecided
             p = Series.constant(1 - flint.arb(eps))
         return probability(p, z)
 
@@ -146,8 +158,13 @@ def log_floored(floor: float) -> Definition:
 
 
 def log_offset(eps: float) -> Definition:
-    """Return -z log(p + eps) - (1 - z) log(1 - p + eps)."""
-    return lambda p, z: mix(z, _minus_log_offset(complement(p), p, eps), _minus_log_offset(p, complement(p), eps))
+    """Return -w z log(p + eps) - (1 - z) log(1 - p + eps)."""
+
+    def loss(p: Series, z: Series, pos_weight: Series | None = None) -> Series:
+        negative, positive = _minus_log_offset(complement(p), p, eps), _minus_log_offset(p, complement(p), eps)
+        return mix(z, negative, positive if pos_weight is None else pos_weight * positive)
+
+    return loss
 
 
 def _minus_log_offset(p: Series, q: Series, eps: float) -> Series:
@@ -162,7 +179,9 @@ def _minus_log_offset(p: Series, q: Series, eps: float) -> Series:
     return Series(terms, *result.parts[1:])
 
 
-def _of_logs(z: Series, at_0: Series, at_1: Series) -> Series:
+def _of_logs(z: Series, at_0: Series, at_1: Series, pos_weight: Series | None = None) -> Series:
+    if pos_weight is not None:
+        return mix(z, at_0, pos_weight * at_1)
     return mix(z, at_0, at_1, slope=Series(Parts.of(at_1.at_0 - at_0.at_0)))
 
 
@@ -202,16 +221,17 @@ def xlog1py(x: Series, y: Series) -> Series:
 
 # --- evaluation -----------------------------------------------------------------------------------------------------
 
-Variable = Literal["first", "labels"]
+Variable = Literal["first", "labels", "pos_weight"]
+_PLACES: dict[Variable, int] = {"first": 0, "labels": 1, "pos_weight": 2}
 
 
 def evaluate(definition: Definition, variable: Variable, numbers: tuple[float, ...]) -> dict[str, tuple[Ball, Ball]]:
     """Return exact value (as a ball) and scale of each quantity that the series in one variable holds."""
-    place = 0 if variable == "first" else 1
+    place = _PLACES[variable]
     arguments = [Series.variable(n) if i == place else Series.constant(n) for i, n in enumerate(numbers)]
     c0, c1, c2 = definition(*arguments).parts
-    if variable == "labels":
-        return {"label_gradient": (c1.ball, c1.scale)}
+    if variable != "first":
+        return {f"{variable.removesuffix('s')}_gradient": (c1.ball, c1.scale)}
     return {"value": (c0.ball, c0.scale), "gradient": (c1.ball, c1.scale), "hessian": (2 * c2.ball, 2 * c2.scale)}
 
 

@@ -197,9 +197,9 @@ def _nearest(exact: flint.arb) -> float:
 
 
 class SeriesReference:
-    """Any definition, by its Taylor series in the first argument or in the labels."""
+    """Any definition, by its Taylor series in the first argument, in the labels or in pos_weight."""
 
-    _VARIABLE: ClassVar[dict[str, Variable]] = {"label_gradient": "labels"}
+    _VARIABLE: ClassVar[dict[str, Variable]] = {"label_gradient": "labels", "pos_weight_gradient": "pos_weight"}
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition

@@ -57,18 +57,24 @@ class Trial:
     @cached_property
     def factor(self) -> Doubles:
         """The weight of each loss, where that is more than 1."""
-        factor = np.ones(self.inputs.hard.shape)
-        for name in ("pos_weight", "weight"):
-            if name in self.inputs.arrays:
-                factor = np.maximum(factor, np.float64(self.inputs.arrays[name]))
-        return factor
+        return self._weight(positive_term=np.asarray(self.inputs.arrays.get("labels", 1.0)) != 0)
+
+    def _weight(self, *, positive_term: Mask | bool) -> Doubles:
+        """Return the larger of weight, pos_weight where there is a positive term, and 1."""
+        given = dict(self.case.options) | self.inputs.arrays
+        weight, pos_weight = (np.float64(given.get(name, 1.0)) for name in ("weight", "pos_weight"))
+        largest = np.maximum(weight, np.where(positive_term, pos_weight, 1.0))
+        return np.asarray(np.maximum(largest, np.ones(self.inputs.hard.shape)))
 
     def _factor_of(self, quantity: str) -> Doubles:
         """Return what multiplies exp(-|x|): in derivatives of a power also its exponent and a loss of up to |x|."""
+        if quantity == "pos_weight_gradient":  # does not depend on pos_weight
+            return np.ones_like(self.factor)
+        factor = self._weight(positive_term=True) if quantity == "label_gradient" else self.factor
         if quantity == "value" or not self.case.exponent:
-            return self.factor
+            return factor
         magnitude = np.minimum(np.abs(np.float64(self.inputs.arrays["logits"])), last_nonzero(self.fmt))
-        return np.asarray(np.maximum(self.factor, self.case.exponent * magnitude))
+        return np.asarray(np.maximum(factor, self.case.exponent * magnitude))
 
     def may_flush(self, quantity: str) -> Doubles:
         """Return how many smallest normal numbers a result may lose to flushing."""

@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 
 import xbce
@@ -49,7 +50,7 @@ class _NoBackend:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_bounds_are_stated(case):
     for dtype in FORMATS:
-        for quantity in {quantity for method in case.methods for quantity in METHODS[method]} | {"sum", "mean"}:
+        for quantity in {*case.quantities, "sum", "mean"}:
             for hard in (True, False):
                 bound = contract.bound(quantity, dtype, hard=hard, case=case.name, exponent=case.exponent)
                 assert 0.5 <= bound <= 6 + 4 * case.exponent
@@ -69,7 +70,7 @@ def test_special_values_are_of_cases():
     for case in CASES:
         for row in contract.special_values(case.name):
             assert tuple(row.arguments) == case.arguments
-            promised = [row.value, row.gradient, row.hessian, row.label_gradient]
+            promised = [row.value, row.gradient, row.hessian, row.label_gradient, row.pos_weight_gradient]
             assert any(text is not None for text in promised)
             for text in [*row.arguments.values(), *filter(None, promised)]:
                 contract.number(text, HALF)
@@ -82,6 +83,28 @@ def test_what_is_dropped_is_poisoned():
     assert not (trial.called_with[0][~trial.where] == trial.arrays[0][~trial.where]).any()
     assert (trial.called_with[0][trial.where] == trial.arrays[0][trial.where]).all()
     assert (trial.exact("gradient").high[~trial.where] == 0).all()
+
+
+def test_the_positive_weight_counts_where_there_is_a_positive_term():
+    """Else a pos_weight of 1e39 would allow any error to the other labels, in float32."""
+    heavy = next(case for case in CASES if case.name == "binary_cross_entropy_with_logits(pos_weight=1e+39)")
+    trial = Trial(heavy, FORMATS["float32"], "quick")
+    negative = trial.inputs.arrays["labels"] == 0
+    assert (trial.factor == np.where(negative, 1, 1e39)).all()
+    exact = trial.exact("value")
+    assert (exact.scale[negative] == exact.high[negative]).all()
+    # The gradient in the labels has both terms for all labels.
+    assert (trial.exact("label_gradient").scale >= 1e39 * FORMATS["float32"].tiny).all()
+
+
+def test_the_gradient_in_the_positive_weight_is_measured():
+    cases = [case for case in CASES if "pos_weight" in case.arguments]
+    assert {case.function for case in cases} == set(FUNCTIONS[:4])
+    for case in cases:
+        assert case.arguments[2] == "pos_weight"
+        assert "pos_weight_gradient" in case.quantities
+    names = {row.pos_weight_gradient for case in cases for row in contract.special_values(case.name)}
+    assert {"0", "inf", "nan"} < names
 
 
 def test_weights_multiply_the_spacing_of_subnormal_numbers():

@@ -199,6 +199,40 @@ def test_a_definition_without_a_value_is_an_error():
         number(definitions.probability, "value", -1.0, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("plain", "weighted", "first"),
+    [
+        (definitions.cross_entropy, definitions.pos_weighted, -3.0),
+        (definitions.focal(1.5, 0.25), definitions.focal(1.5, 0.25), 2.0),
+        (definitions.asymmetric(0.5, 4.0), definitions.asymmetric(0.5, 4.0), -0.25),
+        (definitions.asymmetric(0.5, 4.0, 0.05), definitions.asymmetric(0.5, 4.0, 0.05), 1.0),
+        (definitions.probability, definitions.probability, 0.125),
+        (definitions.log_offset(1e-7), definitions.log_offset(1e-7), 0.75),
+    ],
+    ids=["with logits", "focal", "asymmetric", "shifted", "probabilities", "log_offset"],
+)
+@pytest.mark.parametrize("label", [0.0, 0.25, 1.0])
+def test_every_loss_is_linear_in_pos_weight(plain, weighted, first, label):
+    """So its slope is the difference of two values, and a weight of 1 is none."""
+    once, thrice = (number(weighted, "value", first, label, weight) for weight in (1.0, 3.0))
+    assert number(plain, "value", first, label) == once
+    slope = number(weighted, "pos_weight_gradient", first, label, 2.0)
+    assert abs(slope - (thrice - once) / 2) <= 2.0**-52 * thrice
+    assert (slope == 0) == (label == 0)
+
+
+def test_options_are_exact_numbers():
+    """Those that a double holds, however few of the other formats do."""
+    heavy = definitions.with_pos_weight(1e39, definitions.pos_weighted)
+    assert number(heavy, "value", 1.0, 0.0) == number(definitions.cross_entropy, "value", 1.0, 0.0)
+    assert number(heavy, "value", 100.0, 1.0) == number(definitions.pos_weighted, "value", 100.0, 1.0, 1e39)
+    scaled = definitions.scaled(1e39, definitions.cross_entropy)
+    assert number(scaled, "gradient", 100.0, 1.0) == number(definitions.weighted, "gradient", 100.0, 1.0, 1e39)
+    clipped = definitions.clipped(1e-50)
+    assert [number(clipped, "value", *at) for at in ((0.0, 1.0), (1.0, 0.0))] == [-math.log(1e-50)] * 2
+    assert [number(clipped, "gradient", *at) for at in ((0.0, 1.0), (1.0, 0.0))] == [0, 0]
+
+
 def test_zero_to_a_small_power_has_no_series():
     with pytest.raises(ValueError, match="has infinite derivatives"):
         number(definitions.asymmetric(0.0, 0.5, 0.05), "value", -5.0, 0.0)
