@@ -39,8 +39,10 @@ class Job:
         return f"{self.subject.name} {self.subject.backend.name} {self.dtype} {self.function.name}"
 
 
-def jobs(subjects: list[Subject], dtypes: tuple[str, ...], functions: tuple[str, ...] = ()) -> list[Job]:
-    """Return everything there is to do, case by case and dtype by dtype; only for the named functions, if any."""
+def jobs(
+    subjects: list[Subject], dtypes: tuple[str, ...], functions: tuple[str, ...] = (), level: str = "full"
+) -> list[Job]:
+    """Return what a level has to do, case by case and dtype by dtype; only for the named functions, if any."""
     todo = [
         Job(subject, function, dtype)
         for dtype in dtypes
@@ -49,6 +51,7 @@ def jobs(subjects: list[Subject], dtypes: tuple[str, ...], functions: tuple[str,
         for function in subject.functions
         if not functions or function.case.function in functions
         if not function.dtypes or dtype in function.dtypes
+        if level != "quick" or function.quick is None or dtype in function.quick
     ]
     order = {name: i for i, name in enumerate(dict.fromkeys(job.function.case.name for job in todo))}
     return sorted(todo, key=lambda job: order[job.function.case.name])
@@ -170,7 +173,7 @@ def _elementwise_row(
 def _special(job: Job, trial: Trial) -> Sequence[Specials]:
     """Return the results at the special arguments; for one that the function refuses, the name of the error."""
     try:
-        return [list(results) for results in _call(job, trial.special)]
+        return [list(results) for results in _call(job, _special_arguments(job, trial))]
     except Exception:
         if job.subject.name == "xbce":
             raise
@@ -183,6 +186,14 @@ def _special(job: Job, trial: Trial) -> Sequence[Specials]:
             row = [f"raises {type(error).__name__}"] * len(job.function.quantities)
         rows.append(row)
     return list(zip(*rows, strict=True))
+
+
+def _special_arguments(job: Job, trial: Trial) -> tuple[Floats, ...]:
+    """Return the special arguments; in the shape of the inputs where each shape is compiled anew."""
+    if not job.function.one_shape:
+        return trial.special
+    missing = trial.inputs.hard.size - trial.special[0].size
+    return tuple(np.concatenate([a, np.repeat(a[-1:], max(missing, 0))]) for a in trial.special)
 
 
 def _special_count(trial: Trial, quantity: Quantity) -> int:

@@ -68,7 +68,8 @@ def _jobs(config: pytest.Config) -> list[Job]:
         subjects, missing = choice.find()
     except BadSubject as error:
         raise pytest.UsageError(str(error)) from error
-    found = jobs(subjects, tuple(option("--xbce-dtype")) or tuple(FORMATS), tuple(option("--xbce-function")))
+    dtypes, functions = tuple(option("--xbce-dtype")) or tuple(FORMATS), tuple(option("--xbce-function"))
+    found = jobs(subjects, dtypes, functions, option("--xbce-level"))
     if not found:  # a run of no tests would look like success
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"

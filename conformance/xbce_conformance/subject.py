@@ -31,6 +31,12 @@ class Function:
     """Statement that the expression needs besides those of the backend."""
     dtypes: tuple[str, ...] = ()
     """Those that it takes, if not all of the subject."""
+    autodiff: bool = False
+    """Whether it is found by a library's automatic differentiation."""
+    quick: tuple[str, ...] | None = None
+    """Dtypes that are measured at the level "quick", if not all: for what takes long to compile."""
+    one_shape: bool = False
+    """Whether each new shape is compiled: special values then come in as many elements as the inputs have."""
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ name. xbce and what the user names are judged by the contract, peers are reporte
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
 import xbce
 import xbce.special
-from xbce_conformance import autodiff
+from xbce_conformance import autodiff, compiled
 from xbce_conformance.backends import BACKEND_NAMES, Backend
 from xbce_conformance.cases import CASES, METHODS, PLAIN, Case
 from xbce_conformance.named import BadSubject, entry_points, find_entry_point
@@ -43,7 +44,9 @@ def _xbce(backends: dict[str, Backend]) -> Iterator[Subject]:
     functions = tuple(function for case in CASES for function in _functions(case))
     for name, backend in backends.items():
         if name in BACKEND_NAMES:
-            here = (*functions, *_autodiff(name.partition(":")[0]))
+            library = name.partition(":")[0]
+            eager = [replace(function, quick=function.case.quick) for function in (*functions, *_autodiff(library))]
+            here = (*eager, *compiled.functions(library, eager))
             yield Subject("xbce", xbce.__version__, backend, backend.dtypes, here, judged=True)
 
 
@@ -51,8 +54,8 @@ def _autodiff(library: str) -> Iterator[Function]:
     """Yield what a library's automatic differentiation finds: the same derivatives, within the same bounds."""
     for case in CASES:
         for name, quantity, make in autodiff.derivatives(library):
-            if quantity in case.methods:
-                yield Function(f"{case.name}, {name}", (quantity,), make(_bind(case)), case=case)
+            if quantity in case.quantities:
+                yield Function(f"{case.name}, {name}", (quantity,), make(_bind(case)), case=case, autodiff=True)
 
 
 def _functions(case: Case) -> Iterator[Function]:

@@ -84,7 +84,7 @@ def run_(
     screen = console()
     subjects, missing = find(choice)
     _check_required(required, subjects, missing)
-    todo = jobs(subjects, dtypes or tuple(FORMATS), functions)
+    todo = jobs(subjects, dtypes or tuple(FORMATS), functions, level)
     if not todo:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"

@@ -34,7 +34,7 @@ def verdict(row: Row) -> str:
 
 def title(row: Row) -> str:
     """Name the function that a row measures, and which of its results."""
-    suffix = f" [{row.quantity}]" if "_and_" in row.function.rpartition(".")[2] else ""
+    suffix = f" [{row.quantity}]" if "_and_" in row.function else ""
     return f"{row.subject}: {row.function}{suffix}"
 
 
