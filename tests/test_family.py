@@ -57,17 +57,19 @@ def test_shared_work_gives_the_same_bits(backend, loss, options, probabilities):
         np.testing.assert_array_equal(backend.to_numpy(both[1]), hessian)
 
 
-def test_derivatives_are_slopes(loss, options, probabilities):
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "pos_weight"])
+def test_derivatives_are_slopes(loss, options, probabilities, weighted):
     """Central differences, good to about step^2; certified derivatives are the conformance suite's part."""
     x, z, p = arrays(NUMPY, probabilities=probabilities)
     z = np.clip(z, 0.01, 0.99)
     step = 1e-5
+    if weighted:
+        options = {"pos_weight": p, **options}
 
     def slope(function, dx, dz):
-        above = function(x + dx, z + dz, pos_weight=p, **options)
-        return (above - function(x - dx, z - dz, pos_weight=p, **options)) / (2 * step)
+        return (function(x + dx, z + dz, **options) - function(x - dx, z - dz, **options)) / (2 * step)
 
-    _, gradient, hessian, label_gradient = results(loss, x, z, pos_weight=p, **options)
+    _, gradient, hessian, label_gradient = results(loss, x, z, **options)
     np.testing.assert_allclose(gradient, slope(loss, step, 0), rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(hessian, slope(loss.gradient, step, 0), rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(label_gradient, slope(loss, 0, step), rtol=1e-5, atol=1e-9)

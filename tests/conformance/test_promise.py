@@ -1,0 +1,23 @@
+"""The promise, in every run of the tests: every case against its exact definition, on NumPy.
+
+The command measures the other libraries and dtypes as well. A formula that is wrong is wrong here already.
+"""
+
+import pytest
+
+from xbce_conformance import engine
+from xbce_conformance.backends import find_backends
+from xbce_conformance.cases import CASES
+from xbce_conformance.subjects import find_subjects
+
+(NUMPY,) = find_subjects(("xbce",), find_backends(("numpy",))[0])[0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_within_the_bounds(case, dtype):
+    jobs = [job for job in engine.jobs([NUMPY], (dtype,), (case.function,)) if job.function.case is case]
+    rows = [row for rows in engine.run(jobs, "quick") for row in rows]
+    assert {row.case for row in rows} == {case.name}
+    broken = [f"{row.function}, {row.quantity}: {text}; {row.worst}" for row in rows for text in row.broken]
+    assert not broken, "\n".join(broken)
