@@ -27,8 +27,14 @@ COMPILE_QUICK: dict[str, tuple[str, ...]] = {
 }
 """Cases and dtypes of PyTorch's elementwise graphs at the level "quick"; there are no others there.
 
-PyTorch needs 2 to 50 s of a processor for a graph, and for all of them as long as for the rest of the level "full".
-These are a loss of logits, one of probabilities and one with a power; other options add operations that these have.
+PyTorch needs 2 to 50 s of a processor for a graph. These are a loss of logits, one of probabilities and one with a
+power; other options add operations that these have.
+"""
+
+COMPILE_DTYPES = ("float32", "float64")
+"""Dtypes of PyTorch's graphs of all other cases, at every level.
+
+All dtypes would take the level "full" beyond half an hour, and a half type is float32 between two casts.
 """
 
 
@@ -50,9 +56,11 @@ def _torch(eager: Sequence[Function]) -> Iterator[Function]:
     """Yield all but what is found by automatic differentiation, which is no part of a graph of PyTorch's."""
     for (case, reduced), group in _graphs([function for function in eager if not function.autodiff]).items():
         graph = _TorchGraph(_all(group))
+        dtypes = () if case.name in COMPILE_QUICK else COMPILE_DTYPES
         quick = () if reduced else COMPILE_QUICK.get(case.name, ())
         for i, function in enumerate(group):
-            yield _compiled(function, "torch.compile", _result(graph, i), quick)
+            compiled = _compiled(function, "torch.compile", _result(graph, i), quick)
+            yield replace(compiled, dtypes=dtypes)
 
 
 def _graphs(eager: Sequence[Function]) -> dict[tuple[Case, bool], list[Function]]:

@@ -118,6 +118,17 @@ def test_the_choice_of_the_quick_level_is_of_cases_and_dtypes_that_there_are():
     assert graphs == {(name, dtype) for name, dtypes in compiled.COMPILE_QUICK.items() for dtype in dtypes}
     for job in quick:
         assert job.function.case.quick is None or job.dtype in job.function.case.quick
+    every_graph = {
+        (job.function.case.name, job.dtype)
+        for job in engine.jobs(subjects, every)
+        if job.function.name.endswith(", torch.compile")
+    }
+    assert every_graph == {
+        (case.name, dtype)
+        for case in CASES
+        for dtype in every
+        if case.name in compiled.COMPILE_QUICK or dtype in compiled.COMPILE_DTYPES
+    }
 
 
 def test_a_line_for_a_shell_compiles_the_function():
