@@ -1,0 +1,228 @@
+"""A call is made, and what came is compared with what is right."""
+
+import contextlib
+import io
+import logging
+import re
+import sys
+import traceback
+import warnings
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import xbce
+from tests.fuzz.calls import Call, source
+from tests.fuzz.oracle import Refused, Right, expected
+from xbce_conformance.backends import Backend, find_backends
+from xbce_conformance.formats import FORMATS, Floats
+from xbce_conformance.measure import allow_flushing, measure
+
+_PACKAGE = Path(xbce.__file__).parent
+_BACKEND_NAMES = {"torch": "torch:cpu"}
+
+
+@cache
+def _all_backends() -> dict[str, Backend]:
+    found, _ = find_backends()
+    return {name.partition(":")[0]: backend for name, backend in found.items() if not name.endswith("cuda")}
+
+
+def libraries() -> tuple[str, ...]:
+    """Return the libraries that are here."""
+    return tuple(_all_backends())
+
+
+def backend(library: str) -> Backend:
+    """Return the conformance suite's adapter of a library."""
+    return _all_backends()[library]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A call that does not do what it has to."""
+
+    call: Call
+    what: str
+    """In a few words, without numbers: findings with the same are taken for one."""
+    came: str
+    right: str
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """What tells a finding from another."""
+        # What the checks of arguments do is the same for every loss.
+        function = self.call.function if "number" in self.what or "infinity" in self.what else ""
+        return self.call.library, self.call.mode, self.call.lengths, function, self.what
+
+    def __str__(self) -> str:
+        call = self.call
+        title = f"{call.function}{'.' * bool(call.method)}{call.method} on {call.library}, {call.mode}: {self.what}"
+        return f"{title}\n\n{source(call)}\n# came:  {self.came}\n# right: {self.right}\n"
+
+
+class Raised(Exception):  # noqa: N818 - it holds what a call raised
+    """A call raised something."""
+
+
+def run(call: Call) -> list[Floats]:
+    """Make the call; return its results in NumPy, or raise what it raises."""
+    names: dict[str, Any] = {"__name__": "__fuzz__"}
+    code = compile(source(call), "<call>", "exec")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error" if call.mode in _QUIET else "ignore")
+        for text in _THEIR_OWN:
+            warnings.filterwarnings("ignore", text)
+        silence = call.mode in _COMPILED
+        try:
+            if silence:  # PyTorch shows graphs that it cannot make
+                logging.disable()
+            with contextlib.redirect_stderr(io.StringIO() if silence else sys.stderr):
+                exec(code, names)  # noqa: S102 - our own text
+            results = names["result"]
+            return [_to_numpy(call, x) for x in (results if isinstance(results, tuple) else (results,))]
+        finally:
+            if silence:
+                logging.disable(logging.NOTSET)
+                sys.modules["torch"].compiler.reset()
+
+
+_COMPILED = ("trace", "compile", "export", "export, backward")
+
+_QUIET = ("eager", "large", "errors raised", "lazy", "backward", "jit", "grad", "vjp", "func")
+"""Modes in which a warning is an error: the others make the library warn of itself."""
+
+_THEIR_OWN = (
+    ".*torch.jit.script",
+    ".*should not be instantiated",
+    "Sparse",
+    "The PyTorch API of",
+    "The PyTorch API of MaskedTensors",
+    ".*nested tensors is in prototype",
+)
+"""Warnings of libraries about themselves."""
+
+
+def _to_numpy(call: Call, x: Any) -> Floats:
+    own = {
+        "numpy": lambda: isinstance(x, np.ndarray | np.generic),
+        "torch": lambda: isinstance(x, sys.modules["torch"].Tensor),
+        "jax": lambda: isinstance(x, sys.modules["jax"].Array),
+        "dask": lambda: isinstance(x, sys.modules["dask.array"].Array),
+        "array-api-strict": lambda: type(x).__module__.startswith("array_api_strict"),
+    }[call.library]
+    if not own():
+        msg = f"the result is of the class {type(x).__module__}.{type(x).__qualname__}"
+        raise Raised(msg)
+    if call.lengths == "jagged" and x.is_nested:
+        x = x.values()
+    if call.library == "torch":
+        x = x.detach().resolve_neg()
+    if call.library == "dask":
+        x = x.compute(scheduler="synchronous")
+    return np.asarray(backend(call.library).to_numpy(x))
+
+
+def judge(call: Call) -> Finding | None:
+    """Return what is wrong with a call, or None."""
+    right = expected(call)
+    try:
+        came = run(call)
+    except Exception as error:  # noqa: BLE001 - whatever comes is judged
+        return _judge_error(call, error, right)
+    if isinstance(right, Refused):
+        shown = "; ".join(np.array2string(a.astype(np.float64) if a.dtype.kind == "V" else a) for a in came)
+        return Finding(call, f"not refused: {right.reason}", shown, f"an error that names {' or '.join(right.names)}")
+    for quantity, array in zip(right, came, strict=True):
+        finding = _judge_array(call, quantity, array)
+        if finding is not None:
+            return finding
+    return None
+
+
+def _judge_error(call: Call, error: Exception, right: Refused | tuple[Right, ...]) -> Finding | None:
+    text = f"{type(error).__name__}: {error}".strip()
+    short = re.sub(r"\d+(\.\d+)?|\(.*?\)", "_", text.splitlines()[0])[:70]
+    if isinstance(right, Refused):
+        if isinstance(error, (TypeError, ValueError)) and _own(error) and _names(right.names, str(error)):
+            return None
+        return Finding(
+            call,
+            f"{right.reason} raises {short}",
+            text[:600],
+            f"an error of xbce that names {' or '.join(right.names)}",
+        )
+    if call.mode in _WATCHED and isinstance(error, FloatingPointError | RuntimeError) and _is_nan_right(call):
+        return None
+    return Finding(call, f"raises {short}", text[:600], "; ".join(map(_shown, right)))
+
+
+_WATCHED = ("debug_nans", "debug_nans, jit", "debug_nans, grad", "backward, anomalies")
+"""Modes in which the library raises where it finds NaN."""
+
+
+def _is_nan_right(call: Call) -> bool:
+    """Tell whether NaN is right somewhere, or nothing is promised: in the result, the loss or its first derivative."""
+    for method in {"", "gradient", call.method}:
+        right = expected(replace(call, method=method))
+        if not isinstance(right, Refused) and any((~r.known | np.isnan(r.exact.high)).any() for r in right):
+            return True
+    return False
+
+
+def _own(error: BaseException) -> bool:
+    """Tell whether xbce itself raised an error, and not a library that it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(_PACKAGE in Path(frame.filename).parents for frame in frames[-1:])
+
+
+def _names(arguments: tuple[str, ...], text: str) -> bool:
+    return any(re.search(rf"\b{name}\b", text) for name in arguments)
+
+
+def _judge_array(call: Call, right: Right, came: Floats) -> Finding | None:
+    fmt = FORMATS[right.dtype]
+    if came.dtype != fmt.dtype:
+        return Finding(call, "another dtype", str(came.dtype), right.dtype)
+    if came.shape != right.shape and call.lengths != "jagged":
+        return Finding(call, "another shape", str(came.shape), str(right.shape))
+    got = came.reshape(-1)
+    exact = right.exact
+    with np.errstate(all="ignore"):
+        errors = measure(got, exact, fmt)
+        if backend(call.library).flushes_subnormals(fmt) or _computes_flushed(call, right):
+            also = expected(replace(call), flushed=True)
+            candidates = [exact]
+            candidates += [r.exact for r in also if r.quantity == right.quantity] if isinstance(also, tuple) else []
+            errors = allow_flushing(errors, got, fmt, np.float64(right.bound), tuple(candidates), right.terms)
+        nan = np.isnan(exact.high)
+        wrong = np.where(nan, ~np.isnan(np.float64(got)), (errors.ulp > right.bound) | errors.gross)
+    wrong &= np.asarray(right.known, bool)
+    if not wrong.any():
+        return None
+    i = int(np.argmax(np.where(wrong, np.nan_to_num(errors.ulp, nan=np.inf), -1)))
+    value, exactly = float(got[i]), float(exact.high[i])
+    if np.isnan(value):
+        what = "NaN"
+    elif np.isinf(value) or np.isinf(exactly):
+        what = "another infinity"
+    elif np.isnan(exactly):
+        what = "no NaN"
+    else:
+        what = "wrong number"
+    place = f" at {i}" if got.size > 1 else ""
+    ulp = f", {errors.ulp[i]:.4g} ULP" if np.isfinite(errors.ulp[i]) else ""
+    limit = float(np.broadcast_to(right.bound, got.shape)[i])
+    return Finding(call, f"{right.quantity}: {what}", f"{value!r}{place}{ulp}", f"{exactly!r}, within {limit:.4g} ULP")
+
+
+def _computes_flushed(call: Call, right: Right) -> bool:
+    """JAX computes the half types in float32, whose subnormal numbers it flushes."""
+    return call.library == "jax" and FORMATS[right.dtype].p < FORMATS["float32"].p
+
+
+def _shown(right: Right) -> str:
+    return np.array2string(right.exact.high.reshape(right.shape) if right.exact.high.size else right.exact.high)

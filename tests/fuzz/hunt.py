@@ -1,0 +1,160 @@
+"""Calls are drawn for some minutes, library by library and mode by mode; each finding is made as small as it gets."""
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.fuzz.calls import Call, source
+from tests.fuzz.check import Finding, judge
+from tests.fuzz.kinds import kind_of
+from tests.fuzz.strategies import calls
+
+Runner = tuple[str, str]
+"""A library and a mode."""
+
+_EXAMPLES = {"compile": 2, "trace": 6, "export": 15, "export, backward": 15, "large": 60}
+_EXAMPLES_OF = {"jax": 25, "dask": 60}
+_USUAL_EXAMPLES = 150
+_SHRINKING = 20.0
+"""Seconds for which what one round found is made smaller."""
+
+
+class _Wrong(Exception):  # noqa: N818 - a call, not this code, is wrong
+    """Tells Hypothesis that a call is interesting."""
+
+
+@cache
+def _wrong_as(_signature: tuple[str, ...]) -> type[_Wrong]:
+    """Return a class for each kind of finding: Hypothesis shrinks those of one class together."""
+    return type("Wrong", (_Wrong,), {})
+
+
+class _Enough(BaseException):
+    """Ends a round: Hypothesis lets through what is no Exception."""
+
+
+@dataclass
+class Tally:
+    """What one runner did."""
+
+    seconds: float = 0.0
+    calls: int = 0
+    findings: int = 0
+
+
+@dataclass
+class Classified:
+    """A finding, its kind, and when the first of its kind came."""
+
+    finding: Finding
+    kind: int
+    seconds: float
+    calls: int
+
+
+class _Round:
+    """One run of Hypothesis on one runner."""
+
+    def __init__(self, known: set[tuple[str, ...]], until: float) -> None:
+        self.smallest: dict[tuple[str, ...], Finding] = {}
+        self.first: dict[tuple[str, ...], tuple[float, int]] = {}
+        self.calls = 0
+        self._known = known
+        self._until = until
+        self._judged: dict[Call, Finding | None] = {}
+
+    def attempt(self, call: Call) -> None:
+        """Judge a call; raise if it is wrong in a way that is not known."""
+        if time.monotonic() > self._until:
+            raise _Enough
+        if call not in self._judged:
+            self.calls += 1
+            self._judged[call] = judge(call)
+        finding = self._judged[call]
+        if finding is None or finding.signature in self._known:
+            return
+        signature = finding.signature
+        if signature not in self.first:
+            self.first[signature] = time.monotonic(), self.calls
+            self._until = min(self._until, time.monotonic() + _SHRINKING)
+        if signature not in self.smallest or _size(finding) < _size(self.smallest[signature]):
+            self.smallest[signature] = finding
+        raise _wrong_as(signature)
+
+
+def _size(finding: Finding) -> int:
+    return len(source(finding.call))
+
+
+@dataclass
+class Hunt:
+    """A search of some seconds."""
+
+    runners: tuple[Runner, ...]
+    seconds: float
+    seed: int
+    found: list[Classified] = field(default_factory=list)
+    tallies: dict[Runner, Tally] = field(default_factory=dict)
+    start: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.tallies = {runner: Tally() for runner in self.runners}
+        self._random = random.Random(self.seed)  # noqa: S311 - no secret
+        self._known: set[tuple[str, ...]] = set()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.start
+
+    @property
+    def calls(self) -> int:
+        """How many calls were judged."""
+        return sum(tally.calls for tally in self.tallies.values())
+
+    def rounds(self) -> Iterator[tuple[Runner, list[Classified]]]:
+        """Yield each runner whose turn it was, with what it found, until the time is over."""
+        while self.elapsed < self.seconds:
+            # Each runner gets the same time; those with the least so far come first, in a drawn order.
+            least = min(tally.seconds for tally in self.tallies.values())
+            runner = self._random.choice([r for r in self.runners if self.tallies[r].seconds <= least + 1.0])
+            yield runner, self._round(runner)
+
+    def _round(self, runner: Runner) -> list[Classified]:
+        library, mode = runner
+        tally, before, begun = self.tallies[runner], self.calls, time.monotonic()
+        this = _Round(self._known, self.start + self.seconds)
+
+        @hypothesis.seed(self._random.getrandbits(64))
+        @settings(
+            max_examples=_EXAMPLES.get(mode, _EXAMPLES_OF.get(library, _USUAL_EXAMPLES)),
+            database=None,
+            deadline=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(calls(library, mode))
+        def attempt(call: Call) -> None:
+            this.attempt(call)
+
+        try:
+            attempt()
+        except* (_Wrong, _Enough):
+            pass
+        tally.seconds += time.monotonic() - begun
+        tally.calls += this.calls
+        tally.findings += len(this.smallest)
+        self._known |= this.smallest.keys()
+        new = [
+            Classified(
+                finding, kind_of(finding), this.first[signature][0] - self.start, before + this.first[signature][1]
+            )
+            for signature, finding in this.smallest.items()
+        ]
+        self.found += new
+        return new

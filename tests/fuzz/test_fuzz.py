@@ -1,0 +1,176 @@
+"""The fuzzer, for seconds; what it found before; and that it can find anything at all."""
+
+import inspect
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import xbce
+from tests.fuzz import strategies
+from tests.fuzz.calls import MODES, POSITIONAL, Array, Call, Scalar
+from tests.fuzz.check import judge, libraries
+from tests.fuzz.oracle import LOSSES, Refused, element, expected
+from tests.fuzz.pinned import PINNED
+from tests.fuzz.strategies import calls
+from xbce_conformance import contract
+from xbce_conformance.cases import CASES
+from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs import drawn_set
+from xbce_conformance.reference import SeriesReference
+
+# How many calls: as many as seconds allow. torch.compile takes as long as all the others: `make fuzz` has it.
+_EXAMPLES = {"numpy": 60, "array-api-strict": 15, "dask": 12, "torch": 15, "jax": 3}
+_EXAMPLES_OF_MODE = {"eager": 3, "large": 0.5, "export": 0.2, "export, backward": 0.2, "trace": 0.1, "compile": 0}
+
+
+def _examples(library: str, mode: str) -> int:
+    return round(_EXAMPLES[library] * _EXAMPLES_OF_MODE.get(mode, 1))
+
+
+def _here(library: str) -> None:
+    if library not in libraries():
+        pytest.skip(f"{library} is absent")
+
+
+@pytest.mark.parametrize(("library", "mode"), [m for m in MODES if _examples(*m)], ids=", ".join)
+def test_drawn_calls_do_what_they_have_to(library: str, mode: str) -> None:
+    _here(library)
+
+    @settings(
+        max_examples=_examples(library, mode),
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(calls(library, mode))
+    def attempt(call: Call) -> None:
+        finding = judge(call)
+        assert finding is None, str(finding)
+
+    attempt()
+
+
+@pytest.mark.parametrize("pinned", PINNED, ids=[pinned.name for pinned in PINNED])
+def test_what_was_found_stays_mended(pinned) -> None:
+    _here(pinned.call.library)
+    finding = judge(pinned.call)
+    assert finding is None, str(finding)
+
+
+# --- the oracle -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pinned", PINNED, ids=[pinned.name for pinned in PINNED])
+def test_the_oracle_knows_the_right_value(pinned) -> None:
+    right = expected(pinned.call)
+    if pinned.right is None:
+        assert isinstance(right, Refused)
+        return
+    ((exact,), known) = ([r.exact.high for r in right], right[0].known)
+    assert known.all()
+    np.testing.assert_allclose(exact, pinned.right, rtol=4e-16, atol=0)
+
+
+def _rows():
+    for case in CASES:
+        if case.function in LOSSES:
+            for row in contract.special_values(case.name):
+                yield pytest.param(case, row, id=f"{case.name}: {', '.join(row.arguments.values())}")
+
+
+@pytest.mark.parametrize(("case", "row"), list(_rows()))
+@pytest.mark.parametrize("quantity", ["value", "gradient", "hessian", "label_gradient"])
+def test_the_oracle_knows_the_table_of_special_values(case, row, quantity) -> None:
+    """It may promise less than the table, never anything else."""
+    fmt = FORMATS["float64"]
+    arguments = {name: contract.number(text, fmt) for name, text in row.arguments.items()}
+    text = getattr(row, quantity)
+    weight = arguments.pop("weight", 1.0)
+    if text is None or arguments.pop("where", 1.0) == 0 or weight != 1:
+        return
+    x, z, *p = arguments.values()
+    number = element(case.function, case.options, quantity, x, z, p[0] if p else None)
+    if number is None:
+        assert not all(map(math.isfinite, arguments.values())) or quantity != "value"
+        return
+    right = contract.number(text, fmt)
+    np.testing.assert_allclose(number[0], right, rtol=1e-14, atol=fmt.smallest)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.function in LOSSES], ids=lambda case: case.name)
+def test_the_oracle_is_the_definition_of_the_suite(case) -> None:
+    """The definitions with all options at once are those with one where the others are absent."""
+    names = [name for name in case.arguments if name not in ("weight", "where")]
+    inputs = drawn_set(FORMATS["float32"], 16, case.regimes, case.arguments).arrays
+    reference = SeriesReference(case.definition)
+    chosen = np.random.default_rng(0).integers(0, len(inputs["labels"]), 12).tolist()
+    for i, quantity in itertools.product(chosen, ("value", "gradient", "hessian", "label_gradient")):
+        numbers = [float(inputs[name][i]) for name in names]
+        number = element(case.function, case.options, quantity, *numbers, *[None] * (3 - len(numbers)))
+        ones = [1.0] * (len(case.arguments) - len(names))
+        exact = reference.exact(quantity, tuple(np.array([n]) for n in (*numbers, *ones)))[quantity]
+        assert number is None or number == (exact.high[0], exact.low[0], exact.scale[0])
+
+
+# --- the fuzzer -----------------------------------------------------------------------------------------------------
+
+_FEW = Call("reduce", (("losses", Array((1.0, 2.0, 4.0))),), words=(("reduction", "none"),))
+_MEAN = Call("reduce", (("losses", Array((1.0, 2.0, 4.0))),))
+_BAD = Call("reduce", (("losses", Array((1.0, 2.0), "int64")),))
+
+
+@pytest.mark.parametrize(
+    ("call", "faulty", "what"),
+    [
+        (_FEW, lambda x, **_: x + np.float32(1e-6), "value: wrong number"),
+        (_FEW, lambda x, **_: x * np.nan, "value: NaN"),
+        (_FEW, lambda x, **_: x / np.float32(0), "value: another infinity"),
+        (_FEW, lambda x, **_: x.astype(np.float64), "another dtype"),
+        (_FEW, lambda x, **_: x[:, None], "another shape"),
+        (
+            _FEW,
+            lambda x, **_: x.missing,
+            "raises AttributeError: 'numpy.ndarray' object has no attribute 'missing'",
+        ),
+        (_MEAN, lambda x: x.sum(), "value: wrong number"),
+        (_BAD, lambda x: x.mean(), "not refused: dtype"),
+        (_BAD, lambda x: np.take(x, 5), "dtype raises IndexError: index _ is out of bounds for axis _ with size _"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_it_sees_what_is_wrong(monkeypatch, call, faulty, what) -> None:
+    assert judge(call) is None
+    monkeypatch.setattr(xbce, "reduce", faulty)
+    with np.errstate(all="ignore"):
+        finding = judge(call)
+    assert finding.what == what
+
+
+def test_every_function_and_option_is_drawn() -> None:
+    losses = {name for name in xbce.__all__ if hasattr(getattr(xbce, name), "gradient")}
+    assert losses == {*LOSSES} == {*strategies.OPTIONS}
+    assert {*strategies.PRIMITIVES} == {f"special.{name}" for name in xbce.special.__all__}
+    for name in (*LOSSES, "reduce"):
+        signature = {*inspect.signature(getattr(xbce, name)).parameters}
+        numbers = strategies.OPTIONS.get(name, ())
+        arrays = strategies.ARRAYS if name in LOSSES else ("weight", "where")
+        assert signature == {*POSITIONAL[name], *numbers, *arrays, *strategies.WORDS}
+
+
+def test_every_method_is_drawn() -> None:
+    methods = {name for name in dir(xbce.sigmoid_focal_loss) if not name.startswith("_")}
+    assert methods == {*strategies.METHODS} - {""}
+
+
+def test_a_finding_shows_a_call_that_can_be_pasted() -> None:
+    call = Call("reduce", (("losses", Array((1.0, math.nan), "float64")), ("weight", Scalar(2.0, "numpy.float32"))))
+    names: dict[str, object] = {}
+    from tests.fuzz.calls import source
+
+    exec(source(call), names)  # noqa: S102 - our own text
+    assert np.isnan(names["result"])
