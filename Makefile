@@ -5,6 +5,7 @@ VENV := .venv
 PEERS := .venv-peers
 VISION := .venv-vision
 OUT := conformance-report
+MINUTES := 5
 BIN := $(VENV)/bin
 # The backends that a development machine has: a run without one of them fails, it does not skip.
 BACKENDS := numpy torch:cpu jax dask array-api-strict
@@ -13,7 +14,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: help conformance conventions peers peer-tests test lint bench bench-full clean
+.PHONY: help conformance conventions peers peer-tests test fuzz lint bench bench-full clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -31,6 +32,9 @@ peers: $(VENV)/installed $(PEERS)/installed  ## Measure every peer, each in an e
 
 test: lint  ## Lint, type-check and test.
 	XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 $(ARGS)
+
+fuzz: $(VENV)/installed  ## Search for calls that go wrong, for MINUTES=5; print each, made small.
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 conventions: $(VENV)/installed  ## Compare the conventions with the real systems; write the table in docs/conventions.md.
 	XBCE_CONVENTIONS_TABLE=1 $(BIN)/python -m pytest -n 2 tests/conventions $(ARGS)

@@ -335,7 +335,9 @@ def names(call: Call) -> list[str]:
     return [
         name
         for name, a in call.arguments
-        if isinstance(a, Array) or (_traced(call) and call.library == "jax") or a.kind.startswith("0-d")
+        if isinstance(a, Array)
+        or (_traced(call) and call.library == "jax")
+        or (a.kind.startswith("0-d") and call.mode != "vmap")
     ]
 
 

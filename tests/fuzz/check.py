@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import xbce
-from tests.fuzz.calls import Call, source
-from tests.fuzz.oracle import Refused, Right, expected
+from tests.fuzz.calls import POSITIONAL, Call, source
+from tests.fuzz.oracle import RANGES, Refused, Right, expected
 from xbce_conformance.backends import Backend, find_backends
 from xbce_conformance.formats import FORMATS, Floats
 from xbce_conformance.measure import allow_flushing, measure
@@ -145,7 +145,7 @@ def judge(call: Call) -> Finding | None:
 
 def _judge_error(call: Call, error: Exception, right: Refused | tuple[Right, ...]) -> Finding | None:
     text = f"{type(error).__name__}: {error}".strip()
-    short = re.sub(r"\d+(\.\d+)?|\(.*?\)", "_", text.splitlines()[0])[:70]
+    short = re.sub(_VARYING, "_", text.splitlines()[0])[:70]
     if isinstance(right, Refused):
         if isinstance(error, (TypeError, ValueError)) and _own(error) and _names(right.names, str(error)):
             return None
@@ -171,6 +171,12 @@ def _is_nan_right(call: Call) -> bool:
         if not isinstance(right, Refused) and any((~r.known | np.isnan(r.exact.high)).any() for r in right):
             return True
     return False
+
+
+_VARYING = re.compile(
+    rf"\d+(\.\d+)?|\(.*?\)|\b({'|'.join((*RANGES, 'weight', 'where', *sum(POSITIONAL.values(), ())))})\b|numpy\.\w+"
+)
+"""What differs between messages about the same."""
 
 
 def _own(error: BaseException) -> bool:

@@ -152,9 +152,11 @@ def element(
     function: str, options: tuple[tuple[str, float], ...], quantity: str, x: float, z: float, p: float | None
 ) -> Number | None:
     """Return the exact result for one element without its weight, or None where nothing is promised."""
-    if any(n is not None and math.isnan(n) for n in (x, z, p)):
-        return _of_nan(quantity, x, z)
     chosen = dict(options)
+    if any(n is not None and math.isnan(n) for n in (x, z, p)):
+        # Where a clip or a floor holds, no derivative depends on anything.
+        limited = quantity != "value" and ("clip" in chosen or "log_floor" in chosen)
+        return None if limited and not math.isnan(x) else _of_nan(quantity, x, z)
     if function == "binary_cross_entropy":
         special = _of_probability(chosen, quantity, x, z, p)
     else:
@@ -518,6 +520,8 @@ class _Elements:
         if weight is not None and math.isnan(weight):
             return _number(nan)
         high, low, scale = number
+        if self.quantity != "value" and abs(high) > _computing(self.fmt).max and (weight is not None or divisor != 1):
+            return None  # a derivative that overflows before it is weighed or divided
         if not math.isfinite(high) or (weight is not None and math.isinf(weight)):
             factor = 1.0 if weight is None else weight
             return _number(high * factor)

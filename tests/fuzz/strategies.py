@@ -243,7 +243,8 @@ def calls(draw: Draw, library: str, mode: str) -> Call:
 
 @st.composite
 def _loss_calls(draw: Draw, library: str, mode: str) -> Call:
-    function = draw(st.sampled_from(LOSSES))
+    # The loss of probabilities is three in one: each rule has formulas of its own.
+    function = draw(st.sampled_from((*LOSSES, "binary_cross_entropy", "binary_cross_entropy")))
     method = draw(_methods(mode))
     lengths, shape = draw(_lengths(library, mode))
     dtype = draw(st.sampled_from(_dtypes(library)))
@@ -353,7 +354,7 @@ def _scalar_kinds(library: str, mode: str) -> tuple[str, ...]:
 def _options(draw: Draw, function: str, library: str, mode: str) -> tuple[tuple[str, Scalar], ...]:
     found = []
     rules = ("clip", "log_floor", "log_offset")
-    rule = draw(st.sampled_from((None, *rules)))
+    rule = draw(st.sampled_from((None, "log_offset", *rules)))
     for name in OPTIONS[function]:
         if name == rule or (name not in rules and draw(st.booleans())):
             kinds = ("python",) if mode in COMPILED and library == "torch" else ("python", *_NUMPY_KINDS[:4])

@@ -35,7 +35,10 @@ def _here(library: str) -> None:
         pytest.skip(f"{library} is absent")
 
 
-@pytest.mark.parametrize(("library", "mode"), [m for m in MODES if _examples(*m)], ids=", ".join)
+_IN_SECONDS = [runner for runner in MODES if _examples(*runner)]
+
+
+@pytest.mark.parametrize(("library", "mode"), _IN_SECONDS, ids=[", ".join(runner) for runner in _IN_SECONDS])
 def test_drawn_calls_do_what_they_have_to(library: str, mode: str) -> None:
     _here(library)
 
