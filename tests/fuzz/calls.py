@@ -6,7 +6,7 @@ nothing but xbce and the library: it can be pasted.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,8 +73,6 @@ class Call:
     """"data": each array of the full shape is filtered by a mask in the call, so that its length depends on data.
     "jagged": they are PyTorch's nested tensors, whose rows have the lengths of `rows`."""
     rows: tuple[int, ...] = ()
-    fault: str = field(default="", compare=False)
-    """Why the call must be refused, if the strategy made it so; the oracle finds this out for itself."""
 
     def argument(self, name: str) -> Array | Scalar | None:
         """Return an argument, or None."""

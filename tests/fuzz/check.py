@@ -54,9 +54,11 @@ class Finding:
     @property
     def signature(self) -> tuple[str, ...]:
         """What tells a finding from another."""
-        # What the checks of arguments do is the same for every loss.
-        function = self.call.function if "number" in self.what or "infinity" in self.what else ""
-        return self.call.library, self.call.mode, self.call.lengths, function, self.what
+        call = self.call
+        if "raises" in self.what or "not refused" in self.what:
+            # What the checks of arguments do is the same for every loss, however it is run.
+            return call.library, call.lengths, self.what
+        return call.library, call.mode, call.lengths, call.function, self.what
 
     def __str__(self) -> str:
         call = self.call

@@ -4,6 +4,7 @@ The kinds are those that the fuzzer was first shown to find. One is told by what
 as its options are numbers that every format holds has a fault of that kind.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,16 +42,19 @@ def kind_of(finding: Finding) -> int:
         return 7 if plain != call and judge(plain) is None else 0
     for kind, cure in _CURES:
         cured = cure(call)
-        if cured != call and judge(cured) is None:
+        if cured != call and _is_well(cured):
             # What is exported is differentiated operation by operation: no compiler rewrites anything.
             return 6 if kind == 1 and call.mode == "export, backward" else kind
-    # Two kinds at once: the one that a user meets first.
-    for kind, first in ((3, _known_lengths), (7, _without_scalars)):
-        for _, second in _CURES:
-            cured = first(second(call))
-            if cured != second(call) and judge(cured) is None:
-                return kind
+    # Two kinds at once.
+    for (kind, first), (_, second) in itertools.combinations(_CURES, 2):
+        cured = second(first(call))
+        if cured != first(call) != call and _is_well(cured):
+            return kind
     return 0
+
+
+def _is_well(call: Call) -> bool:
+    return not isinstance(expected(call), Refused) and judge(call) is None
 
 
 def _without_scalars(call: Call) -> Call:
@@ -100,7 +104,7 @@ def _held_options(call: Call) -> Call:
             return scalar
         size = min(max(abs(scalar.value), 2.0**-8), 64.0)
         value = math.copysign(
-            math.ldexp(round(math.ldexp(math.frexp(size)[0], 4)), math.frexp(size)[1] - 4), scalar.value
+            math.ldexp(int(math.ldexp(math.frexp(size)[0], 4)), math.frexp(size)[1] - 4), scalar.value
         )
         return replace(scalar, value=value)
 

@@ -16,7 +16,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from tests.fuzz.calls import AUTODIFF, FLOATS, POSITIONAL, REFUSED_HOLDERS, Array, Call, Scalar
+from tests.fuzz.calls import AUTODIFF, FLOATS, REFUSED_HOLDERS, Array, Call, Scalar
 from xbce_conformance import contract, definitions
 from xbce_conformance.cases import CASES, METHODS
 from xbce_conformance.formats import FORMATS, Format
@@ -750,11 +750,3 @@ def _refused_reduction(call: Call) -> Refused | None:
     if any(not -ndim <= i < ndim for i in axes) or len({i % ndim for i in axes}) < len(axes):
         return Refused(("axis",), "axis")
     return None
-
-
-def differentiates(call: Call) -> bool:
-    """Tell whether the library differentiates the call."""
-    return call.mode in AUTODIFF
-
-
-assert {*LOSSES} < {*POSITIONAL}

@@ -138,7 +138,7 @@ _BAD = Call("reduce", (("losses", Array((1.0, 2.0), "int64")),))
         (
             _FEW,
             lambda x, **_: x.missing,
-            "raises AttributeError: 'numpy.ndarray' object has no attribute 'missing'",
+            "raises AttributeError: '_' object has no attribute 'missing'",
         ),
         (_MEAN, lambda x: x.sum(), "value: wrong number"),
         (_BAD, lambda x: x.mean(), "not refused: dtype"),
