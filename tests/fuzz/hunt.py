@@ -20,6 +20,9 @@ Runner = tuple[str, str]
 _EXAMPLES = {"compile": 2, "trace": 6, "export": 15, "export, backward": 15, "large": 60}
 _EXAMPLES_OF = {"jax": 25, "dask": 60}
 _USUAL_EXAMPLES = 150
+_SHARES = {"jit": 4, "compile": 2}
+"""Of the time: what is dear is tried as often."""
+
 _SHRINKING = 10.0
 """Seconds for which what one round found is made smaller."""
 
@@ -121,9 +124,13 @@ class Hunt:
     def rounds(self) -> Iterator[tuple[Runner, list[Classified]]]:
         """Yield each runner whose turn it was, with what it found, until the time is over."""
         while self.elapsed < self.seconds:
-            # Each runner gets the same time; those with the least so far come first, in a drawn order.
-            least = min(tally.seconds for tally in self.tallies.values())
-            runner = self._random.choice([r for r in self.runners if self.tallies[r].seconds <= least + 1.0])
+            # Each runner gets its share of the time; those with the least so far come first, in a drawn order.
+            used = {
+                (library, mode): self.tallies[library, mode].seconds / _SHARES.get(mode, 1)
+                for library, mode in self.runners
+            }
+            least = min(used.values())
+            runner = self._random.choice([runner for runner in self.runners if used[runner] <= least + 1.0])
             yield runner, self._round(runner)
 
     def _round(self, runner: Runner) -> list[Classified]:

@@ -520,8 +520,9 @@ class _Elements:
         if weight is not None and math.isnan(weight):
             return _number(nan)
         high, low, scale = number
-        if self.quantity != "value" and abs(high) > _computing(self.fmt).max and (weight is not None or divisor != 1):
-            return None  # a derivative that overflows before it is weighed or divided
+        changed = weight is not None or self.reduction != "none"
+        if changed and _computing(self.fmt).max < abs(high) < inf:
+            return None  # it overflows before it is weighed, summed or divided
         if not math.isfinite(high) or (weight is not None and math.isinf(weight)):
             factor = 1.0 if weight is None else weight
             return _number(high * factor)

@@ -542,7 +542,7 @@ def _another_shape(draw: Draw, call: Call) -> Call:
     if shape == full or (name != "labels" and shape in ((1,), ())):
         return call
     value = old.values[0] if old.values else 0.0
-    chunks = tuple((n,) for n in shape) if old.chunks else ()
+    chunks = tuple((n,) for n in shape) if call.library == "dask" else ()
     if unknown and len(call.first.chunks[0]) > 1:
         return call
     new = replace(old, values=(value,) * math.prod(shape), shape=shape, chunks=chunks)
