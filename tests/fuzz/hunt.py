@@ -23,9 +23,6 @@ _USUAL_EXAMPLES = 150
 _SHARES = {"jit": 4, "compile": 2}
 """Of the time: what is dear is tried as often."""
 
-_SHRINKING = 10.0
-"""Seconds for which what one round found is made smaller."""
-
 
 class _Wrong(Exception):  # noqa: N818 - a call, not this code, is wrong
     """Tells Hypothesis that a call is interesting."""
@@ -64,12 +61,13 @@ class Classified:
 class _Round:
     """One run of Hypothesis on one runner."""
 
-    def __init__(self, known: set[tuple[str, ...]], until: float) -> None:
+    def __init__(self, known: set[tuple[str, ...]], until: float, shrinking: float) -> None:
         self.smallest: dict[tuple[str, ...], Finding] = {}
         self.first: dict[tuple[str, ...], tuple[float, int]] = {}
         self.calls = 0
         self._known = known
         self._until = until
+        self._shrinking = shrinking
         self._judged: dict[Call, Finding | None] = {}
 
     def attempt(self, call: Call) -> None:
@@ -85,7 +83,7 @@ class _Round:
         signature = finding.signature
         if signature not in self.first:
             self.first[signature] = time.monotonic(), self.calls
-            self._until = min(self._until, time.monotonic() + _SHRINKING)
+            self._until = min(self._until, time.monotonic() + self._shrinking)
         if signature not in self.smallest or _size(finding) < _size(self.smallest[signature]):
             self.smallest[signature] = finding
         raise _wrong_as(signature)
@@ -102,6 +100,8 @@ class Hunt:
     runners: tuple[Runner, ...]
     seconds: float
     seed: int
+    shrinking: float = 10.0
+    """Seconds for which what one round found is made smaller."""
     found: list[Classified] = field(default_factory=list)
     tallies: dict[Runner, Tally] = field(default_factory=dict)
     start: float = field(default_factory=time.monotonic)
@@ -136,7 +136,7 @@ class Hunt:
     def _round(self, runner: Runner) -> list[Classified]:
         library, mode = runner
         tally, before, begun = self.tallies[runner], self.calls, time.monotonic()
-        this = _Round(self._known, self.start + self.seconds)
+        this = _Round(self._known, self.start + self.seconds, self.shrinking)
 
         # Of the mode alone, so that a search of one mode draws what it drew among others.
         @hypothesis.seed(f"{self.seed}, {library}, {mode}, {tally.rounds}")

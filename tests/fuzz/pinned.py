@@ -242,6 +242,26 @@ PINNED = (
         _call(_BCE, {**_PAIR, "labels": Array((1.0, 0.0), holder="numpy")}, _EAGER_JAX),
         _LOSSES,
     ),
+    Pinned(
+        "Python label beside a sharded array",
+        7,
+        _call(_BCE, {"logits": Array((1.0, 2.0), holder="sharded"), "labels": Scalar(1.0)}, _EAGER_JAX),
+        (0.31326168751822286, 0.1269280110429725),
+    ),
+    Pinned(
+        "NumPy weight beside sharded arrays",
+        7,
+        _call(
+            _BCE,
+            {
+                "logits": Array((1.0, 2.0), holder="sharded"),
+                "labels": Array((1.0, 0.0), holder="sharded"),
+                "weight": Scalar(2.0, "numpy.float32"),
+            },
+            _EAGER_JAX,
+        ),
+        tuple(2 * x for x in _LOSSES),
+    ),
     # 8: an option is finite.
     *(
         Pinned(f"{name}={value}", 8, _call(function, arguments, **{name: value}), None)

@@ -3,6 +3,9 @@
 import inspect
 import itertools
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import xbce
 from tests.fuzz import strategies
 from tests.fuzz.calls import MODES, POSITIONAL, Array, Call, Scalar
 from tests.fuzz.check import judge, libraries
+from tests.fuzz.hunt import Hunt
 from tests.fuzz.oracle import LOSSES, Refused, element, expected
 from tests.fuzz.pinned import PINNED
 from tests.fuzz.strategies import calls
@@ -58,11 +62,36 @@ def test_drawn_calls_do_what_they_have_to(library: str, mode: str) -> None:
     attempt()
 
 
-@pytest.mark.parametrize("pinned", PINNED, ids=[pinned.name for pinned in PINNED])
+def _is_sharded(pinned) -> bool:
+    return "sharded" in [getattr(a, "holder", "") for _, a in pinned.call.arguments]
+
+
+_ON_ONE_DEVICE = [pinned for pinned in PINNED if not _is_sharded(pinned)]
+
+
+@pytest.mark.parametrize("pinned", _ON_ONE_DEVICE, ids=[pinned.name for pinned in _ON_ONE_DEVICE])
 def test_what_was_found_stays_mended(pinned) -> None:
     _here(pinned.call.library)
     finding = judge(pinned.call)
     assert finding is None, str(finding)
+
+
+_SHARDED = """
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+from tests.fuzz.check import judge
+from tests.fuzz.test_fuzz import PINNED, _is_sharded
+found = [judge(pinned.call) for pinned in PINNED if _is_sharded(pinned)]
+assert not any(found), "\\n".join(str(finding) for finding in found if finding)
+"""
+
+
+def test_what_was_found_stays_mended_on_two_devices() -> None:
+    """JAX has as many devices as it began with: so another process."""
+    _here("jax")
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", _SHARDED], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # --- the oracle -----------------------------------------------------------------------------------------------------
@@ -152,6 +181,15 @@ def test_it_sees_what_is_wrong(monkeypatch, call, faulty, what) -> None:
     with np.errstate(all="ignore"):
         finding = judge(call)
     assert finding.what == what
+
+
+def test_a_search_finds_what_is_wrong(monkeypatch) -> None:
+    reduce = xbce.reduce
+    monkeypatch.setattr(xbce, "reduce", lambda losses, **options: reduce(losses, **options) * losses.dtype.type(1.001))
+    hunt = Hunt((("numpy", "eager"),), seconds=60.0, seed=0, shrinking=0.5)
+    found = next(c for _, new in hunt.rounds() for c in new if c.finding.call.function == "reduce")
+    assert found.finding.what == "value: wrong number"
+    assert found.kind == 0
 
 
 def test_every_function_and_option_is_drawn() -> None:
