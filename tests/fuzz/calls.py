@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from xbce_conformance.formats import FORMATS
 
 FLOATS = tuple(FORMATS)
@@ -35,9 +33,18 @@ class Array:
         """The shape."""
         return (len(self.values),) if self.shape is None else self.shape
 
-    def numpy(self) -> Any:
-        """Return the numbers in NumPy."""
-        return np.array(self.values, np.float64).astype(_numpy_dtype(self.dtype)).reshape(self.dims)
+    @property
+    def filtered_chunks(self) -> tuple[int, ...]:
+        """The lengths of the chunks that the filter leaves."""
+        (first, *rest), dropped = self.chunks[0], min(self.filtered, len(self.values))
+        lengths = [first, *rest]
+        lengths[-1] += 1
+        for i, n in enumerate(lengths):
+            if dropped < n:
+                lengths[i] -= 1
+                break
+            dropped -= n
+        return tuple(lengths)
 
 
 @dataclass(frozen=True)
@@ -138,10 +145,6 @@ def _nested(values: Iterator[float], shape: tuple[int, ...]) -> str:
 def _list(array: Array) -> str:
     texts = (number(bool(v) if array.dtype == "bool" else int(v) if "int" in array.dtype else v) for v in array.values)
     return _nested(iter(texts), array.dims)
-
-
-def _numpy_dtype(name: str) -> Any:
-    return FORMATS[name].dtype if name in FORMATS else np.dtype(name)
 
 
 def _dtype(library: str, name: str) -> str:

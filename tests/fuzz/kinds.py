@@ -80,9 +80,11 @@ def _arrays_for_scalars(call: Call) -> Call:
 
     def plain(a: Array | Scalar) -> Array | Scalar:
         if isinstance(a, Array):
+            alike = a.dims == () and a is not first and a.dtype in FLOATS
+            a = replace(a, dtype=first.dtype, values=(_near(first.dtype, a.values[0]),)) if alike else a
             return replace(a, holder="plain") if a.holder in ("numpy", "sharded") else a
-        dtype = first.dtype if math.isfinite(float(FORMATS[first.dtype].round(a.value))) else "float64"
-        value = float(FORMATS[dtype].round(a.value))
+        dtype = first.dtype if math.isfinite(_near(first.dtype, a.value)) else "float64"
+        value = _near(dtype, a.value)
         chunks = tuple((n,) for n in first.dims) if first.chunks else ()
         chunks = first.chunks if first.holder == "unknown lengths" else chunks
         return Array((value,) * math.prod(first.dims), dtype, first.dims, _lazy(first), chunks, first.filtered)
@@ -90,6 +92,10 @@ def _arrays_for_scalars(call: Call) -> Call:
     if any(isinstance(a, Scalar) and a.kind == "item" for _, a in call.arguments):
         return call
     return replace(call, arguments=tuple((name, plain(a)) for name, a in call.arguments))
+
+
+def _near(dtype: str, x: float) -> float:
+    return float(FORMATS[dtype].round(x))
 
 
 def _lazy(first: Array) -> str:

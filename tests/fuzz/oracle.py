@@ -713,6 +713,9 @@ def refusal(call: Call) -> Refused | None:
             if isinstance(a, Array) and a.dims != () and not _fits(name, a.dims, first.dims):
                 lazy = "unknown lengths" in (a.holder, first.holder)
                 return Refused((name,), "length that is not known yet" if lazy else "shape")
+            both = isinstance(a, Array) and a.holder == first.holder == "unknown lengths"
+            if both and a.dims == first.dims and a.filtered_chunks != first.filtered_chunks:
+                return Refused((name,), "length that is not known yet")
     numbers = [*call.options, *((n, a) for n, a in call.arguments if n == "pos_weight" and isinstance(a, Scalar))]
     for name, scalar in numbers:
         if scalar.kind.startswith("0-d") or scalar.kind == "item":

@@ -279,7 +279,7 @@ def _loss_calls(draw: Draw, library: str, mode: str) -> Call:
     if lengths == "jagged":
         cut = draw(st.integers(0, math.prod(shape)))
         call = replace(call, rows=(cut, math.prod(shape) - cut))
-    if library == "dask" and len(shape) == 1 and shape[0] > 0 and draw(st.integers(0, 3)) == 0:
+    if library == "dask" and len(shape) == 1 and shape[0] > 0 and draw(st.booleans()):
         call = draw(_of_unknown_length(call))
     if mode == "large":
         call = replace(call, copies=draw(st.sampled_from([1, 700, 9000])))
@@ -345,8 +345,6 @@ def _scalar_kinds(library: str, mode: str) -> tuple[str, ...]:
     kinds = ("python", *_NUMPY_KINDS, *zero_d)
     if library == "torch" and mode in COMPILED:
         return ("python", "item", *zero_d)
-    if library == "dask":
-        return ("python", *_NUMPY_KINDS)
     return kinds
 
 
@@ -480,6 +478,8 @@ def _reduce_calls(draw: Draw, library: str, mode: str) -> Call:
 def _faulty(draw: Draw, call: Call) -> Call:
     """Put one fault into a call for which it must be refused."""
     faults = [_infinite_option, _beyond_range, _two_rules, _another_shape, _refused_holder, _refused_holder, _bad_axis]
+    if call.first.holder == "unknown lengths":
+        faults += [_another_shape] * 7
     return draw(draw(st.sampled_from(faults))(call))
 
 
@@ -538,6 +538,9 @@ def _another_shape(draw: Draw, call: Call) -> Call:
     old = dict(call.arguments)[name]
     shapes = [(full[0] + 1, *full[1:]), (1, *full), (*full, 1), *([(1,)] if name == "labels" and full != (1,) else [])]
     unknown = old.holder == "unknown lengths"
+    if unknown and draw(st.booleans()):  # as long as the first array, but not each of its chunks
+        other = replace(old, filtered=full[0] - call.first.filtered)
+        return replace(call, arguments=tuple((n, other if n == name else a) for n, a in call.arguments))
     shape = draw(st.sampled_from([(full[0] + 1,), (1,), (2,)] if unknown else shapes))
     if shape == full or (name != "labels" and shape in ((1,), ())):
         return call
