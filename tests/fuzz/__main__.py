@@ -41,6 +41,8 @@ def main() -> int:
     try:
         _watch(hunt, console)
     except KeyboardInterrupt:
+        hunt.stopped = True
+    if hunt.stopped:
         console.print("stopped")
     console.print(_summary(hunt))
     if hunt.found:

@@ -105,6 +105,8 @@ class Hunt:
     found: list[Classified] = field(default_factory=list)
     tallies: dict[Runner, Tally] = field(default_factory=dict)
     start: float = field(default_factory=time.monotonic)
+    stopped: bool = False
+    """By Ctrl-C."""
 
     def __post_init__(self) -> None:
         self.tallies = {runner: Tally() for runner in self.runners}
@@ -123,7 +125,7 @@ class Hunt:
 
     def rounds(self) -> Iterator[tuple[Runner, list[Classified]]]:
         """Yield each runner whose turn it was, with what it found, until the time is over."""
-        while self.elapsed < self.seconds:
+        while self.elapsed < self.seconds and not self.stopped:
             # Each runner gets its share of the time; those with the least so far come first, in a drawn order.
             used = {
                 (library, mode): self.tallies[library, mode].seconds / _SHARES.get(mode, 1)
@@ -155,6 +157,8 @@ class Hunt:
             attempt()
         except* (_Wrong, _Enough):
             pass
+        except* KeyboardInterrupt:  # what this round found is not lost
+            self.stopped = True
         tally.rounds += 1
         tally.seconds += time.monotonic() - begun
         tally.calls += this.calls

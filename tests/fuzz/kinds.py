@@ -40,7 +40,10 @@ def kind_of(finding: Finding) -> int:
         if right.reason in ("mask", "unit", "layout"):
             return 4
         return 7 if plain != call and judge(plain) is None else 0
+    of_numbers = "dtype" not in finding.what and "shape" not in finding.what
     for kind, cure in _CURES:
+        if kind == 6 and not of_numbers:
+            continue
         cured = cure(call)
         if cured != call and _is_well(cured):
             # What is exported is differentiated operation by operation: no compiler rewrites anything.
