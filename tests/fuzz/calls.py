@@ -24,7 +24,7 @@ class Array:
     """One dimension, unless given."""
     holder: str = "plain"
     chunks: tuple[tuple[int, ...], ...] = ()
-    """Of Dask."""
+    """Of Dask; one chunk, unless given."""
     filtered: int = 0
     """Where the element is inserted that the filter of an array of unknown length drops."""
 
@@ -258,7 +258,7 @@ def _held(library: str, array: Array) -> str:
         numpy=_plain("numpy", array),
         shape=array.dims,
         dtype=_dtype("numpy", array.dtype),
-        chunks=array.chunks,
+        chunks=array.chunks or tuple((n,) for n in array.dims),
         unknown=_unknown(array) if holder == "unknown lengths" else "",
     )
 
