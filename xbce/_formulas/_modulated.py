@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from xbce._formulas._cross_entropy import CrossEntropy
-from xbce._formulas._parts import halves, power, product, settled, smoothed, split, with_tail
+from xbce._formulas._parts import halves, power, product, smoothed, split, with_tail
 from xbce._formulas._primitives import log, log1p
 from xbce._typing import Array, Namespace
 
@@ -215,14 +215,14 @@ class ModulatedCrossEntropy:
         kept = f > self.shift
         f_m = xp.where(kept, f - self.shift, 0.0)
         right = xp.where(kept, b + self.shift, 1.0)  # 1 - f_m, without the cancellation
+        share = spread / right
         near = f_m < 0.5
         minus_log_right = -xp.where(near, log1p(xp, -xp.where(near, f_m, 0.0)), log(xp, xp.where(near, 1.0, right)))
         minus_log_f = xp.where(h == 1, 0.0, -x) + xp.log1p(e)
         return _Entropy(
             c=product(xp, minus_log_f, weighted) + negative * minus_log_right,
-            c_x=xp.where(kept, negative * (spread / right), 0.0) - weighted * b,
-            c_xx=weighted * spread
-            + xp.where(kept, negative * (settled(xp, spread * ((b - f) * right + spread) / right) / right), 0.0),
+            c_x=xp.where(kept, negative * share, 0.0) - weighted * b,
+            c_xx=weighted * spread + xp.where(kept, negative * (share * ((b - f) + share)), 0.0),
             c_z=(minus_log_f if p is None else product(xp, minus_log_f, p)) - minus_log_right,
             m=positive * b + negative * f_m,
             m_x=(xp.where(kept, negative, 0.0) - positive) * spread,
