@@ -16,8 +16,9 @@ terms of the two sigmoids, never 1 - p_t, so it keeps its digits in both tails. 
     dL/dz = a M^g (dC/dz + g dM/dz C/M + dg/dz log(M) C) + (2 alpha - 1) M^g C
 
 M^(g - 1) never appears: it is infinite at M = 0 for g < 1, where C M'/M is 0. M is 0 only where M' and C are 0 too,
-so whatever finite quotients stand there do not count. M^g multiplies as two roots: it may underflow where M^g C does
-not. Exponents are exact, whatever the dtype: what it cannot hold of them is a factor of its own.
+so whatever finite quotients stand there do not count. M^g multiplies as two roots where it may underflow though M^g C
+does not; for small g it multiplies at once, with fewer roundings. Exponents are exact, whatever the dtype: what it
+cannot hold of them is a factor of its own.
 """
 
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ class _Parts(NamedTuple):
 
     entropy: _Entropy
     root: Array
-    """M^(g / 2)"""
+    """M^(g / 2), or M^g where `second` is 1"""
+    second: Array | float
+    """M^(g / 2), or 1"""
     factor: Array | float
     """a"""
     g: Array | float
@@ -61,7 +64,8 @@ class _Parts(NamedTuple):
 
     def modulated(self, x: Array) -> Array:
         """Return a M^g x."""
-        return self.factor * (self.root * (self.root * x))
+        once = self.root * x
+        return self.factor * (once if isinstance(self.second, float) else self.second * once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,11 @@ class ModulatedCrossEntropy:
     shift: float = 0.0
     alpha: float | None = None
     label_smoothing: float = 0.0
+
+    @property
+    def _halved(self) -> bool:
+        """Whether M^g multiplies as two roots: to the power of 3/4 the least number of every dtype is a normal one."""
+        return max(self.gamma_pos, self.gamma_neg) > 0.75
 
     def value(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return a M^g C."""
@@ -107,23 +116,24 @@ class ModulatedCrossEntropy:
         entropy = parts.entropy
         wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
         # Half of C/M, and small factors before large ones: the sum may be finite where C/M and the like are not.
-        root, half_ratio = parts.root, 0.5 * parts.finite / wrong
+        root, second, half_ratio = parts.root, parts.second, 0.5 * parts.finite / wrong
         if 0 < min(self.gamma_pos, self.gamma_neg) < 1:
             root, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
+            second = root if self._halved else 1.0
         scale = parts.factor * root
         # The second root multiplies each term: their sum may overflow before it.
-        slope = root * product(xp, entropy.c_z, scale) + (2 * parts.g * root) * (scale * half_ratio) * entropy.m_z
+        slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
         if self.gamma_pos != self.gamma_neg:
             gap = self.gamma_pos - self.gamma_neg
-            slope = slope + (gap * root) * (scale * product(xp, entropy.c, xp.log(wrong)))
+            slope = slope + (gap * second) * (scale * product(xp, entropy.c, xp.log(wrong)))
         if self.alpha is not None:
-            slope = slope + (2 * self.alpha - 1) * (root * (root * entropy.c))
+            slope = slope + (2 * self.alpha - 1) * (second * (root * entropy.c))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
     def _beyond_underflow(
         self, xp: Namespace, x: Array, z: Array, p: Array | None, parts: _Parts, half_ratio: Array
     ) -> tuple[Array, Array]:
-        """Return M^(g / 2) and half of C/M where a hard label agrees and M is nothing but exp(-|x|).
+        """Return the root and half of C/M where a hard label agrees and M is nothing but exp(-|x|).
 
         For g < 1 the derivative in the label is about M^g, a normal number long after M has underflowed.
         """
@@ -134,9 +144,10 @@ class ModulatedCrossEntropy:
         deep = agrees & (parts.entropy.m < 2.0**-60)
         # A fourth of M's logarithm; any number where the power is not used, or is 0.
         log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x) / 4, -1.0)
-        root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (2 * parts.g)
+        fourths = 2 if self._halved else 4
+        root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (fourths * parts.g)
         weight = 0.5 * (negative + (positive if p is None else p * positive))
-        deep_root = root + root * (2 * parts.tail * log)
+        deep_root = root + root * (fourths * parts.tail * log)
         return xp.where(deep, deep_root, parts.root), xp.where(deep, weight, half_ratio)
 
     def _value(self, parts: _Parts) -> Array:
@@ -157,25 +168,26 @@ class ModulatedCrossEntropy:
         else:
             entropy = self._shifted_entropy(xp, x, p, positive, negative)
         g, tail, root = self._exponent_and_root(xp, positive, negative, entropy.m)
+        second = root if self._halved else 1.0
         factor: Array | float = 1.0
         if self.alpha is not None:
             factor = self.alpha * positive + (1 - self.alpha) * negative
         finite = xp.where(xp.isinf(entropy.c), 0.0, entropy.c)
         slope = entropy.m_x / xp.where(entropy.m == 0, 1.0, entropy.m)
-        return _Parts(entropy, root, factor, g, tail, finite, slope)
+        return _Parts(entropy, root, second, factor, g, tail, finite, slope)
 
     def _exponent_and_root(
         self, xp: Namespace, positive: Array, negative: Array, m: Array
     ) -> tuple[Array | float, Array | float, Array]:
-        """Return g, what it lacks of the exact exponent, and M^(g / 2).
+        """Return g, what it lacks of the exact exponent, and M^(g / 2), or M^g where that is never subnormal.
 
         An error of g counts |log M| times. So the exponent of the nearer hard label is split off, which is exact in two
         parts; what is left is small where M is.
         """
         (pos, pos_tail), (neg, neg_tail) = (split(xp, g, m.dtype) for g in (self.gamma_pos, self.gamma_neg))
-        gap = self.gamma_pos - self.gamma_neg
+        gap, part = self.gamma_pos - self.gamma_neg, 0.5 if self._halved else 1.0
         if gap == 0:
-            return pos, pos_tail, power(xp, m, self.gamma_pos / 2)
+            return pos, pos_tail, power(xp, m, part * self.gamma_pos)
         low = positive < 0.5
         h = xp.astype(low, m.dtype)
         nearer = h * neg + (1 - h) * pos  # two finite numbers, one of them times 0
@@ -184,7 +196,7 @@ class ModulatedCrossEntropy:
         # M is 0 only for a hard label, and then all of g is in `nearer`.
         zero = m == 0
         base = xp.where(zero, 1.0, m)
-        root = with_tail(xp, base ** (nearer / 2) * base ** (rest / 2), 0.5 * tail, base)
+        root = with_tail(xp, base ** (part * nearer) * base ** (part * rest), part * tail, base)
         return nearer + rest, tail, xp.where(zero & (nearer > 0), 0.0, root)
 
     def _entropy(
