@@ -1,6 +1,9 @@
 """Fixtures over every array library; what is absent is skipped with its reason, unless it is required."""
 
+import getpass
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -32,6 +35,11 @@ _FAMILY = {
 
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001
     """Stop before the first test if a backend that should be here is not: a skip would hide it."""
+    capability = os.environ.get("ATEN_CPU_CAPABILITY")
+    if capability:
+        # PyTorch's compiler would take code from its cache that was generated for the whole processor.
+        folder = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{capability}")
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
     required = [name for name in os.environ.get("XBCE_REQUIRED_BACKENDS", "").split(",") if name]
     absent = [f"{name} ({_MISSING.get(name, 'unknown backend')})" for name in required if name not in _FOUND]
     if absent:
