@@ -18,9 +18,9 @@ Runner = tuple[str, str]
 """A library and a mode."""
 
 _EXAMPLES = {"compile": 2, "trace": 6, "export": 15, "export, backward": 15, "large": 60}
-_EXAMPLES_OF = {"jax": 25, "dask": 60}
+_EXAMPLES_OF = {"jax": 25, "dask": 120}
 _USUAL_EXAMPLES = 150
-_SHARES = {"jit": 4, "compile": 2}
+_SHARES = {"jit": 4, "lazy": 3, "compile": 2}
 """Of the time: what is dear is tried as often."""
 
 
