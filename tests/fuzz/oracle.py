@@ -311,8 +311,9 @@ def result_dtype(call: Call) -> str:
     first = call.first
     found = first.dtype
     equals = call.function.startswith("special.")
+    mapped = int(call.mode == "vmap")  # what is mapped over is no dimension within
     for _, a in call.arguments:
-        if isinstance(a, Array) and a.dtype in FLOATS and (a.dims or equals):
+        if isinstance(a, Array) and a.dtype in FLOATS and (a.dims[mapped:] or equals):
             pair = {found, a.dtype}
             found = "float32" if pair == {"float16", "bfloat16"} else max(pair, key=FLOATS.index)
     return "float32" if call.mode == "autocast" and found in FLOATS[:2] else found
