@@ -207,6 +207,7 @@ def test_blocks_of_vectors(threads, dtype, count, shapes, blocks, reduction, mon
         (2, (1000, 1000), (), 0, [(63, 500), (55, 500)], 32),
         (2, (1000, 1000), (), 1, [(125, 1000)], 8),
         (2, (1000, 1000), (1000,), None, [(32, 1000), (8, 1000)], 32),
+        (2, (20, 50_000), (), 1, [(1, 25_000)], 40),
     ],
 )
 def test_blocks_of_other_arrays(threads, shape, where, axis, shapes, blocks, monkeypatch):
@@ -215,6 +216,14 @@ def test_blocks_of_other_arrays(threads, shape, where, axis, shapes, blocks, mon
     x = np.zeros(shape, "f4")
     options = {"where": np.ones(where, bool), "normalize_by": "size", "reduction": "mean", "axis": axis}
     assert blocks_of(monkeypatch, lambda: loss(x, x, **options)) == (shapes, blocks)
+
+
+def test_blocks_of_tensors(torch, monkeypatch):
+    x = torch.zeros(2**18 + 1)
+    assert blocks_of(monkeypatch, lambda: loss(x, x)) == ([(2**17,), (1,)], 3)
+    rows = torch.zeros(3, 2**17 + 2)
+    where = rows[0] == 0
+    assert blocks_of(monkeypatch, lambda: loss(rows, rows, where=where)) == ([(1, 2**16 + 1)], 6)
 
 
 @pytest.mark.parametrize(
