@@ -14,7 +14,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: help conformance conventions peers peer-tests test fuzz lint bench bench-full clean
+.PHONY: help conformance conventions peers peer-tests test fuzz mutants lint bench bench-full clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -42,6 +42,9 @@ conventions: $(VENV)/installed  ## Compare the conventions with the real systems
 peer-tests: $(VENV)/installed $(if $(TORCHVISION_SOURCE),$(VISION)/installed)  ## Run the peers' own tests with xbce in the peer's place; write docs/peer-tests.md.
 	$(BIN)/python -m peer_tests.run \
 	  $(if $(TORCHVISION_SOURCE),--torchvision $(TORCHVISION_SOURCE) --torchvision-python $(VISION)/bin/python) $(ARGS)
+
+mutants: $(VENV)/installed  ## See that the tests kill the faults that they once let pass.
+	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 lint: $(VENV)/installed  ## Lint and type-check.
 	$(BIN)/ruff check .

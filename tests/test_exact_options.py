@@ -176,11 +176,10 @@ def test_infinite_options_are_refused(library, loss, name, text, infinity):
             method(x, x, **{name: infinity})
 
 
-@pytest.mark.parametrize("value", [-np.inf, np.nan])
-def test_an_infinite_floor_is_refused(value):
+def test_an_infinite_floor_or_factor_is_refused():
     x = np.float32([0.5])
-    with pytest.raises(ValueError, match=rf"^log_floor must be at most 0 and finite, got {value}$"):
-        of_probabilities.gradient(x, x, log_floor=value)
+    with pytest.raises(ValueError, match=r"^log_floor must be at most 0 and finite, got -inf$"):
+        of_probabilities.gradient(x, x, log_floor=-np.inf)
     with pytest.raises(ValueError, match=r"^weight must be finite, got nan$"):
         xbce.reduce(x, weight=np.nan)
 

@@ -138,11 +138,17 @@ def test_a_masked_element_has_no_part_in_any_derivative():
 def test_vmap(dtype):
     x, z, p, _ = arguments(dtype)
     for axes in ((0, 0), (1, 1), (0, None), (None, 1)):
-        rows = jax.vmap(partial(bce, pos_weight=0.5, reduction="sum"), in_axes=axes)(
+        arguments_of = (
             x if axes[0] is not None else x[:, 0] if axes[1] else x[0],
             z if axes[1] is not None else z[0],
         )
-        assert rows.shape == (3 if axes[0] == 0 else 2,)
+        rows = jax.vmap(partial(bce, pos_weight=0.5, reduction="sum"), in_axes=axes)(*arguments_of)
+        one_by_one = [
+            bce(*(a if axis is None else jnp.take(a, i, axis) for a, axis in zip(arguments_of, axes, strict=True)),
+                pos_weight=0.5, reduction="sum")
+            for i in range(3 if axes[0] == 0 else 2)
+        ]  # fmt: skip
+        assert_close(rows, jnp.stack(one_by_one))
     weights = jax.vmap(lambda p: bce(x, z, pos_weight=p, reduction="mean"))(jnp.stack([p, 2 * p]))
     assert_close(weights[1], bce(x, z, pos_weight=2 * p, reduction="mean"))
     per_row = jax.vmap(jax.grad(partial(bce, reduction="mean")))(x, z)

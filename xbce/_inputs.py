@@ -380,13 +380,13 @@ def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf,
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         msg = f"{name} must be a Python or NumPy number, got {type_name(x)}"
         raise TypeError(msg)
-    number = _as_float(name, number) + 0.0  # -0.0 is equal to 0.0, and so it must do the same
-    if low <= number <= high and math.isfinite(number) and not (below and number == high):
-        return number
+    infinite = number in (-math.inf, math.inf)
+    if low <= number <= high and not infinite and not (below and number == high):
+        return _as_float(name, number) + 0.0  # -0.0 is equal to 0.0, and so it must do the same
     bounds = [f"at least {low:g}"] if low > -math.inf else []
     if high < math.inf:
         bounds.append(f"below {high:g}" if below else f"at most {high:g}")
-    if not math.isfinite(number) and math.inf in (-low, high):
+    if infinite and math.inf in (-low, high):
         bounds.append("finite")
     msg = f"{name} must be {' and '.join(bounds)}, got {shown(x)}"
     raise ValueError(msg)

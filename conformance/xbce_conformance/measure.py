@@ -93,6 +93,7 @@ def allow_flushing(
     with np.errstate(invalid="ignore", over="ignore"):
         for exact in candidates:
             error = np.abs((got - exact.high) - exact.low)
-            explained |= (error <= terms * fmt.tiny + bound * fmt.ulp(exact.scale)) | (got == exact.high)
+            explained |= error <= terms * fmt.tiny + bound * fmt.ulp(exact.scale)
+            explained |= got == np.float64(fmt.round(exact.high))
     flushed = explained & ~errors.rounded & ((errors.ulp > bound) | (got == 0))
     return Errors(np.where(flushed, 0.0, errors.ulp), flushed, errors.gross & ~flushed, errors.rounded)
