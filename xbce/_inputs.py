@@ -365,10 +365,14 @@ def reduction_options(
 
 def _index(x: Any) -> int | None:
     """Return an int, or None if `x` is not one, or an array of several or of booleans."""
-    if isinstance(x, bool) or (hasattr(x, "dtype") and not _dtype_name(x.dtype).startswith(("int", "uint"))):
+    if isinstance(x, bool):
+        return None
+    if isinstance(x, int):
+        # torch.compile may have taken it for a number that changes, and asks it nothing; it is compiled for this one.
+        return operator.index(x)
+    if hasattr(x, "dtype") and not _dtype_name(x.dtype).startswith(("int", "uint")):
         return None
     try:
-        # torch.compile may have taken it for a number that changes; it is compiled for this one.
         return operator.index(x)
     except TypeError:
         return None
