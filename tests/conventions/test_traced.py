@@ -68,3 +68,19 @@ def test_dask_stays_lazy(name):
     with dask.config.set(scheduler=refuse):
         result = CALLS[name](*(dask_array.from_array(a, chunks=2) for a in (X, Z, W)))
     np.testing.assert_allclose(result.compute(), CALLS[name](X, Z, W), rtol=2e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in ("xgboost", "lightgbm", "numpy_reference")])
+def test_export_of_rows_that_depend_on_data(name):
+    """No length of axis 0 is known, nor whether it is 0: then means are those of no elements."""
+    torch = pytest.importorskip("torch")
+
+    class Model(torch.nn.Module):
+        def forward(self, x, z, w, kept):
+            return CALLS[name](x[kept], z[kept], w[kept])
+
+    arrays = tuple(map(torch.as_tensor, (X, Z, W)))
+    exported = torch.export.export(Model(), (*arrays, torch.tensor([True, False, True]))).module()
+    for kept in ([True, False, True], [False, True, False], [True, True, True], [False, False, False]):
+        mask = torch.tensor(kept)
+        np.testing.assert_allclose(exported(*arrays, mask), CALLS[name](*(a[kept] for a in (X, Z, W))), rtol=2e-6)

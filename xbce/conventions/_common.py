@@ -7,6 +7,7 @@ import array_api_compat as compat
 
 from xbce._inputs import _namespace as namespace
 from xbce._inputs import fits_into, one_library, same_length, same_shape
+from xbce._lengths import may_be, must_be
 from xbce._numbers import new_device
 from xbce._typing import Array, Device, DType, Namespace, NormalizeBy
 from xbce.steps import check_labels, reduce
@@ -103,7 +104,7 @@ def cast(x: Array, dtype: DType) -> Array:
 def compatible(x: Array, y: Array) -> bool:
     """Return whether two arrays broadcast against each other."""
     pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
-    return all(1 in (a, b) or same_length(a, b) for a, b in pairs)
+    return all(must_be(a == 1) or must_be(b == 1) or same_length(a, b) for a, b in pairs)
 
 
 def zero_of_nothing(
@@ -116,13 +117,13 @@ def zero_of_nothing(
 ) -> Array:
     """Return a mean of losses of the shape of `like`, but 0 where it was divided by 0, whatever was."""
     xp = namespace_of(mean)
-    if 0 in like.shape:
+    if any(must_be(n == 0) for n in like.shape):
         return xp.zeros_like(mean)
     if normalize_by == "nonzero" and weight is not None:
         where = weight != 0 if where is None else (weight != 0) & where
     summed = weight if normalize_by == "weight" else None
     counted = where if normalize_by in ("count", "weight", "nonzero") else None
-    if summed is None and counted is None:
+    if summed is None and counted is None and not any(may_be(n == 0) for n in like.shape):
         return mean
     denominator = reduce(xp.ones_like(like), weight=summed, where=counted, reduction="sum")
     return xp.where(denominator == 0, xp.zeros_like(mean), mean)[()]  # in NumPy a scalar, as every mean is

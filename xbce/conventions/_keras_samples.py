@@ -3,6 +3,7 @@
 import math
 
 from xbce import steps
+from xbce._lengths import must_be
 from xbce._typing import Array, Namespace, NormalizeBy
 from xbce.conventions._common import cast, compatible, zero_of_nothing
 
@@ -15,7 +16,7 @@ def same_rank(xp: Namespace, x: Array, y: Array) -> tuple[Array, Array]:
     if x.ndim < y.ndim:
         y, x = same_rank(xp, y, x)
         return x, y
-    if x.ndim == y.ndim + 1 and x.shape[-1] == 1:
+    if x.ndim == y.ndim + 1 and must_be(x.shape[-1] == 1):
         if y.ndim == 1:
             return x, xp.expand_dims(y, axis=-1)
         return xp.squeeze(x, axis=-1), y
@@ -26,7 +27,7 @@ def over_samples(
     xp: Namespace, values: Array, weight: Array | None, where: Array | None, reduction: str | None
 ) -> Array:
     """Return the losses of samples, weighted, masked and reduced; a mean that divides by 0 is 0."""
-    dtype, counted = values.dtype, values.shape
+    dtype, repeats = values.dtype, 1
     if weight is not None and where is not None:
         where, weight = xp.broadcast_arrays(*same_rank(xp, where, weight))
     factor = where if weight is None else weight
@@ -40,9 +41,10 @@ def over_samples(
                 f"got {tuple(factor.shape)} and {tuple(values.shape)}"
             )
             raise ValueError(msg)
-        counted = factor.shape
         values, _ = xp.broadcast_arrays(values, factor)
-    if reduction in (None, "none") or values.shape in ((), (0,)):
+        lengths = (1,) * (values.ndim - factor.ndim) + factor.shape
+        repeats = math.prod([n for n, m in zip(values.shape, lengths, strict=True) if must_be(m == 1)])
+    if reduction in (None, "none") or values.ndim == 0 or (values.ndim == 1 and must_be(values.shape[0] == 0)):
         return cast(steps.reduce(values, weight=weight, where=where, reduction="none"), dtype)
     if reduction == "sum":
         return cast(steps.reduce(values, weight=weight, where=where, reduction="sum"), dtype)
@@ -50,5 +52,5 @@ def over_samples(
     mean = steps.reduce(values, weight=weight, where=where, normalize_by=by)
     if reduction == "mean_with_sample_weight":
         # Keras counts each weight once, however many losses it weighs.
-        mean = mean * (math.prod(values.shape) / max(math.prod(counted), 1))
+        mean = mean * repeats
     return cast(zero_of_nothing(mean, values, weight=weight, where=where, normalize_by=by), dtype)

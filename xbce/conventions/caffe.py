@@ -1,12 +1,12 @@
 """Caffe's layer SigmoidCrossEntropyLoss, for any array library."""
 
-import math
 from typing import Any
 
 from xbce import losses
-from xbce._inputs import number_in
+from xbce._inputs import number_in, same_length
+from xbce._lengths import elements_along
 from xbce._typing import Array, NormalizeBy
-from xbce.conventions._common import cast, is_floating, namespace, one_library, zero_of_nothing
+from xbce.conventions._common import cast, is_floating, namespace, one_library, same_shape, zero_of_nothing
 
 __all__ = ["SigmoidCrossEntropyLoss"]
 
@@ -158,10 +158,11 @@ class SigmoidCrossEntropyLoss:
         if logits.ndim == 0 or targets.ndim == 0:
             msg = f"logits and targets must have an axis 0, {shapes}"
             raise ValueError(msg)
-        if logits.shape[0] != targets.shape[0] or math.prod(logits.shape) != math.prod(targets.shape):
+        sizes = (elements_along(x, range(x.ndim)) for x in (logits, targets))
+        if not same_length(logits.shape[0], targets.shape[0]) or not same_length(*sizes):
             msg = f"logits and targets must agree in the length of axis 0 and the number of elements, {shapes}"
             raise ValueError(msg)
-        targets = xp.reshape(targets, logits.shape)
+        targets = targets if same_shape(targets, logits) else xp.reshape(targets, logits.shape)
         where = None
         if self.ignore_label is not None:
             where = (xp.trunc(targets) if is_floating(targets) else cast(targets, xp.int64)) != self.ignore_label
