@@ -58,8 +58,8 @@ def arrays_of_one_library(name: str, first: Array, **others: Any) -> tuple[Any, 
     arrays = {other: x for other, x in others.items() if other not in made}
     first, *rest = one_library(**{name: first}, **arrays)
     xp, device = namespace(name, first), device_beside(first)
-    taken = dict(zip(arrays, rest, strict=True))
-    taken |= {other: xp.asarray(x, device=device) for other, x in made.items()}
+    taken = made | dict(zip(arrays, rest, strict=True))  # with NumPy's numbers as Python's beside other libraries
+    taken = {other: xp.asarray(x, device=device) if _becomes_an_array(x) else x for other, x in taken.items()}
     return first, *(taken[other] for other in others)
 
 
