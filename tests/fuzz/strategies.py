@@ -250,8 +250,7 @@ def _loss_calls(draw: Draw, library: str, mode: str) -> Call:
     dtype = draw(st.sampled_from(_dtypes(library)))
     static = lengths == "static"
     holders = _holders(library, first=True) if static and mode not in COMPILED and mode != "large" else ("plain",)
-    wants_gradient = mode in AUTODIFF
-    if wants_gradient:
+    if mode in AUTODIFF or mode == "vmap":
         holders = ("plain",)
     finite = mode.startswith("debug_nans") or mode == "backward, anomalies"
     scores = probabilities if function == "binary_cross_entropy" else logits
@@ -264,7 +263,7 @@ def _loss_calls(draw: Draw, library: str, mode: str) -> Call:
     first_name = POSITIONAL[function][0]
     arguments: list[tuple[str, Any]] = [(first_name, first)]
     others = _holders(library, first=False) if holders != ("plain",) or library == "jax" else ("plain",)
-    if mode in ("vmap", "jit", "vjp", "jvp", "grad") or mode in COMPILED:
+    if mode in ("vmap", "vjp", "jvp", "grad") or mode in COMPILED:
         others = tuple(h for h in others if h in ("plain", "numpy"))
     arguments.append(("labels", draw(_labels(library, mode, method, first, others, lengths))))
     options = draw(_options(function, library, mode))
