@@ -94,8 +94,7 @@ def primitive_inputs(**arguments: Array | float) -> Inputs:
     arrays = {name: x for name, x in arguments.items() if as_number(x) is None}
     if not arrays:  # NumPy's scalars are arrays where there are no others
         arrays = {name: x for name, x in arguments.items() if is_from_numpy(x)}
-    widening = (name for name, x in arrays.items() if not _never_widens(x))
-    first = next(widening, next(iter(arrays or arguments)))
+    first = max(arrays or arguments, key=lambda name: _rank(arguments[name]))
     door = _Door(first, arguments[first], *arguments.values())
     for name, x in arguments.items():
         if name != first:
@@ -186,6 +185,7 @@ class _Door:
     def __init__(self, name: str, first: Any, *others: Any, floating: bool = True) -> None:
         self.name = name
         self.xp = _namespace(name, first)
+        self.rank = _rank(first)
         self.first = plain(name, first)
         if floating:
             _require_floating(name, self.first)
@@ -207,8 +207,8 @@ class _Door:
         """Check an argument: a number, or an array.
 
         It must have the `same_shape` as the first, as labels have, or no dimensions. One that is `equal` to the first
-        must be floating too, and may enlarge its shape. No number widens, and no array without dimensions, unless it
-        is equal to a first one without dimensions.
+        must be floating too, and may enlarge its shape. No number widens, and no array without dimensions, unless the
+        first has none either.
         """
         self.names.append(name)
         number, value = as_number(x), value_of(x)
@@ -220,6 +220,7 @@ class _Door:
                 self.integers.append(len(self.arrays))
             self.arrays.append(self._scalar(name, number))
             return
+        rank = _rank(x)
         x = self._same_library(name, x)
         # One without dimensions stands for a number.
         self.roles.append("fits" if not x.ndim else "same shape" if same_shape else "equal" if equal else "fits")
@@ -228,7 +229,7 @@ class _Door:
         if same_shape and (not floating or _is_python_scalar(x)):
             self.integers.append(len(self.arrays))
         x = self._own(x)
-        if floating and (not _never_widens(x) or (equal and _never_widens(self.first))):
+        if floating and rank >= (self.rank if equal else 2 if self.first.ndim else 1):
             self.dtypes.setdefault(_dtype_name(x.dtype), x.dtype)
         self.arrays.append(x)
 
@@ -610,9 +611,15 @@ def same_length(a: Any, b: Any) -> bool:
     return is_unknown(a) or is_unknown(b) or may_be(a == b)
 
 
-def _never_widens(x: Array) -> bool:
-    """Tell whether an array has no dimensions, or is what JAX calls weakly typed: what came from Python's numbers."""
-    return getattr(x, "ndim", 0) == 0 or getattr(x, "weak_type", False)
+def _rank(x: Any) -> int:
+    """Return how much the dtype of an argument counts: not beside one of a higher rank.
+
+    2 with dimensions, 1 without; 0 of NumPy's scalars, and of what JAX calls weakly typed as it came from Python's.
+    """
+    numpy = sys.modules.get("numpy")
+    if getattr(x, "weak_type", False) or (numpy is not None and isinstance(x, numpy.generic)):
+        return 0
+    return 2 if getattr(x, "ndim", 0) else 1
 
 
 def _is_python_scalar(x: Array) -> bool:

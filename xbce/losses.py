@@ -54,8 +54,9 @@ def binary_cross_entropy_with_logits(
     -------
     array
         On the device of `logits`; of the shape of `logits`, without the reduced axes. Its dtype is the widest floating
-        one of `logits` and of the arguments with dimensions: a Python or NumPy scalar, or an array without dimensions,
-        never widens, and neither does what JAX calls weakly typed. NumPy arrays beside JAX arrays are taken for JAX's.
+        one of `logits` and of the arguments with dimensions: a Python or NumPy scalar, or an array without dimensions
+        beside one that has some, never widens, and neither does what JAX calls weakly typed. NumPy arrays beside JAX
+        arrays are taken for JAX's.
 
     Raises
     ------

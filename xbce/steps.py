@@ -40,8 +40,8 @@ def reduce(
     Returns
     -------
     array
-        On the device of `losses`; of the wider floating dtype of `losses` and of `weight`, which without dimensions
-        never widens; without the reduced axes.
+        On the device of `losses`; of the wider floating dtype of `losses` and of `weight`, which never widens if it is
+        a scalar or has no dimensions beside `losses` that have some; without the reduced axes.
 
     Raises
     ------
