@@ -94,7 +94,8 @@ def primitive_inputs(**arguments: Array | float) -> Inputs:
     arrays = {name: x for name, x in arguments.items() if as_number(x) is None}
     if not arrays:  # NumPy's scalars are arrays where there are no others
         arrays = {name: x for name, x in arguments.items() if is_from_numpy(x)}
-    first = max(arrays or arguments, key=lambda name: _rank(arguments[name]))
+    ranks = {name: _rank(x) for name, x in (arrays or arguments).items()}
+    first = next(name for name, rank in ranks.items() if rank == max(ranks.values()))
     door = _Door(first, arguments[first], *arguments.values())
     for name, x in arguments.items():
         if name != first:
