@@ -206,7 +206,8 @@ def _judge_array(call: Call, right: Right, came: Floats) -> Finding | None:
             also = expected(call, flushed=True)
             (other,) = [r for r in also if r.quantity == right.quantity]
             errors = allow_flushing(errors, got, fmt, np.float64(right.bound), (exact, other.exact), right.terms)
-            allowed = ~other.known | (np.isnan(other.exact.high) & np.isnan(np.float64(got)))
+            same = (np.float64(got) == other.exact.high) | (np.isnan(other.exact.high) & np.isnan(np.float64(got)))
+            allowed = ~other.known | same
         nan = np.isnan(exact.high)
         wrong = np.where(nan, ~np.isnan(np.float64(got)), (errors.ulp > right.bound) | errors.gross)
     wrong &= np.asarray(right.known, bool) & ~allowed

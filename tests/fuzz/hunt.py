@@ -17,6 +17,9 @@ from tests.fuzz.strategies import calls
 Runner = tuple[str, str]
 """A library and a mode."""
 
+Key = tuple[tuple[str, ...], int]
+"""The signature of a finding, and its kind: what tells it from another."""
+
 _EXAMPLES = {"compile": 2, "trace": 6, "export": 15, "export, backward": 15, "large": 60}
 _EXAMPLES_OF = {"jax": 25, "dask": 120}
 _USUAL_EXAMPLES = 150
@@ -29,8 +32,8 @@ class _Wrong(Exception):  # noqa: N818 - a call, not this code, is wrong
 
 
 @cache
-def _wrong_as(_signature: tuple[str, ...]) -> type[_Wrong]:
-    """Return a class for each kind of finding: Hypothesis shrinks those of one class together."""
+def _wrong_as(_key: Key) -> type[_Wrong]:
+    """Return a class for findings of one key: Hypothesis shrinks those of one class together."""
     return type("Wrong", (_Wrong,), {})
 
 
@@ -61,14 +64,14 @@ class Classified:
 class _Round:
     """One run of Hypothesis on one runner."""
 
-    def __init__(self, known: set[tuple[str, ...]], until: float, shrinking: float) -> None:
-        self.smallest: dict[tuple[str, ...], Finding] = {}
-        self.first: dict[tuple[str, ...], tuple[float, int]] = {}
+    def __init__(self, known: set[Key], until: float, shrinking: float) -> None:
+        self.smallest: dict[Key, Finding] = {}
+        self.first: dict[Key, tuple[float, int]] = {}
         self.calls = 0
         self._known = known
         self._until = until
         self._shrinking = shrinking
-        self._judged: dict[Call, Finding | None] = {}
+        self._judged: dict[Call, tuple[Key, Finding] | None] = {}
 
     def attempt(self, call: Call) -> None:
         """Judge a call; raise if it is wrong in a way that is not known."""
@@ -76,17 +79,18 @@ class _Round:
             raise _Enough
         if call not in self._judged:
             self.calls += 1
-            self._judged[call] = judge(call)
-        finding = self._judged[call]
-        if finding is None or finding.signature in self._known:
+            finding = judge(call)
+            self._judged[call] = None if finding is None else ((finding.signature, kind_of(finding)), finding)
+        judged = self._judged[call]
+        if judged is None or judged[0] in self._known:
             return
-        signature = finding.signature
-        if signature not in self.first:
-            self.first[signature] = time.monotonic(), self.calls
+        key, finding = judged
+        if key not in self.first:
+            self.first[key] = time.monotonic(), self.calls
             self._until = min(self._until, time.monotonic() + self._shrinking)
-        if signature not in self.smallest or _size(finding) < _size(self.smallest[signature]):
-            self.smallest[signature] = finding
-        raise _wrong_as(signature)
+        if key not in self.smallest or _size(finding) < _size(self.smallest[key]):
+            self.smallest[key] = finding
+        raise _wrong_as(key)
 
 
 def _size(finding: Finding) -> int:
@@ -111,7 +115,7 @@ class Hunt:
     def __post_init__(self) -> None:
         self.tallies = {runner: Tally() for runner in self.runners}
         self._random = random.Random(self.seed)  # noqa: S311 - no secret
-        self._known: set[tuple[str, ...]] = set()
+        self._known: set[Key] = set()
 
     @property
     def elapsed(self) -> float:
@@ -165,10 +169,8 @@ class Hunt:
         tally.findings += len(this.smallest)
         self._known |= this.smallest.keys()
         new = [
-            Classified(
-                finding, kind_of(finding), this.first[signature][0] - self.start, before + this.first[signature][1]
-            )
-            for signature, finding in this.smallest.items()
+            Classified(finding, key[1], this.first[key][0] - self.start, before + this.first[key][1])
+            for key, finding in this.smallest.items()
         ]
         self.found += new
         return new
