@@ -203,11 +203,17 @@ def _judge_array(call: Call, right: Right, came: Floats) -> Finding | None:
     with np.errstate(all="ignore"):
         errors = measure(got, exact, fmt)
         if backend(call.library).flushes_subnormals(fmt) or _computes_flushed(call, right):
-            also = expected(call, flushed=True)
-            (other,) = [r for r in also if r.quantity == right.quantity]
-            errors = allow_flushing(errors, got, fmt, np.float64(right.bound), (exact, other.exact), right.terms)
-            same = (np.float64(got) == other.exact.high) | (np.isnan(other.exact.high) & np.isnan(np.float64(got)))
-            allowed = ~other.known | same
+            others = [
+                r
+                for flushed in ("own", "computation")
+                for r in expected(call, flushed=flushed)
+                if r.quantity == right.quantity
+            ]
+            candidates = (exact, *(other.exact for other in others))
+            errors = allow_flushing(errors, got, fmt, np.float64(right.bound), candidates, right.terms)
+            for other in others:
+                high = other.exact.high
+                allowed |= ~other.known | (np.float64(got) == high) | (np.isnan(high) & np.isnan(np.float64(got)))
         nan = np.isnan(exact.high)
         wrong = np.where(nan, ~np.isnan(np.float64(got)), (errors.ulp > right.bound) | errors.gross)
     wrong &= np.asarray(right.known, bool) & ~allowed

@@ -40,9 +40,9 @@ def kind_of(finding: Finding) -> int:
         if right.reason in ("mask", "unit", "layout"):
             return 4
         return 7 if plain != call and judge(plain) is None else 0
-    of_numbers = "dtype" not in finding.what and "shape" not in finding.what
+    of_numbers = any(text in finding.what for text in ("number", "NaN", "infinity", "FloatingPointError", "nan"))
     for kind, cure in _CURES:
-        if kind == 6 and not of_numbers:
+        if kind in (1, 6) and not of_numbers:  # neither is a matter of dtypes and checks
             continue
         cured = cure(call)
         if cured != call and _is_well(cured):

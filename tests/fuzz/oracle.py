@@ -327,8 +327,12 @@ def _dtype_of(call: Call, quantity: str) -> str:
     return variable.dtype if isinstance(variable, Array) else result_dtype(call)
 
 
-def expected(call: Call, *, flushed: bool = False) -> Refused | tuple[Right, ...]:
-    """Return what the call has to do; with subnormal numbers in its arrays taken for zero, if `flushed`."""
+def expected(call: Call, *, flushed: str = "") -> Refused | tuple[Right, ...]:
+    """Return what the call has to do.
+
+    With subnormal numbers in its arrays taken for zero, if `flushed`: those of their "own" dtype, or of that of the
+    "computation".
+    """
     refused = refusal(call)
     if refused is not None:
         return refused
@@ -338,7 +342,7 @@ def expected(call: Call, *, flushed: bool = False) -> Refused | tuple[Right, ...
     return tuple(_right(call, quantity, flushed=flushed) for quantity in quantities)
 
 
-def _values(a: Array | Scalar | None, shape: tuple[int, ...], flushed: bool) -> list[float | None]:
+def _values(a: Array | Scalar | None, shape: tuple[int, ...], flushed: str) -> list[float | None]:
     """Return an argument's numbers, one for each element of a shape."""
     if a is None:
         return [None] * math.prod(shape)
@@ -346,18 +350,19 @@ def _values(a: Array | Scalar | None, shape: tuple[int, ...], flushed: bool) -> 
         return [a.value] * math.prod(shape)
     numbers = np.array(a.values, np.float64).reshape(a.dims)
     if flushed and a.dtype in FLOATS:
-        numbers = np.where(np.abs(numbers) < FORMATS[a.dtype].tiny, 0.0, numbers)
+        fmt = FORMATS[a.dtype] if flushed == "own" else _computing(FORMATS[a.dtype])
+        numbers = np.where(np.abs(numbers) < fmt.tiny, 0.0, numbers)
     return np.broadcast_to(numbers, shape).ravel().tolist()
 
 
-def _label_values(call: Call, flushed: bool) -> list[float]:
+def _label_values(call: Call, flushed: str) -> list[float]:
     labels = call.argument("labels")
     if isinstance(labels, Scalar):  # documented: rounded to the dtype of the first argument
         return _values(Scalar(float(FORMATS[call.first.dtype].round(labels.value))), call.first.dims, flushed)
     return _values(labels, call.first.dims, flushed)
 
 
-def _right(call: Call, quantity: str, *, flushed: bool) -> Right:
+def _right(call: Call, quantity: str, *, flushed: str) -> Right:
     shape, fmt = call.first.dims, FORMATS[_dtype_of(call, quantity)]
     options = tuple((name, scalar.value) for name, scalar in call.options)
     smoothed = dict(options).get("label_smoothing", 0.0) != 0
@@ -633,7 +638,7 @@ def _pair(x: Fraction) -> tuple[float, float]:
 # --- primitives -----------------------------------------------------------------------------------------------------
 
 
-def _primitive(call: Call, *, flushed: bool) -> Right:
+def _primitive(call: Call, *, flushed: str) -> Right:
     dtype = result_dtype(call)
     fmt = FORMATS[dtype]
     arrays = [a for _, a in call.arguments]
