@@ -296,4 +296,81 @@ PINNED = (
         ),
         _LOSSES,
     ),
+    Pinned(
+        "boolean weights that count where they are not zero",
+        0,
+        _call(
+            _BCE,
+            {**_PAIR, "weight": Array((True, True), "bool")},
+            ("array-api-strict", "eager"),
+            words=(*_MEAN, ("normalize_by", "nonzero")),
+        ),
+        (1.2200948492805977,),
+    ),
+    Pinned(
+        "offset near 1",
+        0,
+        _call(_OF_P, _of_p(0.9999999403953552, 0.0), label_smoothing=0.1, log_offset=1.0),
+        (-0.034657414162291976,),
+    ),
+    Pinned("offset of 0", 0, _call(_OF_P, _of_p(0.0, 0.0), log_offset=0.0), (0.0,)),
+    Pinned("clip to [0, 1]", 0, _call(_OF_P, _of_p(-0.5, 0.0), clip=0.0), (0.0,)),
+    Pinned(
+        "little smoothing, jitted",
+        1,
+        _call(_FOCAL, _of_x(0.0, 1.0), _JIT, method="gradient", label_smoothing=1e-9, gamma=0.3, alpha=0.0),
+        (-2.452888832265738e-10,),
+    ),
+    Pinned(
+        "probability below 0, jitted",
+        1,
+        _call(_OF_P, {**_of_p(-0.5, 0.0), "labels": Array((0.0,), "bool")}, _JIT),
+        (nan,),
+    ),
+    Pinned(
+        "gradient of an exported loss of probabilities at 0",
+        6,
+        _call(_OF_P, _of_p(0.0, 0.0), ("torch", "export, backward"), method="gradient"),
+        (1.0,),
+    ),
+    *(
+        Pinned(
+            f"gradient of an exported {function} at an infinite loss",
+            6,
+            _call(function, _of_x(inf, 0.0), ("torch", "export, backward"), method="gradient"),
+            (1.0,),
+        )
+        for function in (_FOCAL, "asymmetric_loss")
+    ),
+    Pinned(
+        "gradient of an exported loss at an infinite logit whose label is NaN",
+        6,
+        _call(_BCE, _of_x(-inf, nan), ("torch", "export, backward"), method="gradient"),
+        (nan,),
+    ),
+    Pinned(
+        "probability below 0 that is clipped, under debug_nans",
+        6,
+        _call(_OF_P, _of_p(-0.5, 0.0), ("jax", "debug_nans"), clip=0.25),
+        (0.2876820724517809,),
+    ),
+    Pinned(
+        "traced weight of a tensor",
+        3,
+        _call(_BCE, {**_PAIR, "weight": Scalar(2.0, "item")}, ("torch", "trace")),
+        tuple(2 * x for x in _LOSSES),
+    ),
+    Pinned(
+        "pos_weight beside a jagged tensor",
+        3,
+        _call(
+            _OF_P,
+            {"probabilities": Array((0.5, 0.25, 0.0)), "labels": Scalar(0.0), "pos_weight": Scalar(2.0)},
+            _EAGER_TORCH,
+            method="gradient",
+            lengths="jagged",
+            rows=(2, 1),
+        ),
+        (2.0, 1.3333333333333333, 1.0),
+    ),
 )

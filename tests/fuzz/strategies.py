@@ -364,7 +364,9 @@ def _array_option(draw: Draw, name: str, library: str, mode: str, first: Array, 
     numeric = name != "where"
     if numeric and (draw(st.booleans()) or lengths == "jagged"):
         kinds = _scalar_kinds(library, mode) if lengths != "jagged" else ("python",)
-        return draw(number_of(name, tuple(k for k in kinds if k != "numpy.bool")))
+        number = draw(number_of(name, tuple(k for k in kinds if k != "numpy.bool")))
+        in_array = number.kind.startswith("0-d") or (library == "jax" and mode in COMPILED)
+        return _that_float32_holds(number) if in_array else number
     if mode == "vmap":
         shape = first.dims
     elif lengths == "data" or mode == "large":
@@ -378,6 +380,12 @@ def _array_option(draw: Draw, name: str, library: str, mode: str, first: Array, 
     dtype = draw(st.sampled_from((first.dtype, *_dtypes(library), "int64", "bool")))
     values = st.sampled_from([0.0, 1.0]) if dtype == "bool" else st.sampled_from([0.0, 1.0, 2.0, 3.0])
     return draw(array(library, dtype, shape, factors(dtype) if dtype in FLOATS else values, holders))
+
+
+def _that_float32_holds(number: Scalar) -> Scalar:
+    """Return a number that an array may hold: its values are cast, however exact an option is."""
+    held_by_float32 = number.value == 0 or 1e-30 < abs(number.value) < 1e30
+    return number if held_by_float32 else replace(number, value=1)
 
 
 @st.composite
