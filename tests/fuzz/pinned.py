@@ -313,6 +313,12 @@ PINNED = (
         _call(_OF_P, _of_p(0.9999999403953552, 0.0), label_smoothing=0.1, log_offset=1.0),
         (-0.034657414162291976,),
     ),
+    Pinned(
+        "whole exponent of an array without dimensions",
+        0,
+        _call(_FOCAL, {"logits": Array((0.0,), "float64", ()), "labels": Scalar(1.0)}),
+        (0.17328679513998632,),
+    ),
     Pinned("offset of 0", 0, _call(_OF_P, _of_p(0.0, 0.0), log_offset=0.0), (0.0,)),
     Pinned("clip to [0, 1]", 0, _call(_OF_P, _of_p(-0.5, 0.0), clip=0.0), (0.0,)),
     Pinned(
