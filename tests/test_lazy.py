@@ -130,10 +130,29 @@ def on_graphs(function):
     return call
 
 
-for _name in ("add", "sub", "mul", "truediv", "neg", "eq", "ge", "radd", "rsub", "rmul", "rtruediv", "invert"):
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "neg",
+    "eq",
+    "ge",
+    "radd",
+    "rsub",
+    "rmul",
+    "rtruediv",
+    "invert",
+    "and_",
+    "or_",
+):
     _operation = getattr(operator, _name.removeprefix("r"))
     _swapped = _name.startswith("r")
-    setattr(Graph, f"__{_name}__", on_graphs((lambda f: lambda a, b: f(b, a))(_operation) if _swapped else _operation))
+    setattr(
+        Graph,
+        f"__{_name.rstrip('_')}__",
+        on_graphs((lambda f: lambda a, b: f(b, a))(_operation) if _swapped else _operation),
+    )
 
 
 class Namespace(SimpleNamespace):

@@ -261,7 +261,7 @@ class _Door:
         if name in _HALVES and _is_torch(self.xp) and autocasts(sys.modules["torch"], self.device):
             name = "float32"
         # Not every namespace has the half types (NumPy gets bfloat16 from elsewhere): then an argument has the dtype.
-        dtype = self.dtypes[name] if name in _HALVES else getattr(self.xp, name)
+        dtype = getattr(self.xp, name, None) or self.dtypes[name]
         return Inputs(
             xp=self.xp,
             device=self.device,

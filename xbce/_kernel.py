@@ -109,10 +109,12 @@ class Kernel:
             return x
         if i in self.integers:
             x = _cast(xp, x, arrays[0].dtype)
-        x = _cast(xp, x, dtype)
         if self.where is None or (i > 0 and x.ndim == 0):  # a scalar cannot be dropped in part
-            return x
-        return xp.where(arrays[self.where], x, _HARMLESS)
+            return _cast(xp, x, dtype)
+        if x.dtype != arrays[0].dtype:
+            x = _cast(xp, x, dtype)
+        # A half type is cast after it: JAX's debug_nans looks at casts, too.
+        return _cast(xp, xp.where(arrays[self.where], x, _HARMLESS), dtype)
 
     def _finished(self, xp: Namespace, output: Output, result: Array, arrays: tuple[Array, ...]) -> Array:
         if output.weights or output.divisor is not None:

@@ -138,8 +138,8 @@ class _Counts:
     def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array]:
         counts = xp.ones_like(arrays[0], dtype=self.dtype)
         if self.weight is not None:
-            weight = arrays[self.weight]
-            counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * xp.astype(weight, self.dtype)
+            weight = xp.astype(arrays[self.weight], self.dtype)  # which may be boolean
+            counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * weight
         return (counts if self.where is None else xp.where(arrays[self.where], counts, 0.0),)
 
 

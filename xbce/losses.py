@@ -194,7 +194,7 @@ def binary_cross_entropy(
         label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
         clip=None if clip is None else number_in("clip", clip, 0, 0.5, below=True),
         log_floor=None if log_floor is None else number_in("log_floor", log_floor, high=0),
-        log_offset=None if log_offset is None else number_in("log_offset", log_offset, 0),
+        log_offset=None if log_offset is None else number_in("log_offset", log_offset, 0) or None,
     )
     rules = {"clip": formula.clip, "log_floor": formula.log_floor, "log_offset": formula.log_offset}
     return _evaluation(

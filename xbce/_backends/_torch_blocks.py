@@ -43,6 +43,7 @@ def _is_plain(a: Array) -> bool:
         type(a) in _PLAIN
         and a.device.type == "cpu"
         and a.layout is torch.strided
+        and not a.is_neg()  # `copy_` loses the sign of a negated view of a half type
         and not torch._C._functorch.is_legacy_batchedtensor(a)  # noqa: SLF001
     )
 

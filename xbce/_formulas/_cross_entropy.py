@@ -40,7 +40,7 @@ class CrossEntropy:
     def hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return c sigmoid(x) sigmoid(-x)."""
         _, _, e = halves(xp, x)
-        return self.hessian_of(z, p, e / (1 + e))
+        return self.hessian_of(xp, z, p, e / (1 + e))
 
     def label_gradient(self, xp: Namespace, x: Array, _z: Array, p: Array | None = None, /) -> Array:
         """Return p softplus(-x) - softplus(x): exactly -x for p = 1."""
@@ -54,7 +54,7 @@ class CrossEntropy:
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:
         """Return z softplus(-x), the loss being linear in p."""
         h, _, e = halves(xp, x)
-        positive, _ = smoothed(z, self.label_smoothing)
+        positive, _ = smoothed(xp, z, self.label_smoothing)
         return product(xp, xp.where(h == 1, 0.0, -x), positive) + positive * xp.log1p(e)
 
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
@@ -66,7 +66,7 @@ class CrossEntropy:
         """Return both; the exponential and the quotient are shared."""
         h, s, e = halves(xp, x)
         q = e / (1 + e)
-        return self.gradient_of(xp, z, p, h, s, q), self.hessian_of(z, p, q)
+        return self.gradient_of(xp, z, p, h, s, q), self.hessian_of(xp, z, p, q)
 
     def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, h: Array, e: Array) -> Array:
         """Return the value from h and e."""
@@ -76,21 +76,21 @@ class CrossEntropy:
         if p is None:
             return linear + xp.log1p(e)
         # p itself multiplies last.
-        return product(xp, linear, xp.where(h == 1, 1.0, p)) + self._total(z, p) * xp.log1p(e)
+        return product(xp, linear, xp.where(h == 1, 1.0, p)) + self._total(xp, z, p) * xp.log1p(e)
 
     def gradient_of(self, xp: Namespace, z: Array, p: Array | None, h: Array, s: Array, q: Array) -> Array:
         """Return the gradient from h, s and q."""
         w = signed_side(h, z, self.label_smoothing)
         if p is None:
             return w + s * q
-        return xp.where(h == 1, 1.0, p) * w + s * (self._total(z, p) * q)
+        return xp.where(h == 1, 1.0, p) * w + s * (self._total(xp, z, p) * q)
 
-    def hessian_of(self, z: Array, p: Array | None, q: Array) -> Array:
+    def hessian_of(self, xp: Namespace, z: Array, p: Array | None, q: Array) -> Array:
         """Return the hessian from q."""
         # Never s (1 - s) from a rounded sigmoid: that is 0 where the answer is exp(-|x|). Here q <= 1/2.
         curvature = q * (1 - q)
-        return curvature if p is None else self._total(z, p) * curvature
+        return curvature if p is None else self._total(xp, z, p) * curvature
 
-    def _total(self, z: Array, p: Array) -> Array:
-        positive, negative = smoothed(z, self.label_smoothing)
+    def _total(self, xp: Namespace, z: Array, p: Array) -> Array:
+        positive, negative = smoothed(xp, z, self.label_smoothing)
         return negative + p * positive

@@ -49,9 +49,9 @@ class _Parts(NamedTuple):
 
     entropy: _Entropy
     root: Array
-    """M^(g / 2), or M^g where `second` is 1"""
-    second: Array | float
-    """M^(g / 2), or 1"""
+    """M^(g / 2), or M^g where there is no second root"""
+    second: Array | None
+    """M^(g / 2)"""
     factor: Array | float
     """a"""
     g: Array | float
@@ -65,7 +65,7 @@ class _Parts(NamedTuple):
     def modulated(self, x: Array) -> Array:
         """Return a M^g x."""
         once = self.root * x
-        return self.factor * (once if isinstance(self.second, float) else self.second * once)
+        return self.factor * (once if self.second is None else self.second * once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,9 @@ class ModulatedCrossEntropy:
         root, second, half_ratio = parts.root, parts.second, 0.5 * parts.finite / wrong
         if 0 < min(self.gamma_pos, self.gamma_neg) < 1:
             root, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
-            second = root if self._halved else 1.0
+            second = root if self._halved else None
         scale = parts.factor * root
+        second = 1.0 if second is None else second
         # The second root multiplies each term: their sum may overflow before it.
         slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
         if self.gamma_pos != self.gamma_neg:
@@ -137,7 +138,7 @@ class ModulatedCrossEntropy:
 
         For g < 1 the derivative in the label is about M^g, a normal number long after M has underflowed.
         """
-        positive, negative = smoothed(z, self.label_smoothing)
+        positive, negative = smoothed(xp, z, self.label_smoothing)
         agrees = (negative == 0) & (x > 0)
         if self.shift == 0:
             agrees = agrees | ((positive == 0) & (x < 0))
@@ -162,13 +163,13 @@ class ModulatedCrossEntropy:
         return parts.modulated(entropy.c_xx + g * (2 * (slope * entropy.c_x) + bend))
 
     def _parts(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Parts:
-        positive, negative = smoothed(z, self.label_smoothing)
+        positive, negative = smoothed(xp, z, self.label_smoothing)
         if self.shift == 0:
             entropy = self._entropy(xp, x, z, p, positive, negative)
         else:
             entropy = self._shifted_entropy(xp, x, p, positive, negative)
         g, tail, root = self._exponent_and_root(xp, positive, negative, entropy.m)
-        second = root if self._halved else 1.0
+        second = root if self._halved else None
         factor: Array | float = 1.0
         if self.alpha is not None:
             factor = self.alpha * positive + (1 - self.alpha) * negative
@@ -210,7 +211,7 @@ class ModulatedCrossEntropy:
         return _Entropy(
             c=plain.value_of(xp, x, z, p, h, e),
             c_x=plain.gradient_of(xp, z, p, h, s, q),
-            c_xx=plain.hessian_of(z, p, q),
+            c_xx=plain.hessian_of(xp, z, p, q),
             c_z=CrossEntropy().label_gradient(xp, x, z, p),
             m=positive * b + negative * f,
             m_x=(negative - positive) * (q * (1 - q)),

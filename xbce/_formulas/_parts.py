@@ -83,11 +83,12 @@ def with_tail(xp: Namespace, result: Array, tail: Array | float, base: Array) ->
     return result + result * (tail * xp.log(xp.where(base < normal, normal, base)))
 
 
-def smoothed(z: Array, smoothing: float) -> tuple[Array, Array]:
+def smoothed(xp: Namespace, z: Array, smoothing: float) -> tuple[Array, Array]:
     """Return z' = z (1 - a) + a / 2 and 1 - z', each as a sum of terms of one sign."""
     if smoothing == 0:
         return z, 1 - z
-    return z * (1 - smoothing) + smoothing / 2, (1 - z) * (1 - smoothing) + smoothing / 2
+    half = aside(xp, z, smoothing / 2)
+    return z * (1 - smoothing) + half, (1 - z) * (1 - smoothing) + half
 
 
 def signed_side(h: Array, z: Array, smoothing: float) -> Array:

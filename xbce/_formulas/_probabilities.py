@@ -26,10 +26,11 @@ class ProbabilityCrossEntropy:
 
     def value(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return -p z log(u) - (1 - z) log(1 - u)."""
-        positive, negative = smoothed(z, self.label_smoothing)
+        positive, negative = smoothed(xp, z, self.label_smoothing)
         no_u, no_v = positive == 0, negative == 0
         log_u, log_v = self._logs(xp, u, no_u if p is None else no_u | (p == 0), no_v)
-        term = positive * log_u
+        # XLA selects by a boolean label instead of multiplying by it, and drops NaN.
+        term = settled(xp, positive) * log_u
         # From 0, so that no loss is -0. p multiplies last: p z would lose all digits of a subnormal z.
         return (0.0 - (term if p is None else p * term)) - negative * log_v
 
@@ -57,7 +58,7 @@ class ProbabilityCrossEntropy:
 
     def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
         """Return -z log(u)."""
-        positive, _ = smoothed(z, self.label_smoothing)
+        positive, _ = smoothed(xp, z, self.label_smoothing)
         return 0.0 - positive * self._logs(xp, u, positive == 0, None)[0]
 
     def value_and_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
@@ -66,7 +67,7 @@ class ProbabilityCrossEntropy:
 
     def gradient_and_hessian(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the quotients are shared."""
-        positive, negative = smoothed(z, self.label_smoothing)
+        positive, negative = smoothed(xp, z, self.label_smoothing)
         v = 1 - u
         if self.log_offset is not None:
             offset = aside(xp, u, self.log_offset)
@@ -107,6 +108,8 @@ class ProbabilityCrossEntropy:
         """
         if self.log_offset is not None:
             return self._offset_logs(xp, u)
+        if self.clip == 0:
+            u = xp.where(u < 0, 0.0, xp.where(u > 1, 1.0, u))
         no_u = None if zero_u is None else zero_u & (u == 0)
         no_v = None if zero_v is None else zero_v & (u == 1)
         if self.log_floor is not None:
@@ -131,9 +134,14 @@ class ProbabilityCrossEntropy:
         1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
         """
         eps, low, v = aside(xp, u, self.log_offset or 0.0), u < 0.5, 1 - u
-        log_u = xp.where(low, log(xp, xp.where(low, u, 1.0) + eps), log1p(xp, xp.where(low, 0.0, eps - v)))
-        log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), log(xp, xp.where(low, 1.0, v) + eps))
+        log_u = xp.where(low, self._offset_log(xp, xp.where(low, u, 0.5)), log1p(xp, xp.where(low, 0.0, eps - v)))
+        log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), self._offset_log(xp, xp.where(low, 0.5, v)))
         return log_u, log_v
+
+    def _offset_log(self, xp: Namespace, u: Array) -> Array:
+        """Return log(u + eps) for u up to 1/2; where eps is near 1, so may the argument be."""
+        eps = self.log_offset or 0.0
+        return log(xp, u + eps) if eps < 0.25 else log1p(xp, u + aside(xp, u, eps - 1))
 
     def _offset_slope(self, xp: Namespace, u: Array, log_u: Array, log_v: Array) -> Array:
         """Return log(1 - u + eps) - log(u + eps): near the root at 1/2 the logit of a number that is exact there."""
