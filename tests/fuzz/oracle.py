@@ -307,13 +307,14 @@ def _rounded_bound(call: Call, quantity: str, fmt: Format, *, hard: bool) -> flo
 
 
 def result_dtype(call: Call) -> str:
-    """Return the dtype of the result: of all arrays but those with no dimension, beside the first."""
+    """Return the dtype of the result: of all arrays but those with no dimension, unless the first has none, either."""
     first = call.first
     found = first.dtype
     equals = call.function.startswith("special.")
     mapped = int(call.mode == "vmap")  # what is mapped over is no dimension within
+    alike = equals or not first.dims[mapped:]
     for _, a in call.arguments:
-        if isinstance(a, Array) and a.dtype in FLOATS and (a.dims[mapped:] or equals):
+        if isinstance(a, Array) and a.dtype in FLOATS and (a.dims[mapped:] or alike):
             pair = {found, a.dtype}
             found = "float32" if pair == {"float16", "bfloat16"} else max(pair, key=FLOATS.index)
     return "float32" if call.mode == "autocast" and found in FLOATS[:2] else found
