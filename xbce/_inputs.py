@@ -214,7 +214,7 @@ class _Door:
         self.names.append(name)
         number, value = as_number(x), value_of(x)
         if isinstance(value, (int, float)) and not same_shape:
-            self.numbers[name] = _as_float(name, value)
+            self.numbers[name] = value
         if number is not None and not (is_from_numpy(x) and is_numpy(self.xp)):
             self.roles.append("scalar")
             if same_shape and (isinstance(number, int) or not is_from_numpy(x)):
@@ -279,7 +279,8 @@ class _Door:
     def _holding_numbers(self, float32: DType) -> DType:
         """Return float32, or float64 if a number is too large or too small for that."""
         for name, x in self.numbers.items():
-            if x and not _LEAST_FLOAT32 <= abs(x) < 2.0**128:
+            # What PyTorch does not know while it traces is taken to fit.
+            if not (may_be(x == 0) or (may_be(abs(x) >= _LEAST_FLOAT32) and may_be(abs(x) < 2.0**128))):
                 wide = accumulation_dtype(self.xp, float32, self.device)
                 if wide != float32:
                     return wide
@@ -292,7 +293,7 @@ class _Door:
         widest = accumulation_dtype(self.xp, self.xp.float32, self.device)
         if widest == self.xp.float32:
             self._holding_numbers(widest)
-            if isinstance(number, (int, float)) and abs(number) >= 2**128:  # a label, of which JAX would warn
+            if isinstance(number, (int, float)) and must_be(abs(number) >= 2**128):  # a label: JAX would warn
                 number = math.copysign(math.inf, number)
         try:
             return array_of(self.xp, number, widest, self.device)
@@ -602,7 +603,7 @@ def _require_non_negative(name: str, x: Array | float) -> None:
 def _require_finite(name: str, x: Array | float) -> None:
     """Check a number; the values of an array are not looked at."""
     number = value_of(x)
-    if isinstance(number, (int, float)) and not math.isfinite(_as_float(name, number)):
+    if isinstance(number, (int, float)) and not (may_be(number < math.inf) and may_be(number > -math.inf)):
         msg = f"{name} must be finite, got {shown(x)}"
         raise ValueError(msg)
 
