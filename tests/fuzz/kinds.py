@@ -40,14 +40,13 @@ def kind_of(finding: Finding) -> int:
         if right.reason in ("mask", "unit", "layout"):
             return 4
         return 7 if plain != call and judge(plain) is None else 0
-    of_numbers = any(text in finding.what for text in ("number", "NaN", "infinity", "FloatingPointError", "nan"))
+    of_numbers = any(text in finding.what for text in ("wrong number", "NaN", "infinity", "FloatingPointError", "nan"))
     for kind, cure in _CURES:
         if kind in (1, 6) and not of_numbers:  # neither is a matter of dtypes and checks
             continue
         cured = cure(call)
         if cured != call and _is_well(cured):
-            # What is exported is differentiated operation by operation: no compiler rewrites anything.
-            return 6 if kind == 1 and call.mode == "export, backward" else kind
+            return kind
     # Two kinds at once.
     for (kind, first), (_, second) in itertools.combinations(_CURES, 2):
         cured = second(first(call))
@@ -141,19 +140,36 @@ def _kept(call: Call) -> Call:
     return replace(_finite(call), arguments=tuple((n, a) for n, a in _finite(call).arguments if n != "where"))
 
 
-_EAGER = {"dask": "lazy"}
-
-
 def _eagerly(call: Call) -> Call:
-    return replace(call, mode=_EAGER.get(call.library, "eager"), vector=())
+    return replace(call, mode="eager") if call.mode in ("jit", "trace", "compile", "export") else call
+
+
+_UNWATCHED = {
+    "debug_nans": "eager",
+    "debug_nans, jit": "jit",
+    "debug_nans, grad": "grad",
+    "backward, anomalies": "backward",
+}
+
+
+def _unwatched(call: Call) -> Call:
+    """Have the library not look for NaN on the way."""
+    return replace(call, mode=_UNWATCHED.get(call.mode, call.mode))
+
+
+def _not_exported(call: Call) -> Call:
+    """Have xbce give the derivatives; what is exported is differentiated operation by operation."""
+    return replace(call, mode="backward") if call.mode == "export, backward" else call
 
 
 _CURES: tuple[tuple[int, Callable[[Call], Call]], ...] = (
     (3, _known_lengths),
+    (1, _eagerly),
     (2, _held_options),
     (7, _plain_options),
     (7, _arrays_for_scalars),
     (6, _finite),
     (6, _kept),
-    (1, _eagerly),
+    (6, _not_exported),
+    (6, _unwatched),
 )
