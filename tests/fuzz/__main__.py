@@ -25,6 +25,7 @@ def main() -> int:
     from tests.fuzz.calls import MODES
     from tests.fuzz.check import libraries
     from tests.fuzz.hunt import Hunt
+    from tests.fuzz.pinned import PINNED
 
     seed = random.SystemRandom().getrandbits(32) if arguments.seed is None else arguments.seed
     runners = tuple(
@@ -38,6 +39,7 @@ def main() -> int:
     console = Console()
     console.print(f"{len(runners)} modes of {len({*(r[0] for r in runners)})} libraries, seed {seed}")
     hunt = Hunt(runners, arguments.minutes * 60, seed)
+    hunt.know(pinned.call for pinned in PINNED if pinned.open and pinned.call.library in libraries())
     try:
         _watch(hunt, console)
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -116,6 +116,11 @@ class Hunt:
         self.tallies = {runner: Tally() for runner in self.runners}
         self._random = random.Random(self.seed)  # noqa: S311 - no secret
         self._known: set[Key] = set()
+
+    def know(self, calls: Iterable[Call]) -> None:
+        """Pass over what is wrong with these calls, whatever call shows it."""
+        for finding in filter(None, map(judge, calls)):
+            self._known.add((finding.signature, kind_of(finding)))
 
     @property
     def elapsed(self) -> float:

@@ -380,6 +380,10 @@ def _right(call: Call, quantity: str, *, flushed: str) -> Right:
             element(call.function, options, quantity, *args) if k else _number(0.0)
             for *args, k in zip(x, z, p, kept, strict=True)
         ]
+        numbers = [
+            None if number is not None and _overflows(call, *args) else number
+            for number, *args in zip(numbers, x, p, strict=True)
+        ]
         if _underflows(call):  # a factor that the format takes for 0: its product with infinity is not promised
             numbers = [None if number is not None and math.isinf(number[0]) else number for number in numbers]
     hard = [n in (0, 1) and not smoothed for n in z]
@@ -391,8 +395,16 @@ def _right(call: Call, quantity: str, *, flushed: str) -> Right:
     return elements.elementwise()
 
 
+def _overflows(call: Call, x: float, p: float | None) -> bool:
+    """Tell whether a factor of a power's derivatives overflows, which a small power may bring back: not promised."""
+    exponents = [scalar.value for name, scalar in call.options if name.startswith("gamma")]
+    modulated = call.function in ("sigmoid_focal_loss", "asymmetric_loss") and math.isfinite(x)
+    factor = max(1.0, p or 0.0) * (4 + max(exponents, default=4.0)) ** 2
+    return modulated and Fraction(abs(x)) * Fraction(factor) > Fraction(_computing(FORMATS[result_dtype(call)]).max)
+
+
 def _underflows(call: Call) -> bool:
-    least = _computing(FORMATS[result_dtype(call)]).smallest
+    least = _computing(FORMATS[result_dtype(call)]).tiny  # JAX takes smaller ones for 0
     factors = [scalar.value / 2 for name, scalar in call.options if name in ("label_smoothing", "alpha")]
     pos_weight = call.argument("pos_weight")
     factors += [pos_weight.value] if isinstance(pos_weight, Scalar) else []
@@ -576,6 +588,8 @@ class _Elements:
             return ((nan if len(infinite) > 1 else infinite.pop()), 0.0), 0.0
         copies = self._copies
         total = sum((Fraction(high) + Fraction(low) for high, low, _ in numbers), Fraction(0)) * copies
+        if self.fmt.name == "float64" and math.isinf(_double(total)):  # documented: and so is the mean
+            return (_double(total), 0.0), 0.0
         fmt = _computing(self.fmt)
         slack = 0.0
         for (_, _, scale), i in zip(numbers, kept, strict=True):
