@@ -368,7 +368,6 @@ PINNED = (
         3,
         _call(_BCE, {**_PAIR, "weight": Scalar(2.0, "item")}, ("torch", "trace")),
         tuple(2 * x for x in _LOSSES),
-        open="torch.compile gives no number for Tensor.item, unless it captures scalars",
     ),
     Pinned(
         "pos_weight beside a jagged tensor",
