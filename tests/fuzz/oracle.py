@@ -314,8 +314,12 @@ def result_dtype(call: Call) -> str:
     mapped = int(call.mode == "vmap")  # what is mapped over is no dimension within
     alike = equals or not first.dims[mapped:]
     for _, a in call.arguments:
-        if isinstance(a, Array) and a.dtype in FLOATS and (a.dims[mapped:] or alike):
-            pair = {found, a.dtype}
+        if isinstance(a, Array):
+            dtype, counts = a.dtype, alike or a.dims[mapped:]
+        else:
+            dtype, counts = a.kind.removeprefix("0-d "), alike and a.kind.startswith("0-d")
+        if dtype in FLOATS and counts:
+            pair = {found, dtype}
             found = "float32" if pair == {"float16", "bfloat16"} else max(pair, key=FLOATS.index)
     return "float32" if call.mode == "autocast" and found in FLOATS[:2] else found
 
@@ -381,8 +385,8 @@ def _right(call: Call, quantity: str, *, flushed: str) -> Right:
             for *args, k in zip(x, z, p, kept, strict=True)
         ]
         numbers = [
-            None if number is not None and _overflows(call, *args) else number
-            for number, *args in zip(numbers, x, p, strict=True)
+            None if number is not None and _leaves_range(call, *args) else number
+            for number, *args in zip(numbers, x, z, p, strict=True)
         ]
         if _underflows(call):  # a factor that the format takes for 0: its product with infinity is not promised
             numbers = [None if number is not None and math.isinf(number[0]) else number for number in numbers]
@@ -395,12 +399,21 @@ def _right(call: Call, quantity: str, *, flushed: str) -> Right:
     return elements.elementwise()
 
 
-def _overflows(call: Call, x: float, p: float | None) -> bool:
-    """Tell whether a factor of a power's derivatives overflows, which a small power may bring back: not promised."""
-    exponents = [scalar.value for name, scalar in call.options if name.startswith("gamma")]
-    modulated = call.function in ("sigmoid_focal_loss", "asymmetric_loss") and math.isfinite(x)
-    factor = max(1.0, p or 0.0) * (4 + max(exponents, default=4.0)) ** 2
-    return modulated and Fraction(abs(x)) * Fraction(factor) > Fraction(_computing(FORMATS[result_dtype(call)]).max)
+def _leaves_range(call: Call, x: float, z: float, p: float | None) -> bool:
+    """Tell whether a factor of a modulated loss overflows, or its power underflows beside an infinite one.
+
+    The other factor may bring the product back into the range: that is not promised.
+    """
+    if call.function not in ("sigmoid_focal_loss", "asymmetric_loss") or math.isnan(x) or math.isnan(z):
+        return False
+    fmt = _computing(FORMATS[result_dtype(call)])
+    options = {name: scalar.value for name, scalar in call.options}
+    exponent = max((g for name, g in options.items() if name.startswith("gamma")), default=4.0)
+    if math.isinf(x):
+        growing = float(_sides(options, z)[x > 0])
+        return growing > 0 and max(exponent, 4.0) * math.log(growing) < math.log(fmt.tiny)
+    factor = max(1.0, p or 0.0) * (4 + exponent) ** 2
+    return not math.isnan(factor) and Fraction(abs(x)) * Fraction(factor) > Fraction(fmt.max)
 
 
 def _underflows(call: Call) -> bool:
@@ -526,6 +539,8 @@ class _Elements:
             mean = 2.0 if self.reduction == "mean" else 0.0
             bounds.append(self.bounds[i] + mean)
             derivative = 4.0 if self.quantity != "value" else 1.0
+            if self.w[i] is not None or self.reduction == "mean":  # a weight that is flushed takes all with it
+                factor = max(factor, min(abs(number[2]), self.fmt.max) if number is not None else 1.0)
             terms.append(max(factor, derivative))
         return self._right(rows, bounds, terms, known, self.shape)
 

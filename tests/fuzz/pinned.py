@@ -321,6 +321,12 @@ PINNED = (
         _call(_FOCAL, {"logits": Array((0.0,), "float64", ()), "labels": Scalar(1.0)}),
         (0.17328679513998632,),
     ),
+    Pinned(
+        "clip near 1/2",
+        0,
+        _call(_OF_P, _of_p(0.0, 0.0, "float64"), method="label_gradient", clip=0.49),
+        (0.0400053346136992,),
+    ),
     Pinned("offset of 0", 0, _call(_OF_P, _of_p(0.0, 0.0), log_offset=0.0), (0.0,)),
     Pinned("clip to [0, 1]", 0, _call(_OF_P, _of_p(-0.5, 0.0), clip=0.0), (0.0,)),
     Pinned(
@@ -362,6 +368,32 @@ PINNED = (
         6,
         _call(_OF_P, _of_p(-0.5, 0.0), ("jax", "debug_nans"), clip=0.25),
         (0.2876820724517809,),
+    ),
+    Pinned(
+        "label gradient of a probability below 0 that is clipped, under debug_nans",
+        6,
+        _call(_OF_P, _of_p(-0.5, 0.0), ("jax", "debug_nans"), method="label_gradient", clip=1e-7),
+        (16.118095550958320,),
+    ),
+    Pinned(
+        "dropped NaN in labels of a narrower dtype, under debug_nans",
+        6,
+        _call(
+            _BCE,
+            {
+                "logits": Array((1.0,)),
+                "labels": Array((nan,), "float16"),
+                "where": Array((False,), "bool"),
+            },
+            ("jax", "debug_nans"),
+        ),
+        (0.0,),
+    ),
+    Pinned(
+        "NaN with a weight of False, jitted",
+        1,
+        _call(_BCE, {**_of_x(nan, 1.0), "weight": Array((False,), "bool")}, _JIT),
+        (nan,),
     ),
     Pinned(
         "traced weight of a tensor",
