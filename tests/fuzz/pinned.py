@@ -326,6 +326,7 @@ PINNED = (
         0,
         _call(_OF_P, _of_p(0.0, 0.0, "float64"), method="label_gradient", clip=0.49),
         (0.0400053346136992,),
+        open="log(1 - clip) - log(clip) cancels next to 1/2",
     ),
     Pinned("offset of 0", 0, _call(_OF_P, _of_p(0.0, 0.0), log_offset=0.0), (0.0,)),
     Pinned("clip to [0, 1]", 0, _call(_OF_P, _of_p(-0.5, 0.0), clip=0.0), (0.0,)),
@@ -374,6 +375,7 @@ PINNED = (
         6,
         _call(_OF_P, _of_p(-0.5, 0.0), ("jax", "debug_nans"), method="label_gradient", clip=1e-7),
         (16.118095550958320,),
+        open="the logit of a probability that is clipped is NaN on the way",
     ),
     Pinned(
         "dropped NaN in labels of a narrower dtype, under debug_nans",
@@ -388,12 +390,14 @@ PINNED = (
             ("jax", "debug_nans"),
         ),
         (0.0,),
+        open="labels of a dtype of their own are cast before the mask",
     ),
     Pinned(
         "NaN with a weight of False, jitted",
         1,
         _call(_BCE, {**_of_x(nan, 1.0), "weight": Array((False,), "bool")}, _JIT),
         (nan,),
+        open="XLA selects by a boolean weight instead of multiplying by it",
     ),
     Pinned(
         "traced weight of a tensor",
