@@ -8,7 +8,7 @@ without knowing what it says.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from xbce._formulas import Formula, Given
+from xbce._formulas import Formula, Given, settled
 from xbce._typing import Array, DType, Namespace
 
 _HARMLESS = 0.5
@@ -111,9 +111,9 @@ class Kernel:
             x = _cast(xp, x, arrays[0].dtype)
         if self.where is None or (i > 0 and x.ndim == 0):  # a scalar cannot be dropped in part
             return _cast(xp, x, dtype)
-        if x.dtype != arrays[0].dtype:
+        if not is_floating(x):
             x = _cast(xp, x, dtype)
-        # A half type is cast after it: JAX's debug_nans looks at casts, too.
+        # What may hold NaN is cast after it: JAX's debug_nans looks at casts, too.
         return _cast(xp, xp.where(arrays[self.where], x, _HARMLESS), dtype)
 
     def _finished(self, xp: Namespace, output: Output, result: Array, arrays: tuple[Array, ...]) -> Array:
@@ -122,6 +122,9 @@ class Kernel:
             divisor = None if output.divisor is None else self._taken(xp, arrays, output.divisor, output.weighing)
             for i in output.weights:
                 weight = self._taken(xp, arrays, i, output.weighing)
+                if not is_floating(arrays[i]):
+                    # XLA selects by a boolean weight instead of multiplying by it, and drops NaN.
+                    weight = settled(xp, weight)
                 if divisor is not None:
                     # The weight is divided, not the product, which may overflow where the quotient does not.
                     weight, divisor = weight / divisor, None
@@ -144,6 +147,11 @@ class Computed:
     def __call__(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the result."""
         return _cast(xp, self.function(xp, *(_cast(xp, x, self.computing) for x in arrays)), self.dtype)
+
+
+def is_floating(x: Array) -> bool:
+    """Tell whether an array is of a real floating dtype; isdtype does not know NumPy's bfloat16."""
+    return "float" in str(x.dtype)
 
 
 def _cast(xp: Namespace, x: Array, dtype: DType) -> Array:

@@ -252,6 +252,8 @@ def _of_probability(options: dict[str, float], quantity: str, u: float, z: float
             return None  # a rounded logarithm may lie on either side
     if "log_floor" in options and options["log_floor"] == 0 and quantity != "value":
         return None
+    if "log_floor" in options and options["log_floor"] > -1 and quantity == "label_gradient":
+        return None
     if u in (0, 1) and p == 0 and quantity == "label_gradient":
         return None
     return _FINITE

@@ -9,7 +9,7 @@ from typing import Any
 from xbce._backends._graph import Recorder, record
 from xbce._backends._memory import ByIdentity
 from xbce._backends._program import Compiler, Library, NotANumberError, Program
-from xbce._backends._rewriting import minus_absolute, rewritten, same_condition, unguarded
+from xbce._backends._rewriting import minus_absolute, rewritten, same_condition, same_zero, unguarded
 from xbce._kernel import Kernel
 from xbce._typing import Array
 
@@ -67,7 +67,7 @@ class Programs:
         samples = tuple(self._sample(kind) for kind in kinds)
         full = tuple(isinstance(kind, tuple) and kind[2] for kind in kinds)
         graph = record(recorder, function, samples, full)
-        rules = (same_condition, minus_absolute)
+        rules = (same_zero, same_condition, minus_absolute)
         quick = rewritten(recorder, graph, (*rules, unguarded, *self.library.rules))
         exact = rewritten(recorder, graph, (*rules, *self.library.rules)) if quick.checked else quick
         programs = [Compiler(self.library, graph, len(kinds)).program() for graph in (quick, exact)]

@@ -83,6 +83,14 @@ def minus_absolute(rewriting: Rewriting, node: Node) -> Node | None:
     return None
 
 
+def same_zero(_: Rewriting, node: Node) -> Node | None:
+    """Take an exponential for itself with 0 where it is 0; it is not -0."""
+    match node:
+        case Node("where", (Node("eq", (Node("exp") as e, zero)), constant, y)) if e is y:
+            return e if zero.is_number(0) and constant.is_number(0) else None
+    return None
+
+
 def unguarded(rewriting: Rewriting, node: Node) -> Node | None:
     """Take a product for one that is guarded against 0 times infinity, and check that nothing is NaN."""
     match node:

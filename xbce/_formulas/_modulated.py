@@ -205,7 +205,7 @@ class ModulatedCrossEntropy:
     ) -> _Entropy:
         plain = CrossEntropy(self.label_smoothing)
         h, s, e = halves(xp, x)
-        q, r = e / (1 + e), 1 / (1 + e)
+        q, r = _sides(xp, e)
         f, b = xp.where(h == 1, r, q), xp.where(h == 1, q, r)
         tilt = -xp.tanh(x / 2)
         return _Entropy(
@@ -222,7 +222,7 @@ class ModulatedCrossEntropy:
     def _shifted_entropy(self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array) -> _Entropy:
         weighted = positive if p is None else p * positive
         h, _, e = halves(xp, x)
-        q, r = e / (1 + e), 1 / (1 + e)
+        q, r = _sides(xp, e)
         f, b = xp.where(h == 1, r, q), xp.where(h == 1, q, r)
         spread = q * (1 - q)
         kept = f > self.shift
@@ -242,3 +242,12 @@ class ModulatedCrossEntropy:
             m_z=b - f_m,
             tilt=-xp.tanh(x / 2),
         )
+
+
+def _sides(xp: Namespace, e: Array) -> tuple[Array, Array]:
+    """Return sigmoid(-|x|) and sigmoid(|x|) from e = exp(-|x|).
+
+    0 is a constant: an infinite C times a derivative of M, operation by operation, stops there and is not NaN.
+    """
+    e = xp.where(e == 0, 0.0, e)
+    return e / (1 + e), 1 / (1 + e)

@@ -22,8 +22,13 @@ def product(xp: Namespace, x: Array, factor: Array) -> Array:
     x is guarded, not the product: a guarded product would have no derivative in the factor wherever that is 0. It is
     guarded before the product, not mended after it: JAX's debug_nans raises at the first NaN, whatever becomes of it.
     """
+    return guarded(xp, x, factor) * factor
+
+
+def guarded(xp: Namespace, x: Array, factor: Array) -> Array:
+    """Return x, but 0 where it is infinite and the factor is 0."""
     # Not isinf: torch.compile's code for it takes half as long as a loss.
-    return xp.where(((x == math.inf) | (x == -math.inf)) & (factor == 0), 0.0, x) * factor
+    return xp.where(((x == math.inf) | (x == -math.inf)) & (factor == 0), 0.0, x)
 
 
 def aside(xp: Namespace, x: Array, number: float) -> Array:

@@ -10,7 +10,7 @@ part of the function: where a clip or a floor holds, the derivative is 0.
 import math
 from dataclasses import dataclass
 
-from xbce._formulas._parts import aside, least, settled, smoothed
+from xbce._formulas._parts import aside, guarded, least, settled, smoothed
 from xbce._formulas._primitives import log, log1p, logit
 from xbce._typing import Array, Namespace
 
@@ -44,8 +44,8 @@ class ProbabilityCrossEntropy:
 
     def label_gradient(self, xp: Namespace, u: Array, _z: Array, p: Array | None = None, /) -> Array:
         """Return log(1 - u) - p log(u): for p = 1 the logit, which keeps its digits next to 1/2."""
-        if p is None and self.clip is None and self.log_floor is None and self.log_offset is None:
-            slope = -logit(xp, u)
+        if p is None and self.log_floor is None and self.log_offset is None:
+            slope = self._clipped_slope(xp, u)
         else:
             log_u, log_v = self._logs(xp, u, None if p is None else p == 0, None)
             if p is not None:
@@ -53,7 +53,9 @@ class ProbabilityCrossEntropy:
             elif self.log_offset is not None:
                 slope = self._offset_slope(xp, u, log_u, log_v)
             else:
-                slope = xp.where(self._is_limited(xp, u, log_u, log_v), log_v - log_u, -logit(xp, u))
+                floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
+                # What is floored may be no probability: JAX's debug_nans would raise for its logit.
+                slope = xp.where(floored, log_v - log_u, -logit(xp, xp.where(floored, 0.5, u)))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
     def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
@@ -93,12 +95,18 @@ class ProbabilityCrossEntropy:
         limit = least(xp, self.clip or 0.0, u.dtype)
         return u < limit, 1 - u < limit
 
-    def _is_limited(self, xp: Namespace, u: Array, log_u: Array, log_v: Array) -> Array:
-        """Tell where a clip or a floor holds."""
-        if self.log_floor is not None:
-            return (log_u <= self.log_floor) | (log_v <= self.log_floor)
+    def _clipped_slope(self, xp: Namespace, u: Array) -> Array:
+        """Return minus the logit of u, which may be clipped."""
+        if self.clip is None:
+            return -logit(xp, u)
         low, high = self._clipped(xp, u)
-        return low | high
+        inside = -logit(xp, xp.where(low | high, 0.5, u))
+        # The difference of the logarithms cancels next to 1/2, and the quotient overflows next to 0.
+        if self.clip > 0.25:
+            limit = math.log1p((1 - 2 * self.clip) / self.clip)
+        else:
+            limit = math.log1p(-self.clip) - math.log(self.clip) if self.clip else math.inf
+        return xp.where(low, limit, xp.where(high, -limit, inside))
 
     def _logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
         """Return log(u) and log(1 - u) as the rule has them, and 0 where one is infinite and its factor is zero.
@@ -167,5 +175,5 @@ def _times(xp: Namespace, quotient: Array, p: Array, z: Array, u: Array) -> Arra
 
     p z / u would lose all digits of a subnormal z.
     """
-    quotient, scaled = (xp.where(p == 0, 0.0, a) for a in (quotient, _quotient(xp, z, u * _SCALE)))
-    return xp.where(quotient == math.inf, (p * scaled) * _SCALE, p * quotient)
+    quotient, scaled = (guarded(xp, a, p) for a in (quotient, _quotient(xp, z, u * _SCALE)))
+    return xp.where(quotient == math.inf, (scaled * p) * _SCALE, quotient * p)

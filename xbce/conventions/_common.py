@@ -7,6 +7,7 @@ import array_api_compat as compat
 
 from xbce._inputs import _namespace as namespace
 from xbce._inputs import fits_into, one_library, same_length, same_shape
+from xbce._kernel import is_floating
 from xbce._lengths import may_be, must_be
 from xbce._numbers import new_device
 from xbce._typing import Array, Device, DType, Namespace, NormalizeBy
@@ -89,11 +90,6 @@ def dtype_named(argument: str, name: str, like: Array) -> DType:
         return ml_dtypes.bfloat16
     msg = f"{argument} must be a dtype of the arrays' library, got {name!r}, which {xp.__name__} does not have"
     raise ValueError(msg)
-
-
-def is_floating(x: Array) -> bool:
-    """Return whether an array is of a real floating dtype; isdtype does not know NumPy's bfloat16."""
-    return "float" in str(x.dtype)
 
 
 def cast(x: Array, dtype: DType) -> Array:
