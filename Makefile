@@ -7,6 +7,8 @@ VISION := .venv-vision
 OUT := conformance-report
 MINUTES := 5
 BIN := $(VENV)/bin
+# Where there is a GPU, its libraries are those of the machine.
+GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 # The backends that a development machine has: a run without one of them fails, it does not skip.
 BACKENDS := numpy torch:cpu jax dask array-api-strict
 
@@ -14,7 +16,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: help conformance conventions peers peer-tests test fuzz mutants lint bench bench-full clean
+.PHONY: help conformance conventions peers peer-tests test fuzz mutants lint bench bench-full gpu gpu-wheels clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -57,8 +59,16 @@ bench: $(VENV)/installed  ## Time xbce beside the alternatives, quickly.
 bench-full: $(VENV)/installed  ## The same with more sizes, dtypes and samples; write docs/benchmarks.md.
 	$(BIN)/python benchmarks/run.py --publish $(ARGS)
 
+gpu:  ## Measure on this machine's GPU, in five minutes; ARGS=--plan shows what, ARGS=--rehearse does without one.
+	$(GPU_PYTHON) -m gpu $(ARGS)
+
+gpu-wheels:  ## Fetch what a machine with a GPU and no network may lack, into .gpu/wheels.
+	$(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
+	  $(foreach n,5 12 17 24 27 28 31 34,--platform manylinux_2_$(n)_x86_64) --platform manylinux2014_x86_64 \
+	  --constraint constraints.txt --requirement gpu/wheels.txt --dest .gpu/wheels
+
 clean:  ## Remove the environment and everything that was generated.
-	rm -rf $(VENV) $(PEERS) $(VISION) conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(VISION) .gpu conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # PyTorch is the largest part by far; the constraints choose every version, so that two machines get the same.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -1,0 +1,159 @@
+"""Runs the parts, each within its time; what one leaves undone costs no other anything."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+
+from gpu.parts import Part
+
+_GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a part."""
+
+    status: str
+    """"done", "cut off" by its limit, "interrupted", or "failed"."""
+    code: int
+    seconds: float
+    """Of all tries together."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether it ran to its end and found something that is not as it should be."""
+        return self.status == DONE and self.code != 0
+
+
+class Ledger:
+    """The outcomes so far, in a file that is replaced whole."""
+
+    def __init__(self, file: Path) -> None:
+        """Take up what was done before."""
+        self._file = file
+        data = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        self.outcomes = {name: Outcome(**outcome) for name, outcome in data.items()}
+
+    def is_done(self, part: Part) -> bool:
+        """Tell whether a part needs no other run."""
+        return part.name in self.outcomes and self.outcomes[part.name].status == DONE and part.result.exists()
+
+    def keep(self, part: Part, status: str, code: int, seconds: float) -> None:
+        """Write what became of a part."""
+        before = self.outcomes[part.name].seconds if part.name in self.outcomes else 0.0
+        self.outcomes[part.name] = Outcome(status, code, round(before + seconds, 1))
+        data = {name: asdict(outcome) for name, outcome in self.outcomes.items()}
+        new = self._file.with_suffix(".part")
+        new.write_text(json.dumps(data, indent=1), "utf-8")
+        new.replace(self._file)
+
+
+Told = Callable[[Part, str, float], None]
+"""Is told of a part "runs", or what became of it, and after how many seconds."""
+
+
+class Runner:
+    """Runs parts stage by stage, several of one stage at once."""
+
+    def __init__(self, ledger: Ledger, logs: Path, environment: dict[str, str], jobs: int, told: Told) -> None:
+        self._ledger, self._logs, self._environment, self._jobs, self._told = ledger, logs, environment, jobs, told
+        self._running: dict[Part, tuple[subprocess.Popen[bytes], float]] = {}
+
+    def run(self, parts: tuple[Part, ...], share: float = 1.0) -> None:
+        """Run what is not done yet; `share` scales all limits. KeyboardInterrupt ends it, with nothing lost."""
+        todo = [part for part in parts if not self._ledger.is_done(part)]
+        with _sigterm_as_interrupt():
+            try:
+                for _, stage in groupby(todo, key=lambda part: part.stage):
+                    self._stage(list(stage), share)
+            except KeyboardInterrupt:
+                for part in list(self._running):
+                    self._end(part, "interrupted")
+                raise
+
+    def _stage(self, waiting: list[Part], share: float) -> None:
+        while waiting or self._running:
+            while waiting and len(self._running) < self._jobs:
+                self._start(waiting.pop(0))
+            time.sleep(0.05)
+            for part, (process, begun) in list(self._running.items()):
+                seconds = time.monotonic() - begun
+                if process.poll() is not None:
+                    self._finished(part)
+                elif seconds > part.seconds * share:
+                    self._end(part, "cut off")
+                else:
+                    self._told(part, "runs", seconds)
+
+    def _start(self, part: Part) -> None:
+        part.result.parent.mkdir(parents=True, exist_ok=True)
+        with (self._logs / f"{part.name}.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603 - a command of our own table
+                [sys.executable, *part.arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=self._environment,
+                start_new_session=True,
+            )
+        self._running[part] = process, time.monotonic()
+        self._told(part, "runs", 0.0)
+
+    def _end(self, part: Part, status: str) -> None:
+        """Ask a part to stop, and make it."""
+        process, _ = self._running[part]
+        process.terminate()
+        try:
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            pass
+        else:
+            # It may have been about to end by itself.
+            status = DONE if process.returncode in (0, 1) else status
+        # What it has started may outlive it.
+        _kill_group(process)
+        process.wait()
+        self._keep(part, status)
+
+    def _finished(self, part: Part) -> None:
+        process, _ = self._running[part]
+        _kill_group(process)
+        ended = process.returncode in (0, 1) and part.result.exists()
+        self._keep(part, DONE if ended else "failed")
+
+    def _keep(self, part: Part, status: str) -> None:
+        process, begun = self._running.pop(part)
+        seconds = time.monotonic() - begun
+        self._ledger.keep(part, status, process.returncode, seconds)
+        self._told(part, status, seconds)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Have SIGTERM do what Ctrl-C does, also where the shell has it ignore that."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,52 @@
+"""Installs what is missing from a folder of wheels: a machine with a GPU may have no network."""
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+_MODULES = {
+    "array-api-compat": "array_api_compat",
+    "array-api-strict": "array_api_strict",
+    "asv_runner": "asv_runner",
+    "dask": "dask",
+    "distributed": "distributed",
+    "locket": "locket",
+    "partd": "partd",
+    "python-flint": "flint",
+    "tblib": "tblib",
+    "tornado": "tornado",
+    "zict": "zict",
+}
+"""By distribution: as in wheels.txt."""
+
+
+class NoWheel(Exception):  # noqa: N818
+    """Something is missing here, and there is no wheel of it."""
+
+
+def missing() -> list[str]:
+    """Return the distributions that cannot be imported here."""
+    return [name for name, module in _MODULES.items() if importlib.util.find_spec(module) is None]
+
+
+def install(folder: Path, site: Path) -> None:
+    """Install what is missing from the wheels in a folder, into a site of its own; nothing is fetched."""
+    sys.path.append(str(site))
+    importlib.invalidate_caches()
+    names = missing()
+    if not names:
+        return
+    wheels = [_wheel(folder, name) for name in names]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
+    subprocess.run([*command, "--target", str(site), *map(str, wheels)], check=True)  # noqa: S603
+    importlib.invalidate_caches()
+
+
+def _wheel(folder: Path, name: str) -> Path:
+    found = sorted(folder.glob(f"{name.replace('-', '_')}-*.whl"))
+    if not found:
+        msg = f"{name} is not installed, and {folder} has no wheel of it; `make gpu-wheels` fetches it beforehand"
+        raise NoWheel(msg)
+    return found[-1]
