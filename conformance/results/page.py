@@ -1,5 +1,7 @@
 """Write README.md beside this file from the results in the folders beside it."""
 
+import json
+from collections import Counter
 from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
@@ -13,7 +15,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 INTRODUCTION = """\
 # Results on this project's machines
 
-One folder per device; `cpu` is two cores of the processors that `results.json` names. No GPU was at hand.
+One folder per device; `cpu` is two cores of the processors that `results.json` names; `make gpu` makes those of GPUs.
 [page.py](page.py) writes this page from them.
 
 - [cpu/report.md](cpu/report.md): every row, with worst cases and environment
@@ -33,14 +35,23 @@ regime, everything that was found by search, and the sweeps below. “inf”: Na
 """
 
 SWEEPS = """\
-## Every input
+## Every input on a CPU
 
 float32: every one of the 2^32 bit patterns as logit, with labels 0 and 1. float16 and bfloat16: every logit with the
 labels k/256, k from 0 to 256. All maxima are the true ones. “zeros”: 0 where a normal number is right. “FTZ”: subnormal
 results flushed to zero. “NaN”: NaN or infinite where that is wrong; all of these are at infinite logits.
 
+"""
+
+COLUMNS = """\
 | subject | quantity | dtype | results | max ULP | at (logit, label) | correctly rounded | zeros | FTZ | NaN |
 |---|---|---|---|---|---|---|---|---|---|
+"""
+
+NO_GPU = """\
+## GPUs
+
+None was at hand so far: nothing here was measured on one.
 """
 
 AGAIN = """
@@ -99,14 +110,38 @@ def sweep(row: Row) -> str:
     )
 
 
-def page(results: Results) -> str:
-    """Return the page."""
-    tables = [league(quantity, entries) for quantity, entries in leagues(results).items()]
+def sweeps(results: Results) -> str:
+    """Return the table of the exhaustive sweeps."""
     swept = sorted((row for row in results.rows if row.upper_bound), key=lambda row: -row.count)
-    return "\n".join(
-        [INTRODUCTION, verdict(results), PLOTS, *tables, SWEEPS + "\n".join(map(sweep, swept)) + "\n" + AGAIN]
-    )
+    return COLUMNS + "\n".join(map(sweep, swept)) + "\n"
+
+
+def device(folder: Path) -> str:
+    """Return the section of a GPU: what `make gpu` has left in its folder."""
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    if run["rehearsal"]:
+        msg = f"{folder} holds a rehearsal, which is no result of a device"
+        raise ValueError(msg)
+    lines = [f"## {folder.name}", "", *(f"- {line}" for line in run.get("driver", []))]
+    lines += [f"- {name} {facts['version']} on {facts['device']}" for name, facts in run.get("backends", {}).items()]
+    lines += [f"- {name}: {part['status']}" for name, part in run["parts"].items() if part["status"] != "done"]
+    if (tests := folder / "tests.json").exists():
+        counts = Counter(test["outcome"] for test in json.loads(tests.read_text("utf-8"))["tests"])
+        lines += [f"- tests: {', '.join(f'{n} {outcome}' for outcome, n in sorted(counts.items()))}"]
+    lines += [f"- [{file.name}]({folder.name}/{file.name})" for file in sorted(folder.glob("*.json"))]
+    if (file := folder / "results.json").exists():
+        results = Results.read(file)
+        lines += ["", verdict(results), sweeps(results) if any(row.upper_bound for row in results.rows) else ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def page(folder: Path = FOLDER) -> str:
+    """Return the page."""
+    results = Results.read(folder / "cpu" / "results.json")
+    tables = [league(quantity, entries) for quantity, entries in leagues(results).items()]
+    gpus = [device(path.parent) for path in sorted(folder.glob("*/run.json"))] or [NO_GPU]
+    return "\n".join([INTRODUCTION, verdict(results), PLOTS, *tables, SWEEPS + sweeps(results) + AGAIN, *gpus])
 
 
 if __name__ == "__main__":
-    (FOLDER / "README.md").write_text(page(Results.read(FOLDER / "cpu" / "results.json")), "utf-8")
+    (FOLDER / "README.md").write_text(page(), "utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -17,25 +18,26 @@ PAGE = (FOLDER / "README.md").read_text("utf-8")
 FILES = sorted(FOLDER.glob("*/results.json"))
 
 
-@pytest.fixture(scope="module", params=FILES, ids=lambda path: path.parent.name)
-def results(request):
-    data = json.loads(request.param.read_text("utf-8"))
+@pytest.fixture(scope="module")
+def results():
+    return Results.read(FOLDER / "cpu" / "results.json")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.parent.name)
+def test_results_have_the_schema_and_what_is_broken_is_on_the_page(file):
     schema = json.loads((ROOT / "docs" / "results.schema.json").read_text("utf-8"))
-    jsonschema.validate(data, schema)
-    return Results.read(request.param)
-
-
-def test_there_are_results():
-    assert [path.parent.name for path in FILES] != []
-
-
-def test_what_is_broken_is_on_the_page(results):
+    jsonschema.validate(json.loads(file.read_text("utf-8")), schema)
+    results = Results.read(file)
     judged = [row for row in results.rows if row.judged]
     kept = len(judged) - len(results.broken)
     assert f"The promise is kept in {kept:,} of {len(judged):,} rows" in PAGE or not results.broken
     for row in results.broken:
         assert f" on {row.backend} in {row.dtype}: {'; '.join(row.broken)}" in PAGE
-    assert {row.backend for row in judged} >= {"numpy", "torch:cpu", "jax", "dask", "array-api-strict"}
+
+
+def test_every_backend_of_a_cpu_is_in_them(results):
+    judged = {row.backend for row in results.rows if row.judged}
+    assert judged >= {"numpy", "torch:cpu", "jax", "dask", "array-api-strict"}
 
 
 def test_peers_are_in_them(results):
@@ -81,4 +83,40 @@ def test_league_tables_are_on_the_page(results):
 
 def test_page_is_the_generated_one():
     page = runpy.run_path(str(FOLDER / "page.py"))
-    assert page["page"](Results.read(FOLDER / "cpu" / "results.json")) == PAGE
+    assert page["page"]() == PAGE
+
+
+@pytest.fixture
+def with_a_device(tmp_path, results):
+    """Copy the results of the CPU, and add those that a device would have."""
+    (tmp_path / "cpu").mkdir()
+    results.write(tmp_path / "cpu" / "results.json")
+    folder = tmp_path / "some-gpu"
+    folder.mkdir()
+    rows = [row for row in results.rows if row.upper_bound][:1]
+    replace(results, rows=[*rows, replace(next(r for r in results.rows if r.judged), broken=["it is wrong"])]).write(
+        folder / "results.json"
+    )
+    parts = {"tests": {"status": "cut off"}, "functions": {"status": "done"}}
+    run = {"rehearsal": False, "driver": ["Some GPU, 580"], "backends": {}, "parts": parts}
+    (folder / "run.json").write_text(json.dumps(run))
+    outcomes = [{"outcome": outcome} for outcome in ("passed", "failed", "passed")]
+    (folder / "tests.json").write_text(json.dumps({"tests": outcomes}))
+    return folder
+
+
+def test_a_device_has_a_section(with_a_device):
+    page = runpy.run_path(str(FOLDER / "page.py"))["page"](with_a_device.parent)
+    section = page.partition("## some-gpu\n")[2]
+    assert "- Some GPU, 580\n- tests: cut off\n- tests: 1 failed, 2 passed\n" in section
+    assert "[results.json](some-gpu/results.json)" in section
+    assert "The promise is kept in 1 of 2 rows of xbce. Broken:" in section
+    assert section.count("\n| xbce on ") == 1
+    assert "None was at hand" not in page
+
+
+def test_a_rehearsal_is_no_result_of_a_device(with_a_device):
+    file = with_a_device / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"rehearsal": True}))
+    with pytest.raises(ValueError, match="some-gpu holds a rehearsal, which is no result of a device"):
+        runpy.run_path(str(FOLDER / "page.py"))["page"](with_a_device.parent)
