@@ -12,11 +12,13 @@ GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 # The backends that a development machine has: a run without one of them fails, it does not skip.
 BACKENDS := numpy torch:cpu jax dask array-api-strict
 
+PYTEST = XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2
+
 comma := ,
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: help conformance conventions peers peer-tests test fuzz mutants lint bench bench-full gpu gpu-wheels clean
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full gpu gpu-wheels clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -32,8 +34,12 @@ peers: $(VENV)/installed $(PEERS)/installed  ## Measure every peer, each in an e
 	$(PEERS)/bin/xbce-conformance run --subject paddle --subject mlx --out $(OUT)/parts/apart $(ARGS) || exit 1; \
 	$(BIN)/xbce-conformance report $(OUT)/parts/*/results.json --out $(OUT) && exit $$broken
 
-test: lint  ## Lint, type-check and test.
-	XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 $(ARGS)
+test: lint  ## Lint, type-check and test: all but what takes long.
+	$(PYTEST) -m "not long" $(ARGS)
+
+check-long: mutants  ## What `make test` leaves out: tests that take long, the mutants, ten minutes of the fuzzer.
+	$(PYTEST) -m long $(ARGS)
+	$(MAKE) fuzz MINUTES=10
 
 fuzz: $(VENV)/installed  ## Search for calls that go wrong, for MINUTES=5; print each, made small.
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)

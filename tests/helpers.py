@@ -1,5 +1,6 @@
 """What several test files share."""
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 import pytest
@@ -12,3 +13,10 @@ def approx(expected: Any, *, rel: float) -> Any:
     for -4.2e-18. This is the only place that may call it (a lint rule keeps all others from it).
     """
     return pytest.approx(expected, rel=rel, abs=0)  # noqa: TID251
+
+
+def some_long(cases: Mapping[str, Any], usual: Container[str]) -> list[Any]:
+    """Return the cases as parameters of a test, named; `make test` leaves out those that are not the usual ones."""
+    return [
+        pytest.param(case, id=name, marks=() if name in usual else pytest.mark.long) for name, case in cases.items()
+    ]

@@ -106,7 +106,7 @@ def test_blocks_have_the_bits_of_the_kernel(layout, methods):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("axis", [None, 0, -1, (0, -1)])
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", ["f4", pytest.param("f8", marks=pytest.mark.long)])
 def test_sums_are_accurate_and_have_the_same_bits_for_any_number_of_threads(layout, axis, dtype, monkeypatch):
     monkeypatch.setattr(numpy_runner, "_SHARED", 2**16)
     x, z, options = arguments(layout, 240_000)

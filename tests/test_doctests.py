@@ -41,6 +41,7 @@ def pages():
             [name for name in found() if "512" in name or "V4" in name],
             {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
             id="no AVX-512",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             found(),

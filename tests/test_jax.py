@@ -24,7 +24,7 @@ def _strict():
         yield
 
 
-@pytest.fixture(params=["x64", "x32"])
+@pytest.fixture(params=["x64", pytest.param("x32", marks=pytest.mark.long)])
 def dtype(request):
     """Run with and without float64."""
     x64 = request.param == "x64"
@@ -74,7 +74,7 @@ def test_every_mode_gives_the_closed_forms(loss, options, probabilities, dtype):
     [
         (bce, "pos_weight", False),
         (bce, "weight", False),
-        (xbce.sigmoid_focal_loss, "pos_weight", False),
+        pytest.param(xbce.sigmoid_focal_loss, "pos_weight", False, marks=pytest.mark.long),
         (xbce.binary_cross_entropy, "pos_weight", True),
     ],
 )

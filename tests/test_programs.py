@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import xbce
+from tests.helpers import some_long
 from xbce._backends._graph import Recorder, record
 from xbce._backends._memory import ByIdentity
 from xbce._backends._program import Compiler, NotANumberError
@@ -257,7 +258,7 @@ METHODS = [("value",), ("gradient",), ("hessian",), ("value", "gradient"), ("gra
 
 @pytest.mark.parametrize("special", [False, True], ids=["usual numbers", "special numbers"])
 @pytest.mark.parametrize("options", [False, True], ids=["plain", "all options"])
-@pytest.mark.parametrize("rows", [11, 2000, 30_000], ids=["small", "one block", "blocks"])
+@pytest.mark.parametrize("rows", some_long({"small": 11, "one block": 2000, "blocks": 30_000}, {"small", "blocks"}))
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_programs_have_the_bits_of_the_kernel(name, library, rows, options, special):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import approx
+from tests.helpers import approx, some_long
 
 torch = pytest.importorskip("torch")
 
@@ -32,7 +32,7 @@ def compiled(function, **options):
     return torch.compile(function, fullgraph=True, **{"backend": "aot_eager", **options})
 
 
-@pytest.mark.parametrize("loss", FAMILY.values(), ids=FAMILY)
+@pytest.mark.parametrize("loss", some_long(FAMILY, {"with_logits, all options", "probabilities", "asymmetric"}))
 def test_forward_and_backward_with_dynamic_shapes(loss):
     traced = compiled(loss, dynamic=True)
     weights = {}
@@ -135,7 +135,8 @@ DATA_DEPENDENT = {
     "number as label": lambda x, z, *_: bce(x, z[0, 0].item(), reduction="mean"),
     "NumPy's number": lambda x, z, *_: bce(x, z, weight=np.float32(0.1), pos_weight=np.int64(2)),
 }
-data_dependent = pytest.mark.parametrize("loss", DATA_DEPENDENT.values(), ids=DATA_DEPENDENT)
+USUAL = {"mean by count", "gradient by nonzero", "no weight", "reduce", "number as pos_weight", "count as weight"}
+data_dependent = pytest.mark.parametrize("loss", some_long(DATA_DEPENDENT, USUAL))
 
 
 def data_of(seed):

@@ -97,6 +97,7 @@ class TestLosses(TestCase):
                 fast_mode=True,
             )
 
+    @pytest.mark.long
     @ops(LOSSES, allowed_dtypes=[torch.float64])
     def test_second_order(self, device, dtype, op):
         for sample in op.sample_inputs(device, dtype, requires_grad=True):

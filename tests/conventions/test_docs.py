@@ -106,6 +106,7 @@ def test_where_pytorchs_bfloat16_gradient_vanishes(logit, vanished):
     assert (x.grad == 0) == vanished
 
 
+@pytest.mark.long
 def test_porting():
     """The script prints what the page shows: as many digits as are the same on every processor."""
     for package in ("tensorflow", "keras", "torch", "optax"):

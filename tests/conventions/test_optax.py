@@ -90,6 +90,7 @@ def test_entropy_derivatives(data):
     )
 
 
+@pytest.mark.long
 @focal
 @settings(max_examples=120)
 @given(st.data())

@@ -202,7 +202,10 @@ atexit.register(lambda: print("calls of xbce's log_loss:", calls[0]))
 
 
 @compared
-@pytest.mark.parametrize(("module", "fewest"), [("test_classification", 12), ("test_common", 20)])
+@pytest.mark.parametrize(
+    ("module", "fewest"),
+    [("test_classification", 12), pytest.param("test_common", 20, marks=pytest.mark.long)],
+)
 def test_scikit_learns_own_tests(tmp_path, module, fewest):
     """Its tests whose name has log_loss in it pass with xbce's in place."""
     (tmp_path / "with_xbce.py").write_text(PLUGIN)
