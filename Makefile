@@ -12,11 +12,10 @@ GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 # The backends that a development machine has: a run without one of them fails, it does not skip.
 BACKENDS := numpy torch:cpu jax dask array-api-strict
 
-PYTEST = XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2
-
 comma := ,
 empty :=
 space := $(empty) $(empty)
+PYTEST := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2
 
 .PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full gpu gpu-wheels clean
 
