@@ -5,7 +5,8 @@ OPTIONS_MARK = "{options}"
 OPTIONS = """\
 pos_weight : array or scalar, optional
     Factor of the term of the positive label, not negative; 1 by default. Broadcasts to the shape of the first
-    argument, as all arrays below do: per class, for example.
+    argument, as all arrays below do: per class, for example. A number is exact, whatever the dtype of the array can
+    hold, and finite; so is one for `weight`.
 label_smoothing : float, optional
     a in [0, 1]: labels z become ``z (1 - a) + a / 2`` first.
 weight : array or scalar, optional
