@@ -239,7 +239,7 @@ def table(results: Results, backend: str, dtype: str) -> Table:
     title = f"{backend}, {dtype}, {results.environments[backend]['device']}"
     made = Table(title=title, caption="x: multiple of the first one's time; %: share of the bandwidth of a copy")
     for name in ("function", "size", COPY, *names):
-        made.add_column(name, justify="left" if name == "function" else "right")
+        made.add_column(name, justify="left" if name == "function" else "right", no_wrap=name == "function")
     for function, size in itertools.product(TITLES, sorted({row["size"] for row in rows})):
         here = {name: found.get((function, size, name)) for name in (COPY, *names)}
         if any(here.values()):
@@ -253,7 +253,7 @@ def _cell(row: dict[str, Any] | None, first: dict[str, Any] | None) -> str:
     if row is None:
         return ""
     if row["implementation"] == COPY:
-        return f"{row['gb_per_second']:.0f} GB/s"
+        return f"{row['gb_per_second']:.3g} GB/s"
     time_ = f"{1e6 * row['seconds']:.4g} us" if first is None else f"{row['seconds'] / first['seconds']:.2f} x"
     return time_ if row["share"] is None else f"{time_} {row['share']:.0%}"
 
