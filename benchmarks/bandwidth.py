@@ -91,6 +91,7 @@ def compiled_torch(implementation: str, function: str, dtype: str) -> int:
         return module
 
     x, z = (torch.zeros(SIZE, dtype=getattr(torch, dtype)) for _ in range(2))
+    # Or sizes that were compiled before would make it a program for all sizes.
     torch.compiler.reset()
     with (
         mock.patch.object(GraphLowering, "compile_to_module", counted),
@@ -99,8 +100,6 @@ def compiled_torch(implementation: str, function: str, dtype: str) -> int:
         functorch.patch(enable_autograd_cache=False),
     ):
         function_of("torch", f"{implementation}-compiled", function)(x, z)
-    # Nobody else may get the kernels that do nothing.
-    torch.compiler.reset()
     return total
 
 
@@ -156,9 +155,7 @@ def _is_result(parameter: Any) -> bool:
 def unfused_cupy(implementation: str, function: str, dtype: str) -> int:
     """Return the bytes of CuPy's functions, each a kernel; they are those of NumPy, which is what is called."""
     traffic = NumpyTraffic()
-    x, z = (np.zeros(SIZE, dtype).view(_Counted) for _ in range(2))
-    x.traffic = z.traffic = traffic
-    function_of("numpy", implementation, function)(x, z)
+    function_of("numpy", implementation, function)(*traffic.arrays(SIZE, dtype))
     return traffic.bytes
 
 
@@ -167,6 +164,12 @@ class NumpyTraffic:
 
     def __init__(self) -> None:
         self.bytes = 0
+
+    def arrays(self, size: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return two arrays whose functions are counted, as are those of their results."""
+        x, z = (np.zeros(size, dtype).view(_Counted) for _ in range(2))
+        x.traffic = z.traffic = self
+        return x, z
 
 
 class _Counted(np.ndarray):
