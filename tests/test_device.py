@@ -36,6 +36,11 @@ def test_needs_no_asv():
     subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, check=True)
 
 
+def test_jax_on_a_gpu_is_waited_for():
+    jax = pytest.importorskip("jax")
+    assert device.finisher("jax:cuda") is jax.block_until_ready
+
+
 def test_what_tells_most_is_first():
     order = list(device.jobs("torch:cuda", ("float32", "float16"), (10**7, 10**3)))
     assert len(order) == len(set(order)) == 2 * 2 * 4 * 8
