@@ -1,6 +1,5 @@
 """From measured times to tables of ratios, plots, and the page of the documentation."""
 
-import importlib.metadata
 import itertools
 import json
 import platform
@@ -14,29 +13,21 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 from asv.results import Results
 from asv.util import format_text_table, human_value
+from page import ON_PAPER, section
 
-LIBRARIES = ("numpy", "torch", "jax", "dask", "cupy", "scikit-learn", "optax", "xbce")
-TITLES = {
-    "Elementwise": "all losses",
-    "Mean": "their mean",
-    "ValueAndGradient": "all losses and their gradient",
-    "TrainingStep": "mean and gradient, as in a step of training",
-}
+from benchmarks import calls
+
+TITLES = {function.title().replace("_", ""): title for function, title in calls.TITLES.items()}
+"""By the name of the benchmark's class."""
 
 
 def describe(machine: dict[str, Any]) -> dict[str, Any]:
     """Return what there is to know about where it was measured; no name of a machine."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "cpu": machine["cpu"],
         "cores": int(machine["num_cpu"]),
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": calls.versions(),
     }
 
 
@@ -161,7 +152,10 @@ def publish(results: dict[str, Any], folder: Path, docs: Path) -> None:
     for title, table in tables(results):
         head, *rows = ("| " + " | ".join(row) + " |" for row in table)
         parts += [f"## {title}", "", head, "|" + "---|" * len(table[0]), *rows, ""]
-    (docs / "benchmarks.md").write_text("\n".join(parts), "utf-8")
+    page = docs / "benchmarks.md"
+    # Another command, bandwidth.py, writes this section.
+    kept = section(page.read_text("utf-8"), ON_PAPER) if page.exists() else ""
+    page.write_text("\n".join([*parts, kept] if kept else parts), "utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from xbce._formulas import CrossEntropy, ModulatedCrossEntropy, ProbabilityCross
 from xbce._kernel import Kernel, Output, Sum
 
 cupy = pytest.importorskip("cupy", exc_type=ImportError)
-fusion = pytest.importorskip("cupy._core.fusion")
+cupy_fusion = pytest.importorskip("cupy_fusion", exc_type=ImportError)
 nvrtc = cupy.cuda.nvrtc
 try:
     nvrtc.getVersion()
@@ -40,24 +40,8 @@ METHODS = [
     ("value", "gradient"),
     ("gradient", "hessian"),
 ]
+array = cupy_fusion.array
 F16, F32, F64 = map(np.dtype, ("float16", "float32", "float64"))
-
-
-def array(shape, dtype):
-    """Return an array of CuPy that has no memory: enough for the fuser, which looks at dtypes and shapes."""
-    size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
-    memory = cupy.cuda.UnownedMemory(1, size, None, 0)
-    return cupy.ndarray(shape, dtype, memptr=cupy.cuda.MemoryPointer(memory, 0))
-
-
-def trace(function, arrays):
-    """Return the kernel that `cupy.fuse` makes at the first call, before it is compiled."""
-    history = fusion._FusionHistory()
-    fusion._thread_local.history, fusion._thread_local.is_old_fusing = history, True
-    try:
-        return history.get_fusion(function.func, arrays, function.name)[0]
-    finally:
-        fusion._thread_local.history, fusion._thread_local.is_old_fusing = None, False
 
 
 def compiled(kernel):
@@ -87,7 +71,7 @@ def fused(kernel, arrays, total=None):
 
     from xbce._backends import _cupy
 
-    return trace(_cupy.fused(xp, kernel, total, arrays[0].ndim), arrays)
+    return cupy_fusion.trace(_cupy.fused(xp, kernel, total, arrays[0].ndim), arrays)
 
 
 def test_namespace_is_run_by_the_fusing_runner():

@@ -9,12 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-from xbce_conformance.backends import find_backends
-from xbce_conformance.formats import FORMATS
-
+from .calls import NotMeasured, arrays_of, find_backend, finisher, function_of
 from .implementations import IMPLEMENTATIONS
 from .memory import extra_bytes
 
@@ -87,40 +84,11 @@ def _prepare(function: str, backend_name: str, dtype: str, implementation: str, 
     if implementation.endswith("-compiled") and size not in _COMPILED_SIZES:
         msg = "the compiler takes too long"
         raise SkipNotImplemented(msg)
-    found, missing = find_backends((backend_name,))
-    if backend_name in missing:
-        raise SkipNotImplemented(missing[backend_name])
-    backend, library = found[backend_name], backend_name.partition(":")[0]
-    run = getattr(IMPLEMENTATIONS[library][implementation](library), function)
-    if run is None:
-        msg = f"{implementation} has no {function}"
-        raise SkipNotImplemented(msg)
-    rng = np.random.default_rng(0)
-    # Their pages are touched by being written, and small enough logits keep the textbook finite.
-    x = backend.from_numpy(FORMATS[dtype].round(rng.normal(scale=2.0, size=size)))
-    z = backend.from_numpy(FORMATS[dtype].round(rng.integers(0, 2, size)))
-    finish = _finisher(backend_name)
-    finish((x, z))
-    return lambda: finish(run(x, z))
-
-
-def _finisher(backend: str) -> Callable[[Any], Any]:
-    """Return a function that waits until arrays are there and returns them."""
-    if backend == "jax":
-        from jax import block_until_ready
-
-        return block_until_ready
-    if backend == "dask":
-        from dask import persist
-
-        # Unlike `compute`, it does not copy the chunks together afterwards.
-        return persist
-    if backend == "torch:cuda":
-        from torch.cuda import synchronize
-
-        return lambda arrays: (arrays, synchronize())
-    if backend == "cupy":
-        from cupy.cuda import get_current_stream
-
-        return lambda arrays: (arrays, get_current_stream().synchronize())
-    return lambda arrays: arrays
+    try:
+        backend = find_backend(backend_name)
+        run = function_of(backend_name, implementation, function)
+    except NotMeasured as reason:
+        raise SkipNotImplemented(str(reason)) from None
+    arrays, finish = arrays_of(backend, dtype, size), finisher(backend_name)
+    finish(arrays)
+    return lambda: finish(run(*arrays))

@@ -72,8 +72,21 @@ def _native(library: str) -> Implementation:
 def _sklearn(_library: str, *, n_threads: int) -> Implementation:
     from sklearn._loss import HalfBinomialLoss
 
-    loss = HalfBinomialLoss()
+    return _of_sklearn(HalfBinomialLoss(), n_threads)
 
+
+def _sklearn_array_api(library: str) -> Implementation:
+    """What LogisticRegression minimises with array_api_dispatch=True.
+
+    The public sklearn.metrics.log_loss takes arrays of a device, too, but of probabilities, and returns a Python float.
+    """
+    from sklearn._loss.loss import HalfBinomialLossArrayAPI
+
+    # The device is for weights only.
+    return _of_sklearn(HalfBinomialLossArrayAPI(xp=importlib.import_module(f"array_api_compat.{library}")), 1)
+
+
+def _of_sklearn(loss: Any, n_threads: int) -> Implementation:
     def elementwise(x: Any, z: Any) -> Any:
         return loss.loss(z, x, n_threads=n_threads)
 
@@ -82,7 +95,7 @@ def _sklearn(_library: str, *, n_threads: int) -> Implementation:
 
     def training_step(x: Any, z: Any) -> Any:
         losses, gradient = value_and_gradient(x, z)
-        gradient /= x.size
+        gradient /= x.shape[0]  # PyTorch's size is a method
         return losses.mean(), gradient
 
     return Implementation(elementwise, lambda x, z: elementwise(x, z).mean(), value_and_gradient, training_step)
@@ -151,6 +164,7 @@ IMPLEMENTATIONS: dict[str, dict[str, Callable[[str], Implementation]]] = {
         "xbce": _xbce,
         "textbook": _textbook,
         "native": _native,
+        "sklearn-array-api": _sklearn_array_api,
         "traffic": _traffic,
         "xbce-compiled": partial(_compiled, _xbce),
         "native-compiled": partial(_compiled, _native),
@@ -160,7 +174,7 @@ IMPLEMENTATIONS: dict[str, dict[str, Callable[[str], Implementation]]] = {
         "native-jit": partial(_jitted, _native),
         "traffic-jit": partial(_jitted, _traffic),
     },
-    "cupy": {"xbce": _xbce, "textbook": _textbook, "traffic": _traffic},
+    "cupy": {"xbce": _xbce, "textbook": _textbook, "sklearn-array-api": _sklearn_array_api, "traffic": _traffic},
     "dask": {"xbce": _xbce, "textbook": _textbook},
 }
 """By library; the first of each group that ends alike is xbce, and the others are multiples of it."""

@@ -1,0 +1,353 @@
+"""Time xbce and the alternatives on a GPU, beside a copy of the same bytes; asv is not needed.
+
+Each backend has a process of its own. FOLDER/benchmarks.json is written after each time; what is there already is not
+timed again, so a run that was stopped goes on.
+"""
+
+import itertools
+import json
+import math
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from benchmarks.calls import ARRAYS_MOVED, TITLES, NotMeasured, arrays_of, find_backend, finisher, function_of, versions
+from benchmarks.implementations import IMPLEMENTATIONS
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from xbce_conformance.backends import BACKEND_NAMES, Backend
+from xbce_conformance.cli.common import console, environment
+from xbce_conformance.formats import FORMATS
+
+SIZES = (10**7, 10**8, 10**5, 10**3)
+"""The most telling first, for a run that is stopped."""
+COPY = "copy"
+"""In the place of an implementation: it copies an array so long that it moves the least bytes of the function."""
+STOPPED = 130
+_BATCH = 0.002
+"""Seconds between two synchronisations at least, or else the synchronisation is what is timed."""
+_SAMPLING = 0.2
+_SAMPLES = (5, 100)
+_GRACE = 2.0
+"""Seconds that a process has to end in."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is timed at once."""
+
+    backend: str
+    dtype: str
+    function: str
+    implementation: str
+    size: int
+
+    @property
+    def least_bytes(self) -> int:
+        """What goes through memory at least."""
+        return ARRAYS_MOVED[self.function] * self.size * np.dtype(FORMATS[self.dtype].dtype).itemsize
+
+
+def jobs(backend: str, dtypes: tuple[str, ...], sizes: tuple[int, ...]) -> Iterator[Job]:
+    """Return what is timed, in order: the copy before what is compared with it, what is compiled for long last."""
+    names = IMPLEMENTATIONS[backend.partition(":")[0]]
+    quick = [name for name in names if not name.endswith("-compiled")]
+    groups = ([COPY, *quick], [name for name in names if name not in quick])
+    for size, dtype, group in itertools.product(sizes, dtypes, groups):
+        for function, name in itertools.product(TITLES, group):
+            yield Job(backend, dtype, function, name, size)
+
+
+class Results:
+    """The results file of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "benchmarks.json"
+        self.environments: dict[str, dict[str, Any]] = {}
+        self.rows: list[dict[str, Any]] = []
+        self.failures: list[dict[str, Any]] = []
+        if self.path.exists():
+            content = json.loads(self.path.read_text("utf-8"))
+            self.environments, self.rows, self.failures = (content[k] for k in ("environments", "rows", "failures"))
+
+    def enter(self, backend: str, here: dict[str, Any]) -> None:
+        """Take times of a backend from here on, if those that are there are of the same environment."""
+        there = self.environments.setdefault(backend, here)
+        other = [k for k in sorted(here.keys() | there.keys()) if k != "date" and here.get(k) != there.get(k)]
+        if other:
+            differences = "; ".join(f"{k}: {there.get(k)} there, {here.get(k)} here" for k in other)
+            msg = f"{self.path} holds times of {backend} from elsewhere ({differences}): give another folder as --out"
+            raise click.ClickException(msg)
+        self.failures = [row for row in self.failures if row["backend"] != backend]
+
+    def seconds(self, job: Job) -> float | None:
+        """Return what was timed."""
+        return next((row["seconds"] for row in self.rows if all(row[k] == v for k, v in asdict(job).items())), None)
+
+    def add(self, job: Job, seconds: float) -> None:
+        """Write a time, with its share of the bandwidth of the copy, if that has been timed."""
+        copy = seconds if job.implementation == COPY else self.seconds(Job(**asdict(job) | {"implementation": COPY}))
+        self.rows.append(
+            {
+                **asdict(job),
+                "seconds": _rounded(seconds),
+                "bytes": job.least_bytes,
+                "gb_per_second": _rounded(job.least_bytes / seconds / 1e9),
+                "share": None if copy is None else _rounded(copy / seconds),
+            }
+        )
+        self.write()
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Write why there is no time."""
+        self.failures.append({**asdict(job), "reason": reason})
+        self.write()
+
+    def write(self) -> None:
+        """Write the file at once, so that a process that is killed leaves a whole one."""
+        content = {"environments": self.environments, "rows": self.rows, "failures": self.failures}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        part.replace(self.path)
+
+
+def _rounded(x: float) -> float:
+    return float(f"{x:.4g}")
+
+
+def described(backend: Backend) -> dict[str, Any]:
+    """Return what times of a backend depend on. A CPU is named as one."""
+    here: dict[str, Any] = {**environment(), "versions": versions()}
+    # PyTorch says cpu, JAX TFRT_CPU_0.
+    if "cpu" in backend.device.lower():
+        return {"kind": "CPU", "device": f"CPU: {here['processor']}", **here}
+    return {"kind": "GPU", "device": backend.device, **_nvidia(), **here}
+
+
+def _nvidia() -> dict[str, str]:
+    """Return what NVIDIA's own tool says of the first GPU."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return {}
+    command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    name, _, driver = said.partition("\n")[0].partition(", ")
+    return {"gpu": name, "driver": driver}
+
+
+def timed(run: Callable[[], Any], finish: Callable[[Any], Any], *, batches: bool) -> float:
+    """Return the median time of a call. Short ones are timed in batches with one synchronisation at the end."""
+    # Compiles, and starts threads.
+    finish(run())
+    begin = time.perf_counter()
+    finish(run())
+    once = time.perf_counter() - begin
+    calls = max(1, math.ceil(_BATCH / once)) if batches else 1
+    samples: list[float] = []
+    end = time.perf_counter() + _SAMPLING
+    least, most = _SAMPLES
+    while len(samples) < least or (len(samples) < most and time.perf_counter() < end):
+        begin = time.perf_counter()
+        for _ in range(calls):
+            result = run()
+        finish(result)
+        samples.append((time.perf_counter() - begin) / calls)
+    return statistics.median(samples)
+
+
+def call_of(job: Job, backend: Backend, arrays: tuple[Any, Any]) -> Callable[[], Any]:
+    """Return a job as a function of nothing."""
+    if job.implementation == COPY:
+        x = arrays[0]
+        # A copy reads and writes: half of the bytes are the array's.
+        length = max(1, job.least_bytes * len(x) // (2 * x.nbytes))
+        return copier(job.backend, backend.from_numpy(FORMATS[job.dtype].round(np.ones(length))))
+    if job.implementation.endswith("-compiled"):
+        import torch
+
+        # Or a second size would make the compiler try a program for all sizes.
+        torch.compiler.reset()
+    run = function_of(job.backend, job.implementation, job.function)
+    return lambda: run(*arrays)
+
+
+def copier(backend: str, x: Any) -> Callable[[], Any]:
+    """Return a function that copies an array."""
+    match backend.partition(":")[0]:
+        case "torch":
+            import torch
+
+            out = torch.empty_like(x)
+            return lambda: out.copy_(x)
+        case "jax":
+            import jax
+
+            copy = jax.jit(jax.numpy.copy)
+            return lambda: copy(x)
+        case "cupy":
+            import cupy
+
+            out = cupy.empty_like(x)
+            return lambda: cupy.copyto(out, x)
+    out = np.empty_like(x)
+    return lambda: np.copyto(out, x)
+
+
+def time_backend(name: str, results: Results, dtypes: tuple[str, ...], sizes: tuple[int, ...]) -> bool:
+    """Time one backend in this process; tell whether nothing failed."""
+    backend, finish = find_backend(name), finisher(name)
+    results.enter(name, described(backend))
+    todo = [job for job in jobs(name, dtypes, sizes) if results.seconds(job) is None]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=len(todo))
+        for (size, dtype), group in itertools.groupby(todo, lambda job: (job.size, job.dtype)):
+            arrays = arrays_of(backend, dtype, size)
+            finish(arrays)
+            for job in group:
+                progress.update(task, description=f"{name} {size} {dtype} {job.function} {job.implementation}")
+                try:
+                    # Where calls of JAX for a CPU overlap, the last one may not be the last to end.
+                    results.add(job, timed(call_of(job, backend, arrays), finish, batches=name != "jax"))
+                except NotMeasured:
+                    pass
+                except Exception as error:  # noqa: BLE001 - what one implementation cannot do leaves the others' times
+                    reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                    results.fail(job, reason)
+                progress.advance(task)
+    return not any(row["backend"] == name for row in results.failures)
+
+
+def table(results: Results, backend: str, dtype: str) -> Table:
+    """Return the time of xbce, multiples of it, and each one's share of the copy's bandwidth."""
+    rows = [row for row in results.rows if (row["backend"], row["dtype"]) == (backend, dtype)]
+    names = list(dict.fromkeys(row["implementation"] for row in rows if row["implementation"] != COPY))
+    found = {(row["function"], row["size"], row["implementation"]): row for row in rows}
+    title = f"{backend}, {dtype}, {results.environments[backend]['device']}"
+    made = Table(title=title, caption="x: multiple of the first one's time; %: share of the bandwidth of a copy")
+    for name in ("function", "size", COPY, *names):
+        made.add_column(name, justify="left" if name == "function" else "right", no_wrap=name == "function")
+    for function, size in itertools.product(TITLES, sorted({row["size"] for row in rows})):
+        here = {name: found.get((function, size, name)) for name in (COPY, *names)}
+        if any(here.values()):
+            first = here[names[0]] if names else None
+            cells = (_cell(row, None if row is first or name == COPY else first) for name, row in here.items())
+            made.add_row(function, f"{size:.0e}".replace("e+0", "e"), *cells)
+    return made
+
+
+def _cell(row: dict[str, Any] | None, first: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    if row["implementation"] == COPY:
+        return f"{row['gb_per_second']:.3g} GB/s"
+    time_ = f"{1e6 * row['seconds']:.4g} us" if first is None else f"{row['seconds'] / first['seconds']:.2f} x"
+    return time_ if row["share"] is None else f"{time_} {row['share']:.0%}"
+
+
+class _Stopped(BaseException):
+    """A signal has come."""
+
+
+def _stop(*_: object) -> None:
+    raise _Stopped
+
+
+def in_processes(command: list[str], backends: tuple[str, ...], seconds: float | None) -> int:
+    """Time each backend in a process of its own; return the exit code.
+
+    Each has its share of the seconds; what one leaves is for those that were stopped.
+    """
+    end = math.inf if seconds is None else time.monotonic() + seconds
+    status, waiting = 0, deque(backends)
+    while waiting and time.monotonic() < end:
+        backend = waiting.popleft()
+        share = (end - time.monotonic()) / (len(waiting) + 1)
+        code = _run([*command, "--backend", backend, "--here"], None if share == math.inf else share)
+        if code is None:
+            waiting.append(backend)
+        elif code:
+            status = 1
+            if code != 1:  # else it has said why
+                click.echo(f"{backend}: its process ended with {code}", err=True)
+    return STOPPED if waiting else status
+
+
+def _run(command: list[str], seconds: float | None) -> int | None:
+    """Return the exit code of a process, or None if its time was over."""
+    process = subprocess.Popen(command)  # noqa: S603
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@click.command()
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    required=True,
+    type=click.Choice([name for name in BACKEND_NAMES if name.partition(":")[0] in ("numpy", "torch", "jax", "cupy")]),
+    help="Where to time, one after the other: torch:cuda, say; torch:cpu for a rehearsal. More than once.",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="For benchmarks.json.")
+@click.option("--size", "sizes", multiple=True, type=click.IntRange(1), default=SIZES, show_default=True)
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), default=("float32",))
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this time, with exit code 130.")
+@click.option("--here", is_flag=True, hidden=True)
+def main(
+    backends: tuple[str, ...],
+    out: Path,
+    sizes: tuple[int, ...],
+    dtypes: tuple[str, ...],
+    seconds: float | None,
+    *,
+    here: bool,
+) -> None:
+    """Time xbce, the alternatives and a copy of the same bytes; write FOLDER/benchmarks.json."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, _stop)
+    try:
+        if here:
+            sys.exit(not time_backend(backends[0], Results(out), dtypes, sizes))
+        command = [sys.executable, __file__, "--out", str(out)]
+        command += [f"--size={size}" for size in sizes] + [f"--dtype={dtype}" for dtype in dtypes]
+        status = in_processes(command, backends, seconds)
+    except NotMeasured as reason:
+        raise click.ClickException(f"{backends[0]}: {reason}") from None
+    except _Stopped:
+        status = STOPPED
+    if here:
+        sys.exit(status)
+    results = Results(out)
+    for backend, dtype in itertools.product(results.environments, dtypes):
+        console().print(table(results, backend, dtype))
+    for row in results.failures:
+        click.echo(" ".join(str(value) for value in row.values()), err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
