@@ -9,7 +9,6 @@ from pathlib import Path
 _MODULES = {
     "array-api-compat": "array_api_compat",
     "array-api-strict": "array_api_strict",
-    "asv_runner": "asv_runner",
     "dask": "dask",
     "distributed": "distributed",
     "locket": "locket",

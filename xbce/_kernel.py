@@ -93,6 +93,10 @@ class Kernel:
         """Return the kernel of output k alone."""
         return replace(self, outputs=(self.outputs[k],))
 
+    def unrounded(self) -> "Kernel":
+        """Return this kernel with results in the dtype that weights multiply in: a half type's may overflow."""
+        return replace(self, outputs=tuple(replace(output, dtype=output.weighing) for output in self.outputs))
+
     def times(self, i: int, dtype: DType) -> "Kernel":
         """Return this kernel of one output with one more weight, array i, and a result of the given dtype."""
         (output,) = self.outputs

@@ -407,6 +407,24 @@ PINNED = (
         tuple(2 * x for x in _LOSSES),
     ),
     Pinned(
+        "half gradient that overflows before the cotangent",
+        0,
+        _call(
+            _OF_P,
+            {
+                **_of_p(0.0999755859375, 0.0, "float16"),
+                "pos_weight": Array((45920.0,), "float16"),
+                "weight": Scalar(3.7),
+            },
+            ("jax", "vjp"),
+            method="gradient",
+            vector=(0.5,),
+            label_smoothing=0.1,
+            log_offset=1e-7,
+        ),
+        (-42484.37742827756,),
+    ),
+    Pinned(
         "pos_weight beside a jagged tensor",
         3,
         _call(

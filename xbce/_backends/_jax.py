@@ -53,12 +53,12 @@ def _slope(kernel: Kernel, k: int, arrays: tuple[Array, ...], moving: list[tuple
         if derivative is None:
             total = total + jax.jvp(_plain(kernel, arrays, k, i), (arrays[i],), (tangent,))[1]
         else:
-            # Linear in the tangent, as JAX asks for: the product stands outside of the kernel.
-            (slope,) = _differentiable(derivative, *arrays)
+            # Linear in the tangent, as JAX asks for: the product stands outside of the kernel, and is rounded after it.
+            (slope,) = _differentiable(derivative.unrounded(), *arrays)
             moved = tangent.astype(slope.dtype)
             if kernel.where is not None:  # what is dropped has slope 0, but tangent and cotangent may be NaN
                 moved = jax.numpy.where(arrays[kernel.where], moved, 0.0)
-            total = total + slope * moved
+            total = total + (slope * moved).astype(total.dtype)
     return total
 
 
