@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import psutil
@@ -190,6 +191,33 @@ def test_measured_on_the_device(name, native, blocks, chunk):
         assert tally.max_ulp == approx(other.max_ulp, rel=1e-6), key
         assert sum(tally.histogram) == sum(other.histogram)
         assert tally.profile == approx(other.profile, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch:cpu", "jax"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_rounded_once(name, dtype):
+    """Half-way between two numbers, and a little beside: libraries that go by way of float32 miss what is beside."""
+    backend = find_backends((name,))[0].get(name)
+    if backend is None:
+        pytest.skip(f"{name} is not installed")
+    fmt = FORMATS[dtype]
+    device = array_device(backend, fmt)
+    with np.errstate(invalid="ignore"):
+        x = np.float64(fmt.from_bits(np.arange(2**15)))
+    x = x[np.isfinite(x)][1:]  # positive
+    lower, upper = x[:-1], x[1:]
+    middle = (lower + upper) / 2
+    even = np.where(fmt.round(lower).view(fmt.bits) % 2 == 0, lower, upper)
+    given = np.concatenate([x, middle, middle * (1 + 2.0**-40), middle * (1 - 2.0**-40), [np.inf, np.nan, 0.0]])
+    expected = np.concatenate([x, even, upper, lower, [np.inf, np.nan, 0.0]])
+    devices = [device, numpy_device(fmt)] if name == "numpy" else [device]
+    with np.errstate(invalid="ignore"):
+        for sign, at in product((1, -1), devices):
+            rounded = backend.to_numpy(at.round(backend.from_numpy(sign * given)))
+            np.testing.assert_array_equal(rounded, sign * expected)
+    beyond = fmt.max * np.array([1 + 2.0 ** -(fmt.p + 1), 1 + 2.0**-fmt.p, 2.0, 1e200])
+    rounded = backend.to_numpy(device.round(backend.from_numpy(beyond)))
+    np.testing.assert_array_equal(rounded, [fmt.max, np.inf, np.inf, np.inf])
 
 
 def test_few_words_with_the_device():

@@ -50,7 +50,11 @@ def numpy_device(fmt: Format) -> Device:
         numbers=lambda first, stop, step=1: fmt.from_bits(np.arange(first, stop, step, dtype=np.uint32)),
         to_function=lambda x: x.astype(fmt.dtype),
         from_function=lambda x: x.astype(np.float64),
-        round=lambda x: x.astype(fmt.dtype).astype(np.float64),
+        round=lambda x: (
+            rounded(array_api_compat.numpy, x, fmt)
+            if fmt.dtype == ml_dtypes.bfloat16
+            else x.astype(fmt.dtype).astype(np.float64)
+        ),
         to_numpy=lambda x: x,
     )
 
@@ -72,9 +76,26 @@ def array_device(backend: Backend, fmt: Format) -> Device:
         numbers=numbers,
         to_function=lambda x: xp.astype(x, dtype),
         from_function=lambda x: xp.astype(x, xp.float64),
-        round=lambda x: xp.astype(xp.astype(x, dtype), xp.float64),
+        round=lambda x: rounded(xp, x, fmt) if fmt.dtype.itemsize == 2 else xp.astype(xp.astype(x, dtype), xp.float64),
         to_numpy=backend.to_numpy,
     )
+
+
+def ulp_of(xp: Any, x: Array, fmt: Format) -> Array:
+    """Return the ULP of each number of float64: its exponent bits are a power of two."""
+    powers = (xp.abs(x).view(xp.int64) & 0x7FF0000000000000).view(xp.float64)
+    return xp.maximum(powers, xp.full_like(powers, fmt.tiny)) * 2.0 ** (1 - fmt.p)
+
+
+def rounded(xp: Any, x: Array, fmt: Format) -> Array:
+    """Round float64 to a format of 16 bits.
+
+    PyTorch, JAX and ml_dtypes convert by way of float32, and round twice: 1 + 2^-8 + 2^-40 becomes 1 in bfloat16. So
+    would a library that computes in float32, and it would seem right.
+    """
+    ulp = ulp_of(xp, x, fmt)
+    nearest = xp.where(xp.isfinite(x), xp.round(x / ulp) * ulp, x)  # infinity over infinity would be NaN
+    return xp.where(xp.abs(nearest) > fmt.max, nearest * np.inf, nearest)
 
 
 _Adapt = Callable[[Callable[..., Array]], Callable[..., Array]]

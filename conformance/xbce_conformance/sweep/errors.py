@@ -12,7 +12,7 @@ import array_api_compat
 import numpy as np
 
 from xbce_conformance.formats import Doubles, Format
-from xbce_conformance.sweep.device import Array, Device
+from xbce_conformance.sweep.device import Array, Device, ulp_of
 from xbce_conformance.sweep.tally import BINS, FIRST_BIN, SHIFT, Tally
 
 _ROW = 256
@@ -65,7 +65,7 @@ def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool
     """
     xp, x = block.device.xp, block.x
     rounded = block.device.round(exact)
-    ulp = xp.abs(got - exact) / _ulp(xp, scale, block.fmt)
+    ulp = xp.abs(got - exact) / ulp_of(xp, scale, block.fmt)
     right = got == rounded
     zero = got == 0
     count = int(ulp.shape[0])
@@ -123,12 +123,6 @@ def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool
 def _count(xp: Any, mask: Array) -> Array:
     """Return how many are true, as an array of one number in float64: exact below 2^53."""
     return xp.reshape(xp.astype(xp.sum(mask), xp.float64), (1,))
-
-
-def _ulp(xp: Any, scale: Array, fmt: Format) -> Array:
-    """Return the ULP of each number of float64: its exponent bits are a power of two."""
-    powers = (xp.abs(scale).view(xp.int64) & 0x7FF0000000000000).view(xp.float64)
-    return xp.maximum(powers, xp.full_like(powers, fmt.tiny)) * 2.0 ** (1 - fmt.p)
 
 
 def _histogram(xp: Any, ulp: Array) -> Array:
