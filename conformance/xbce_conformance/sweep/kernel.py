@@ -26,6 +26,13 @@ class Measured:
     flushes: bool
 
 
+def tails(xp: Any, x: Array) -> tuple[Array, Array, Array]:
+    """Return exp(-|x|), sigmoid(-|x|) and sigmoid(|x|), without loss of digits."""
+    e = xp.exp(-xp.abs(x))
+    large = 1 / (1 + e)
+    return e, e * large, large
+
+
 @dataclass(frozen=True)
 class Shared:
     """What the exact values of all labels of a block of logits are made of."""
@@ -42,9 +49,8 @@ class Shared:
     @classmethod
     def of(cls, xp: Any, x: Array) -> "Shared":
         """Compute them."""
-        e = xp.exp(-xp.abs(x))
-        large = 1 / (1 + e)
-        return cls(xp, x, xp.log1p(e), e * large, large)
+        e, small, large = tails(xp, x)
+        return cls(xp, x, xp.log1p(e), small, large)
 
     def exact(self, quantity: str, z: float) -> tuple[Array, Array]:
         """Return the exact values for one label, and the scale of their errors."""
