@@ -23,6 +23,8 @@ from xbce_conformance.measure import measure
 from xbce_conformance.profile import profile_edges
 from xbce_conformance.reference import BallReference, Float64Reference
 from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
+from xbce_conformance.sweep import plan as plan_module
+from xbce_conformance.sweep import run as run_module
 from xbce_conformance.sweep.checkpoint import Checkpoint, OtherSweep
 from xbce_conformance.sweep.device import array_device, numpy_device
 from xbce_conformance.sweep.errors import Segment, _histogram, segments
@@ -318,6 +320,32 @@ def test_blocks_are_part_of_a_plan(tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps(on_gpu.to_json() | {"device_block": BLOCK}), "utf-8")
     with pytest.raises(OtherSweep, match=rf"\(device_block: {BLOCK} there, {DEVICE_BLOCK} now\)"):
         Checkpoint(tmp_path, on_gpu)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "workers", "chunk"),
+    [
+        ("numpy", (), None, CHUNK),
+        ("torch:cpu", (), 1, DEVICE_CHUNK),
+        ("torch:cpu", ("--workers", "3", "--chunk", "64"), 3, 64),
+    ],
+)
+def test_a_gpu_has_one_worker_and_larger_chunks(monkeypatch, tmp_path, name, options, workers, chunk):
+    if name not in find_backends((name,))[0]:
+        pytest.skip(f"{name} is not installed")
+    started = []
+
+    def client(_, workers):
+        started.append(workers)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plan_module, "ON_DEVICE", ("torch:cpu",))
+    monkeypatch.setattr(run_module, "_client", client)
+    bits = ("--bits", "3f800000:3f801000", "--out", str(tmp_path))
+    result = CliRunner().invoke(main, ["sweep", "--subject", "xbce", "--backend", name, *bits, *options])
+    assert result.exit_code == 130
+    assert started == [workers]
+    assert json.loads((tmp_path / "checkpoint-float32" / "plan.json").read_text("utf-8"))["chunk"] == chunk
 
 
 def test_a_chunk_that_was_half_written_does_not_count(tmp_path):
