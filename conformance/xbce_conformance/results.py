@@ -114,10 +114,7 @@ class Results:
 
     def write(self, path: Path) -> None:
         """Write as JSON, with infinite errors as null; one row per line, so that versions can be compared by eye."""
-        data = _finite(asdict(self))
-        rows = ",\n".join(json.dumps(row, allow_nan=False) for row in data.pop("rows"))
-        head = json.dumps(data, indent=1, allow_nan=False).removesuffix("\n}")
-        path.write_text(f'{head},\n "rows": [\n{rows}\n]}}\n', "utf-8")
+        path.write_text(json_of_rows(asdict(self)), "utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "Results":
@@ -170,6 +167,14 @@ def _row(data: dict[str, Any]) -> Row:
             "parts": {name: math.inf if error is None else error for name, error in data["parts"].items()},
         }
     )
+
+
+def json_of_rows(data: dict[str, Any]) -> str:
+    """Return JSON with a line for each of the "rows", and infinite numbers as null."""
+    data = _finite(data)
+    rows = ",\n".join(json.dumps(row, allow_nan=False) for row in data.pop("rows"))
+    head = json.dumps(data, indent=1, allow_nan=False).removesuffix("\n}")
+    return f'{head},\n "rows": [\n{rows}\n]}}\n'
 
 
 def _finite(data: Any) -> Any:

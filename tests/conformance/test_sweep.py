@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import psutil
@@ -21,12 +23,15 @@ from xbce_conformance.measure import measure
 from xbce_conformance.profile import profile_edges
 from xbce_conformance.reference import BallReference, Float64Reference
 from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
+from xbce_conformance.sweep import plan as plan_module
+from xbce_conformance.sweep import run as run_module
 from xbce_conformance.sweep.checkpoint import Checkpoint, OtherSweep
+from xbce_conformance.sweep.device import array_device, numpy_device
+from xbce_conformance.sweep.errors import Segment, _histogram, segments
 from xbce_conformance.sweep.kernel import Measured, Shared, measure_chunk
-from xbce_conformance.sweep.plan import CHUNK, Chunk
+from xbce_conformance.sweep.plan import BLOCK, CHUNK, DEVICE_BLOCK, DEVICE_CHUNK, Chunk
 from xbce_conformance.sweep.run import merged
 from xbce_conformance.sweep.tally import Tally, upper_edge
-from xbce_conformance.sweep.worker import array_device, numpy_device
 
 SINGLE = FORMATS["float32"]
 NUMPY = numpy_device(SINGLE)
@@ -138,40 +143,120 @@ def test_flushing_is_counted_apart():
     assert strict.gross == 0
 
 
-def test_measured_on_the_device():
-    """In the namespace of PyTorch, as on a GPU: the same figures as NumPy gives for the same results."""
-    backend = find_backends(("torch:cpu",))[0].get("torch:cpu")
-    if backend is None:
-        pytest.skip("PyTorch is not installed")
+def native_torch(x, z):
     import torch
 
-    chunk = Chunk(0xC1000000, 0xC1020000, (0.0, 1.0))  # the sign bit is that of int32, too
+    return torch.nn.functional.binary_cross_entropy_with_logits(x, z, reduction="none")
+
+
+def native_jax(x, z):
+    import jax
+
+    return jax.numpy.maximum(x, 0) - x * z + jax.numpy.log1p(jax.numpy.exp(-abs(x)))
+
+
+@pytest.mark.parametrize(("name", "native"), [("torch:cpu", native_torch), ("jax", native_jax)])
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        Chunk(0x40FFFFF1, 0x41020003, (0.0, 1.0)),  # several intervals of the profile, rows that are not full
+        Chunk(0xC1000000, 0xC1020000, (0.0, 0.375)),  # the sign bit is that of int32, too
+        Chunk(0x7F7FF000, 0x7F801000, (0.0, 1.0)),  # infinity, NaN, and loss that is NaN where it is not
+        Chunk(0xC1700000, 0xC1720000, (0.0,)),  # zeros where a normal number is right
+    ],
+    ids=["positive", "negative", "not finite", "zeros"],
+)
+def test_measured_on_the_device(name, native, blocks, chunk):
+    """In the namespace of the library, as on a GPU: the same figures as NumPy gives for the same results."""
+    backend = find_backends((name,))[0].get(name)
+    if backend is None:
+        pytest.skip(f"{name} is not installed")
     functions = [
         Measured("value", "value", xbce.binary_cross_entropy_with_logits, flushes=False),
-        Measured(
-            "torch",
-            "value",
-            lambda x, z: torch.nn.functional.binary_cross_entropy_with_logits(x, z, reduction="none"),
-            flushes=False,
-        ),
+        Measured("gradient", "gradient", xbce.binary_cross_entropy_with_logits.gradient, flushes=False),
+        Measured("native", "value", native, flushes=False),
     ]
-    on_device = tallies_of(chunk, SINGLE, array_device(backend, SINGLE), functions)
-    through_numpy = tallies_of(
-        chunk,
-        SINGLE,
-        NUMPY,
-        [
-            Measured(
-                f.key, f.quantity, lambda x, z, f=f: f.call(torch.tensor(x), torch.tensor(z)).numpy(), flushes=False
-            )
-            for f in functions
-        ],
-    )
+    block = -(-(chunk.stop - chunk.first) // blocks)
+    on_device = tallies_of(chunk, SINGLE, replace(array_device(backend, SINGLE), block=block), functions)
+
+    def through_numpy(call):
+        return lambda x, z: backend.to_numpy(call(backend.from_numpy(x), backend.from_numpy(z)))
+
+    in_numpy = [replace(f, call=through_numpy(f.call)) for f in functions]
+    expected = tallies_of(chunk, SINGLE, replace(NUMPY, block=block), in_numpy)
+    assert on_device.keys() == expected.keys()
     for key, tally in on_device.items():
-        other = through_numpy[key]
-        assert (tally.count, tally.gross, tally.rounded) == (other.count, other.gross, other.rounded)
-        assert tally.max_ulp == approx(other.max_ulp, rel=1e-6)
-        assert tally.profile.keys() == other.profile.keys()
+        other = expected[key]
+        for figure in ("count", "gross", "rounded", "flushed", "mismatched"):
+            assert getattr(tally, figure) == getattr(other, figure), (key, figure)
+        assert tally.max_ulp == approx(other.max_ulp, rel=1e-6), key
+        assert sum(tally.histogram) == sum(other.histogram)
+        assert tally.profile == approx(other.profile, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch:cpu", "jax"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_rounded_once(name, dtype):
+    """Half-way between two numbers, and a little beside: libraries that go by way of float32 miss what is beside."""
+    backend = find_backends((name,))[0].get(name)
+    if backend is None:
+        pytest.skip(f"{name} is not installed")
+    fmt = FORMATS[dtype]
+    device = array_device(backend, fmt)
+    with np.errstate(invalid="ignore"):
+        x = np.float64(fmt.from_bits(np.arange(2**15)))
+    x = x[np.isfinite(x)][1:]  # positive
+    lower, upper = x[:-1], x[1:]
+    middle = (lower + upper) / 2
+    even = np.where(fmt.round(lower).view(fmt.bits) % 2 == 0, lower, upper)
+    given = np.concatenate([x, middle, middle * (1 + 2.0**-40), middle * (1 - 2.0**-40), [np.inf, np.nan, 0.0]])
+    expected = np.concatenate([x, even, upper, lower, [np.inf, np.nan, 0.0]])
+    devices = [device, numpy_device(fmt)] if name == "numpy" else [device]
+    with np.errstate(invalid="ignore"):
+        for sign, at in product((1, -1), devices):
+            rounded = backend.to_numpy(at.round(backend.from_numpy(sign * given)))
+            np.testing.assert_array_equal(rounded, sign * expected)
+    beyond = fmt.max * np.array([1 + 2.0 ** -(fmt.p + 1), 1 + 2.0**-fmt.p, 2.0, 1e200])
+    rounded = backend.to_numpy(device.round(backend.from_numpy(beyond)))
+    np.testing.assert_array_equal(rounded, [fmt.max, np.inf, np.inf, np.inf])
+
+
+def test_few_words_with_the_device():
+    """A block asks the device for numbers twice per tally, however many intervals the profile has."""
+    asked = []
+
+    def to_numpy(x):
+        asked.append(x.shape)
+        return x
+
+    chunk = Chunk(0x3F800000, 0x42000000, (0.0,))
+    device = replace(NUMPY, block=chunk.stop - chunk.first, to_numpy=to_numpy)
+    tallies = tallies_of(chunk, SINGLE, device, FUNCTIONS[:2])
+    assert len(tallies["right|0"].profile) > 20
+    assert len(asked) == 2 * len(tallies)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_segments_hold_the_numbers_of_their_interval(name):
+    fmt = FORMATS[name]
+    edges = profile_edges(fmt)
+    with np.errstate(invalid="ignore"):
+        x = np.float64(fmt.from_bits(np.arange(2**16)))
+    interval = np.full(2**16, -1)
+    found = segments(0, 2**16, fmt, edges)
+    for segment in found:
+        interval[segment.start : segment.stop] = segment.interval
+    with np.errstate(invalid="ignore"):
+        inside = (np.abs(x) >= edges[80]) & (np.abs(x) < edges[-1])
+    assert ((interval >= 0) == inside).all()
+    positive = inside & ~np.signbit(x)
+    np.testing.assert_array_equal(interval[positive], np.digitize(x[positive], edges) - 1)
+    # Profiles are symmetric: the mirrored interval holds the mirrored numbers.
+    np.testing.assert_array_equal(interval[2**15 :][inside[2**15 :]], 159 - interval[: 2**15][inside[: 2**15]])
+    shifted = segments(0x4000, 0x4100, fmt, edges)
+    cut = [(s.interval, max(s.start, 0x4000), min(s.stop, 0x4100)) for s in found]
+    assert shifted == [Segment(i, start - 0x4000, stop - 0x4000) for i, start, stop in cut if start < stop]
 
 
 def test_profile_is_by_interval_of_the_logit():
@@ -193,10 +278,8 @@ def test_tallies_merge_and_travel():
 
 
 def test_bins_hold_what_they_say():
-    from xbce_conformance.sweep.kernel import _histogram
-
     errors = np.array([0.0, 0.001, 0.4999, 0.5, 3.3, 1e6])
-    counts = _histogram(NUMPY.xp, errors)
+    counts = _histogram(NUMPY.xp, errors).astype(int).tolist()
     filled = [upper_edge(i) for i, n in enumerate(counts) for _ in range(n)]
     for error, edge in zip(errors, sorted(filled), strict=True):
         assert max(error, 2**-7) < edge <= max(error * 1.126, 2**-7 * 1.126)
@@ -223,6 +306,46 @@ def test_checkpoint_refuses_another_sweep(tmp_path):
     Checkpoint(tmp_path, plan)
     with pytest.raises(OtherSweep, match=r"holds another sweep \(quantities: \['value'\] there, \['hessian'\] now\)"):
         Checkpoint(tmp_path, Plan("float32", plan.targets, ("hessian",), 0, 2**24))
+
+
+def test_blocks_are_part_of_a_plan(tmp_path):
+    """Folders of before blocks of a GPU's own are still good; what was measured on a GPU in smaller blocks is not."""
+    on_cpu = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
+    assert not on_cpu.on_device
+    assert on_cpu.to_json().keys() == {*Plan.__dataclass_fields__, "chunks", "block"}
+    assert on_cpu.to_json()["block"] == BLOCK == 2**17
+    on_gpu = Plan("float32", (*on_cpu.targets, Target("xbce", "1", "jax:cuda")), ("value",), 0, 2**26, DEVICE_CHUNK)
+    assert on_gpu.on_device
+    assert {chunk.stop - chunk.first for chunk in on_gpu.chunks} == {DEVICE_BLOCK}
+    (tmp_path / "plan.json").write_text(json.dumps(on_gpu.to_json() | {"device_block": BLOCK}), "utf-8")
+    with pytest.raises(OtherSweep, match=rf"\(device_block: {BLOCK} there, {DEVICE_BLOCK} now\)"):
+        Checkpoint(tmp_path, on_gpu)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "workers", "chunk"),
+    [
+        ("numpy", (), None, CHUNK),
+        ("torch:cpu", (), 1, DEVICE_CHUNK),
+        ("torch:cpu", ("--workers", "3", "--chunk", "64"), 3, 64),
+    ],
+)
+def test_a_gpu_has_one_worker_and_larger_chunks(monkeypatch, tmp_path, name, options, workers, chunk):
+    if name not in find_backends((name,))[0]:
+        pytest.skip(f"{name} is not installed")
+    started = []
+
+    def client(_, workers):
+        started.append(workers)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plan_module, "ON_DEVICE", ("torch:cpu",))
+    monkeypatch.setattr(run_module, "_client", client)
+    bits = ("--bits", "3f800000:3f801000", "--out", str(tmp_path))
+    result = CliRunner().invoke(main, ["sweep", "--subject", "xbce", "--backend", name, *bits, *options])
+    assert result.exit_code == 130
+    assert started == [workers]
+    assert json.loads((tmp_path / "checkpoint-float32" / "plan.json").read_text("utf-8"))["chunk"] == chunk
 
 
 def test_a_chunk_that_was_half_written_does_not_count(tmp_path):

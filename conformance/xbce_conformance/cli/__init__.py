@@ -3,6 +3,7 @@
 import click
 
 import xbce
+from xbce_conformance.cli.functions import functions_
 from xbce_conformance.cli.report import compare_, report
 from xbce_conformance.cli.run import list_, run_
 from xbce_conformance.cli.search import search
@@ -16,5 +17,5 @@ def main() -> None:
     """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""
 
 
-for command in (list_, run_, sweep_, search, compare_, vectors, report):
+for command in (list_, run_, sweep_, functions_, search, compare_, vectors, report):
     main.add_command(command)

@@ -19,7 +19,7 @@ from xbce_conformance.profile import profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results import Results
 from xbce_conformance.sweep.checkpoint import OtherSweep
-from xbce_conformance.sweep.plan import CHUNK, Plan, Target
+from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan, Target
 from xbce_conformance.sweep.run import PART, merged, sweep, sweep_results
 
 
@@ -58,9 +58,7 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
 @click.option(
     "--chunk",
     type=click.IntRange(min=2),
-    default=CHUNK,
-    show_default=True,
-    help="Pairs of logit and label between two checkpoints.",
+    help=f"Pairs of logit and label between two checkpoints.  [default: {CHUNK}; {DEVICE_CHUNK} on a GPU]",
 )
 @click.option(
     "--checkpoint",
@@ -68,14 +66,18 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     help="Folder of what is done; the same command goes on from there.  [default: OUT/checkpoint-DTYPE]",
 )
 @click.option("--scheduler", help="Address of a dask scheduler; by default a cluster of this machine's own is started.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes of the cluster that is started.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes of the cluster that is started.  [default: one per core; 1 on a GPU]",
+)
 @out_option
 def sweep_(
     choice: Choice,
     dtype: str,
     quantities: tuple[str, ...],
     bits: tuple[int, int] | None,
-    chunk: int,
+    chunk: int | None,
     checkpoint: Path | None,
     scheduler: str | None,
     workers: int | None,
@@ -97,7 +99,8 @@ def sweep_(
         raise click.ClickException(msg)
     targets = tuple(Target(s.name, s.version, s.backend.name, choice.order, choice.gradient, s.bound) for s in subjects)
     first, stop = bits or (0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
-    plan = Plan(dtype, targets, quantities, first, stop, chunk)
+    plan = Plan(dtype, targets, quantities, first, stop)
+    plan = replace(plan, chunk=chunk or (DEVICE_CHUNK if plan.on_device else CHUNK))
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:
         _run(plan, folder, scheduler, workers, screen)

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from xbce_conformance.sweep.plan import Plan
 from xbce_conformance.sweep.tally import Tally
@@ -33,7 +32,7 @@ class Checkpoint:
                 msg = f"{folder} holds another sweep ({reasons}); name another folder, or remove it"
                 raise OtherSweep(msg)
         else:
-            _write(file, wanted)
+            write_atomically(file, json.dumps(wanted))
 
     def done(self) -> set[int]:
         """Return the numbers of the chunks that are done."""
@@ -42,7 +41,7 @@ class Checkpoint:
     def keep(self, number: int, tallies: dict[str, Tally], seconds: float) -> None:
         """Write what a chunk came to."""
         data = {"seconds": seconds, "tallies": {key: tally.to_json() for key, tally in tallies.items()}}
-        _write(self._folder / f"chunk-{number:05}.json", data)
+        write_atomically(self._folder / f"chunk-{number:05}.json", json.dumps(data))
 
     def chunks(self) -> Iterator[tuple[float, dict[str, Tally]]]:
         """Yield seconds and tallies of all chunks that are done."""
@@ -51,10 +50,11 @@ class Checkpoint:
             yield data["seconds"], {key: Tally.from_json(tally) for key, tally in data["tallies"].items()}
 
 
-def _write(file: Path, data: Any) -> None:
+def write_atomically(file: Path, text: str) -> None:
+    """Write a file that is there as a whole or not at all, whenever the process is killed."""
     part = file.with_suffix(".part")
     with part.open("w", encoding="utf-8") as stream:
-        json.dump(data, stream)
+        stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(file)

@@ -6,10 +6,19 @@ from typing import Any
 from xbce_conformance.formats import FORMATS, Format
 
 BLOCK = 2**17
-"""Logits that are measured at once: as many doubles as a second-level cache holds."""
+"""Logits that are measured at once on a CPU: as many doubles as a second-level cache holds."""
+
+DEVICE_BLOCK = 2**24
+"""The same on a GPU: a pass over 128 MiB of doubles takes longer than its launch."""
+
+ON_DEVICE = ("torch:cuda", "cupy", "jax:cuda")
+"""Backends whose results are measured where they are."""
 
 CHUNK = 2**24
 """Pairs of logit and label that are measured between two checkpoints: seconds of work."""
+
+DEVICE_CHUNK = 2 * DEVICE_BLOCK
+"""The same where a GPU is measured: a block of logits with two labels."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,15 @@ class Plan:
             for group in groups
         )
 
+    @property
+    def on_device(self) -> bool:
+        """Whether any target is measured on a GPU."""
+        return any(target.backend in ON_DEVICE for target in self.targets)
+
     def to_json(self) -> dict[str, Any]:
-        """Return what tells this plan from another."""
-        return asdict(self) | {"chunks": len(self.chunks), "block": BLOCK}
+        """Return what tells this plan from another.
+
+        The sizes of blocks are part of it, for a library may round otherwise in arrays of another length.
+        """
+        blocks = {"block": BLOCK} | ({"device_block": DEVICE_BLOCK} if self.on_device else {})
+        return asdict(self) | {"chunks": len(self.chunks)} | blocks

@@ -44,7 +44,8 @@ def sweep(
     todo = [number for number in range(len(chunks)) if number not in before]
     if not todo:
         return
-    with _client(scheduler, workers) as client:
+    # Processes that share a GPU would only share its time, and JAX takes most of its memory for itself.
+    with _client(scheduler, workers or (1 if plan.on_device else None)) as client:
         here = str(Path.cwd())
         futures = [client.submit(measure, plan, number, here, pure=False, retries=_RETRIES) for number in todo]
         for future in as_completed(futures):

@@ -2,24 +2,19 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
-import array_api_compat
-import array_api_compat.numpy
-import ml_dtypes
 import numpy as np
 
 import xbce
-from xbce_conformance.backends import Backend
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.choice import Choice
 from xbce_conformance.engine import jobs
-from xbce_conformance.formats import Floats, Format
 from xbce_conformance.profile import profile_edges
 from xbce_conformance.subject import Function, Subject
-from xbce_conformance.sweep.kernel import Device, Measured, measure_chunk
+from xbce_conformance.sweep.device import Device, device_at, place
+from xbce_conformance.sweep.kernel import Measured, measure_chunk
 from xbce_conformance.sweep.plan import Plan, Target
 from xbce_conformance.sweep.tally import Tally
 
@@ -73,8 +68,8 @@ def _by_device(plan: Plan) -> list[tuple[Device, list[Measured]]]:
     groups: dict[str, tuple[Device, list[Measured]]] = {}
     for target in plan.targets:
         backend = subject_of(target).backend
-        device, adapt = _place(backend, plan.fmt)
-        _, functions = groups.setdefault(device, (_device(backend, plan.fmt, device), []))
+        device, adapt = place(backend, plan.fmt)
+        _, functions = groups.setdefault(device, (device_at(device, backend, plan.fmt), []))
         functions += [
             Measured(
                 key(target, function),
@@ -85,63 +80,3 @@ def _by_device(plan: Plan) -> list[tuple[Device, list[Measured]]]:
             for function in swept_functions(plan, target)
         ]
     return list(groups.values())
-
-
-_Adapt = Callable[[Callable[..., Any]], Callable[[Any, Any], Any]]
-
-
-def _place(backend: Backend, fmt: Format) -> tuple[str, _Adapt]:
-    """Return where a backend is measured, and what turns its functions into ones of that place's arrays."""
-    if backend.name in ON_DEVICE:
-        return backend.name, lambda call: call
-
-    def adapt(call: Callable[..., Any]) -> Callable[[Floats, Floats], Floats]:
-        def on_numpy(x: Floats, z: Floats) -> Floats:
-            result = backend.to_numpy(call(backend.from_numpy(x), backend.from_numpy(z)))
-            if result.dtype != fmt.dtype:
-                msg = f"{backend.name}: {result.dtype} came for {fmt.name}"
-                raise TypeError(msg)
-            return result
-
-        return on_numpy
-
-    return "numpy", adapt
-
-
-ON_DEVICE = ("torch:cuda", "cupy")
-"""Backends whose results are measured where they are."""
-
-
-def _device(backend: Backend, fmt: Format, name: str) -> Device:
-    return numpy_device(fmt) if name == "numpy" else array_device(backend, fmt)
-
-
-def numpy_device(fmt: Format) -> Device:
-    """Return the device of everything on the CPU."""
-    return Device(
-        xp=array_api_compat.numpy,
-        logits=lambda first, stop: fmt.from_bits(np.arange(first, stop, dtype=np.uint32)),
-        to_function=lambda x: x.astype(fmt.dtype),
-        from_function=lambda x: x.astype(np.float64),
-        round=lambda x: x.astype(fmt.dtype).astype(np.float64),
-    )
-
-
-def array_device(backend: Backend, fmt: Format) -> Device:
-    """Return a device that measures in the backend's own namespace."""
-    sample = backend.from_numpy(np.zeros(1, np.float32 if fmt.dtype == ml_dtypes.bfloat16 else fmt.dtype))
-    xp: Any = array_api_compat.array_namespace(sample)
-    own = array_api_compat.device(sample)
-    dtype = backend.dtype_of(fmt.name)
-    integers = {2: xp.int16, 4: xp.int32}[fmt.dtype.itemsize]
-
-    def logits(first: int, stop: int) -> Any:
-        return xp.astype(xp.arange(first, stop, dtype=xp.int64, device=own), integers).view(dtype)
-
-    return Device(
-        xp=xp,
-        logits=logits,
-        to_function=lambda x: xp.astype(x, dtype),
-        from_function=lambda x: xp.astype(x, xp.float64),
-        round=lambda x: xp.astype(xp.astype(x, dtype), xp.float64),
-    )

@@ -1,0 +1,128 @@
+"""`functions`."""
+
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.cli.common import console, environment, terminable
+from xbce_conformance.formats import FORMATS
+from xbce_conformance.functions.measure import Unmeasured, find_function, measure_function
+from xbce_conformance.functions.report import FunctionRow, Report, print_functions
+from xbce_conformance.functions.table import ELEMENTARY, LIBRARIES, Elementary
+
+_BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARIES]
+_DTYPES = ["float32", "float16", "bfloat16"]
+
+
+@click.command("functions")
+@click.option(
+    "--backend", "backend_names", multiple=True, type=click.Choice(_BACKENDS), help="Measure this backend only."
+)
+@click.option(
+    "--function", "names", multiple=True, type=click.Choice(list(ELEMENTARY)), help="Measure this function only."
+)
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(_DTYPES), help="Measure this dtype only.")
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Try every STRIDE-th bit pattern: with 1 every number, else samples, a lower bound. Take an odd one, or the "
+    "last bits of all samples are alike.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("conformance-report"),
+    show_default=True,
+    help="Folder for functions.json; what it holds for the same versions, device and stride is not measured again.",
+)
+def functions_(
+    backend_names: tuple[str, ...], names: tuple[str, ...], dtypes: tuple[str, ...], stride: int, out: Path
+) -> None:
+    """Measure exp, log1p, tanh and sigmoid of the libraries at every number: what losses are made of.
+
+    Exit with 130 if interrupted; what is done is kept, and the same command goes on from there.
+    """
+    screen, file = console(), out / "functions.json"
+    backends, absent = find_backends(backend_names or tuple(_BACKENDS))
+    if not backends:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in absent.items())
+        msg = f"nothing to measure ({reasons})"
+        raise click.ClickException(msg)
+    try:
+        report = Report.going_on(file, environment())
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{file} does not hold figures of functions: {error}"
+        raise click.ClickException(msg) from error
+    report.missing |= absent
+    out.mkdir(parents=True, exist_ok=True)
+    todo = list(product(backends.values(), [ELEMENTARY[name] for name in names or ELEMENTARY], dtypes or _DTYPES))
+    rows: list[FunctionRow] = []
+    try:
+        with terminable():
+            for row in _measure(todo, stride, report, screen):
+                rows.append(row)
+                report.write(file)
+    except KeyboardInterrupt:
+        screen.print(Text(f"Interrupted. What is done is kept in {file}; the same command goes on from there."))
+        sys.exit(130)
+    report.write(file)
+    print_functions(rows, report.missing, screen)
+    screen.print(Text(f"{file} is written."))
+
+
+def _measure(
+    todo: list[tuple[Backend, Elementary, str]], stride: int, report: Report, screen: Console
+) -> Iterator[FunctionRow]:
+    """Yield a row per function that can be measured: of the report, or a new one, which is added to it."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    counts = [-(-(2 ** (8 * FORMATS[dtype].dtype.itemsize)) // stride) for _, _, dtype in todo]
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task("", total=sum(counts))
+        done = 0
+        for (backend, function, dtype), count in zip(todo, counts, strict=True):
+            progress.update(task, completed=done, description=f"{backend.name}: {function.name}, {dtype}")
+            done += count
+            try:
+                identity = _identity(backend, function, dtype, stride, report)
+                row = report.find(**identity)
+                if row is None:
+                    tally = measure_function(
+                        function,
+                        backend,
+                        FORMATS[dtype],
+                        stride=stride,
+                        progress=lambda n: progress.advance(task, n),
+                    )
+                    row = FunctionRow.of(tally, **identity)
+                    report.rows.append(row)
+            except Unmeasured as reason:
+                report.missing[f"{backend.name}: {function.name}, {dtype}"] = str(reason)
+                continue
+            yield row
+
+
+def _identity(backend: Backend, function: Elementary, dtype: str, stride: int, report: Report) -> dict[str, Any]:
+    if dtype not in backend.dtypes:
+        msg = f"the backend has no {dtype}"
+        raise Unmeasured(msg)
+    path, _, version = find_function(function, backend)
+    return {
+        "function": function.name,
+        "implementation": path,
+        "version": version,
+        "backend": backend.name,
+        "device": backend.device,
+        "processor": report.environment["processor"],
+        "dtype": dtype,
+        "stride": stride,
+    }
