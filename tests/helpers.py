@@ -1,5 +1,6 @@
 """What several test files share."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,3 +13,20 @@ def approx(expected: Any, *, rel: float) -> Any:
     for -4.2e-18. This is the only place that may call it (a lint rule keeps all others from it).
     """
     return pytest.approx(expected, rel=rel, abs=0)  # noqa: TID251
+
+
+def saved_for_backward(function: Callable[..., Any], *arrays: Any) -> int:
+    """Return the storages that a call of PyTorch keeps alive beyond those of the arguments, in bytes."""
+    import torch
+
+    saved = {}
+
+    def pack(tensor):
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        value = function(*arrays)
+    given = {a.untyped_storage().data_ptr() for a in arrays}
+    assert value.requires_grad
+    return sum(size for storage, size in saved.items() if storage not in given)
