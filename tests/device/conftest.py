@@ -20,6 +20,7 @@ _FIXTURES = {
     "jax_device": ("jax:cuda", "jax"),
     "cupy_only": ("cupy",),
     "cuda_only": ("torch:cuda",),
+    "jax_only": ("jax:cuda",),
 }
 _LAST = ("test_compiled", "test_large")
 """What takes longest: a session that is cut off has the rest."""
@@ -27,10 +28,11 @@ _LAST = ("test_compiled", "test_large")
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, and put the longest at the end."""
+    """Mark the tests of this folder, and put the longest at the end; CuPy may warn that it looks for CUDA itself."""
     here = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in here:
         item.add_marker("device")
+        item.add_marker(pytest.mark.filterwarnings("ignore:CUDA path could not be detected:UserWarning"))
     others = [item for item in items if item not in set(here)]
     items[:] = others + sorted(here, key=lambda item: item.path.stem in _LAST)
 

@@ -25,12 +25,12 @@ def test_mean_of_ten_million_losses(device, dtype):
 
 
 def test_sums_that_float16_does_not_hold_on_the_way(device):
-    x = device.from_numpy(np.full(10**6, 60000, np.float16))
+    x = device.from_numpy(np.full(10**5, 60000, np.float16))
     assert float(device.to_numpy(bce(x, 0, reduction="mean"))) == 60000
     assert float(device.to_numpy(bce(x, 0, weight=2.0**-20, reduction="sum"))) == float(
-        np.float16(60000 * 10**6 * 2.0**-20)
+        np.float16(60000 * 10**5 * 2.0**-20)
     )
     assert float(device.to_numpy(xbce.reduce(x))) == 60000
     assert float(device.to_numpy(bce(x, 0, reduction="sum"))) == math.inf
-    slopes = device.to_numpy(bce.gradient(x, 0, weight=1e6, reduction="mean"))
+    slopes = device.to_numpy(bce.gradient(x, 0, weight=1e5, reduction="mean"))
     assert (slopes == 1).all()

@@ -34,6 +34,7 @@ def train(case, torch, x, z, w, kept, chosen=OPTIONS):
         torch.autograd.grad(slope.sum(), leaf)
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype:UserWarning")
 @every_case
 def test_pytorch_does_not_wait(cuda_only, case):
     torch = pytest.importorskip("torch")
