@@ -1,6 +1,6 @@
 """What several test files share."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import pytest
@@ -20,3 +20,20 @@ def some_long(cases: Mapping[str, Any], usual: Container[str]) -> list[Any]:
     return [
         pytest.param(case, id=name, marks=() if name in usual else pytest.mark.long) for name, case in cases.items()
     ]
+
+
+def saved_for_backward(function: Callable[..., Any], *arrays: Any) -> int:
+    """Return the storages that a call of PyTorch keeps alive beyond those of the arguments, in bytes."""
+    import torch
+
+    saved = {}
+
+    def pack(tensor):
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        value = function(*arrays)
+    given = {a.untyped_storage().data_ptr() for a in arrays}
+    assert value.requires_grad
+    return sum(size for storage, size in saved.items() if storage not in given)

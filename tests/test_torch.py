@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import xbce
-from tests.helpers import approx, some_long
+from tests.helpers import approx, saved_for_backward, some_long
 
 torch = pytest.importorskip("torch")
 
@@ -265,21 +265,6 @@ def test_autocast_computes_and_returns_float32(half):
     assert layer.weight.grad.dtype == torch.float32
 
 
-def saved_for_backward(function, *arrays):
-    """Return the storages that a call keeps alive beyond those of the arguments, in bytes."""
-    saved = {}
-
-    def pack(tensor):
-        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        value = function(*arrays)
-    given = {a.untyped_storage().data_ptr() for a in arrays}
-    assert value.requires_grad
-    return sum(size for storage, size in saved.items() if storage not in given)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_backward_keeps_nothing_but_the_arguments(loss, options, probabilities, dtype):
     n = 1000
@@ -360,18 +345,6 @@ def test_mean_of_the_rows_of_a_nested_tensor():
     gradient = bce.gradient(x, 1.0, reduction="mean", axis=1).values()
     wanted = torch.cat([bce.gradient(row, 1, reduction="mean") for row in rows])
     torch.testing.assert_close(gradient, wanted, rtol=1e-15, atol=0)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device was found")
-def test_cuda_graph():
-    x, z = torch.randn(1000, device="cuda"), torch.rand(1000, device="cuda")
-    bce.value_and_gradient(x, z, reduction="mean")
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        value, gradient = bce.value_and_gradient(x, z, reduction="mean")
-    x.normal_()
-    graph.replay()
-    torch.testing.assert_close((value, gradient), bce.value_and_gradient(x, z, reduction="mean"), rtol=0, atol=0)
 
 
 def test_no_warning_when_the_first_call_is_compiled():
