@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xbce_conformance.checkpoint import write_whole
+
 SCHEMA_VERSION = 3
 
 
@@ -117,7 +119,7 @@ class Results:
         data = _finite(asdict(self))
         rows = ",\n".join(json.dumps(row, allow_nan=False) for row in data.pop("rows"))
         head = json.dumps(data, indent=1, allow_nan=False).removesuffix("\n}")
-        path.write_text(f'{head},\n "rows": [\n{rows}\n]}}\n', "utf-8")
+        write_whole(path, f'{head},\n "rows": [\n{rows}\n]}}\n'.encode())
 
     @classmethod
     def read(cls, path: Path) -> "Results":
@@ -127,7 +129,7 @@ class Results:
         if version != SCHEMA_VERSION:
             msg = f"{path} has schema version {version}; {SCHEMA_VERSION} is expected"
             raise ValueError(msg)
-        rows = [_row(row) for row in data.pop("rows")]
+        rows = [row_from_json(row) for row in data.pop("rows")]
         return cls(rows=rows, **data)
 
     @classmethod
@@ -159,7 +161,8 @@ def _once(texts: list[str]) -> str:
     return "; ".join(dict.fromkeys(part for text in texts for part in text.split("; ")))
 
 
-def _row(data: dict[str, Any]) -> Row:
+def row_from_json(data: dict[str, Any]) -> Row:
+    """Return the row that plain data stands for; null is infinite where it is no number."""
     infinite = {name: math.inf for name in ("max_ulp", "p999_ulp") if data[name] is None}
     return Row(
         **data

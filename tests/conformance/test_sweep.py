@@ -15,13 +15,14 @@ from click.testing import CliRunner
 import xbce
 from tests.helpers import approx
 from xbce_conformance.backends import find_backends
+from xbce_conformance.checkpoint import OtherPlan
 from xbce_conformance.cli import main
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.measure import measure
 from xbce_conformance.profile import profile_edges
 from xbce_conformance.reference import BallReference, Float64Reference
 from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
-from xbce_conformance.sweep.checkpoint import Checkpoint, OtherSweep
+from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.kernel import Measured, Shared, measure_chunk
 from xbce_conformance.sweep.plan import CHUNK, Chunk
 from xbce_conformance.sweep.run import merged
@@ -221,7 +222,7 @@ def test_checkpoint_refuses_another_sweep(tmp_path):
     plan = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
     Checkpoint(tmp_path, plan)
     Checkpoint(tmp_path, plan)
-    with pytest.raises(OtherSweep, match=r"holds another sweep \(quantities: \['value'\] there, \['hessian'\] now\)"):
+    with pytest.raises(OtherPlan, match=r"holds another sweep \(quantities: \['value'\] there, \['hessian'\] now\)"):
         Checkpoint(tmp_path, Plan("float32", plan.targets, ("hessian",), 0, 2**24))
 
 

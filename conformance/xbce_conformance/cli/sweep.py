@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
+from xbce_conformance.checkpoint import OtherPlan
 from xbce_conformance.choice import Choice
 from xbce_conformance.cli.common import console, environment, find, out_option, quantity_option, subject_options
 from xbce_conformance.engine import backend_facts
@@ -18,7 +19,6 @@ from xbce_conformance.formats import FORMATS
 from xbce_conformance.profile import profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results import Results
-from xbce_conformance.sweep.checkpoint import OtherSweep
 from xbce_conformance.sweep.plan import CHUNK, Plan, Target
 from xbce_conformance.sweep.run import PART, merged, sweep, sweep_results
 
@@ -101,7 +101,7 @@ def sweep_(
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:
         _run(plan, folder, scheduler, workers, screen)
-    except OtherSweep as error:
+    except OtherPlan as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         screen.print(Text(f"Interrupted. What is done is kept in {folder}; the same command goes on from there."))
