@@ -21,15 +21,15 @@ class Outcome:
     """Why a peer cannot do it."""
 
 
-def outcome_of(job: Job, level: str) -> Outcome:
-    """Measure one job."""
+def outcome_of(job: Job, level: str, exact_values: Path | None = None) -> Outcome:
+    """Measure one job; `exact_values` is a folder that exact values are kept in."""
     refused = ""
 
     def refuse(_job: Job, reason: str) -> None:
         nonlocal refused
         refused = reason
 
-    rows = [row for rows in run([job], level, refused=refuse) for row in rows]
+    rows = [row for rows in run([job], level, refuse, exact_values) for row in rows]
     return Outcome(rows, refused)
 
 

@@ -47,12 +47,12 @@ WAITING = """
 import sys, time
 import xbce_conformance.cli.run as command
 measure, jobs = command.outcome_of, []
-def outcome_of(job, level):
+def outcome_of(job, **options):
     jobs.append(job)
     if len(jobs) == 3:
         print("waiting", flush=True)
         {wait}
-    return measure(job, level)
+    return measure(job, **options)
 command.outcome_of = outcome_of
 from xbce_conformance.cli import main
 main()
@@ -252,3 +252,14 @@ def test_what_a_peer_refuses_is_kept(tmp_path, monkeypatch):
         assert invoke(*options).exit_code == 0
         assert data_of(tmp_path)["missing"] == {"scipy numpy float32 f": "MemoryError: out of memory"}
     assert len(calls) == 1
+
+
+def test_rows_with_exact_values_that_are_kept(whole, tmp_path):
+    folder = tmp_path / "exact"
+    files = []
+    for out in ("first", "second"):
+        assert invoke(*OPTIONS, "--exact-values", folder, "--out", tmp_path / out).exit_code == 0
+        assert data_of(tmp_path / out)["rows"] == whole["rows"]
+        files.append({file: file.stat().st_mtime_ns for file in folder.iterdir()})
+    assert len(files[0]) == 4  # one per case: all its rows share them
+    assert files[0] == files[1]

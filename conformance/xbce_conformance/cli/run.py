@@ -3,7 +3,9 @@
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,13 @@ def list_() -> None:
     help="Folder of what is done, job by job; the same command goes on from there.",
 )
 @click.option(
+    "--exact-values",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="XBCE_EXACT_VALUES",
+    show_envvar=True,
+    help="Folder that exact values are kept in for later runs, and for others at the same time.",
+)
+@click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     help="Stop measuring so long after the start, as if interrupted; the reports are written then.",
@@ -93,6 +102,7 @@ def run_(
     level: str,
     required: tuple[str, ...],
     checkpoint: Path | None,
+    exact_values: Path | None,
     seconds: float | None,
     out: Path,
 ) -> None:
@@ -113,7 +123,7 @@ def run_(
 
     kept = _checkpoint(checkpoint, plan(todo, level, choice, environment()))
     left = None if seconds is None else seconds - (time.monotonic() - start)
-    outcomes, failed = _measure(todo, level, kept, left, screen)
+    outcomes, failed = _measure(todo, partial(outcome_of, level=level, exact_values=exact_values), kept, left, screen)
     missing |= {str(todo[number]): outcome.refused for number, outcome in outcomes.items() if outcome.refused}
     missing |= {str(todo[number]): reason for number, reason in failed.items()}
     undone = len(todo) - len(outcomes) - len(failed)
@@ -172,7 +182,11 @@ def _where_to_go_on(checkpoint: RunCheckpoint | None) -> str:
 
 
 def _measure(
-    todo: list[Job], level: str, checkpoint: RunCheckpoint | None, seconds: float | None, screen: Console
+    todo: list[Job],
+    measure: Callable[[Job], Outcome],
+    checkpoint: RunCheckpoint | None,
+    seconds: float | None,
+    screen: Console,
 ) -> tuple[dict[int, Outcome], dict[int, str]]:
     """Return what the jobs came to and why others failed, by number; not all of them, if interrupted."""
     outcomes = checkpoint.outcomes() if checkpoint else {}
@@ -189,7 +203,7 @@ def _measure(
                 continue
             progress.update(task, description=str(job))
             try:
-                outcome = outcome_of(job, level)
+                outcome = measure(job)
             except Exception as error:  # noqa: BLE001 - the rows of all other jobs are not lost for it
                 stop_if_asked()
                 traceback.print_exc()
