@@ -18,7 +18,7 @@ from xbce_conformance.checkpoint import digest, write_whole
 from xbce_conformance.formats import Floats
 from xbce_conformance.reference import Exact, Reference
 
-_CODE = ("cases.py", "definitions.py", "formats.py", "reference.py", "series.py")
+_CODE = ("cases.py", "definitions.py", "exact_values.py", "formats.py", "reference.py", "series.py")
 
 
 class KeptReference:
