@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import logging
 import os
 import platform
 import warnings
@@ -156,21 +157,50 @@ def _cupy() -> Backend:
     )
 
 
-def _jax() -> Backend:
+def _jax(platform: str) -> Backend:
+    # By itself JAX takes three quarters of a GPU's memory at once, which others use, too.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax = _import("jax")
     # Without it JAX has no float64 at all. It must be set before the first array is made.
     jax.config.update("jax_enable_x64", True)
+    device = _jax_device(jax, platform)
+    name = "jax" if platform == "cpu" else f"jax:{platform}"
+
+    def to_numpy(x: Any) -> Floats:
+        # JAX computes where its arguments are; what depends on none of them is on its default device.
+        if isinstance(x, jax.Array) and x.devices() != {device}:
+            found = ", ".join(sorted(map(str, x.devices())))
+            msg = f"the result is on {found}; {name} computes on {device}"
+            raise RuntimeError(msg)
+        return np.asarray(x)
+
     return Backend(
-        name="jax",
+        name=name,
         version=jax.__version__,
-        device=str(jax.devices()[0]),
+        device=str(device) if platform == "cpu" else device.device_kind,
         dtypes=tuple(FORMATS),
-        from_numpy=jax.numpy.asarray,
-        to_numpy=np.asarray,
+        from_numpy=lambda x: jax.device_put(x, device),
+        to_numpy=to_numpy,
         dtype_of=_dtype_in(jax.numpy),
         imports="import jax; jax.config.update('jax_enable_x64', True)",
-        literal="jax.numpy.full(64, float.fromhex('{value}'), '{dtype}')",
+        literal=f"jax.numpy.full(64, float.fromhex('{{value}}'), '{{dtype}}', device=jax.devices('{platform}')[0])",
     )
+
+
+def _jax_device(jax: Any, platform: str) -> Any:
+    """Return JAX's first device of a platform, which need not be its default one."""
+    logger = logging.getLogger("jax")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # it logs what platforms lack, and says so again in what it raises
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return jax.devices(platform)[0]
+    except RuntimeError as error:
+        msg = f"JAX has no {platform.upper()} device: {error}"
+        raise Missing(msg) from None
+    finally:
+        logger.setLevel(level)
 
 
 def _dask() -> Backend:
@@ -275,7 +305,8 @@ _LOADERS: dict[str, Callable[[], Backend]] = {
     "torch:cpu": lambda: _torch("cpu"),
     "torch:cuda": lambda: _torch("cuda"),
     "cupy": _cupy,
-    "jax": _jax,
+    "jax": lambda: _jax("cpu"),
+    "jax:cuda": lambda: _jax("cuda"),
     "dask": _dask,
     "array-api-strict": _strict,
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -61,10 +62,14 @@ def run(
     todo: list[Job],
     level: str,
     refused: Callable[[Job, str], None] = lambda _job, _reason: None,
+    exact_values: Path | None = None,
 ) -> Iterator[list[Row]]:
-    """Yield the rows of each job; `refused` is told when a peer cannot do it, and why."""
+    """Yield the rows of each job; `refused` is told when a peer cannot do it, and why.
+
+    `exact_values` is a folder that exact values are kept in.
+    """
     for job in todo:
-        trial = _trial(job.function.case, job.dtype, level)
+        trial = _trial(job.function.case, job.dtype, level, exact_values)
         try:
             rows = _rows(job, trial)
         except Exception as error:
@@ -76,9 +81,9 @@ def run(
 
 
 @lru_cache(maxsize=1)
-def _trial(case: Case, dtype: str, level: str) -> Trial:
+def _trial(case: Case, dtype: str, level: str, exact_values: Path | None) -> Trial:
     """Keep the last trial: jobs are sorted so that those with the same one follow each other."""
-    return Trial(case, FORMATS[dtype], level)
+    return Trial(case, FORMATS[dtype], level, exact_values)
 
 
 def _rows(job: Job, trial: Trial) -> list[Row]:

@@ -14,10 +14,12 @@ from xbce_conformance.backends import Backend
 _TORCH = (
     "(lambda {first}: torch.autograd.grad(({call}).sum(), {first})[0])({argument}.detach().clone().requires_grad_())"
 )
+_JAX = "jax.grad(lambda {first}: ({call}).sum())({argument})"
 REVERSE_MODE = {
     "torch:cpu": _TORCH,
     "torch:cuda": _TORCH,
-    "jax": "jax.grad(lambda {first}: ({call}).sum())({argument})",
+    "jax": _JAX,
+    "jax:cuda": _JAX,
     "mlx": "mx.grad(lambda {first}: ({call}).sum())({argument})",
     "tensorflow": "(lambda {first}, t: (t.__enter__(), t.watch({first}), t.gradient({call}, {first}))[-1])"
     "({argument}, tf.GradientTape())",

@@ -137,7 +137,7 @@ PEERS: dict[str, Peer] = {
     ),
     "optax": Peer(
         "optax",
-        _on("jax"),
+        _on("jax", "jax:cuda"),
         (
             Call(
                 "optax.sigmoid_binary_cross_entropy({logits}, {labels})",

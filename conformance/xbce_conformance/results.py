@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xbce_conformance.checkpoint import write_whole
+
 SCHEMA_VERSION = 3
 
 
@@ -114,7 +116,7 @@ class Results:
 
     def write(self, path: Path) -> None:
         """Write as JSON, with infinite errors as null; one row per line, so that versions can be compared by eye."""
-        path.write_text(json_of_rows(asdict(self)), "utf-8")
+        write_whole(path, json_of_rows(asdict(self)).encode())
 
     @classmethod
     def read(cls, path: Path) -> "Results":
@@ -124,7 +126,7 @@ class Results:
         if version != SCHEMA_VERSION:
             msg = f"{path} has schema version {version}; {SCHEMA_VERSION} is expected"
             raise ValueError(msg)
-        rows = [_row(row) for row in data.pop("rows")]
+        rows = [row_from_json(row) for row in data.pop("rows")]
         return cls(rows=rows, **data)
 
     @classmethod
@@ -156,7 +158,8 @@ def _once(texts: list[str]) -> str:
     return "; ".join(dict.fromkeys(part for text in texts for part in text.split("; ")))
 
 
-def _row(data: dict[str, Any]) -> Row:
+def row_from_json(data: dict[str, Any]) -> Row:
+    """Return the row that plain data stands for; null is infinite where it is no number."""
     infinite = {name: math.inf for name in ("max_ulp", "p999_ulp") if data[name] is None}
     return Row(
         **data

@@ -1,27 +1,31 @@
 """The inputs of one case in one format with their exact results: computed once, used for every subject."""
 
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from xbce_conformance import contract
 from xbce_conformance.cases import Case
+from xbce_conformance.exact_values import KeptReference
 from xbce_conformance.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.inputs import InputSet, last_nonzero
-from xbce_conformance.reference import Exact, Reference
+from xbce_conformance.reference import Exact, Float64Reference
 
 _SPECIAL_LENGTH = 32
 
 
 class Trial:
-    """One case in one format."""
+    """One case in one format; `kept` is a folder of exact values of earlier runs."""
 
-    def __init__(self, case: Case, fmt: Format, level: str) -> None:
+    def __init__(self, case: Case, fmt: Format, level: str, kept: Path | None = None) -> None:
         self.case = case
         self.fmt = fmt
         self.inputs: InputSet = case.inputs(fmt, level)
-        self._reference: Reference = case.reference(fmt)
+        self._reference = case.reference(fmt)
+        if kept is not None and not isinstance(self._reference, Float64Reference):
+            self._reference = KeptReference(self._reference, case, kept)
         self._exact: dict[str, Exact] = {}
         self._exact_of_flushed: dict[str, Exact] = {}
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 import xbce
 from tests.helpers import approx
 from xbce_conformance.backends import find_backends
+from xbce_conformance.checkpoint import OtherPlan
 from xbce_conformance.cli import main
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.measure import measure
@@ -25,7 +26,7 @@ from xbce_conformance.reference import BallReference, Float64Reference
 from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
 from xbce_conformance.sweep import plan as plan_module
 from xbce_conformance.sweep import run as run_module
-from xbce_conformance.sweep.checkpoint import Checkpoint, OtherSweep
+from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.device import array_device, numpy_device
 from xbce_conformance.sweep.errors import Segment, _histogram, segments
 from xbce_conformance.sweep.kernel import Measured, Shared, measure_chunk
@@ -304,7 +305,7 @@ def test_checkpoint_refuses_another_sweep(tmp_path):
     plan = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
     Checkpoint(tmp_path, plan)
     Checkpoint(tmp_path, plan)
-    with pytest.raises(OtherSweep, match=r"holds another sweep \(quantities: \['value'\] there, \['hessian'\] now\)"):
+    with pytest.raises(OtherPlan, match=r"holds another sweep \(quantities: \['value'\] there, \['hessian'\] now\)"):
         Checkpoint(tmp_path, Plan("float32", plan.targets, ("hessian",), 0, 2**24))
 
 
@@ -318,7 +319,7 @@ def test_blocks_are_part_of_a_plan(tmp_path):
     assert on_gpu.on_device
     assert {chunk.stop - chunk.first for chunk in on_gpu.chunks} == {DEVICE_BLOCK}
     (tmp_path / "plan.json").write_text(json.dumps(on_gpu.to_json() | {"device_block": BLOCK}), "utf-8")
-    with pytest.raises(OtherSweep, match=rf"\(device_block: {BLOCK} there, {DEVICE_BLOCK} now\)"):
+    with pytest.raises(OtherPlan, match=rf"\(device_block: {BLOCK} there, {DEVICE_BLOCK} now\)"):
         Checkpoint(tmp_path, on_gpu)
 
 

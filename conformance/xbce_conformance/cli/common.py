@@ -1,9 +1,7 @@
 """What the commands share: the console, the environment, and the options that name a subject."""
 
 import platform
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -104,20 +102,6 @@ def find(choice: Choice) -> tuple[list[Subject], dict[str, str]]:
         return choice.find()
     except BadSubject as error:
         raise click.ClickException(str(error)) from error
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Make a SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def environment() -> dict[str, str]:

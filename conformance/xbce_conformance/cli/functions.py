@@ -12,11 +12,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
-from xbce_conformance.cli.common import console, environment, terminable
+from xbce_conformance.cli.common import console, environment
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.functions.measure import Unmeasured, find_function, measure_function
 from xbce_conformance.functions.report import FunctionRow, Report, print_functions
 from xbce_conformance.functions.table import ELEMENTARY, LIBRARIES, Elementary
+from xbce_conformance.interrupt import interruptible
 
 _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARIES]
 _DTYPES = ["float32", "float16", "bfloat16"]
@@ -68,10 +69,11 @@ def functions_(
     todo = list(product(backends.values(), [ELEMENTARY[name] for name in names or ELEMENTARY], dtypes or _DTYPES))
     rows: list[FunctionRow] = []
     try:
-        with terminable():
+        with interruptible() as stop_if_asked:
             for row in _measure(todo, stride, report, screen):
                 rows.append(row)
                 report.write(file)
+                stop_if_asked()
     except KeyboardInterrupt:
         screen.print(Text(f"Interrupted. What is done is kept in {file}; the same command goes on from there."))
         sys.exit(130)

@@ -1,8 +1,14 @@
 """`list` and `run`."""
 
 import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -12,14 +18,17 @@ from rich.text import Text
 
 from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
 from xbce_conformance.cases import FUNCTIONS
+from xbce_conformance.checkpoint import OtherPlan
 from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
 from xbce_conformance.cli.common import console, environment, find, out_option, subject_options
-from xbce_conformance.engine import Job, backend_facts, jobs, run
+from xbce_conformance.engine import Job, backend_facts, jobs
 from xbce_conformance.formats import FORMATS
 from xbce_conformance.inputs import LEVELS, descriptions
+from xbce_conformance.interrupt import interruptible
 from xbce_conformance.profile import label_edges, profile_edges
 from xbce_conformance.report import write_reports
-from xbce_conformance.results import Results, Row
+from xbce_conformance.results import Results
+from xbce_conformance.resume import Outcome, RunCheckpoint, outcome_of, plan
 from xbce_conformance.subject import Subject
 from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
 
@@ -68,6 +77,23 @@ def list_() -> None:
     type=click.Choice(BACKEND_NAMES),
     help="Fail if this backend is absent; without it an absent backend is only named.",
 )
+@click.option(
+    "--checkpoint",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of what is done, job by job; the same command goes on from there.",
+)
+@click.option(
+    "--exact-values",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="XBCE_EXACT_VALUES",
+    show_envvar=True,
+    help="Folder that exact values are kept in for later runs, and for others at the same time.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop measuring so long after the start, as if interrupted; the reports are written then.",
+)
 @out_option
 def run_(
     choice: Choice,
@@ -75,12 +101,17 @@ def run_(
     dtypes: tuple[str, ...],
     level: str,
     required: tuple[str, ...],
+    checkpoint: Path | None,
+    exact_values: Path | None,
+    seconds: float | None,
     out: Path,
 ) -> None:
     """Measure, print a table, write results.json, report.html and report.md.
 
-    Exit with 1 if xbce, or a subject of your own, breaks the promise.
+    Exit with 1 if xbce, or a subject of your own, breaks the promise or fails; with 130 if interrupted: then the files
+    hold what was measured.
     """
+    start = time.monotonic()
     screen = console()
     subjects, missing = find(choice)
     _check_required(required, subjects, missing)
@@ -90,8 +121,14 @@ def run_(
         msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"
         raise click.ClickException(msg)
 
-    rows, refused = _measure(todo, level, screen)
-    missing |= refused
+    kept = _checkpoint(checkpoint, plan(todo, level, choice, environment()))
+    left = None if seconds is None else seconds - (time.monotonic() - start)
+    outcomes, failed = _measure(todo, partial(outcome_of, level=level, exact_values=exact_values), kept, left, screen)
+    missing |= {str(todo[number]): outcome.refused for number, outcome in outcomes.items() if outcome.refused}
+    missing |= {str(todo[number]): reason for number, reason in failed.items()}
+    undone = len(todo) - len(outcomes) - len(failed)
+    if undone:
+        missing["jobs"] = f"{undone} of {len(todo)} were not done: the run was interrupted"
     results = Results(
         environment=environment(),
         level=level,
@@ -102,10 +139,15 @@ def run_(
             name: profile_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)
         },
         label_edges={name: label_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)},
-        rows=rows,
+        rows=[row for number in sorted(outcomes) for row in outcomes[number].rows],
     )
     write_reports(results, out, screen)
-    if results.broken:
+    if undone:
+        screen.print(Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"))
+        sys.exit(130)
+    for number, reason in failed.items():
+        screen.print(Text(f"FAILED: {todo[number]}: {reason}", style="bold red"))
+    if results.broken or failed:
         sys.exit(1)
     judged = [row for row in results.rows if row.judged]
     if judged:
@@ -126,20 +168,50 @@ def _backends(subjects: list[Subject]) -> dict[str, Backend]:
     return {subject.backend.name: subject.backend for subject in subjects}
 
 
-def _measure(todo: list[Job], level: str, screen: Console) -> tuple[list[Row], dict[str, str]]:
-    """Return the rows, and what a peer refused."""
-    rows: list[Row] = []
-    refused: dict[str, str] = {}
+def _checkpoint(folder: Path | None, wanted: dict[str, Any]) -> RunCheckpoint | None:
+    try:
+        return RunCheckpoint(folder, wanted) if folder else None
+    except OtherPlan as error:
+        raise click.ClickException(str(error)) from error
 
-    def refuse(job: Job, reason: str) -> None:
-        refused[str(job)] = reason
 
+def _where_to_go_on(checkpoint: RunCheckpoint | None) -> str:
+    if checkpoint is None:
+        return "Nothing is kept to go on from: --checkpoint FOLDER was not given."
+    return f"What is done is kept in {checkpoint.path}; the same command goes on from there."
+
+
+def _measure(
+    todo: list[Job],
+    measure: Callable[[Job], Outcome],
+    checkpoint: RunCheckpoint | None,
+    seconds: float | None,
+    screen: Console,
+) -> tuple[dict[int, Outcome], dict[int, str]]:
+    """Return what the jobs came to and why others failed, by number; not all of them, if interrupted."""
+    outcomes = checkpoint.outcomes() if checkpoint else {}
+    failed: dict[int, str] = {}
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=screen, transient=True) as progress:
-        task = progress.add_task("", total=len(todo))
-        for job in todo:
+    with (
+        suppress(KeyboardInterrupt),
+        interruptible(seconds) as stop_if_asked,
+        Progress(*columns, console=screen, transient=True) as progress,
+    ):
+        task = progress.add_task("", total=len(todo), completed=len(outcomes))
+        for number, job in enumerate(todo):
+            if number in outcomes:
+                continue
             progress.update(task, description=str(job))
-            for found in run([job], level, refused=refuse):
-                rows += found
+            try:
+                outcome = measure(job)
+            except Exception as error:  # noqa: BLE001 - the rows of all other jobs are not lost for it
+                stop_if_asked()
+                traceback.print_exc()
+                failed[number] = f"{type(error).__name__}: {error}"
+            else:
+                stop_if_asked()
+                if checkpoint:
+                    checkpoint.keep(number, outcome)
+                outcomes[number] = outcome
             progress.advance(task)
-    return rows, refused
+    return outcomes, failed

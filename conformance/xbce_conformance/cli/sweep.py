@@ -11,14 +11,15 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
+from xbce_conformance.checkpoint import OtherPlan
 from xbce_conformance.choice import Choice
 from xbce_conformance.cli.common import console, environment, find, out_option, quantity_option, subject_options
 from xbce_conformance.engine import backend_facts
 from xbce_conformance.formats import FORMATS
+from xbce_conformance.interrupt import interruptible
 from xbce_conformance.profile import profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results import Results
-from xbce_conformance.sweep.checkpoint import OtherSweep
 from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan, Target
 from xbce_conformance.sweep.run import PART, merged, sweep, sweep_results
 
@@ -103,8 +104,9 @@ def sweep_(
     plan = replace(plan, chunk=chunk or (DEVICE_CHUNK if plan.on_device else CHUNK))
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:
-        _run(plan, folder, scheduler, workers, screen)
-    except OtherSweep as error:
+        with interruptible():
+            _run(plan, folder, scheduler, workers, screen)
+    except OtherPlan as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         screen.print(Text(f"Interrupted. What is done is kept in {folder}; the same command goes on from there."))

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xbce_conformance.checkpoint import write_whole
 from xbce_conformance.report.table import ulp_text
 from xbce_conformance.results import json_of_rows
-from xbce_conformance.sweep.checkpoint import write_atomically
 from xbce_conformance.sweep.tally import Tally
 
 SCHEMA_VERSION = 1
@@ -99,7 +99,7 @@ class Report:
 
     def write(self, file: Path) -> None:
         """Write as JSON, a row per line."""
-        write_atomically(file, json_of_rows(asdict(self)))
+        write_whole(file, json_of_rows(asdict(self)).encode())
 
 
 def _row(data: dict[str, Any]) -> FunctionRow:
