@@ -17,7 +17,7 @@ empty :=
 space := $(empty) $(empty)
 PYTEST := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full gpu gpu-wheels clean
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full gpu gpu-wheels gpu-exact-values clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -71,6 +71,9 @@ gpu-wheels:  ## Fetch what a machine with a GPU and no network may lack, into .g
 	$(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
 	  $(foreach n,5 12 17 24 27 28 31 34,--platform manylinux_2_$(n)_x86_64) --platform manylinux2014_x86_64 \
 	  --constraint constraints.txt --requirement gpu/wheels.txt --dest .gpu/wheels
+
+gpu-exact-values: $(VENV)/installed  ## Compute beforehand what the suite compares with, into .gpu/exact-values.
+	$(BIN)/xbce-conformance run --subject xbce --backend numpy --exact-values .gpu/exact-values --out .gpu/exact-report $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
 	rm -rf $(VENV) $(PEERS) $(VISION) .gpu conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -48,6 +48,7 @@ def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
 
     conformance = ("-m", "xbce_conformance")
     kept = {backend: f"--checkpoint={work / 'checkpoints' / backend.replace(':', '-')}" for backend in backends}
+    exact = f"--exact-values={work.parent / 'exact-values'}"
     swept = {backend: f"{checkpoint}-sweep" for backend, checkpoint in kept.items()}
     pytest = ("-m", "pytest", "-p", "gpu.record", "-p", "no:cacheprovider", "-q", "-m", "device", "tests/device")
     return (
@@ -56,7 +57,7 @@ def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
         part("tests", "", "tests marked for a device, CUDA graphs among them", 1, 110, "tests.jsonl", *pytest),
         *(
             part("conformance", backend, "the suite: eager, jitted, compiled", 1, 120, "results.json",
-                 *conformance, "run", "--subject=xbce", kept[backend])
+                 *conformance, "run", "--subject=xbce", exact, kept[backend])
             for backend in backends
         ),
         part("functions", "", "exp, log1p, tanh and sigmoid of each library", 2, 40, "functions.json",

@@ -21,6 +21,10 @@ _MODULES = {
 """By distribution: as in wheels.txt."""
 
 
+_GIVEN = ("click", "jinja2", "matplotlib", "ml_dtypes", "numpy", "pytest", "rich", "sklearn")
+"""What must be there: machines with a GPU have it, and it is large."""
+
+
 class NoWheel(Exception):  # noqa: N818
     """Something is missing here, and there is no wheel of it."""
 
@@ -34,11 +38,16 @@ def install(folder: Path, site: Path) -> None:
     """Install what is missing from the wheels in a folder, into a site of its own; nothing is fetched."""
     sys.path.append(str(site))
     importlib.invalidate_caches()
+    absent = [module for module in _GIVEN if importlib.util.find_spec(module) is None]
+    if absent:
+        msg = f"{sys.executable} has no {', '.join(absent)}; `make test` makes an environment that has all"
+        raise NoWheel(msg)
     names = missing()
     if not names:
         return
     wheels = [_wheel(folder, name) for name in names]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
+    command += ["--root-user-action", "ignore"]
     subprocess.run([*command, "--target", str(site), *map(str, wheels)], check=True)  # noqa: S603
     importlib.invalidate_caches()
 

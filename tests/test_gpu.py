@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,40 @@ def test_a_rehearsal_has_the_same_parts_and_no_device():
 )
 def test_a_device_names_a_folder(name, folder):
     assert slug(name) == folder
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_rehearsal_goes_the_whole_way_though_it_is_interrupted(tmp_path):
+    """In a copy of the tree: what was done here before would be taken up."""
+    kept = shutil.ignore_patterns(".*", "results", "__pycache__")
+    for folder in ("xbce", "conformance", "gpu", "benchmarks", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=kept)
+    options = {"cwd": tmp_path, "env": {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}}
+    command = [sys.executable, "-m", "gpu", "--rehearse", "--seconds", "900"]
+    process = subprocess.Popen(command, **options)
+
+    def outcomes():
+        found = [*tmp_path.glob(".gpu/rehearsal-*/parts.json")]
+        return Ledger(found[0]).outcomes if found else {}
+
+    while not any(part.startswith("conformance") for part in outcomes()):
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    before = outcomes()
+    assert subprocess.run(command, check=False, **options).returncode == 0
+    after = outcomes()
+    assert {part: after[part] for part, o in before.items() if o.status == "done"} == {
+        part: o for part, o in before.items() if o.status == "done"
+    }
+    assert {o.status for o in after.values()} == {"done"}
+    assert len(after) == len(parts(Path(), rehearsal=True))
+    files = sorted(tmp_path.glob(".gpu/results/rehearsal-on-the-cpu/*"))
+    assert [file.name for file in files] == [
+        "benchmarks.json", "functions.json", "results.json", "run.json", "tests.json",
+    ]  # fmt: skip
 
 
 # --- the runner -----------------------------------------------------------------------------------------------------
@@ -287,6 +322,13 @@ def test_every_wheel_is_known_and_has_a_version():
     assert names == [*wheels._MODULES]
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     assert {name.replace("-", "_") for name in names} <= {line.partition("==")[0].replace("-", "_") for line in lines}
+
+
+def test_what_a_machine_must_have_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(wheels, "_GIVEN", ("numpy", "xbce_not_there", "nor_this"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(wheels.NoWheel, match=" has no xbce_not_there, nor_this; `make test` makes an environment "):
+        wheels.install(tmp_path, tmp_path / "site")
 
 
 def test_what_is_missing_is_named(tmp_path, monkeypatch):

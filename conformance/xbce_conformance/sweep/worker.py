@@ -55,10 +55,14 @@ def subject_of(target: Target) -> Subject:
 
 
 def swept_functions(plan: Plan, target: Target) -> Iterator[Function]:
-    """Yield what a sweep measures of a target: functions of the plain loss that return one of the quantities."""
+    """Yield what a sweep measures of a target: functions of the plain loss that return one of the quantities.
+
+    None that is compiled: a graph computes all functions of a case in each call, to give one of them.
+    """
     for job in jobs([subject_of(target)], (plan.dtype,)):
         function = job.function
-        if function.case is PLAIN and len(function.quantities) == 1 and function.quantities[0] in plan.quantities:
+        fits = len(function.quantities) == 1 and function.quantities[0] in plan.quantities
+        if function.case is PLAIN and fits and not function.one_shape:
             yield function
 
 
