@@ -168,7 +168,7 @@ def _jax(platform: str) -> Backend:
 
     def to_numpy(x: Any) -> Floats:
         # JAX computes where its arguments are; what depends on none of them is on its default device.
-        if isinstance(x, jax.Array) and x.devices() != {device}:
+        if isinstance(x, jax.Array) and device not in x.devices():
             found = ", ".join(sorted(map(str, x.devices())))
             msg = f"the result is on {found}; {name} computes on {device}"
             raise RuntimeError(msg)
