@@ -326,7 +326,7 @@ def test_a_mean_in_pytorch_makes_no_large_tensor(layout, trains, torch):
 
 
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if "reversed" not in name])
-@pytest.mark.parametrize("axis", [None, 0, -1])
+@pytest.mark.parametrize("axis", [None, 0, pytest.param(-1, marks=pytest.mark.long)])
 def test_sums_in_blocks_of_pytorch_are_accurate(layout, axis, torch):
     x, z, options = arguments(layout, 240_000)
     tensors = {k: torch.asarray(v) for k, v in options.items()}

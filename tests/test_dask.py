@@ -46,7 +46,7 @@ def nothing_computed():
 
 @pytest.mark.usefixtures("nothing_computed")
 @pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
-@pytest.mark.parametrize("chunks", [(60, 6), (7, 4), (1, 6)])
+@pytest.mark.parametrize("chunks", [pytest.param((60, 6), marks=pytest.mark.long), (7, 4), (1, 6)])
 def test_lazy_and_equal_to_numpy(options, chunks):
     # Labels, weights and mask are in chunks that do not match.
     x, z = da.from_array(X, chunks), da.from_array(Z, (60, 2))

@@ -73,7 +73,7 @@ def test_every_mode_gives_the_closed_forms(loss, options, probabilities, dtype):
     ("loss", "name", "probabilities"),
     [
         (bce, "pos_weight", False),
-        (bce, "weight", False),
+        pytest.param(bce, "weight", False, marks=pytest.mark.long),
         pytest.param(xbce.sigmoid_focal_loss, "pos_weight", False, marks=pytest.mark.long),
         (xbce.binary_cross_entropy, "pos_weight", True),
     ],

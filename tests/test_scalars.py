@@ -407,7 +407,7 @@ with jax.set_mesh(mesh):  # which JAX's own gradients need, too
 """
 
 
-@pytest.mark.parametrize("axes", ["Auto", "Explicit"])
+@pytest.mark.parametrize("axes", [pytest.param("Auto", marks=pytest.mark.long), "Explicit"])
 def test_scalars_beside_arrays_on_several_devices_of_jax(axes):
     pytest.importorskip("jax")
     environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}

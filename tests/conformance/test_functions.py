@@ -164,7 +164,12 @@ def test_what_cannot_be_measured_says_why(wrong):
 @pytest.mark.parametrize(
     ("name", "dtype", "stride"),
     # XLA takes subnormal numbers of float32 for 0 on a CPU, also where it widens them: not on a GPU.
-    [("torch:cpu", "float16", 1), ("torch:cpu", "bfloat16", 1), ("torch:cpu", "float32", 65537), ("jax", "float16", 1)],
+    [
+        ("torch:cpu", "float16", 1),
+        pytest.param("torch:cpu", "bfloat16", 1, marks=pytest.mark.long),
+        ("torch:cpu", "float32", 65537),
+        pytest.param("jax", "float16", 1, marks=pytest.mark.long),
+    ],
 )
 @pytest.mark.parametrize("function", ELEMENTARY.values(), ids=ELEMENTARY)
 def test_measured_on_the_device(monkeypatch, name, dtype, stride, function):

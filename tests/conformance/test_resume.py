@@ -82,8 +82,15 @@ def interrupt(number, arguments, cwd, wait=SLEEP):
     return text, process.returncode
 
 
-@pytest.mark.parametrize("wait", [SLEEP, DEAF], ids=["heard", "turned into an error"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "wait"),
+    [
+        pytest.param(signal.SIGINT, SLEEP, id="SIGINT, heard", marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, SLEEP, id="SIGTERM, heard"),
+        pytest.param(signal.SIGINT, DEAF, id="SIGINT, turned into an error"),
+        pytest.param(signal.SIGTERM, DEAF, id="SIGTERM, turned into an error", marks=pytest.mark.long),
+    ],
+)
 def test_an_interrupted_run_goes_on(whole, tmp_path, number, wait):
     """Its rows are those of a run without an interruption, in the same order; what was done is not done again."""
     arguments = [*OPTIONS, "--checkpoint", "kept", "--out", "out"]

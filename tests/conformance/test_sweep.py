@@ -157,16 +157,19 @@ def native_jax(x, z):
 
 
 @pytest.mark.parametrize(("name", "native"), [("torch:cpu", native_torch), ("jax", native_jax)])
-@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("blocks", [pytest.param(1, marks=pytest.mark.long), 3])
 @pytest.mark.parametrize(
     "chunk",
     [
-        Chunk(0x40FFFFF1, 0x41020003, (0.0, 1.0)),  # several intervals of the profile, rows that are not full
-        Chunk(0xC1000000, 0xC1020000, (0.0, 0.375)),  # the sign bit is that of int32, too
-        Chunk(0x7F7FF000, 0x7F801000, (0.0, 1.0)),  # infinity, NaN, and loss that is NaN where it is not
-        Chunk(0xC1700000, 0xC1720000, (0.0,)),  # zeros where a normal number is right
+        # Several intervals of the profile, rows that are not full.
+        pytest.param(Chunk(0x40FFFFF1, 0x41020003, (0.0, 1.0)), id="positive"),
+        # The sign bit is that of int32, too.
+        pytest.param(Chunk(0xC1000000, 0xC1020000, (0.0, 0.375)), id="negative", marks=pytest.mark.long),
+        # Infinity, NaN, and loss that is NaN where it is not.
+        pytest.param(Chunk(0x7F7FF000, 0x7F801000, (0.0, 1.0)), id="not finite"),
+        # Zeros where a normal number is right.
+        pytest.param(Chunk(0xC1700000, 0xC1720000, (0.0,)), id="zeros", marks=pytest.mark.long),
     ],
-    ids=["positive", "negative", "not finite", "zeros"],
 )
 def test_measured_on_the_device(name, native, blocks, chunk):
     """In the namespace of the library, as on a GPU: the same figures as NumPy gives for the same results."""
@@ -223,6 +226,7 @@ def test_rounded_once(name, dtype):
     np.testing.assert_array_equal(rounded, [fmt.max, np.inf, np.inf, np.inf])
 
 
+@pytest.mark.long
 def test_few_words_with_the_device():
     """A block asks the device for numbers twice per tally, however many intervals the profile has."""
     asked = []

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.helpers import some_long
 from xbce.conventions import boosting, caffe, keras, numpy_reference, optax, pytorch, tensorflow
 
 X = np.float32([[0.25, 0.5], [0.75, 0.125], [0.5, 0.875]])
@@ -38,7 +39,7 @@ def test_jax_jit(name):
     np.testing.assert_allclose(result, CALLS[name](X, Z, W), rtol=2e-6)
 
 
-@calls
+@pytest.mark.parametrize("name", some_long({n: n for n in CALLS}, {"pytorch logits", "keras mask", "xgboost", "caffe"}))
 def test_torch_compile(name):
     """In one graph, and without a warning of Dynamo: warnings are errors."""
     torch = pytest.importorskip("torch")
