@@ -49,6 +49,8 @@ def _of_row(old: Row, new: Row) -> list[Change]:
         a, b = getattr(old, what), getattr(new, what)
         if a != b:
             changes.append(Change(name, f"{label}: {a} -> {b}", worse=b > a))
+    if old.sha256 and new.sha256 and old.sha256 != new.sha256:
+        changes.append(Change(name, "other bits", worse=False))
     a, b = len(old.special_mismatches), len(new.special_mismatches)
     if a != b:
         changes.append(Change(name, f"wrong special values: {a} -> {b}", worse=b > a))

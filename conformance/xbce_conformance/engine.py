@@ -1,5 +1,6 @@
 """Runs subjects on inputs, measures them against the reference, and judges xbce by the contract."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -356,6 +357,7 @@ def _row(
         upper_bound=trial.inputs.exhaustive,
         worst=Worst(part, arguments, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
         judged=subject.judged,
+        sha256=hashlib.sha256(np.ascontiguousarray(computed).tobytes()).hexdigest(),
         reproducer=reproducer(job.function, backend, job.dtype, arguments),
         exceptions=[
             f"up to {row['ulp']:g} ULP{_where(row)}: {row['reason']}"

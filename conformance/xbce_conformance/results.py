@@ -76,6 +76,8 @@ class Row:
     """What breaks the promise, in words; empty for a row that keeps it."""
     exceptions: list[str] = field(default_factory=list)
     """Where another bound is stated for this backend, and why."""
+    sha256: str = ""
+    """Digest of the bytes of all results; empty for a sweep, whose results are not kept."""
     reproducer: str = ""
     """One line for a shell that shows the worst result; empty for a reduction."""
     profile: dict[str, list[float | None]] = field(default_factory=dict)

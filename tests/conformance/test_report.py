@@ -144,6 +144,11 @@ def test_a_change_of_one_figure(results, change, says, worse):
 
 def test_rows_that_come_and_go(folder, results, tmp_path):
     replace(results, rows=results.rows[1:]).write(tmp_path / "less.json")
+    (*_, last) = results.rows
+    other = replace(results, rows=[*results.rows[:-1], replace(last, sha256="0" * 64)])
+    (found,) = compare(results, other)
+    assert (found.what, found.worse) == ("other bits", False)
+    assert len(last.sha256) == 64
     result = invoke("compare", folder / "results.json", tmp_path / "less.json")
     assert result.exit_code == 1
     assert "is not measured any more" in result.output

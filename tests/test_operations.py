@@ -1,0 +1,86 @@
+"""How many operations each loss and method takes on each library: how a formula is spelt must not cost speed unseen.
+
+`operations.json` holds the counts: calls of a NumPy or PyTorch program, and operations of the kernel itself, which JAX
+and compilers are given. A change that lowers one writes them anew: `XBCE_OPERATIONS=1 pytest tests/test_operations.py`.
+One that raises a count needs a reason.
+"""
+
+import importlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xbce
+from xbce._backends._graph import Recorder, record
+
+FILE = Path(__file__).with_suffix("").with_name("operations.json")
+COUNTS = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+LOSSES = {
+    "with_logits": (xbce.binary_cross_entropy_with_logits, {}),
+    "with_logits, smoothed": (xbce.binary_cross_entropy_with_logits, {"label_smoothing": 0.1}),
+    "probabilities": (xbce.binary_cross_entropy, {}),
+    "probabilities, clip": (xbce.binary_cross_entropy, {"clip": 1e-3}),
+    "probabilities, log_floor": (xbce.binary_cross_entropy, {"log_floor": -100}),
+    "probabilities, log_offset": (xbce.binary_cross_entropy, {"log_offset": 1e-7}),
+    "focal": (xbce.sigmoid_focal_loss, {}),
+    "focal, gamma 0.5": (xbce.sigmoid_focal_loss, {"gamma": 0.5}),
+    "focal, gamma 1.3, alpha": (xbce.sigmoid_focal_loss, {"gamma": 1.3, "alpha": 0.25}),
+    "asymmetric": (xbce.asymmetric_loss, {}),
+    "asymmetric, shift": (xbce.asymmetric_loss, {"shift": 0.05}),
+}
+METHODS = {
+    "value": ("value",),
+    "gradient": ("gradient",),
+    "hessian": ("hessian",),
+    "label_gradient": ("label_gradient",),
+    "value_and_gradient": ("value", "gradient"),
+    "gradient_and_hessian": ("gradient", "hessian"),
+}
+LIBRARIES = {"numpy": "_numpy", "torch": "_torch_blocks"}
+
+
+def _kernel(loss, xp, methods, options):
+    x, z, p = (xp.asarray(a) for a in np.float32([[0.25, 0.5], [0, 1], [1, 2]]))
+    weights = {"pos_weight": p} if options.pop("pos_weight", False) else {}
+    evaluation = loss._prepare(x, z, reduction="none", **weights, **options)
+    return evaluation.plan(methods).kernel, evaluation.inputs.arrays
+
+
+def _counts(name, library):
+    """Return the number of operations by method, without and with pos_weight."""
+    loss, options = LOSSES[name]
+    xp = pytest.importorskip(library)
+    programs = importlib.import_module(f"xbce._backends.{LIBRARIES[library]}")._PROGRAMS
+    counts = {}
+    for weighted in (False, True):
+        for method, methods in METHODS.items():
+            kernel, arrays = _kernel(loss, xp, methods, options | {"pos_weight": weighted})
+            recorder = Recorder(programs.library.xp)
+            samples = tuple(programs._sample((a.dtype, a.ndim, True)) for a in arrays)
+            with np.errstate(all="ignore"):
+                program = programs.prepared(kernel, arrays).quick
+                graph = record(recorder, kernel, samples, (True,) * len(arrays))
+            nodes = [node for node in graph.nodes() if node.operation not in ("input", "constant")]
+            calls = [line for line in program.source.splitlines() if "(" in line and "def " not in line]
+            counts[f"{method}{', pos_weight' * weighted}"] = {"program": len(calls), "kernel": len(nodes)}
+    return counts
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_operation_is_added(name, library):
+    counts = _counts(name, library)
+    if os.environ.get("XBCE_OPERATIONS"):
+        kept = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+        kept[f"{name}; {library}"] = counts
+        FILE.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", "utf-8")
+    else:
+        assert counts == COUNTS[f"{name}; {library}"]
+
+
+def test_every_kind_of_loss_is_counted():
+    losses = {name for name in xbce.__all__ if hasattr(getattr(xbce, name), "gradient")}
+    assert {repr(loss) for loss, _ in LOSSES.values()} == {repr(getattr(xbce, name)) for name in losses}
