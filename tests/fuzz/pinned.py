@@ -406,6 +406,15 @@ PINNED = (
         _call(_BCE, {**_PAIR, "weight": Scalar(2.0, "item")}, ("torch", "trace")),
         tuple(2 * x for x in _LOSSES),
     ),
+    *(
+        Pinned(
+            f"shift of {shift:g} where exp(-|x|) underflows",
+            2,
+            _call("asymmetric_loss", _of_x(x, 0.0), method="gradient", shift=shift),
+            (right,),
+        )
+        for shift, x, right in ((1e-30, 104.0, 6.813556821545293e-16), (0.001, 92.0, 1.1350591984335819e-37))
+    ),
     Pinned(
         "half gradient that overflows before the cotangent",
         0,

@@ -228,7 +228,9 @@ class ModulatedCrossEntropy:
         kept = f > self.shift
         f_m = xp.where(kept, f - self.shift, 0.0)
         right = xp.where(kept, b + self.shift, 1.0)  # 1 - f_m, without the cancellation
-        share = spread / right
+        # spread / right, which is a normal number long after exp(-|x|) has underflowed.
+        root = xp.exp(xp.where(h == 1, -x, x) / 2) * r
+        share = (root / right) * root
         near = f_m < 0.5
         minus_log_right = -xp.where(near, log1p(xp, -xp.where(near, f_m, 0.0)), log(xp, xp.where(near, 1.0, right)))
         minus_log_f = xp.where(h == 1, 0.0, -x) + xp.log1p(e)
