@@ -1,6 +1,7 @@
 """Functions recorded as graphs, rewritten, and compiled into programs: the same bits by fewer operations."""
 
 import importlib
+import traceback
 import weakref
 from fractions import Fraction
 
@@ -199,6 +200,21 @@ def test_the_loss_is_as_short_as_it_can_be():
     assert [line.partition("(")[0].rpartition("_")[0] for line in body] == [
         "ge", "astype", "sub", "mul", "require_numbers", "abs", "neg", "exp", "log1p", "add",
     ]  # fmt: skip
+
+
+def test_a_traceback_shows_the_line_of_a_program():
+    x = np.zeros(3, np.float32)
+    program = numpy_runner._PROGRAMS.prepared(lambda xp, x: xp.exp(x), (x,)).exact
+    with pytest.raises(TypeError) as raised:
+        program.run((x,), (), ("no array",))
+    (line,) = [entry for entry in traceback.extract_tb(raised.value.__traceback__) if "xbce program" in entry.filename]
+    assert line.line.startswith("exp_")
+    assert line.line in program.source
+
+
+def test_what_needs_no_check_is_compiled_once():
+    prepared = numpy_runner._PROGRAMS.prepared(lambda xp, x: xp.exp(x), (np.zeros(3, np.float32),))
+    assert prepared.quick is prepared.exact
 
 
 def test_memory_by_identity():

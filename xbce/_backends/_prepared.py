@@ -70,8 +70,8 @@ class Programs:
         rules = (same_zero, same_condition, minus_absolute)
         quick = rewritten(recorder, graph, (*rules, unguarded, *self.library.rules))
         exact = rewritten(recorder, graph, (*rules, *self.library.rules)) if quick.checked else quick
-        programs = [Compiler(self.library, graph, len(kinds)).program() for graph in (quick, exact)]
-        return Prepared(self.library, programs[0], programs[1], graph.single)
+        programs = {graph: Compiler(self.library, graph, len(kinds)).program() for graph in {quick, exact}}
+        return Prepared(self.library, programs[quick], programs[exact], graph.single)
 
     def _sample(self, kind: Any) -> Any:
         if isinstance(kind, tuple):

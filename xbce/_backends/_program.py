@@ -1,8 +1,12 @@
 """A graph as a list of calls that write into few arrays, which stay in cache and are used again and again."""
 
+import linecache
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from itertools import count
+from types import CodeType
 from typing import Any
 
 from xbce._backends._graph import Graph, Node, function_of
@@ -127,7 +131,8 @@ class Compiler:
         first = f"{', '.join(arguments)}, = a"
         source = "\n    ".join(["def run(a, s, o):", first, *unpacked, *self._lines])
         fresh = "\n    ".join(["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"])
-        exec(f"{source}\n\n{fresh}", self._names)  # noqa: S102  # of names made here, and nothing else
+        # Of names made here, and nothing else.
+        exec(_compiled(f"{source}\n\n{fresh}\n"), self._names)  # noqa: S102
         return Program(self._names["run"], self._names["fresh"], source, tuple(self._scratch), outputs)
 
     def _writes(self, node: Node) -> bool:
@@ -192,3 +197,11 @@ class Compiler:
                 return place
         self._scratch.append(node.dtype)
         return f"s{len(self._scratch) - 1}"
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str) -> CodeType:
+    """Return the code; where tracebacks and debuggers look for lines, they find those of the source."""
+    name = f"<xbce program {sha256(source.encode()).hexdigest()[:12]}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    return compile(source, name, "exec")
