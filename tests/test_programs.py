@@ -11,9 +11,12 @@ import pytest
 import xbce
 from tests.helpers import some_long
 from xbce._backends._graph import Recorder, record
+from xbce._backends._lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from xbce._backends._memory import ByIdentity
 from xbce._backends._program import Compiler, NotANumberError
-from xbce._backends._rewriting import minus_absolute, rewritten, same_condition, unguarded
+from xbce._formulas import _idioms
+from xbce._formulas._idioms import add_signed, constant_zero, product
+from xbce._formulas._parts import halves
 
 numpy_runner = pytest.importorskip("xbce._backends._numpy")
 LIBRARY = numpy_runner._PROGRAMS.library
@@ -61,49 +64,68 @@ def test_a_recorded_array_shows_what_functions_look_at():
     np.testing.assert_array_equal(result, X.astype(np.float64) / 3)
 
 
-def is_infinite(x):
-    return (x == np.inf) | (x == -np.inf)
-
-
-def side(xp, x):
-    return xp.astype(x >= 0, x.dtype)
+def halves_and_sign(xp, x, y):
+    half = halves(xp, x)
+    return half.s * y + half.e
 
 
 @pytest.mark.parametrize(
-    ("rule", "function", "left"),
+    ("function", "left"),
     [
-        (same_condition, lambda xp, x, y: xp.where(side(xp, x) == 1, y, x), ["ge", "where"]),
-        (minus_absolute, lambda xp, x, _: xp.exp(xp.where(x >= 0, -x, x)), ["abs", "neg", "exp"]),
-        (
-            minus_absolute,
-            lambda xp, x, y: (1 - 2 * side(xp, x)) * y + xp.exp(xp.where(x >= 0, -x, x)),
-            ["ge", "astype", "mul", "sub", "mul", "mul", "exp", "add"],
-        ),
-        (minus_absolute, lambda xp, x, _: xp.where(x >= 0, -x, x), None),
-        (minus_absolute, lambda xp, x, y: xp.exp(xp.where(x >= 0, -x, y)), None),
-        (minus_absolute, lambda xp, x, y: xp.exp(xp.where(y >= 0, -x, x)), None),
-        (minus_absolute, lambda xp, x, _: xp.exp(xp.where(x >= 1, -x, x)), None),
-        (unguarded, lambda xp, x, y: xp.where(is_infinite(x) & (y == 1), 0.0, x) * y, None),
-        (unguarded, lambda xp, x, y: xp.where(is_infinite(x) & (y == 0), 1.0, x) * y, None),
-        (unguarded, lambda xp, x, y: xp.where(is_infinite(y) & (y == 0), 0.0, x) * y, None),
+        (lambda xp, x, _: halves(xp, x).e, ["abs", "neg", "exp"]),
+        (halves_and_sign, ["ge", "astype", "mul", "sub", "mul", "mul", "exp", "add"]),
+        (lambda xp, x, _: constant_zero(xp, xp.exp(x)), ["exp"]),
+        (lambda xp, x, y: add_signed(xp, x, y, x / y), ["truediv", "mul", "add"]),
     ],
 )
-def test_rules_change_no_bit(rule, function, left):
-    recorder, graph = graph_of(function)
-    shorter = rewritten(recorder, graph, (rule,))
-    assert operations(shorter) == (operations(graph) if left is None else left)
-    for a, b in zip(run(graph, X, Y)[0], run(shorter, X, Y)[0], strict=True):
+def test_lowerings_change_no_bit(function, left):
+    _, graph = graph_of(function)
+    shorter, plain = (lowered(LIBRARY.xp, graph, lowerings) for lowerings in (PROGRAM_LOWERINGS, {}))
+    assert operations(shorter) == left
+    for a, b in zip(run(plain, X, Y)[0], run(shorter, X, Y)[0], strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(np.signbit(a[:-1]), np.signbit(b[:-1]))
 
 
-def guarded(xp, x, y):
-    return xp.where(is_infinite(x) & (y == 0), 0.0, x) * y
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        lambda xp, x: xp.exp(xp.where(x >= 0, -x, x)),
+        lambda xp, x: xp.where(x == 0, 0.0, x),
+        lambda xp, x: xp.where(((x == np.inf) | (x == -np.inf)) & (x == 0), 0.0, x) * x,
+    ],
+)
+def test_what_is_spelt_like_an_idiom_is_none(spelling):
+    _, graph = graph_of(spelling, np.ones(1, np.float32))
+    assert operations(lowered(LIBRARY.xp, graph, PROGRAM_LOWERINGS | QUICK_LOWERINGS)) == operations(graph)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch_blocks"])
+def test_every_lowering_is_of_an_idiom_or_an_operation(library):
+    pytest.importorskip(library.partition("_")[0])
+    target = importlib.import_module(f"xbce._backends._{library}")._PROGRAMS.library
+    for name in {**PROGRAM_LOWERINGS, **QUICK_LOWERINGS, **target.lowerings}:
+        assert hasattr(_idioms, name) or name in target.calls or hasattr(target.xp, name)
+
+
+def test_an_idiom_is_what_it_says_on_every_other_library():
+    x, y = X[1:6], Y[1:6]
+    for function, operands in {
+        _idioms.minus_sign: ((x >= 0).astype(np.float32),),
+        _idioms.exp_minus_abs: (x, x >= 0, None),
+        _idioms.product: (x, y),
+        add_signed: (x, y, x),
+    }.items():
+        np.testing.assert_array_equal(function(LIBRARY.xp, *operands), function.__wrapped__(LIBRARY.xp, *operands))
+
+
+QUICK = PROGRAM_LOWERINGS | QUICK_LOWERINGS
 
 
 def test_guards_are_dropped_where_nothing_is_nan():
-    recorder, graph = graph_of(guarded)
-    shorter = rewritten(recorder, graph, (unguarded,))
+    _, graph = graph_of(product)
+    assert operations(graph) == ["product"]
+    shorter = lowered(LIBRARY.xp, graph, QUICK)
     assert operations(shorter) == ["mul"]
     ((result,), _) = run(shorter, X[1:6], Y[1:6])
     np.testing.assert_array_equal(result, X[1:6] * Y[1:6])
@@ -113,8 +135,8 @@ def test_guards_are_dropped_where_nothing_is_nan():
 
 
 def test_a_product_of_a_guarded_product_is_checked_alone():
-    recorder, graph = graph_of(lambda xp, x, y: guarded(xp, guarded(xp, x, y), x + y))
-    shorter = rewritten(recorder, graph, (unguarded,))
+    _, graph = graph_of(lambda xp, x, y: product(xp, product(xp, x, y), x + y))
+    shorter = lowered(LIBRARY.xp, graph, QUICK)
     assert shorter.checked == shorter.outputs
     assert operations(shorter) == ["mul", "add", "mul"]
 
@@ -157,8 +179,8 @@ def test_selections_of_two_dtypes_by_one_condition():
         above = x > 0
         return xp.where(above, y, 0.0), xp.where(above, 1.0, 0.0)
 
-    recorder, graph = graph_of(select)
-    narrow, wide = run(rewritten(recorder, graph, LIBRARY.rules), X, Y)[0]
+    _, graph = graph_of(select)
+    narrow, wide = run(lowered(LIBRARY.xp, graph, LIBRARY.lowerings), X, Y)[0]
     assert (narrow.dtype, wide.dtype) == (np.float32, np.float64)
     np.testing.assert_array_equal(narrow, np.where(X > 0, Y, 0))
     np.testing.assert_array_equal(wide, X > 0)
@@ -182,8 +204,8 @@ def test_selection_by_bits_is_exact(dtype):
             xp.where(x == x, y, z),
         )
 
-    recorder, graph = graph_of(select, *(np.ones(1, dtype),) * 3)
-    shorter = rewritten(recorder, graph, LIBRARY.rules)
+    _, graph = graph_of(select, *(np.ones(1, dtype),) * 3)
+    shorter = lowered(LIBRARY.xp, graph, LIBRARY.lowerings)
     assert "where" not in operations(shorter)[:-1]
     for a, b in zip(run(graph, x, y, z)[0], run(shorter, x, y, z)[0], strict=True):
         np.testing.assert_array_equal(a.view(integers), b.view(integers))

@@ -7,8 +7,9 @@ import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
+from xbce._formulas import Idiom
 from xbce._typing import DType, Namespace
 
 _COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
@@ -27,6 +28,8 @@ class Node:
     """What the library makes of arrays of one element; itself of an input that is a number, and of a constant."""
     full: bool
     """Whether an operand has the full shape: then so has the result."""
+    idiom: Idiom | None = None
+    """What this is, if it is no operation."""
 
     @property
     def dtype(self) -> DType:
@@ -82,6 +85,10 @@ class Recorder:
         self.xp = xp
         self._known: dict[Any, Node] = {}
 
+    def copied(self, node: Node) -> Node:
+        """Return an input or a constant of another recorder."""
+        return self._node(node.operation, (), node.value, node.full, lambda: node.sample)
+
     def input(self, position: int, sample: Any, *, full: bool) -> Node:
         """Return what stands for an argument."""
         return self._node("input", (), position, full, lambda: sample)
@@ -99,6 +106,12 @@ class Recorder:
         full = any(operand.full for operand in operands)
         return self._node(name, operands, value, full, lambda: function_of(self.xp, name, value)(*samples))
 
+    def idiom(self, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
+        """Return an idiom, by its name."""
+        samples = [operand.sample for operand in operands]
+        full = any(operand.full for operand in operands)
+        return self._node(idiom.name, operands, None, full, lambda: idiom.plain(self.xp, *samples), idiom=idiom)
+
     def _node(
         self,
         operation: str,
@@ -107,12 +120,13 @@ class Recorder:
         full: bool,
         sample: Callable[[], Any],
         dtype: DType = None,
+        idiom: Idiom | None = None,
     ) -> Node:
         # 1 and True and 1.0 are equal, and so are 0.0 and -0.0: not here.
         known = sorted(map(id, operands)) if operation in _COMMUTATIVE else map(id, operands)
         key = (operation, type(value), repr(value), dtype, *known)
         if key not in self._known:
-            self._known[key] = Node(operation, operands, value, sample(), full)
+            self._known[key] = Node(operation, operands, value, sample(), full, idiom)
         return self._known[key]
 
 
@@ -153,11 +167,29 @@ for _name in ("lt", "le", "eq", "ne", "ge", "gt", "neg", "invert", "abs"):
     setattr(_Recorded, f"__{_name}__", _method(_name))
 
 
+class Maker(Protocol):
+    """What makes nodes: it records, or lowers, what is said to it."""
+
+    xp: Namespace
+
+    def constant(self, value: complex) -> Node:
+        """Return what stands for a Python scalar."""
+
+    def operation(self, name: str, operands: Iterable[Node], value: Any = None) -> Node:
+        """Return an operation."""
+
+    def idiom(self, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
+        """Return an idiom."""
+
+
 class _Namespace:
     """Stands for the namespace of a library."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Maker) -> None:
         self.recorder = recorder
+
+    def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> _Recorded:
+        return _Recorded(self, self.recorder.idiom(idiom, self._nodes(operands)))
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.recorder.xp, name)
@@ -176,8 +208,19 @@ class _Namespace:
         return self.record("astype", (x,), dtype)
 
     def record(self, name: str, operands: Iterable[Any], value: Any = None) -> _Recorded:
-        nodes = [x.node if isinstance(x, _Recorded) else self.recorder.constant(x) for x in operands]
-        return _Recorded(self, self.recorder.operation(name, nodes, value))
+        return _Recorded(self, self.recorder.operation(name, self._nodes(operands), value))
+
+    def _nodes(self, operands: Iterable[Any]) -> tuple[Node, ...]:
+        return tuple(x.node if isinstance(x, _Recorded) else self.recorder.constant(x) for x in operands)
+
+
+def expand(maker: Maker, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
+    """Return the plain operations of an idiom."""
+    namespace = _Namespace(maker)
+    values = [x.value if x.operation == "constant" else _Recorded(namespace, x) for x in operands]
+    result: Any = idiom.plain(namespace, *values)
+    node: Node = result.node
+    return node
 
 
 def record(recorder: Recorder, function: Callable[..., Any], samples: tuple[Any, ...], full: tuple[bool, ...]) -> Graph:

@@ -20,9 +20,9 @@ from xbce._backends._blocks import (
     sorting,
 )
 from xbce._backends._graph import Node
+from xbce._backends._lowering import Call, Lowered
 from xbce._backends._prepared import Programs
 from xbce._backends._program import Library, NotANumberError, standard_calls
-from xbce._backends._rewriting import Rewriting
 from xbce._backends._threads import in_threads, usable_threads
 from xbce._kernel import Sum
 from xbce._typing import Array, Namespace
@@ -143,16 +143,17 @@ def _xor_bits(x: Array, y: Array, out: Array) -> None:
     np.bitwise_xor(_bits(x), _bits(y), _bits(out))
 
 
-def _bitwise_where(rewriting: Rewriting, node: Node) -> Node | None:
+def _bitwise_where(work: Lowered, call: Call) -> Node | None:
     """Select by bits, b ^ ((a ^ b) & condition): `where` takes six times as long if nothing foretells the condition."""
-    if node.operation != "where" or not node.operands[0].full or node.dtype.itemsize not in _INTEGERS:
+    condition, a, b = call.operands
+    node = work.recorder.operation("where", call.operands)
+    if not condition.full or node.dtype.itemsize not in _INTEGERS:
         return None
-    condition, a, b = node.operands
     if any(x.operation != "constant" and getattr(x.sample, "dtype", None) != node.dtype for x in (a, b)):
         return None
 
     def operation(name: str, *operands: Node) -> Node:
-        return rewriting.recorder.operation(name, operands, like=node)
+        return work.recorder.operation(name, operands, like=node)
 
     chosen = operation("all_bits", condition)
     if b.is_number(0):
@@ -178,7 +179,7 @@ _PROGRAMS = Programs(
             "and_bits": _and_bits,
             "xor_bits": _xor_bits,
         },
-        rules=(_bitwise_where,),
+        lowerings={"where": _bitwise_where},
         constant=lambda _, value, dtype: np.asarray(value, dtype=dtype),
         require_numbers=_require_numbers,
         empty=np.empty,

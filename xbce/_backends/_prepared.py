@@ -7,9 +7,9 @@ from types import NoneType
 from typing import Any
 
 from xbce._backends._graph import Recorder, record
+from xbce._backends._lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from xbce._backends._memory import ByIdentity
 from xbce._backends._program import Compiler, Library, NotANumberError, Program
-from xbce._backends._rewriting import minus_absolute, rewritten, same_condition, same_zero, unguarded
 from xbce._kernel import Kernel
 from xbce._typing import Array
 
@@ -67,9 +67,9 @@ class Programs:
         samples = tuple(self._sample(kind) for kind in kinds)
         full = tuple(isinstance(kind, tuple) and kind[2] for kind in kinds)
         graph = record(recorder, function, samples, full)
-        rules = (same_zero, same_condition, minus_absolute)
-        quick = rewritten(recorder, graph, (*rules, unguarded, *self.library.rules))
-        exact = rewritten(recorder, graph, (*rules, *self.library.rules)) if quick.checked else quick
+        lowerings = {**PROGRAM_LOWERINGS, **self.library.lowerings}
+        quick = lowered(self.library.xp, graph, {**lowerings, **QUICK_LOWERINGS})
+        exact = lowered(self.library.xp, graph, lowerings) if quick.checked else quick
         programs = {graph: Compiler(self.library, graph, len(kinds)).program() for graph in {quick, exact}}
         return Prepared(self.library, programs[quick], programs[exact], graph.single)
 

@@ -10,7 +10,7 @@ from types import CodeType
 from typing import Any
 
 from xbce._backends._graph import Graph, Node, function_of
-from xbce._backends._rewriting import Rule
+from xbce._backends._lowering import Lowering
 from xbce._typing import Array, DType, Namespace
 
 
@@ -56,8 +56,8 @@ class Library:
 
     What is not here is called as it stands, and so is what has less than the full shape.
     """
-    rules: tuple[Rule, ...]
-    """How graphs are rewritten for this library, after the rules that are for all."""
+    lowerings: Mapping[str, Lowering]
+    """How the library does idioms and operations, beside what is for all."""
     constant: Callable[[str, Any, DType], Any]
     """Takes an operation and a Python scalar among its operands, and gives what stands for it in the call."""
     require_numbers: Callable[[Array], None]

@@ -9,9 +9,9 @@ from array_api_compat import torch as xp
 
 from xbce._backends._blocks import TEMPORARY, Blocks, at_once, keep_freed_memory
 from xbce._backends._graph import Node
+from xbce._backends._lowering import Call, Lowered
 from xbce._backends._prepared import Programs
 from xbce._backends._program import Library, NotANumberError, standard_calls
-from xbce._backends._rewriting import Rewriting, is_sign
 from xbce._kernel import Sum
 from xbce._typing import Array, DType, Namespace
 
@@ -77,32 +77,30 @@ def _copy(x: Array, out: Array) -> None:
 _COMPARISONS = {"lt", "le", "eq", "ne", "ge", "gt"}
 
 
-def _number_of_condition(rewriting: Rewriting, node: Node) -> Node | None:
+def _number_of_condition(work: Lowered, call: Call) -> Node | None:
     """Have a comparison write numbers itself; from truth values they would be slow to make."""
-    match node:
-        case Node("astype", (Node(comparison, operands) as condition,)) if comparison in _COMPARISONS:
-            if condition.full and rewriting.uses[condition] == 1 and node.dtype.is_floating_point:
-                return rewriting.recorder.operation(f"{comparison}_as_number", operands, like=node)
-    return None
+    (condition,) = call.operands
+    number = work.recorder.operation("astype", call.operands, call.value)
+    compares = condition.operation in _COMPARISONS and condition.full and call.is_only_use(0)
+    if not compares or not number.dtype.is_floating_point:
+        return None
+    return work.recorder.operation(f"{condition.operation}_as_number", condition.operands, like=number)
 
 
-def _plus_quotient(rewriting: Rewriting, node: Node) -> Node | None:
-    """Add a quotient in one operation. A sign that multiplies it may as well multiply the numerator."""
-    match node:
-        case Node("add", (x, Node("mul", (sign, Node("truediv", (y, z)) as quotient)))) if node.full:
-            if is_sign(sign) and rewriting.uses[quotient] == 1:
-                signed = rewriting.recorder.operation("mul", (sign, y))
-                return rewriting.recorder.operation("plus_quotient", (x, signed, z), like=node)
-    return None
+def _add_signed(work: Lowered, call: Call) -> Node | None:
+    """Add a quotient that nothing else uses in one operation; its numerator takes the sign."""
+    x, sign, quotient = call.operands
+    total = work.recorder.operation("add", (x, work.recorder.operation("mul", (sign, quotient))))
+    if quotient.operation != "truediv" or not call.is_only_use(2) or not total.full:
+        return None
+    y, z = quotient.operands
+    return work.recorder.operation("plus_quotient", (x, work.operation("mul", (sign, y)), z), like=total)
 
 
-def _minus_twice(rewriting: Rewriting, node: Node) -> Node | None:
+def _minus_twice(work: Lowered, call: Call) -> Node | None:
     """Subtract the double of 0 or 1, which is exact, in one operation."""
-    match node:
-        case Node("sub", (one, Node("mul", (_, y)) as double)) if node.full and is_sign(node):
-            if rewriting.uses[double] == 1:
-                return rewriting.recorder.operation("minus_twice", (one, y), like=node)
-    return None
+    (h,) = call.operands
+    return work.recorder.operation("minus_twice", (work.constant(1), h), like=h) if h.full else None
 
 
 def _require_numbers(x: Array) -> None:
@@ -130,7 +128,7 @@ _PROGRAMS = Programs(
             "minus_twice": partial(torch.sub, alpha=2),
             **{f"{name}_as_number": _STANDARD[name] for name in _COMPARISONS},
         },
-        rules=(_plus_quotient, _minus_twice, _number_of_condition),
+        lowerings={"astype": _number_of_condition, "add_signed": _add_signed, "minus_sign": _minus_twice},
         constant=_constant,
         require_numbers=_require_numbers,
         empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),

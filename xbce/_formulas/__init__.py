@@ -10,8 +10,8 @@ abs, max or clip, whose derivative at the kink is each backend's own choice.
 from xbce._formulas._base import Formula
 from xbce._formulas._cross_entropy import CrossEntropy
 from xbce._formulas._given import Given
+from xbce._formulas._idioms import Idiom, settled
 from xbce._formulas._modulated import ModulatedCrossEntropy
-from xbce._formulas._parts import settled
 from xbce._formulas._probabilities import ProbabilityCrossEntropy
 
-__all__ = ["CrossEntropy", "Formula", "Given", "ModulatedCrossEntropy", "ProbabilityCrossEntropy", "settled"]
+__all__ = ["CrossEntropy", "Formula", "Given", "Idiom", "ModulatedCrossEntropy", "ProbabilityCrossEntropy", "settled"]

@@ -17,7 +17,8 @@ sigmoid(x) itself never appears: it rounds to 1 in the right tail, where 1 - sig
 
 from dataclasses import dataclass
 
-from xbce._formulas._parts import halves, product, signed_side, smoothed
+from xbce._formulas._idioms import add_signed, product
+from xbce._formulas._parts import Halves, halves, signed_side, smoothed
 from xbce._typing import Array, Namespace
 
 
@@ -29,17 +30,16 @@ class CrossEntropy:
 
     def value(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return (1 - z) softplus(x) + p z softplus(-x)."""
-        h, _, e = halves(xp, x)
-        return self.value_of(xp, x, z, p, h, e)
+        return self.value_of(xp, x, z, p, halves(xp, x))
 
     def gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return (1 - z) sigmoid(x) - p z sigmoid(-x)."""
-        h, s, e = halves(xp, x)
-        return self.gradient_of(xp, z, p, h, s, e / (1 + e))
+        half = halves(xp, x)
+        return self.gradient_of(xp, z, p, half, half.e / (1 + half.e))
 
     def hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return c sigmoid(x) sigmoid(-x)."""
-        _, _, e = halves(xp, x)
+        e = halves(xp, x).e
         return self.hessian_of(xp, z, p, e / (1 + e))
 
     def label_gradient(self, xp: Namespace, x: Array, _z: Array, p: Array | None = None, /) -> Array:
@@ -47,43 +47,42 @@ class CrossEntropy:
         if p is None:
             slope = -x
         else:
-            h, _, e = halves(xp, x)
-            slope = (p - 1) * xp.log1p(e) - product(xp, x, xp.where(h == 1, 1.0, p))
+            half = halves(xp, x)
+            slope = (p - 1) * xp.log1p(half.e) - product(xp, x, xp.where(half.upper, 1.0, p))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:
         """Return z softplus(-x), the loss being linear in p."""
-        h, _, e = halves(xp, x)
+        half = halves(xp, x)
         positive, _ = smoothed(xp, z, self.label_smoothing)
-        return product(xp, xp.where(h == 1, 0.0, -x), positive) + positive * xp.log1p(e)
+        return product(xp, xp.where(half.upper, 0.0, -x), positive) + positive * xp.log1p(half.e)
 
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential is shared."""
-        h, s, e = halves(xp, x)
-        return self.value_of(xp, x, z, p, h, e), self.gradient_of(xp, z, p, h, s, e / (1 + e))
+        half = halves(xp, x)
+        return self.value_of(xp, x, z, p, half), self.gradient_of(xp, z, p, half, half.e / (1 + half.e))
 
     def gradient_and_hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential and the quotient are shared."""
-        h, s, e = halves(xp, x)
-        q = e / (1 + e)
-        return self.gradient_of(xp, z, p, h, s, q), self.hessian_of(xp, z, p, q)
+        half = halves(xp, x)
+        q = half.e / (1 + half.e)
+        return self.gradient_of(xp, z, p, half, q), self.hessian_of(xp, z, p, q)
 
-    def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, h: Array, e: Array) -> Array:
-        """Return the value from h and e."""
-        w = signed_side(h, z, self.label_smoothing)
+    def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, half: Halves) -> Array:
+        """Return the value from what x shares."""
         # A term is absent where a factor is 0, even if x is infinite. NaN in x comes back by log1p(e).
-        linear = product(xp, x, w)
+        linear = product(xp, x, signed_side(half.h, z, self.label_smoothing))
         if p is None:
-            return linear + xp.log1p(e)
+            return linear + xp.log1p(half.e)
         # p itself multiplies last.
-        return product(xp, linear, xp.where(h == 1, 1.0, p)) + self._total(xp, z, p) * xp.log1p(e)
+        return product(xp, linear, xp.where(half.upper, 1.0, p)) + self._total(xp, z, p) * xp.log1p(half.e)
 
-    def gradient_of(self, xp: Namespace, z: Array, p: Array | None, h: Array, s: Array, q: Array) -> Array:
-        """Return the gradient from h, s and q."""
-        w = signed_side(h, z, self.label_smoothing)
+    def gradient_of(self, xp: Namespace, z: Array, p: Array | None, half: Halves, q: Array) -> Array:
+        """Return the gradient from what x shares, and q."""
+        w = signed_side(half.h, z, self.label_smoothing)
         if p is None:
-            return w + s * q
-        return xp.where(h == 1, 1.0, p) * w + s * (self._total(xp, z, p) * q)
+            return add_signed(xp, w, half.s, q)
+        return xp.where(half.upper, 1.0, p) * w + half.s * (self._total(xp, z, p) * q)
 
     def hessian_of(self, xp: Namespace, z: Array, p: Array | None, q: Array) -> Array:
         """Return the hessian from q."""

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from xbce._formulas._cross_entropy import CrossEntropy
-from xbce._formulas._parts import halves, power, product, smoothed, split, with_tail
+from xbce._formulas._idioms import constant_zero, product
+from xbce._formulas._parts import halves, power, smoothed, split, with_tail
 from xbce._formulas._primitives import log, log1p
 from xbce._typing import Array, Namespace
 
@@ -204,13 +205,13 @@ class ModulatedCrossEntropy:
         self, xp: Namespace, x: Array, z: Array, p: Array | None, positive: Array, negative: Array
     ) -> _Entropy:
         plain = CrossEntropy(self.label_smoothing)
-        h, s, e = halves(xp, x)
-        q, r = _sides(xp, e)
-        f, b = xp.where(h == 1, r, q), xp.where(h == 1, q, r)
+        half = halves(xp, x)
+        q, r = _sides(xp, half.e)
+        f, b = xp.where(half.upper, r, q), xp.where(half.upper, q, r)
         tilt = -xp.tanh(x / 2)
         return _Entropy(
-            c=plain.value_of(xp, x, z, p, h, e),
-            c_x=plain.gradient_of(xp, z, p, h, s, q),
+            c=plain.value_of(xp, x, z, p, half),
+            c_x=plain.gradient_of(xp, z, p, half, q),
             c_xx=plain.hessian_of(xp, z, p, q),
             c_z=CrossEntropy().label_gradient(xp, x, z, p),
             m=positive * b + negative * f,
@@ -221,19 +222,19 @@ class ModulatedCrossEntropy:
 
     def _shifted_entropy(self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array) -> _Entropy:
         weighted = positive if p is None else p * positive
-        h, _, e = halves(xp, x)
+        upper, _, _, e = halves(xp, x)
         q, r = _sides(xp, e)
-        f, b = xp.where(h == 1, r, q), xp.where(h == 1, q, r)
+        f, b = xp.where(upper, r, q), xp.where(upper, q, r)
         spread = q * (1 - q)
         kept = f > self.shift
         f_m = xp.where(kept, f - self.shift, 0.0)
         right = xp.where(kept, b + self.shift, 1.0)  # 1 - f_m, without the cancellation
         # spread / right, which is a normal number long after exp(-|x|) has underflowed.
-        root = xp.exp(xp.where(h == 1, -x, x) / 2) * r
+        root = xp.exp(xp.where(upper, -x, x) / 2) * r
         share = (root / right) * root
         near = f_m < 0.5
         minus_log_right = -xp.where(near, log1p(xp, -xp.where(near, f_m, 0.0)), log(xp, xp.where(near, 1.0, right)))
-        minus_log_f = xp.where(h == 1, 0.0, -x) + xp.log1p(e)
+        minus_log_f = xp.where(upper, 0.0, -x) + xp.log1p(e)
         return _Entropy(
             c=product(xp, minus_log_f, weighted) + negative * minus_log_right,
             c_x=xp.where(kept, negative * share, 0.0) - weighted * b,
@@ -251,5 +252,5 @@ def _sides(xp: Namespace, e: Array) -> tuple[Array, Array]:
 
     0 is a constant: an infinite C times a derivative of M, operation by operation, stops there and is not NaN.
     """
-    e = xp.where(e == 0, 0.0, e)
+    e = constant_zero(xp, e)
     return e / (1 + e), 1 / (1 + e)

@@ -1,50 +1,31 @@
 """What several formulas are made of."""
 
 import math
+from typing import NamedTuple
 
+from xbce._formulas._idioms import aside, exp_minus_abs, minus_sign
 from xbce._typing import Array, DType, Namespace
 
 
-def halves(xp: Namespace, x: Array) -> tuple[Array, Array, Array]:
-    """Return [x >= 0] as a float, -sign(x) with sign(0) = 1, and exp(-|x|).
+class Halves(NamedTuple):
+    """What the formulas of a logit x share."""
 
-    -|x| is selected, not -abs(x): so it has the right derivative at 0 as well. As the product of x and s it would, too,
-    but torch.compile's code for that takes twice as long (measured on AVX-512).
-    """
+    upper: Array
+    """x >= 0"""
+    h: Array
+    """The same as a number"""
+    s: Array
+    """-sign(x), with sign(0) = 1"""
+    e: Array
+    """exp(-|x|)"""
+
+
+def halves(xp: Namespace, x: Array) -> Halves:
+    """Return them."""
     upper = x >= 0
     h = xp.astype(upper, x.dtype)
-    return h, 1 - 2 * h, xp.exp(xp.where(upper, -x, x))
-
-
-def product(xp: Namespace, x: Array, factor: Array) -> Array:
-    """Return x times the factor, which is 0 where the factor is 0 even if x is infinite.
-
-    x is guarded, not the product: a guarded product would have no derivative in the factor wherever that is 0. It is
-    guarded before the product, not mended after it: JAX's debug_nans raises at the first NaN, whatever becomes of it.
-    """
-    return guarded(xp, x, factor) * factor
-
-
-def guarded(xp: Namespace, x: Array, factor: Array) -> Array:
-    """Return x, but 0 where it is infinite and the factor is 0."""
-    # Not isinf: torch.compile's code for it takes half as long as a loss.
-    return xp.where(((x == math.inf) | (x == -math.inf)) & (factor == 0), 0.0, x)
-
-
-def aside(xp: Namespace, x: Array, number: float) -> Array:
-    """Return a number as an array, which is NaN where x is: no compiler adds it to other constants.
-
-    XLA takes (1 - x) + number for (1 + number) - x, and for a small number 1 + number is rounded to 1.
-    """
-    return xp.where(x == x, number, x)
-
-
-def settled(xp: Namespace, x: Array) -> Array:
-    """Return x itself, as it was rounded: no compiler draws it into what follows.
-
-    XLA takes (a / b) / c for a / (b c), which is NaN where b c underflows and a is 0.
-    """
-    return xp.where(x == x, x, math.nan)
+    s = minus_sign(xp, h)
+    return Halves(upper, h, s, exp_minus_abs(xp, x, upper, s))
 
 
 _REST = 29

@@ -22,13 +22,13 @@ from xbce._typing import Array, Namespace
 
 def expit(xp: Namespace, x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)) for x < 0: the left tail keeps its digits."""
-    _, _, e = halves(xp, x)
+    e = halves(xp, x).e
     return xp.where(x >= 0, 1.0, e) / (1 + e)
 
 
 def softplus(xp: Namespace, x: Array) -> Array:
     """Return log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), a sum of non-negative terms."""
-    _, _, e = halves(xp, x)
+    e = halves(xp, x).e
     return xp.where(x >= 0, x, 0.0) + xp.log1p(e)
 
 

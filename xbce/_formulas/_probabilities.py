@@ -10,7 +10,8 @@ part of the function: where a clip or a floor holds, the derivative is 0.
 import math
 from dataclasses import dataclass
 
-from xbce._formulas._parts import aside, guarded, least, settled, smoothed
+from xbce._formulas._idioms import aside, guarded, product, settled
+from xbce._formulas._parts import least, smoothed
 from xbce._formulas._primitives import log, log1p, logit
 from xbce._typing import Array, Namespace
 
@@ -175,5 +176,5 @@ def _times(xp: Namespace, quotient: Array, p: Array, z: Array, u: Array) -> Arra
 
     p z / u would lose all digits of a subnormal z.
     """
-    quotient, scaled = (guarded(xp, a, p) for a in (quotient, _quotient(xp, z, u * _SCALE)))
-    return xp.where(quotient == math.inf, (scaled * p) * _SCALE, quotient * p)
+    overflows = guarded(xp, quotient, p) == math.inf
+    return xp.where(overflows, product(xp, _quotient(xp, z, u * _SCALE), p) * _SCALE, product(xp, quotient, p))
