@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from xbce._typing import DType, Namespace
+from .._typing import DType, Namespace
 
 _COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
 

@@ -6,12 +6,12 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any
 
-from xbce._backends._graph import Recorder, record
-from xbce._backends._memory import ByIdentity
-from xbce._backends._program import Compiler, Library, NotANumberError, Program
-from xbce._backends._rewriting import minus_absolute, rewritten, same_condition, same_zero, unguarded
-from xbce._kernel import Kernel
-from xbce._typing import Array
+from .._kernel import Kernel
+from .._typing import Array
+from ._graph import Recorder, record
+from ._memory import ByIdentity
+from ._program import Compiler, Library, NotANumberError, Program
+from ._rewriting import minus_absolute, rewritten, same_condition, same_zero, unguarded
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from xbce._backends._graph import Graph, Node, function_of
-from xbce._backends._rewriting import Rule
-from xbce._typing import Array, DType, Namespace
+from .._typing import Array, DType, Namespace
+from ._graph import Graph, Node, function_of
+from ._rewriting import Rule
 
 
 class NotANumberError(Exception):

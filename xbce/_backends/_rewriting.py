@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from xbce._backends._graph import Graph, Node, Recorder
+from ._graph import Graph, Node, Recorder
 
 
 @dataclass(slots=True)

@@ -17,8 +17,8 @@ sigmoid(x) itself never appears: it rounds to 1 in the right tail, where 1 - sig
 
 from dataclasses import dataclass
 
-from xbce._formulas._parts import halves, product, signed_side, smoothed
-from xbce._typing import Array, Namespace
+from .._typing import Array, Namespace
+from ._parts import halves, product, signed_side, smoothed
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import math
 
-from xbce._typing import Array, DType, Namespace
+from .._typing import Array, DType, Namespace
 
 
 def halves(xp: Namespace, x: Array) -> tuple[Array, Array, Array]:

@@ -4,6 +4,6 @@ They work on the arrays of any library, with xbce's accuracy. None of these modu
 after, but for the two classes of `pytorch` that are PyTorch modules, which do when they are asked for.
 """
 
-from xbce.conventions import boosting, caffe, keras, numpy_reference, optax, pytorch, sklearn, tensorflow
+from . import boosting, caffe, keras, numpy_reference, optax, pytorch, sklearn, tensorflow
 
 __all__ = ["boosting", "caffe", "keras", "numpy_reference", "optax", "pytorch", "sklearn", "tensorflow"]
