@@ -23,3 +23,7 @@ __all__ = [
     "special",
 ]
 __version__ = "0.1.0"
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
