@@ -79,16 +79,17 @@ clean:  ## Remove the environment and everything that was generated.
 	rm -rf $(VENV) $(PEERS) $(VISION) .gpu conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # PyTorch is the largest part by far; the constraints choose every version, so that two machines get the same.
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml conformance/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable ".[dev]"
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable ".[dev]" --editable ./conformance
 	touch $@
 
 # PaddlePaddle wants another opt_einsum than the rest of the constraints.
-$(PEERS)/installed: pyproject.toml constraints.txt
+$(PEERS)/installed: pyproject.toml conformance/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(PEERS)
 	grep -v opt_einsum constraints.txt > $(PEERS)/constraints.txt
-	PIP_CONSTRAINT=$(PEERS)/constraints.txt $(PEERS)/bin/python -m pip install --quiet --editable ".[conformance,peers-apart]"
+	PIP_CONSTRAINT=$(PEERS)/constraints.txt $(PEERS)/bin/python -m pip install --quiet \
+	  --editable ".[peers-apart]" --editable ./conformance
 	touch $@
 
 # torchvision wants another PyTorch than the rest, which wants another CUDA; its testing helpers import expecttest.

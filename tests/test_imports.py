@@ -1,7 +1,15 @@
 """Importing xbce imports no array library; a call imports only the library of its arrays."""
 
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
+from inspect import isfunction, ismodule
+
+import pytest
+
+import xbce
+from xbce._loss import Loss
 
 LIBRARIES = ("numpy", "torch", "jax", "dask", "cupy", "array_api_strict")
 
@@ -24,9 +32,71 @@ def test_call_imports_only_its_own_library():
     assert imported_by(call) == {"numpy"}
 
 
-def test_public_names():
-    import xbce
+def printed_by(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
-    assert set(xbce.__all__) <= set(dir(xbce))
-    for name in xbce.__all__:
-        assert getattr(xbce, name).__doc__
+
+CONVENTIONS = "print(*sorted(m for m in sys.modules if m.startswith('xbce.conventions.')))"
+
+
+def test_import_leaves_conventions_out():
+    assert printed_by(f"import sys, xbce; {CONVENTIONS}") == ""
+
+
+def test_a_convention_is_imported_when_asked_for():
+    code = f"import sys, xbce; xbce.conventions.optax.sigmoid_focal_loss; {CONVENTIONS}"
+    assert printed_by(code).split() == ["xbce.conventions._common", "xbce.conventions.optax"]
+    every = "from xbce.conventions import *; print(*sorted(m for m in dir() if not m.startswith('_')))"
+    assert printed_by(every).split() == xbce.conventions.__all__
+
+
+def test_compiled_code_may_be_the_first_to_ask_for_a_convention():
+    pytest.importorskip("torch")
+    code = """
+import torch, xbce
+call = lambda x, y: xbce.conventions.optax.sigmoid_binary_cross_entropy(x, y)
+print(torch.compile(call, backend="eager", fullgraph=True)(torch.zeros(2), torch.ones(2)).tolist())
+"""
+    ln2 = "0.6931471824645996"
+    assert printed_by(code) == f"[{ln2}, {ln2}]"
+
+
+def test_what_a_convention_is_not():
+    with pytest.raises(AttributeError, match=r"^module 'xbce.conventions' has no attribute 'mxnet'$"):
+        _ = xbce.conventions.mxnet
+    with pytest.raises(ImportError, match=r"^cannot import name 'mxnet' from 'xbce.conventions'"):
+        from xbce.conventions import mxnet  # noqa: F401
+
+
+@pytest.mark.parametrize("module", [xbce, xbce.special, xbce.conventions], ids=lambda module: module.__name__)
+def test_all_is_sorted_and_documented(module):
+    assert module.__all__ == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name).__doc__
+
+
+def test_dir_is_all():
+    assert dir(xbce) == xbce.__all__
+    assert dir(xbce.conventions) == xbce.conventions.__all__
+
+
+def test_all_is_complete():
+    """The modules that losses and steps are written in are not named: what is public in them is, in xbce."""
+    found = {name for name, value in vars(xbce).items() if not name.startswith("_") and not ismodule(value)}
+    modules = {m.name for m in pkgutil.iter_modules(xbce.__path__) if not m.name.startswith("_")} - {"losses", "steps"}
+    assert {*xbce.__all__} == found | modules
+    losses = {name for name, value in vars(import_module("xbce.losses")).items() if isinstance(value, Loss)}
+    steps = import_module("xbce.steps").__all__
+    assert losses | {*steps} <= found
+
+
+@pytest.mark.parametrize("name", ["special", *(f"conventions.{name}" for name in xbce.conventions.__all__)])
+def test_every_function_of_a_module_is_in_all(name):
+    module = import_module(f"xbce.{name}")
+    own = {f.__name__ for f in vars(module).values() if isfunction(f) and f.__module__ == module.__name__}
+    assert {name for name in own if not name.startswith("_")} <= {*module.__all__}
+
+
+def test_all_of_conventions_is_complete():
+    names = [module.name for module in pkgutil.iter_modules(xbce.conventions.__path__)]
+    assert xbce.conventions.__all__ == [name for name in names if not name.startswith("_")]

@@ -1,14 +1,14 @@
 """Binary cross-entropy with a stated accuracy, on any array API library."""
 
-from xbce import conventions, special
-from xbce._backends._threads import get_num_threads, set_num_threads
-from xbce.losses import (
+from . import conventions, special
+from ._backends._threads import get_num_threads, set_num_threads
+from .losses import (
     asymmetric_loss,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     sigmoid_focal_loss,
 )
-from xbce.steps import check_labels, reduce
+from .steps import check_labels, reduce
 
 __all__ = [
     "asymmetric_loss",
@@ -23,3 +23,7 @@ __all__ = [
     "special",
 ]
 __version__ = "0.1.0"
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

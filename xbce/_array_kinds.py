@@ -8,8 +8,8 @@ from typing import Any
 
 import array_api_compat as compat
 
-from xbce._texts import type_name
-from xbce._typing import Array
+from ._texts import type_name
+from ._typing import Array
 
 
 def plain(name: str, x: Any) -> Array:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xbce._array_kinds import plain_chunk
-from xbce._inputs import Inputs, Role, is_dask, require_role
-from xbce._lengths import is_unknown
-from xbce._typing import Namespace
+from ._array_kinds import plain_chunk
+from ._inputs import Inputs, Role, is_dask, require_role
+from ._lengths import is_unknown
+from ._typing import Namespace
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from typing import Any, Literal, NoReturn, get_args
 
 import array_api_compat as compat
 
-from xbce._array_kinds import plain
-from xbce._lengths import is_unknown, may_be, must_be
-from xbce._numbers import array_of, as_number, is_from_numpy, is_jax, is_numpy, value_of
-from xbce._texts import digits_of, shown, type_name
-from xbce._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, ReductionKind
+from ._array_kinds import plain
+from ._lengths import is_unknown, may_be, must_be
+from ._numbers import array_of, as_number, is_from_numpy, is_jax, is_numpy, value_of
+from ._texts import digits_of, shown, type_name
+from ._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, ReductionKind
 
 # In rising width. A mixture of the two half types widens to the narrowest dtype that holds both.
 _FLOATS = ("float16", "bfloat16", "float32", "float64")

@@ -8,8 +8,8 @@ without knowing what it says.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from xbce._formulas import Formula, Given, settled
-from xbce._typing import Array, DType, Namespace
+from ._formulas import Formula, Given, settled
+from ._typing import Array, DType, Namespace
 
 _HARMLESS = 0.5
 """Stands for what `where` drops: finite in every formula, as logit, probability, label or weight."""

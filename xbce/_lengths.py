@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from xbce._typing import Array
+from ._typing import Array
 
 
 def may_be(condition: Any) -> bool:

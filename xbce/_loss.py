@@ -10,11 +10,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec
 
-from xbce._docs import OPTIONS, OPTIONS_MARK
-from xbce._formulas import Formula
-from xbce._inputs import Inputs, call_key
-from xbce._reductions import Plan, Reduction
-from xbce._typing import Array
+from ._docs import OPTIONS, OPTIONS_MARK
+from ._formulas import Formula
+from ._inputs import Inputs, call_key
+from ._reductions import Plan, Reduction
+from ._typing import Array
 
 P = ParamSpec("P")
 

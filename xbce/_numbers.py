@@ -3,8 +3,8 @@
 import sys
 from typing import Any
 
-from xbce._lengths import is_in_dynamo
-from xbce._typing import Array, Device, DType, Namespace
+from ._lengths import is_in_dynamo
+from ._typing import Array, Device, DType, Namespace
 
 
 def as_number(x: Any) -> Any:

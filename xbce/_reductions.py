@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xbce._backends import Runner, runner_for
-from xbce._chunks import checked
-from xbce._formulas import Formula, Given
-from xbce._inputs import Inputs, accumulation_dtype, reduction_options
-from xbce._kernel import Kernel, Output, Sum
-from xbce._lengths import elements_along
-from xbce._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
+from ._backends import Runner, runner_for
+from ._chunks import checked
+from ._formulas import Formula, Given
+from ._inputs import Inputs, accumulation_dtype, reduction_options
+from ._kernel import Kernel, Output, Sum
+from ._lengths import elements_along
+from ._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
 
 
 @dataclass(frozen=True, slots=True)

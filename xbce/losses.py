@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from xbce._formulas import CrossEntropy, ModulatedCrossEntropy, ProbabilityCrossEntropy
-from xbce._inputs import at_most_one, loss_inputs, number_in
-from xbce._loss import Evaluation, Loss
-from xbce._reductions import Reduction
-from xbce._typing import Array, Axis, NormalizeBy, ReductionKind
+from ._formulas import CrossEntropy, ModulatedCrossEntropy, ProbabilityCrossEntropy
+from ._inputs import at_most_one, loss_inputs, number_in
+from ._loss import Evaluation, Loss
+from ._reductions import Reduction
+from ._typing import Array, Axis, NormalizeBy, ReductionKind
 
 __all__ = [
     "asymmetric_loss",

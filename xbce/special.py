@@ -14,12 +14,12 @@ compiled) on an x86-64 processor with AVX2; they are lower bounds.
 
 from collections.abc import Callable
 
-from xbce._backends import runner_for
-from xbce._chunks import checked
-from xbce._formulas import _primitives
-from xbce._inputs import primitive_inputs
-from xbce._kernel import Computed
-from xbce._typing import Array
+from ._backends import runner_for
+from ._chunks import checked
+from ._formulas import _primitives
+from ._inputs import primitive_inputs
+from ._kernel import Computed
+from ._typing import Array
 
 __all__ = ["expit", "log1mexp", "log_expit", "logit", "softplus", "xlog1py", "xlogy"]
 

@@ -1,10 +1,10 @@
 """The public steps around a loss: reducing losses of one's own, and checking labels."""
 
-from xbce._backends import runner_for
-from xbce._formulas import Given
-from xbce._inputs import concrete_bool, digits, eager_real, reduce_inputs
-from xbce._reductions import Reduction
-from xbce._typing import Array, Axis, Namespace, NormalizeBy, ReductionKind
+from ._backends import runner_for
+from ._formulas import Given
+from ._inputs import concrete_bool, digits, eager_real, reduce_inputs
+from ._reductions import Reduction
+from ._typing import Array, Axis, Namespace, NormalizeBy, ReductionKind
 
 __all__ = ["check_labels", "reduce"]
 

@@ -1,7 +1,8 @@
 """The pytest plugin: `pytest --pyargs xbce_conformance --xbce-subject module:callable --xbce-backend torch:cuda`.
 
 One test per function and dtype; it fails where a bound is broken, with a line that shows the worst result again. It is
-loaded by every run of pytest beside which xbce is installed, so it imports nothing until its tests are asked for.
+loaded by every run of pytest beside which xbce-conformance is installed, so it imports nothing until its tests are
+asked for.
 """
 
 from __future__ import annotations

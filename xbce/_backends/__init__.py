@@ -6,46 +6,46 @@ by plain calls. A module is imported when the first array of its library comes.
 
 from collections.abc import Callable
 
-from xbce._backends._base import Runner
-from xbce._backends._eager import EagerRunner
-from xbce._typing import Namespace
+from .._typing import Namespace
+from ._base import Runner
+from ._eager import EagerRunner
 
 __all__ = ["Runner", "runner_for"]
 
 
 # Import statements, not importlib: torch.compile follows only these.
 def _load_numpy() -> Runner:
-    from xbce._backends._numpy import RUNNER
+    from ._numpy import RUNNER
 
     return RUNNER
 
 
 def _load_torch() -> Runner:
-    from xbce._backends._torch import RUNNER
+    from ._torch import RUNNER
 
     return RUNNER
 
 
 def _load_jax() -> Runner:
-    from xbce._backends._jax import RUNNER
+    from ._jax import RUNNER
 
     return RUNNER
 
 
 def _load_cupy() -> Runner:
-    from xbce._backends._cupy import RUNNER
+    from ._cupy import RUNNER
 
     return RUNNER
 
 
 def _load_dask() -> Runner:
-    from xbce._backends._dask import RUNNER
+    from ._dask import RUNNER
 
     return RUNNER
 
 
 def _load_strict() -> Runner:
-    from xbce._backends._strict import RUNNER
+    from ._strict import RUNNER
 
     return RUNNER
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from xbce._kernel import Sum
-from xbce._typing import Array, Namespace
+from .._kernel import Sum
+from .._typing import Array, Namespace
 
 
 def summed(

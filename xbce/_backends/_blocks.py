@@ -7,10 +7,10 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from xbce._backends._base import summed
-from xbce._backends._prepared import Prepared, Programs
-from xbce._kernel import Sum
-from xbce._typing import Array, Namespace
+from .._kernel import Sum
+from .._typing import Array, Namespace
+from ._base import summed
+from ._prepared import Prepared, Programs
 
 Block = tuple[slice, ...]
 

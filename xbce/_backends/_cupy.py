@@ -6,10 +6,10 @@ from typing import Any
 
 import cupy
 
-from xbce._backends._base import summed
-from xbce._backends._eager import EagerRunner
-from xbce._kernel import Kernel, Sum
-from xbce._typing import Array, Namespace
+from .._kernel import Kernel, Sum
+from .._typing import Array, Namespace
+from ._base import summed
+from ._eager import EagerRunner
 
 
 class CupyRunner(EagerRunner):

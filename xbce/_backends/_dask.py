@@ -9,10 +9,10 @@ import dask.array as da
 import numpy as np
 from array_api_compat import array_namespace
 
-from xbce._backends._threads import one_thread
-from xbce._chunks import unchecked
-from xbce._kernel import Sum
-from xbce._typing import Array, Namespace
+from .._chunks import unchecked
+from .._kernel import Sum
+from .._typing import Array, Namespace
+from ._threads import one_thread
 
 
 class DaskRunner:
@@ -75,7 +75,7 @@ def _quiet_sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, dtype: Any = 
 
 def _run_chunk(function: Callable[..., tuple[Array, ...]], sums: tuple[Sum | None, ...], *chunks: Array | float) -> Any:
     """Return the result for one chunk, or a tuple of several; what is summed keeps its dimensions."""
-    from xbce._backends import runner_for
+    from . import runner_for
 
     function, chunks = unchecked(function, chunks)
     xp = array_namespace(*chunks)
@@ -86,7 +86,7 @@ def _run_chunk(function: Callable[..., tuple[Array, ...]], sums: tuple[Sum | Non
 
 
 def _map_chunk(function: Callable[..., Any], *chunks: Array | float | None) -> Any:
-    from xbce._backends import runner_for
+    from . import runner_for
 
     function, chunks = unchecked(function, chunks)
     xp = array_namespace(*chunks)

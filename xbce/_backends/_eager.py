@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from xbce._backends._base import summed
-from xbce._kernel import Sum
-from xbce._typing import Array, Namespace
+from .._kernel import Sum
+from .._typing import Array, Namespace
+from ._base import summed
 
 
 class EagerRunner:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from xbce._formulas import Idiom
-from xbce._typing import DType, Namespace
+from .._formulas import Idiom
+from .._typing import DType, Namespace
 
 _COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
 

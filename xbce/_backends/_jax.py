@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
-from xbce._backends._eager import EagerRunner
-from xbce._kernel import Kernel
-from xbce._typing import Array, Namespace
+from .._kernel import Kernel
+from .._typing import Array, Namespace
+from ._eager import EagerRunner
 
 
 class JaxRunner(EagerRunner):

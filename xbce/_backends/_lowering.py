@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xbce._backends._graph import Graph, Node, Recorder, expand
-from xbce._formulas import Idiom
+from .._formulas import Idiom
+from ._graph import Graph, Node, Recorder, expand
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from array_api_compat import numpy as namespace
 
-from xbce._backends._base import summed
-from xbce._backends._blocks import (
+from .._kernel import Sum
+from .._typing import Array, Namespace
+from ._base import summed
+from ._blocks import (
     TEMPORARY,
     Block,
     Blocks,
@@ -19,13 +21,11 @@ from xbce._backends._blocks import (
     sequentially,
     sorting,
 )
-from xbce._backends._graph import Node
-from xbce._backends._lowering import Call, Lowered
-from xbce._backends._prepared import Programs
-from xbce._backends._program import Library, NotANumberError, standard_calls
-from xbce._backends._threads import in_threads, usable_threads
-from xbce._kernel import Sum
-from xbce._typing import Array, Namespace
+from ._graph import Node
+from ._lowering import Call, Lowered
+from ._prepared import Programs
+from ._program import Library, NotANumberError, standard_calls
+from ._threads import in_threads, usable_threads
 
 _BLOCK = 2**15
 """Elements of a block, on one thread: what is in use stays in cache, and a NumPy call costs little beside it."""

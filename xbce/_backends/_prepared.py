@@ -6,12 +6,12 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any
 
-from xbce._backends._graph import Recorder, record
-from xbce._backends._lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
-from xbce._backends._memory import ByIdentity
-from xbce._backends._program import Compiler, Library, NotANumberError, Program
-from xbce._kernel import Kernel
-from xbce._typing import Array
+from .._kernel import Kernel
+from .._typing import Array
+from ._graph import Recorder, record
+from ._lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
+from ._memory import ByIdentity
+from ._program import Compiler, Library, NotANumberError, Program
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from itertools import count
 from types import CodeType
 from typing import Any
 
-from xbce._backends._graph import Graph, Node, function_of
-from xbce._backends._lowering import Lowering
-from xbce._typing import Array, DType, Namespace
+from .._typing import Array, DType, Namespace
+from ._graph import Graph, Node, function_of
+from ._lowering import Lowering
 
 
 class NotANumberError(Exception):

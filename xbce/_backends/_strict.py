@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from xbce._backends._eager import EagerRunner
-from xbce._kernel import Sum
-from xbce._typing import Array, Namespace
+from .._kernel import Sum
+from .._typing import Array, Namespace
+from ._eager import EagerRunner
 
 
 class StrictRunner(EagerRunner):

@@ -9,7 +9,7 @@ from functools import cache
 from threading import Condition, RLock, local
 from typing import Any
 
-from xbce._inputs import count_of
+from .._inputs import count_of
 
 _lock = RLock()
 _chosen: int | None = None

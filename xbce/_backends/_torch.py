@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from xbce._backends import _torch_blocks
-from xbce._backends._eager import EagerRunner
-from xbce._backends._memory import ByIdentity
-from xbce._inputs import accumulation_dtype
-from xbce._kernel import Kernel, Sum
-from xbce._typing import Array, Namespace
+from .._inputs import accumulation_dtype
+from .._kernel import Kernel, Sum
+from .._typing import Array, Namespace
+from . import _torch_blocks
+from ._eager import EagerRunner
+from ._memory import ByIdentity
 
 
 class TorchRunner(EagerRunner):

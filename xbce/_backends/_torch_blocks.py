@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from array_api_compat import torch as xp
 
-from xbce._backends._blocks import TEMPORARY, Blocks, at_once, keep_freed_memory
-from xbce._backends._graph import Node
-from xbce._backends._lowering import Call, Lowered
-from xbce._backends._prepared import Programs
-from xbce._backends._program import Library, NotANumberError, standard_calls
-from xbce._kernel import Sum
-from xbce._typing import Array, DType, Namespace
+from .._kernel import Sum
+from .._typing import Array, DType, Namespace
+from ._blocks import TEMPORARY, Blocks, at_once, keep_freed_memory
+from ._graph import Node
+from ._lowering import Call, Lowered
+from ._prepared import Programs
+from ._program import Library, NotANumberError, standard_calls
 
 _BLOCK = 2**16
 """Elements of a block for each thread: what is in use stays in cache, and threads are not woken for too little."""

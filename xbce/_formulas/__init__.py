@@ -7,11 +7,11 @@ Nothing here knows a backend, checks an argument, reduces, or branches on the va
 abs, max or clip, whose derivative at the kink is each backend's own choice.
 """
 
-from xbce._formulas._base import Formula
-from xbce._formulas._cross_entropy import CrossEntropy
-from xbce._formulas._given import Given
-from xbce._formulas._idioms import Idiom, settled
-from xbce._formulas._modulated import ModulatedCrossEntropy
-from xbce._formulas._probabilities import ProbabilityCrossEntropy
+from ._base import Formula
+from ._cross_entropy import CrossEntropy
+from ._given import Given
+from ._idioms import Idiom, settled
+from ._modulated import ModulatedCrossEntropy
+from ._probabilities import ProbabilityCrossEntropy
 
 __all__ = ["CrossEntropy", "Formula", "Given", "Idiom", "ModulatedCrossEntropy", "ProbabilityCrossEntropy", "settled"]

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from xbce._typing import Array, Namespace
+from .._typing import Array, Namespace
 
 
 class Formula(Protocol):

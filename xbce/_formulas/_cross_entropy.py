@@ -17,9 +17,9 @@ sigmoid(x) itself never appears: it rounds to 1 in the right tail, where 1 - sig
 
 from dataclasses import dataclass
 
-from xbce._formulas._idioms import add_signed, product
-from xbce._formulas._parts import Halves, halves, signed_side, smoothed
-from xbce._typing import Array, Namespace
+from .._typing import Array, Namespace
+from ._idioms import add_signed, product
+from ._parts import Halves, halves, signed_side, smoothed
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xbce._typing import Array, Namespace
+from .._typing import Array, Namespace
 
 
 @dataclass(frozen=True, slots=True)

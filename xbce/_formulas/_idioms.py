@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xbce._typing import Array, Namespace
+from .._typing import Array, Namespace
 
 Plain = Callable[..., Array]
 

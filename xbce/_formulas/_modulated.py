@@ -24,11 +24,11 @@ cannot hold of them is a factor of its own.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xbce._formulas._cross_entropy import CrossEntropy
-from xbce._formulas._idioms import constant_zero, product
-from xbce._formulas._parts import halves, power, smoothed, split, with_tail
-from xbce._formulas._primitives import log, log1p
-from xbce._typing import Array, Namespace
+from .._typing import Array, Namespace
+from ._cross_entropy import CrossEntropy
+from ._idioms import constant_zero, product
+from ._parts import halves, power, smoothed, split, with_tail
+from ._primitives import log, log1p
 
 
 class _Entropy(NamedTuple):

@@ -3,8 +3,8 @@
 import math
 from typing import NamedTuple
 
-from xbce._formulas._idioms import aside, exp_minus_abs, minus_sign
-from xbce._typing import Array, DType, Namespace
+from .._typing import Array, DType, Namespace
+from ._idioms import aside, exp_minus_abs, minus_sign
 
 
 class Halves(NamedTuple):

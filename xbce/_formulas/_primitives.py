@@ -16,8 +16,8 @@ Where two forms meet, each gets a harmless argument in place of those that the o
 drops still takes part in automatic differentiation, as 0 times its derivative, which must be finite.
 """
 
-from xbce._formulas._parts import halves
-from xbce._typing import Array, Namespace
+from .._typing import Array, Namespace
+from ._parts import halves
 
 
 def expit(xp: Namespace, x: Array) -> Array:

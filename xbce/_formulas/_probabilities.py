@@ -10,10 +10,10 @@ part of the function: where a clip or a floor holds, the derivative is 0.
 import math
 from dataclasses import dataclass
 
-from xbce._formulas._idioms import aside, guarded, product, settled
-from xbce._formulas._parts import least, smoothed
-from xbce._formulas._primitives import log, log1p, logit
-from xbce._typing import Array, Namespace
+from .._typing import Array, Namespace
+from ._idioms import aside, guarded, product, settled
+from ._parts import least, smoothed
+from ._primitives import log, log1p, logit
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,27 @@
 """Ports for people who come from one system: its names, argument order, defaults, errors and results.
 
 They work on the arrays of any library, with xbce's accuracy. None of these modules imports the system it is named
-after, but for the two classes of `pytorch` that are PyTorch modules, which do when they are asked for.
+after, but for the two classes of `pytorch` that are PyTorch modules, which do when they are asked for. The modules
+themselves are imported when they are asked for, so that `import xbce` does not pay for them.
 """
 
-from xbce.conventions import boosting, caffe, keras, numpy_reference, optax, pytorch, sklearn, tensorflow
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import boosting, caffe, keras, numpy_reference, optax, pytorch, sklearn, tensorflow
+else:  # hidden from type checkers, which would take any name for an attribute
+
+    def __getattr__(name):
+        if name in __all__:
+            from importlib import import_module
+
+            return import_module(f"{__name__}.{name}")
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
 
 __all__ = ["boosting", "caffe", "keras", "numpy_reference", "optax", "pytorch", "sklearn", "tensorflow"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,13 +5,13 @@ from typing import Any
 
 import array_api_compat as compat
 
-from xbce._inputs import _namespace as namespace
-from xbce._inputs import fits_into, one_library, same_length, same_shape
-from xbce._kernel import is_floating
-from xbce._lengths import may_be, must_be
-from xbce._numbers import new_device
-from xbce._typing import Array, Device, DType, Namespace, NormalizeBy
-from xbce.steps import check_labels, reduce
+from .._inputs import _namespace as namespace
+from .._inputs import fits_into, one_library, same_length, same_shape
+from .._kernel import is_floating
+from .._lengths import may_be, must_be
+from .._numbers import new_device
+from .._typing import Array, Device, DType, Namespace, NormalizeBy
+from ..steps import check_labels, reduce
 
 __all__ = [
     "arrays_of_one_library",

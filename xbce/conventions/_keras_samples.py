@@ -2,10 +2,10 @@
 
 import math
 
-from xbce import steps
-from xbce._lengths import must_be
-from xbce._typing import Array, Namespace, NormalizeBy
-from xbce.conventions._common import cast, compatible, zero_of_nothing
+from .. import steps
+from .._lengths import must_be
+from .._typing import Array, Namespace, NormalizeBy
+from ._common import cast, compatible, zero_of_nothing
 
 
 def same_rank(xp: Namespace, x: Array, y: Array) -> tuple[Array, Array]:

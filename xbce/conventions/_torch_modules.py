@@ -2,7 +2,7 @@
 
 import torch
 
-from xbce.conventions import pytorch
+from . import pytorch
 
 __all__ = ["BCELoss", "BCEWithLogitsLoss"]
 
@@ -74,4 +74,4 @@ class BCELoss(torch.nn.BCELoss):  # type: ignore[misc]
 
 for _module in (BCELoss, BCEWithLogitsLoss):
     # Where users, and pickles, find them.
-    _module.__module__ = "xbce.conventions.pytorch"
+    _module.__module__ = pytorch.__name__

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from xbce import losses
-from xbce._typing import Array, NormalizeBy
-from xbce.conventions._common import arrays_of_one_library, cast, first_outside, namespace, namespace_of
+from .. import losses
+from .._typing import Array, NormalizeBy
+from ._common import arrays_of_one_library, cast, first_outside, namespace, namespace_of
 
 __all__ = ["lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"]
 

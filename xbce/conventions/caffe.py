@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from xbce import losses
-from xbce._inputs import number_in, same_length
-from xbce._lengths import elements_along
-from xbce._typing import Array, NormalizeBy
-from xbce.conventions._common import cast, is_floating, namespace, one_library, same_shape, zero_of_nothing
+from .. import losses
+from .._inputs import number_in, same_length
+from .._lengths import elements_along
+from .._typing import Array, NormalizeBy
+from ._common import cast, is_floating, namespace, one_library, same_shape, zero_of_nothing
 
 __all__ = ["SigmoidCrossEntropyLoss"]
 

@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar
 
-from xbce import losses
-from xbce._inputs import number_in
-from xbce._typing import Array, Axis
-from xbce.conventions._common import (
+from .. import losses
+from .._inputs import number_in
+from .._typing import Array, Axis
+from ._common import (
     arrays_of_one_library,
     cast,
     dtype_named,
@@ -13,7 +13,7 @@ from xbce.conventions._common import (
     namespace,
     same_shape,
 )
-from xbce.conventions._keras_samples import over_samples, same_rank
+from ._keras_samples import over_samples, same_rank
 
 __all__ = ["BinaryCrossentropy", "BinaryFocalCrossentropy", "binary_crossentropy", "binary_focal_crossentropy"]
 

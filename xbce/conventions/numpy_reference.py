@@ -1,8 +1,8 @@
 """The textbook's function, in NumPy's place or any other library's."""
 
-from xbce import losses
-from xbce._typing import Array
-from xbce.conventions._common import is_floating, namespace, one_library
+from .. import losses
+from .._typing import Array
+from ._common import is_floating, namespace, one_library
 
 __all__ = ["binary_cross_entropy"]
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from xbce import losses
-from xbce._typing import Array, Namespace
-from xbce.conventions._common import cast, compatible, is_floating, is_number, namespace, one_library
+from .. import losses
+from .._typing import Array, Namespace
+from ._common import cast, compatible, is_floating, is_number, namespace, one_library
 
 __all__ = ["sigmoid_binary_cross_entropy", "sigmoid_focal_loss"]
 

@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, get_args
 
-from xbce import losses, steps
-from xbce._inputs import autocasts, number_in
-from xbce._typing import Array, ReductionKind
-from xbce.conventions._common import (
+from .. import losses, steps
+from .._inputs import autocasts, number_in
+from .._typing import Array, ReductionKind
+from ._common import (
     cast,
     first_outside,
     fits_into,
@@ -26,7 +26,7 @@ from xbce.conventions._common import (
 )
 
 if TYPE_CHECKING:
-    from xbce.conventions._torch_modules import BCELoss, BCEWithLogitsLoss
+    from ._torch_modules import BCELoss, BCEWithLogitsLoss
 
 __all__ = [
     "BCELoss",
@@ -272,7 +272,7 @@ def sigmoid_focal_loss(
 
 def __getattr__(name: str) -> Any:
     if name in ("BCELoss", "BCEWithLogitsLoss"):
-        from xbce.conventions import _torch_modules
+        from . import _torch_modules
 
         return getattr(_torch_modules, name)
     msg = f"module {__name__!r} has no attribute {name!r}"

@@ -6,9 +6,9 @@ from typing import Any
 
 import array_api_compat as compat
 
-from xbce import losses, steps
-from xbce._typing import Array, Namespace
-from xbce.conventions._common import cast, device_beside, is_floating
+from .. import losses, steps
+from .._typing import Array, Namespace
+from ._common import cast, device_beside, is_floating
 
 __all__ = ["log_loss"]
 

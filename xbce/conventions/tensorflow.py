@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar
 
-from xbce import losses
-from xbce._inputs import number_in
-from xbce._typing import Array, NormalizeBy, ReductionKind
-from xbce.conventions._common import (
+from .. import losses
+from .._inputs import number_in
+from .._typing import Array, NormalizeBy, ReductionKind
+from ._common import (
     cast,
     compatible,
     device_beside,
