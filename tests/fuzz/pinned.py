@@ -416,6 +416,32 @@ PINNED = (
         for shift, x, right in ((1e-30, 104.0, 6.813556821545293e-16), (0.001, 92.0, 1.1350591984335819e-37))
     ),
     Pinned(
+        "subnormal label of a probability of 0, jitted",
+        6,
+        _call(_OF_P, _of_p(0.0, float.fromhex("0x1.2p-129"), "bfloat16"), _JIT),
+        (inf,),
+    ),
+    Pinned(
+        "huge logit times pos_weight, where a power is small",
+        0,
+        _call(
+            _FOCAL,
+            {
+                **_of_x(float.fromhex("-0x1.520cdap+126"), float.fromhex("0x1.b66e3ap-49")),
+                "pos_weight": Array((float.fromhex("0x1.f2e636p+8"),)),
+            },
+            method="label_gradient",
+            gamma=1.7,
+        ),
+        (float.fromhex("0x1.c2c1c188a17fdp+54"),),
+    ),
+    Pinned(
+        "power beyond underflow that is subnormal, times a large logit",
+        0,
+        _call(_FOCAL, _of_x(float.fromhex("0x1.3845dap+8"), 1.0), method="label_gradient", gamma=0.3, alpha=0.3),
+        (float.fromhex("-0x1.51079dffcc96fp-129"),),
+    ),
+    Pinned(
         "half gradient that overflows before the cotangent",
         0,
         _call(

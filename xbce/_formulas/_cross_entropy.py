@@ -55,7 +55,8 @@ class CrossEntropy:
         """Return z softplus(-x), the loss being linear in p."""
         half = halves(xp, x)
         positive, _ = smoothed(xp, z, self.label_smoothing)
-        return product(xp, xp.where(half.upper, 0.0, -x), positive) + positive * xp.log1p(half.e)
+        # Added first: each product of a small label may be flushed where that of the sum is a normal number.
+        return product(xp, xp.where(half.upper, 0.0, -x) + xp.log1p(half.e), positive)
 
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential is shared."""

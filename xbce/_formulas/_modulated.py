@@ -113,16 +113,22 @@ class ModulatedCrossEntropy:
 
     def label_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return dL/dz."""
+        huge = None
+        if p is not None:
+            # p times a huge |x| may be infinite where a small power of M follows. All is linear in such an x.
+            huge = x < -(2.0**80)
+            x = xp.where(huge, x * 2.0**-64, x)
         parts = self._parts(xp, x, z, p)
         entropy = parts.entropy
         wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
         # Half of C/M, and small factors before large ones: the sum may be finite where C/M and the like are not.
         root, second, half_ratio = parts.root, parts.second, 0.5 * parts.finite / wrong
         if 0 < min(self.gamma_pos, self.gamma_neg) < 1:
-            root, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
-            second = root if self._halved else None
+            root, second, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
         scale = parts.factor * root
         second = 1.0 if second is None else second
+        if huge is not None:
+            second = xp.where(huge, 2.0**64, 1.0) * second
         # The second root multiplies each term: their sum may overflow before it.
         slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
         if self.gamma_pos != self.gamma_neg:
@@ -134,8 +140,8 @@ class ModulatedCrossEntropy:
 
     def _beyond_underflow(
         self, xp: Namespace, x: Array, z: Array, p: Array | None, parts: _Parts, half_ratio: Array
-    ) -> tuple[Array, Array]:
-        """Return the root and half of C/M where a hard label agrees and M is nothing but exp(-|x|).
+    ) -> tuple[Array, Array, Array]:
+        """Return two roots and half of C/M where a hard label agrees and M is nothing but exp(-|x|).
 
         For g < 1 the derivative in the label is about M^g, a normal number long after M has underflowed.
         """
@@ -146,11 +152,15 @@ class ModulatedCrossEntropy:
         deep = agrees & (parts.entropy.m < 2.0**-60)
         # A fourth of M's logarithm; any number where the power is not used, or is 0.
         log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x) / 4, -1.0)
-        fourths = 2 if self._halved else 4
-        root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (fourths * parts.g)
+        root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (2 * parts.g)
         weight = 0.5 * (negative + (positive if p is None else p * positive))
-        deep_root = root + root * (fourths * parts.tail * log)
-        return xp.where(deep, deep_root, parts.root), xp.where(deep, weight, half_ratio)
+        deep_root = root + root * (2 * parts.tail * log)
+        second = 1.0 if parts.second is None else parts.second
+        return (
+            xp.where(deep, deep_root, parts.root),
+            xp.where(deep, deep_root, second),
+            xp.where(deep, weight, half_ratio),
+        )
 
     def _value(self, parts: _Parts) -> Array:
         return parts.modulated(parts.entropy.c)

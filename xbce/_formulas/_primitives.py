@@ -17,6 +17,7 @@ drops still takes part in automatic differentiation, as 0 times its derivative, 
 """
 
 from .._typing import Array, Namespace
+from ._idioms import vanishes
 from ._parts import halves
 
 
@@ -95,20 +96,16 @@ def xlogy(xp: Namespace, x: Array, y: Array) -> Array:
     y is guarded, not the product, and only where its logarithm is not finite: the derivative in x at x = 0 is log(y).
     The 0 at the end makes a zero of either sign SciPy's +0.
     """
-    y = xp.where((x * _LIFT == 0) & ((y * _LIFT <= 0) | (y == xp.inf)), 1.0, y)
+    y = xp.where(vanishes(xp, x) & ((y < 0) | vanishes(xp, y) | (y == xp.inf)), 1.0, y)
     return x * log(xp, y) + 0.0
 
 
 def xlog1py(xp: Namespace, x: Array, y: Array) -> Array:
     """Return x log(1 + y), which is 0 where x is 0 unless y is NaN; guarded like `xlogy`."""
-    y = xp.where((x * _LIFT == 0) & ((y <= -1) | (y == xp.inf)), 0.0, y)
+    y = xp.where(vanishes(xp, x) & ((y <= -1) | (y == xp.inf)), 0.0, y)
     return x * log1p(xp, y) + 0.0
 
 
-# Products with it are never subnormal, and 0 only of what arithmetic takes as 0. A library that flushes subnormal
-# numbers may still tell them from 0 in a comparison: compiled JAX does in (y <= 0) | (y == inf). The logarithm is
-# infinite all the same, and 0 times it NaN.
-_LIFT = 2.0**60
 _LOG_2 = 0.6931471805599453
 
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from .._typing import Array, Namespace
-from ._idioms import aside, guarded, product, settled
+from ._idioms import aside, guarded, product, settled, vanishes
 from ._parts import least, smoothed
 from ._primitives import log, log1p, logit
 
@@ -28,8 +28,8 @@ class ProbabilityCrossEntropy:
     def value(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return -p z log(u) - (1 - z) log(1 - u)."""
         positive, negative = smoothed(xp, z, self.label_smoothing)
-        no_u, no_v = positive == 0, negative == 0
-        log_u, log_v = self._logs(xp, u, no_u if p is None else no_u | (p == 0), no_v)
+        no_u, no_v = vanishes(xp, positive), vanishes(xp, negative)
+        log_u, log_v = self._logs(xp, u, no_u if p is None else no_u | vanishes(xp, p), no_v)
         # XLA selects by a boolean label instead of multiplying by it, and drops NaN.
         term = settled(xp, positive) * log_u
         # From 0, so that no loss is -0. p multiplies last: p z would lose all digits of a subnormal z.
@@ -48,7 +48,7 @@ class ProbabilityCrossEntropy:
         if p is None and self.log_floor is None and self.log_offset is None:
             slope = self._clipped_slope(xp, u)
         else:
-            log_u, log_v = self._logs(xp, u, None if p is None else p == 0, None)
+            log_u, log_v = self._logs(xp, u, None if p is None else vanishes(xp, p), None)
             if p is not None:
                 slope = log_v - p * log_u
             elif self.log_offset is not None:
@@ -62,7 +62,7 @@ class ProbabilityCrossEntropy:
     def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
         """Return -z log(u)."""
         positive, _ = smoothed(xp, z, self.label_smoothing)
-        return 0.0 - positive * self._logs(xp, u, positive == 0, None)[0]
+        return 0.0 - positive * self._logs(xp, u, vanishes(xp, positive), None)[0]
 
     def value_and_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; they share no work."""
@@ -119,7 +119,7 @@ class ProbabilityCrossEntropy:
             return self._offset_logs(xp, u)
         if self.clip == 0:
             u = xp.where(u < 0, 0.0, xp.where(u > 1, 1.0, u))
-        no_u = None if zero_u is None else zero_u & (u == 0)
+        no_u = None if zero_u is None else zero_u & vanishes(xp, u)
         no_v = None if zero_v is None else zero_v & (u == 1)
         if self.log_floor is not None:
             no_u, no_v = u == 0, u == 1
@@ -164,7 +164,7 @@ class ProbabilityCrossEntropy:
 
 def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:
     """Return factor / divisor, absent where both are 0."""
-    absent = (factor == 0) & (divisor == 0)
+    absent = vanishes(xp, factor) & vanishes(xp, divisor)
     return factor / xp.where(absent, 1.0, divisor)
 
 
