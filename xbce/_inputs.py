@@ -17,6 +17,7 @@ import array_api_compat as compat
 from ._array_kinds import plain
 from ._lengths import is_unknown, may_be, must_be
 from ._numbers import array_of, as_number, is_from_numpy, is_jax, is_numpy, value_of
+from ._options import ARRAYS
 from ._texts import digits_of, shown, type_name
 from ._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, ReductionKind
 
@@ -117,10 +118,6 @@ def one_library(**arguments: Any) -> tuple[Any, ...]:
     return door.first, *door.beside(dict(others))
 
 
-_ARRAYS = ("pos_weight", "weight", "where")
-"""Options that are arrays, in the order in which the door takes them."""
-
-
 def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable, tuple[Array, ...]] | None:
     """Return all that the checks of a call look at, and its arrays in the order of `Inputs.arrays`.
 
@@ -140,7 +137,7 @@ def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable
     for name, x in kwargs.items():
         key.append(name)
         kind = type(x)
-        if name in _ARRAYS and x is not None:
+        if name in ARRAYS and x is not None:
             fingerprint = _fingerprints[kind]
             if fingerprint is None or fingerprint is not library:
                 return None
@@ -149,7 +146,7 @@ def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable
             key.append((kind, x))
         else:
             return None
-    return tuple(key), (*args, *(kwargs[name] for name in _ARRAYS if kwargs.get(name) is not None))
+    return tuple(key), (*args, *(kwargs[name] for name in ARRAYS if kwargs.get(name) is not None))
 
 
 class _Fingerprints(dict[type, Callable[[Any], Hashable] | None]):

@@ -1,12 +1,12 @@
 """The public losses."""
 
-from collections.abc import Mapping
+from typing import Unpack
 
-from ._formulas import CrossEntropy, ModulatedCrossEntropy, ProbabilityCrossEntropy
-from ._inputs import at_most_one, loss_inputs, number_in
-from ._loss import Evaluation, Loss
-from ._reductions import Reduction
-from ._typing import Array, Axis, NormalizeBy, ReductionKind
+from ._formulas import CrossEntropy, Formula, ModulatedCrossEntropy, ProbabilityCrossEntropy
+from ._inputs import at_most_one, number_in
+from ._loss import Loss
+from ._options import LossOptions
+from ._typing import ArrayObject
 
 __all__ = [
     "asymmetric_loss",
@@ -18,18 +18,11 @@ __all__ = [
 
 @Loss
 def binary_cross_entropy_with_logits(
-    logits: Array,
-    labels: Array | float,
+    logits: ArrayObject,
+    labels: ArrayObject | float,
     /,
-    *,
-    pos_weight: Array | float | None = None,
-    label_smoothing: float = 0.0,
-    weight: Array | float | None = None,
-    where: Array | None = None,
-    reduction: ReductionKind = "none",
-    axis: Axis = None,
-    normalize_by: NormalizeBy = "count",
-) -> Evaluation:
+    **options: Unpack[LossOptions],
+) -> Formula:
     r"""Binary cross-entropy between labels and the sigmoid of logits.
 
     For a logit ``x``, a label ``z`` and a weight ``p`` of the positive term it is
@@ -48,7 +41,8 @@ def binary_cross_entropy_with_logits(
         The shape, library and device of `logits`; boolean, integer or floating. Integers and Python scalars are
         rounded to the dtype of `logits`. Usually 0, 1 or between (soft labels); other values follow the same formula.
         Here and in the options a scalar is a Python or NumPy number, or an array without dimensions.
-    {options}
+    **options : LossOptions
+        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
 
     Returns
     -------
@@ -113,27 +107,20 @@ def binary_cross_entropy_with_logits(
     >>> xbce.binary_cross_entropy_with_logits(logits, [[0], [np.nan]] * labels, where=kept, reduction="mean")
     np.float64(9.70006128161...)
     """
-    formula = CrossEntropy(number_in("label_smoothing", label_smoothing, 0, 1))
-    return _evaluation(formula, {}, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by)
+    return CrossEntropy(options["label_smoothing"])
 
 
 @Loss
 def binary_cross_entropy(
-    probabilities: Array,
-    labels: Array | float,
+    probabilities: ArrayObject,
+    labels: ArrayObject | float,
     /,
     *,
     clip: float | None = None,
     log_floor: float | None = None,
     log_offset: float | None = None,
-    pos_weight: Array | float | None = None,
-    label_smoothing: float = 0.0,
-    weight: Array | float | None = None,
-    where: Array | None = None,
-    reduction: ReductionKind = "none",
-    axis: Axis = None,
-    normalize_by: NormalizeBy = "count",
-) -> Evaluation:
+    **options: Unpack[LossOptions],
+) -> Formula:
     r"""Binary cross-entropy between labels and probabilities.
 
     For a probability ``u``, a label ``z`` and a weight ``p`` of the positive term it is
@@ -157,7 +144,8 @@ def binary_cross_entropy(
         Both logarithms are at least this number, -100 in PyTorch; the gradient of a floored one is 0.
     log_offset : float, optional
         Is added inside both logarithms, as in TensorFlow 1.
-    {options}
+    **options : LossOptions
+        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
 
     Returns
     -------
@@ -190,34 +178,24 @@ def binary_cross_entropy(
     array([  1.38629436,   0.        , 100.        ])
     """
     at_most_one(clip=clip, log_floor=log_floor, log_offset=log_offset)
-    formula = ProbabilityCrossEntropy(
-        label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
+    return ProbabilityCrossEntropy(
+        label_smoothing=options["label_smoothing"],
         clip=None if clip is None else number_in("clip", clip, 0, 0.5, below=True),
         log_floor=None if log_floor is None else number_in("log_floor", log_floor, high=0),
         log_offset=None if log_offset is None else number_in("log_offset", log_offset, 0) or None,
-    )
-    rules = {"clip": formula.clip, "log_floor": formula.log_floor, "log_offset": formula.log_offset}
-    return _evaluation(
-        formula, rules, "probabilities", probabilities, labels, pos_weight, weight, where, reduction, axis, normalize_by
     )
 
 
 @Loss
 def sigmoid_focal_loss(
-    logits: Array,
-    labels: Array | float,
+    logits: ArrayObject,
+    labels: ArrayObject | float,
     /,
     *,
     gamma: float = 2.0,
     alpha: float | None = None,
-    pos_weight: Array | float | None = None,
-    label_smoothing: float = 0.0,
-    weight: Array | float | None = None,
-    where: Array | None = None,
-    reduction: ReductionKind = "none",
-    axis: Axis = None,
-    normalize_by: NormalizeBy = "count",
-) -> Evaluation:
+    **options: Unpack[LossOptions],
+) -> Formula:
     r"""Focal loss: binary cross-entropy, modulated by a power of the probability of being wrong.
 
     ``a (1 - p_t)^gamma C`` with the cross-entropy ``C`` of :func:`binary_cross_entropy_with_logits` and, for a logit
@@ -236,7 +214,8 @@ def sigmoid_focal_loss(
         Exponent, not negative. 0 gives the cross-entropy.
     alpha : float, optional
         In [0, 1]: weight of the positive label; 1 - alpha is that of the negative one.
-    {options}
+    **options : LossOptions
+        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
 
     Returns
     -------
@@ -268,35 +247,25 @@ def sigmoid_focal_loss(
     array([4.99999998e+00, 4.33216988e-02, 2.18912768e-27])
     """
     gamma = number_in("gamma", gamma, 0)
-    formula = ModulatedCrossEntropy(
+    return ModulatedCrossEntropy(
         gamma_pos=gamma,
         gamma_neg=gamma,
         alpha=None if alpha is None else number_in("alpha", alpha, 0, 1),
-        label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
-    )
-    numbers = {"gamma": gamma, "alpha": formula.alpha}
-    return _evaluation(
-        formula, numbers, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by
+        label_smoothing=options["label_smoothing"],
     )
 
 
 @Loss
 def asymmetric_loss(
-    logits: Array,
-    labels: Array | float,
+    logits: ArrayObject,
+    labels: ArrayObject | float,
     /,
     *,
     gamma_pos: float = 0.0,
     gamma_neg: float = 4.0,
     shift: float = 0.0,
-    pos_weight: Array | float | None = None,
-    label_smoothing: float = 0.0,
-    weight: Array | float | None = None,
-    where: Array | None = None,
-    reduction: ReductionKind = "none",
-    axis: Axis = None,
-    normalize_by: NormalizeBy = "count",
-) -> Evaluation:
+    **options: Unpack[LossOptions],
+) -> Formula:
     r"""Asymmetric loss: a focal loss with an exponent for each label, and easy negatives dropped.
 
     With ``f = sigmoid(x)`` and ``f_m = max(f - shift, 0)`` for a logit ``x`` and a label ``z``,
@@ -315,7 +284,8 @@ def asymmetric_loss(
         Exponents for the positive and the negative label, not negative.
     shift : float, optional
         In [0, 1): negatives with a smaller probability have neither loss nor gradient.
-    {options}
+    **options : LossOptions
+        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
 
     Returns
     -------
@@ -346,31 +316,9 @@ def asymmetric_loss(
     >>> xbce.asymmetric_loss(np.array([2.0, 2.0, -4.0]), np.array([1, 0, 0]), shift=0.05)
     array([0.12692801, 0.84641495, 0.        ])
     """
-    formula = ModulatedCrossEntropy(
+    return ModulatedCrossEntropy(
         gamma_pos=number_in("gamma_pos", gamma_pos, 0),
         gamma_neg=number_in("gamma_neg", gamma_neg, 0),
         shift=number_in("shift", shift, 0, 1, below=True),
-        label_smoothing=number_in("label_smoothing", label_smoothing, 0, 1),
+        label_smoothing=options["label_smoothing"],
     )
-    numbers = {"gamma_pos": formula.gamma_pos, "gamma_neg": formula.gamma_neg, "shift": formula.shift}
-    return _evaluation(
-        formula, numbers, "logits", logits, labels, pos_weight, weight, where, reduction, axis, normalize_by
-    )
-
-
-def _evaluation(
-    formula: CrossEntropy | ModulatedCrossEntropy | ProbabilityCrossEntropy,
-    numbers: Mapping[str, float | None],
-    name: str,
-    scores: Array,
-    labels: Array | float,
-    pos_weight: Array | float | None,
-    weight: Array | float | None,
-    where: Array | None,
-    reduction: ReductionKind,
-    axis: Axis,
-    normalize_by: NormalizeBy,
-) -> Evaluation:
-    numbers = {**numbers, "half of label_smoothing": formula.label_smoothing / 2}
-    inputs = loss_inputs(name, scores, labels, pos_weight=pos_weight, weight=weight, where=where, numbers=numbers)
-    return Evaluation(inputs, formula, Reduction.of(name, inputs, reduction, axis, normalize_by))

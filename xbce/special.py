@@ -13,18 +13,19 @@ compiled) on an x86-64 processor with AVX2; they are lower bounds.
 """
 
 from collections.abc import Callable
+from typing import Any, overload
 
 from ._backends import runner_for
 from ._chunks import checked
 from ._formulas import _primitives
 from ._inputs import primitive_inputs
 from ._kernel import Computed
-from ._typing import Array
+from ._typing import Array, ArrayObject, ArrayT
 
 __all__ = ["expit", "log1mexp", "log_expit", "logit", "softplus", "xlog1py", "xlogy"]
 
 
-def expit(x: Array, /) -> Array:
+def expit(x: ArrayT, /) -> ArrayT:
     """Logistic sigmoid, ``1 / (1 + exp(-x))``.
 
     Parameters
@@ -61,7 +62,7 @@ def expit(x: Array, /) -> Array:
     return _elementwise(_primitives.expit, x=x)
 
 
-def log_expit(x: Array, /) -> Array:
+def log_expit(x: ArrayT, /) -> ArrayT:
     """Logarithm of the logistic sigmoid, ``log(expit(x))``.
 
     Parameters
@@ -99,7 +100,7 @@ def log_expit(x: Array, /) -> Array:
     return _elementwise(_primitives.log_expit, x=x)
 
 
-def softplus(x: Array, /) -> Array:
+def softplus(x: ArrayT, /) -> ArrayT:
     """Smooth maximum of 0 and x, ``log(1 + exp(x))``.
 
     Parameters
@@ -139,7 +140,7 @@ def softplus(x: Array, /) -> Array:
     return _elementwise(_primitives.softplus, x=x)
 
 
-def logit(p: Array, /) -> Array:
+def logit(p: ArrayT, /) -> ArrayT:
     """Inverse of the logistic sigmoid, ``log(p / (1 - p))``.
 
     Parameters
@@ -177,7 +178,7 @@ def logit(p: Array, /) -> Array:
     return _elementwise(_primitives.logit, p=p)
 
 
-def log1mexp(x: Array, /) -> Array:
+def log1mexp(x: ArrayT, /) -> ArrayT:
     """Logarithm of ``1 - exp(x)``, for ``x <= 0``.
 
     It takes the logarithm of a probability to that of its complement: ``log1mexp(log_expit(x))`` is ``log_expit(-x)``.
@@ -222,7 +223,11 @@ def log1mexp(x: Array, /) -> Array:
     return _elementwise(_primitives.log1mexp, x=x)
 
 
-def xlogy(x: Array | float, y: Array | float, /) -> Array:
+@overload
+def xlogy(x: float, y: ArrayT, /) -> ArrayT: ...
+@overload
+def xlogy(x: ArrayT, y: ArrayObject | float, /) -> ArrayT: ...
+def xlogy(x: Any, y: Any, /) -> Any:
     """Product ``x log(y)``, which is 0 where x is 0.
 
     Parameters
@@ -266,7 +271,11 @@ def xlogy(x: Array | float, y: Array | float, /) -> Array:
     return _elementwise(_primitives.xlogy, x=x, y=y)
 
 
-def xlog1py(x: Array | float, y: Array | float, /) -> Array:
+@overload
+def xlog1py(x: float, y: ArrayT, /) -> ArrayT: ...
+@overload
+def xlog1py(x: ArrayT, y: ArrayObject | float, /) -> ArrayT: ...
+def xlog1py(x: Any, y: Any, /) -> Any:
     """Product ``x log(1 + y)``, which is 0 where x is 0.
 
     Parameters
@@ -307,7 +316,8 @@ def xlog1py(x: Array | float, y: Array | float, /) -> Array:
     return _elementwise(_primitives.xlog1py, x=x, y=y)
 
 
-def _elementwise(function: Callable[..., Array], **arguments: Array | float) -> Array:
+def _elementwise(function: Callable[..., Array], **arguments: ArrayT) -> ArrayT:
     inputs = primitive_inputs(**arguments)
     computed = checked(inputs, Computed(function, inputs.computing, inputs.dtype))
-    return runner_for(inputs.xp).map(inputs.xp, computed, inputs.arrays)
+    result: ArrayT = runner_for(inputs.xp).map(inputs.xp, computed, inputs.arrays)
+    return result

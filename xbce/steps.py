@@ -4,21 +4,21 @@ from ._backends import runner_for
 from ._formulas import Given
 from ._inputs import concrete_bool, digits, eager_real, reduce_inputs
 from ._reductions import Reduction
-from ._typing import Array, Axis, Namespace, NormalizeBy, ReductionKind
+from ._typing import Array, ArrayObject, ArrayT, Axis, Namespace, NormalizeBy, ReductionKind
 
 __all__ = ["check_labels", "reduce"]
 
 
 def reduce(
-    losses: Array,
+    losses: ArrayT,
     /,
     *,
-    weight: Array | float | None = None,
-    where: Array | None = None,
+    weight: ArrayObject | float | None = None,
+    where: ArrayObject | None = None,
     reduction: ReductionKind = "mean",
     axis: Axis = None,
     normalize_by: NormalizeBy = "count",
-) -> Array:
+) -> ArrayT:
     """Weigh, mask and reduce losses, as the losses of this package do.
 
     Parameters
@@ -69,10 +69,11 @@ def reduce(
     """
     inputs = reduce_inputs(losses, weight=weight, where=where)
     chosen = Reduction.of("losses", inputs, reduction, axis, normalize_by)
-    return chosen.plan(inputs, Given(), ("value",))(inputs.arrays)[0]
+    result: ArrayT = chosen.plan(inputs, Given(), ("value",))(inputs.arrays)[0]
+    return result
 
 
-def check_labels(labels: Array, /) -> None:
+def check_labels(labels: ArrayObject, /) -> None:
     """Raise ValueError unless all labels are in [0, 1], where losses keep their promise of accuracy.
 
     Losses themselves never look at values: labels outside [0, 1] follow the same formula.
