@@ -188,3 +188,9 @@ def test_a_label_that_float32_cannot_hold_is_infinite_in_jax():
     jax = pytest.importorskip("jax")
     with jax.enable_x64(False):
         assert with_logits.gradient(jax.numpy.float32([1.0]), 1e300) == -np.inf
+
+
+def test_a_label_gradient_is_finite_where_a_huge_logit_times_pos_weight_is_not():
+    x, z, p = (np.float32([float.fromhex(n)]) for n in ("-0x1.520cdap+126", "0x1.b66e3ap-49", "0x1.f2e636p+8"))
+    slope = xbce.sigmoid_focal_loss.label_gradient(x, z, pos_weight=p, gamma=1.7)
+    assert float(slope[0]) == approx(float.fromhex("0x1.c2c1c188a17fdp+54"), rel=10.8 * 2.0**-23)

@@ -422,20 +422,6 @@ PINNED = (
         (inf,),
     ),
     Pinned(
-        "huge logit times pos_weight, where a power is small",
-        0,
-        _call(
-            _FOCAL,
-            {
-                **_of_x(float.fromhex("-0x1.520cdap+126"), float.fromhex("0x1.b66e3ap-49")),
-                "pos_weight": Array((float.fromhex("0x1.f2e636p+8"),)),
-            },
-            method="label_gradient",
-            gamma=1.7,
-        ),
-        (float.fromhex("0x1.c2c1c188a17fdp+54"),),
-    ),
-    Pinned(
         "power beyond underflow that is subnormal, times a large logit",
         0,
         _call(_FOCAL, _of_x(float.fromhex("0x1.3845dap+8"), 1.0), method="label_gradient", gamma=0.3, alpha=0.3),
