@@ -28,6 +28,7 @@ def bound(
     part: str = "",
     of_mean: bool = False,
     precision: str = "native",
+    compiled: bool = False,
 ) -> float:
     """Return the promised bound in ULP, with the exceptions stated for `backend` and `part` of the inputs.
 
@@ -35,7 +36,7 @@ def bound(
     for a derivative of a weighted mean.
     """
     labels = "hard" if hard else "soft"
-    for row in exceptions(quantity, dtype, backend, case):
+    for row in exceptions(quantity, dtype, backend, case, compiled=compiled):
         if row.get("labels", labels) == labels and row.get("part", part) == part:
             return float(row["ulp"])
     function = case.partition("(")[0]
@@ -54,8 +55,10 @@ def bound(
     raise LookupError(msg)
 
 
-def exceptions(quantity: str, dtype: str, backend: str, case: str = PLAIN) -> list[dict[str, Any]]:
-    """Return the bounds that this backend cannot keep, and why."""
+def exceptions(
+    quantity: str, dtype: str, backend: str, case: str = PLAIN, *, compiled: bool = False
+) -> list[dict[str, Any]]:
+    """Return the bounds that this backend cannot keep, and why; some hold for compiled functions only."""
     return [
         row
         for row in _load("contract.json")["exceptions"]
@@ -63,6 +66,7 @@ def exceptions(quantity: str, dtype: str, backend: str, case: str = PLAIN) -> li
         and row["dtype"] == dtype
         and backend in row["backends"]
         and case in row.get("cases", (PLAIN,))
+        and (compiled or not row.get("compiled", False))
     ]
 
 

@@ -122,6 +122,7 @@ def _bound(job: Job, quantity: Quantity, *, hard: bool, part: str = "", excepted
         backend=job.subject.backend.name if excepted else "",
         part=part,
         of_mean=job.function.of_mean,
+        compiled=job.function.one_shape,
     )
 
 
@@ -361,7 +362,9 @@ def _row(
         reproducer=reproducer(job.function, backend, job.dtype, arguments),
         exceptions=[
             f"up to {row['ulp']:g} ULP{_where(row)}: {row['reason']}"
-            for row in contract.exceptions(quantity, job.dtype, backend.name, job.function.case.name)
+            for row in contract.exceptions(
+                quantity, job.dtype, backend.name, job.function.case.name, compiled=job.function.one_shape
+            )
             if subject.bound is None
         ],
         **rest,

@@ -78,7 +78,7 @@ class Trial:
         if quantity == "value" or not self.case.exponent:
             return factor
         magnitude = np.minimum(np.abs(np.float64(self.inputs.arrays["logits"])), last_nonzero(self.fmt))
-        return np.asarray(np.maximum(factor, self.case.exponent * magnitude))
+        return np.asarray(factor * np.maximum(1.0, self.case.exponent * magnitude))
 
     def may_flush(self, quantity: str) -> Doubles:
         """Return how many smallest normal numbers a result may lose to flushing."""
