@@ -10,7 +10,8 @@ from typing import Any
 
 import jax
 
-from .._kernel import Kernel
+from .._formulas import Idiom
+from .._kernel import Computed, Kernel
 from .._typing import Array, Namespace
 from ._eager import EagerRunner
 
@@ -24,7 +25,7 @@ class JaxRunner(EagerRunner):
         aligned = tuple(_aligned(xp, a, ndim) for a in arrays)
         if isinstance(function, Kernel):
             return _differentiable(function, *aligned)
-        return function(xp, *aligned)
+        return function(_NAMESPACE if isinstance(function, Computed) else xp, *aligned)
 
 
 def _aligned(xp: Namespace, a: Any, ndim: int) -> Any:
@@ -33,9 +34,32 @@ def _aligned(xp: Namespace, a: Any, ndim: int) -> Any:
     return xp.reshape(a, (1,) * (ndim - a.ndim) + a.shape)
 
 
+def _vanishes(_xp: Namespace, x: Array) -> Array:
+    """Ask of a product with 2^60, which is never subnormal.
+
+    Compiled code flushes subnormal numbers, and may still tell them from 0 in a comparison.
+    """
+    return x * 2.0**60 == 0
+
+
+class _Namespace:
+    """`jax.numpy`, and what has to be said to XLA in another way."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(jax.numpy, name)
+
+    def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> Array:
+        """Return an idiom."""
+        said = _vanishes if idiom.name == "vanishes" else idiom.plain
+        return said(self, *operands)
+
+
+_NAMESPACE = _Namespace()
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _differentiable(kernel: Kernel, *arrays: Array) -> tuple[Array, ...]:
-    return kernel(jax.numpy, *arrays)
+    return kernel(_NAMESPACE, *arrays)
 
 
 @partial(_differentiable.defjvp, symbolic_zeros=True)
@@ -66,7 +90,7 @@ def _plain(kernel: Kernel, arrays: tuple[Array, ...], k: int, i: int) -> Callabl
     """Return output k as a function of array i that JAX differentiates operation by operation."""
 
     def output(a: Array) -> Array:
-        result: Array = kernel.only(k)(jax.numpy, *arrays[:i], a, *arrays[i + 1 :])[0]
+        result: Array = kernel.only(k)(_NAMESPACE, *arrays[:i], a, *arrays[i + 1 :])[0]
         return result
 
     return output

@@ -95,11 +95,6 @@ def constant_zero(_: Lowered, call: Call) -> Node:
     return call.operands[0]
 
 
-def vanishes(work: Lowered, call: Call) -> Node:
-    """Compare with 0: what takes a subnormal number for 0 in a product does so in a comparison, one pass at a time."""
-    return work.operation("eq", (*call.operands, work.constant(0)))
-
-
 def unguarded_product(work: Lowered, call: Call) -> Node | None:
     """Take the product without its guard against 0 times infinity, and check that nothing is NaN."""
     x = call.operands[0]
@@ -111,11 +106,7 @@ def unguarded_product(work: Lowered, call: Call) -> Node | None:
     return product
 
 
-PROGRAM_LOWERINGS: Mapping[str, Lowering] = {
-    "exp_minus_abs": exp_minus_abs,
-    "constant_zero": constant_zero,
-    "vanishes": vanishes,
-}
+PROGRAM_LOWERINGS: Mapping[str, Lowering] = {"exp_minus_abs": exp_minus_abs, "constant_zero": constant_zero}
 """For every library that runs programs."""
 QUICK_LOWERINGS: Mapping[str, Lowering] = {"product": unguarded_product}
 """For programs that fail where something is NaN."""

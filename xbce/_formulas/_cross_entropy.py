@@ -35,7 +35,7 @@ class CrossEntropy:
     def gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return (1 - z) sigmoid(x) - p z sigmoid(-x)."""
         half = halves(xp, x)
-        return self.gradient_of(xp, z, p, half, half.e / (1 + half.e))
+        return self.gradient_of(xp, x, z, p, half, half.e / (1 + half.e))
 
     def hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return c sigmoid(x) sigmoid(-x)."""
@@ -48,7 +48,7 @@ class CrossEntropy:
             slope = -x
         else:
             half = halves(xp, x)
-            slope = (p - 1) * xp.log1p(half.e) - product(xp, x, xp.where(half.upper, 1.0, p))
+            slope = (p - 1) * xp.log1p(half.e) - product(xp, x, xp.where(x >= 0, 1.0, p))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:
@@ -56,18 +56,18 @@ class CrossEntropy:
         half = halves(xp, x)
         positive, _ = smoothed(xp, z, self.label_smoothing)
         # Added first: each product of a small label may be flushed where that of the sum is a normal number.
-        return product(xp, xp.where(half.upper, 0.0, -x) + xp.log1p(half.e), positive)
+        return product(xp, xp.where(x >= 0, 0.0, -x) + xp.log1p(half.e), positive)
 
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential is shared."""
         half = halves(xp, x)
-        return self.value_of(xp, x, z, p, half), self.gradient_of(xp, z, p, half, half.e / (1 + half.e))
+        return self.value_of(xp, x, z, p, half), self.gradient_of(xp, x, z, p, half, half.e / (1 + half.e))
 
     def gradient_and_hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential and the quotient are shared."""
         half = halves(xp, x)
         q = half.e / (1 + half.e)
-        return self.gradient_of(xp, z, p, half, q), self.hessian_of(xp, z, p, q)
+        return self.gradient_of(xp, x, z, p, half, q), self.hessian_of(xp, z, p, q)
 
     def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, half: Halves) -> Array:
         """Return the value from what x shares."""
@@ -76,14 +76,14 @@ class CrossEntropy:
         if p is None:
             return linear + xp.log1p(half.e)
         # p itself multiplies last.
-        return product(xp, linear, xp.where(half.upper, 1.0, p)) + self._total(xp, z, p) * xp.log1p(half.e)
+        return product(xp, linear, xp.where(x >= 0, 1.0, p)) + self._total(xp, z, p) * xp.log1p(half.e)
 
-    def gradient_of(self, xp: Namespace, z: Array, p: Array | None, half: Halves, q: Array) -> Array:
+    def gradient_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, half: Halves, q: Array) -> Array:
         """Return the gradient from what x shares, and q."""
         w = signed_side(half.h, z, self.label_smoothing)
         if p is None:
             return add_signed(xp, w, half.s, q)
-        return xp.where(half.upper, 1.0, p) * w + half.s * (self._total(xp, z, p) * q)
+        return xp.where(x >= 0, 1.0, p) * w + half.s * (self._total(xp, z, p) * q)
 
     def hessian_of(self, xp: Namespace, z: Array, p: Array | None, q: Array) -> Array:
         """Return the hessian from q."""

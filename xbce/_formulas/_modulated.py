@@ -128,7 +128,7 @@ class ModulatedCrossEntropy:
         scale = parts.factor * root
         second = 1.0 if second is None else second
         if huge is not None:
-            second = xp.where(huge, 2.0**64, 1.0) * second
+            second = xp.where(huge, 2.0**64, xp.ones_like(x)) * second
         # The second root multiplies each term: their sum may overflow before it.
         slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
         if self.gamma_pos != self.gamma_neg:
@@ -217,11 +217,12 @@ class ModulatedCrossEntropy:
         plain = CrossEntropy(self.label_smoothing)
         half = halves(xp, x)
         q, r = _sides(xp, half.e)
-        f, b = xp.where(half.upper, r, q), xp.where(half.upper, q, r)
+        upper = x >= 0
+        f, b = xp.where(upper, r, q), xp.where(upper, q, r)
         tilt = -xp.tanh(x / 2)
         return _Entropy(
             c=plain.value_of(xp, x, z, p, half),
-            c_x=plain.gradient_of(xp, z, p, half, q),
+            c_x=plain.gradient_of(xp, x, z, p, half, q),
             c_xx=plain.hessian_of(xp, z, p, q),
             c_z=CrossEntropy().label_gradient(xp, x, z, p),
             m=positive * b + negative * f,
@@ -232,7 +233,7 @@ class ModulatedCrossEntropy:
 
     def _shifted_entropy(self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array) -> _Entropy:
         weighted = positive if p is None else p * positive
-        upper, _, _, e = halves(xp, x)
+        upper, e = x >= 0, halves(xp, x).e
         q, r = _sides(xp, e)
         f, b = xp.where(upper, r, q), xp.where(upper, q, r)
         spread = q * (1 - q)

@@ -10,10 +10,8 @@ from ._idioms import aside, exp_minus_abs, minus_sign
 class Halves(NamedTuple):
     """What the formulas of a logit x share."""
 
-    upper: Array
-    """x >= 0"""
     h: Array
-    """The same as a number"""
+    """[x >= 0] as a number"""
     s: Array
     """-sign(x), with sign(0) = 1"""
     e: Array
@@ -25,7 +23,7 @@ def halves(xp: Namespace, x: Array) -> Halves:
     upper = x >= 0
     h = xp.astype(upper, x.dtype)
     s = minus_sign(xp, h)
-    return Halves(upper, h, s, exp_minus_abs(xp, x, upper, s))
+    return Halves(h, s, exp_minus_abs(xp, x, upper, s))
 
 
 _REST = 29
