@@ -194,3 +194,14 @@ def test_a_label_gradient_is_finite_where_a_huge_logit_times_pos_weight_is_not()
     x, z, p = (np.float32([float.fromhex(n)]) for n in ("-0x1.520cdap+126", "0x1.b66e3ap-49", "0x1.f2e636p+8"))
     slope = xbce.sigmoid_focal_loss.label_gradient(x, z, pos_weight=p, gamma=1.7)
     assert float(slope[0]) == approx(float.fromhex("0x1.c2c1c188a17fdp+54"), rel=10.8 * 2.0**-23)
+
+
+def test_what_float32_does_not_hold_of_an_exponent_is_not_flushed():
+    """On JAX it was, where a power is small: 43 ULP."""
+    jax = pytest.importorskip("jax")
+    x, z, p = (np.full(8, float.fromhex(n), np.float32) for n in ("-0x1.f9e1bap+126", "0x1.eaebf6p-82", "0x1.8892p-9"))
+    options = {"gamma_pos": 0.3, "gamma_neg": 2.7, "shift": 0.05}
+    for run in (lambda f: f, jax.jit):
+        slope = run(lambda x, z, p: xbce.asymmetric_loss.label_gradient(x, z, pos_weight=p, **options))
+        found = np.asarray(slope(*map(jax.numpy.asarray, (x, z, p))), np.float64)
+        assert found == approx(np.full(8, float.fromhex("0x1.8a528684db969p-99")), rel=14.8 * 2.0**-23)

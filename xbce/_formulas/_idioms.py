@@ -91,6 +91,12 @@ def vanishes(_xp: Namespace, x: Array) -> Array:
 
 
 @idiom()
+def enlarged(_xp: Namespace, x: Array, share: Array) -> Array:
+    """Return x + x share, where the share is small and x at most 1."""
+    return x + x * share
+
+
+@idiom()
 def add_signed(_xp: Namespace, x: Array, s: Array, y: Array) -> Array:
     """Return x + s y, where s is -1 or 1: y may be a quotient, whose numerator can take the sign."""
     return x + s * y

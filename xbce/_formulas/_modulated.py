@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from .._typing import Array, Namespace
 from ._cross_entropy import CrossEntropy
-from ._idioms import constant_zero, product
+from ._idioms import constant_zero, enlarged, product
 from ._parts import halves, power, smoothed, split, with_tail
 from ._primitives import log, log1p
 
@@ -154,7 +154,7 @@ class ModulatedCrossEntropy:
         log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x) / 4, -1.0)
         root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (2 * parts.g)
         weight = 0.5 * (negative + (positive if p is None else p * positive))
-        deep_root = root + root * (2 * parts.tail * log)
+        deep_root = enlarged(xp, root, 2 * parts.tail * log)
         second = 1.0 if parts.second is None else parts.second
         return (
             xp.where(deep, deep_root, parts.root),

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from .._typing import Array, DType, Namespace
-from ._idioms import aside, exp_minus_abs, minus_sign
+from ._idioms import aside, enlarged, exp_minus_abs, minus_sign
 
 
 class Halves(NamedTuple):
@@ -64,7 +64,7 @@ def with_tail(xp: Namespace, result: Array, tail: Array | float, base: Array) ->
     if isinstance(tail, float) and tail == 0:
         return result
     normal = float(xp.finfo(base.dtype).smallest_normal)  # JAX's logarithm of a subnormal number is -inf
-    return result + result * (tail * xp.log(xp.where(base < normal, normal, base)))
+    return enlarged(xp, result, tail * xp.log(xp.where(base < normal, normal, base)))
 
 
 def smoothed(xp: Namespace, z: Array, smoothing: float) -> tuple[Array, Array]:
