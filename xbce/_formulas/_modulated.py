@@ -128,7 +128,7 @@ class ModulatedCrossEntropy:
         scale = parts.factor * root
         second = 1.0 if second is None else second
         if huge is not None:
-            second = xp.where(huge, 2.0**64, xp.ones_like(x)) * second
+            second = (1 + (2.0**64 - 1) * xp.astype(huge, x.dtype)) * second
         # The second root multiplies each term: their sum may overflow before it.
         slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
         if self.gamma_pos != self.gamma_neg:
