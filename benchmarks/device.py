@@ -8,7 +8,6 @@ import itertools
 import json
 import math
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -28,8 +27,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from xbce_conformance.backends import BACKEND_NAMES, Backend
+from xbce_conformance.checkpoint import write_whole
 from xbce_conformance.cli.common import console, environment
 from xbce_conformance.formats import FORMATS
+from xbce_conformance.interrupt import interruptible
 
 SIZES = (10**7, 10**8, 10**5, 10**3)
 """The most telling first, for a run that is stopped."""
@@ -119,9 +120,7 @@ class Results:
         """Write the file at once, so that a process that is killed leaves a whole one."""
         content = {"environments": self.environments, "rows": self.rows, "failures": self.failures}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-        part.replace(self.path)
+        write_whole(self.path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _rounded(x: float) -> float:
@@ -258,14 +257,6 @@ def _cell(row: dict[str, Any] | None, first: dict[str, Any] | None) -> str:
     return time_ if row["share"] is None else f"{time_} {row['share']:.0%}"
 
 
-class _Stopped(BaseException):
-    """A signal has come."""
-
-
-def _stop(*_: object) -> None:
-    raise _Stopped
-
-
 def in_processes(command: list[str], backends: tuple[str, ...], seconds: float | None) -> int:
     """Time each backend in a process of its own; return the exit code.
 
@@ -327,17 +318,16 @@ def main(
     here: bool,
 ) -> None:
     """Time xbce, the alternatives and a copy of the same bytes; write FOLDER/benchmarks.json."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, _stop)
     try:
-        if here:
-            sys.exit(not time_backend(backends[0], Results(out), dtypes, sizes))
-        command = [sys.executable, __file__, "--out", str(out)]
-        command += [f"--size={size}" for size in sizes] + [f"--dtype={dtype}" for dtype in dtypes]
-        status = in_processes(command, backends, seconds)
+        with interruptible():
+            if here:
+                sys.exit(not time_backend(backends[0], Results(out), dtypes, sizes))
+            command = [sys.executable, __file__, "--out", str(out)]
+            command += [f"--size={size}" for size in sizes] + [f"--dtype={dtype}" for dtype in dtypes]
+            status = in_processes(command, backends, seconds)
     except NotMeasured as reason:
         raise click.ClickException(f"{backends[0]}: {reason}") from None
-    except _Stopped:
+    except KeyboardInterrupt:
         status = STOPPED
     if here:
         sys.exit(status)

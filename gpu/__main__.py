@@ -17,7 +17,7 @@ from gpu.wheels import NoWheel, install
 REPOSITORY = Path(__file__).parents[1]
 WORK = REPOSITORY / ".gpu"
 """Checkpoints, logs and wheels: never committed."""
-NO_DEVICE, INTERRUPTED = 3, 130
+NO_DEVICE = 3
 REHEARSAL = "rehearsal-on-the-cpu"
 _SECONDS = 300
 _SOURCES = ("xbce", "conformance/xbce_conformance", "gpu", "benchmarks", "tests/device")
@@ -85,10 +85,8 @@ def _usual_out(*, rehearsal: bool) -> Path:
 def _environment() -> dict[str, str]:
     """Return the environment of the parts."""
     path = [str(REPOSITORY), str(REPOSITORY / "conformance"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    # JAX takes three quarters of the device's memory for itself otherwise, and parts run side by side.
     return os.environ | {
         "PYTHONPATH": os.pathsep.join([*path, str(WORK / "site")]),
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
 from gpu.parts import Part
+from xbce_conformance.checkpoint import write_whole
+from xbce_conformance.interrupt import interruptible
 
 _GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -54,9 +56,7 @@ class Ledger:
         before = self.outcomes[part.name].seconds if part.name in self.outcomes else 0.0
         self.outcomes[part.name] = Outcome(status, code, round(before + seconds, 1))
         data = {name: asdict(outcome) for name, outcome in self.outcomes.items()}
-        new = self._file.with_suffix(".part")
-        new.write_text(json.dumps(data, indent=1), "utf-8")
-        new.replace(self._file)
+        write_whole(self._file, json.dumps(data, indent=1).encode())
 
 
 Told = Callable[[Part, str, float], None]
@@ -73,7 +73,7 @@ class Runner:
     def run(self, parts: tuple[Part, ...], share: float = 1.0) -> None:
         """Run what is not done yet; `share` scales all limits. KeyboardInterrupt ends it, with nothing lost."""
         todo = [part for part in parts if not self._ledger.is_done(part)]
-        with _sigterm_as_interrupt():
+        with interruptible():
             try:
                 for _, stage in groupby(todo, key=lambda part: part.stage):
                     self._stage(list(stage), share)
@@ -142,18 +142,3 @@ class Runner:
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Have SIGTERM do what Ctrl-C does, also where the shell has it ignore that."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

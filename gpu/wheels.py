@@ -6,21 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+_LINES = Path(__file__).with_suffix(".txt").read_text("utf-8").splitlines()
 _MODULES = {
-    "array-api-compat": "array_api_compat",
-    "array-api-strict": "array_api_strict",
-    "dask": "dask",
-    "distributed": "distributed",
-    "locket": "locket",
-    "partd": "partd",
-    "python-flint": "flint",
-    "tblib": "tblib",
-    "tornado": "tornado",
-    "zict": "zict",
+    name: "flint" if name == "python-flint" else name.replace("-", "_") for name in _LINES if not name.startswith("#")
 }
-"""By distribution: as in wheels.txt."""
-
-
+"""By distribution: what is imported."""
 _GIVEN = ("click", "jinja2", "matplotlib", "ml_dtypes", "numpy", "pytest", "rich", "sklearn")
 """What must be there: machines with a GPU have it, and it is large."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from gpu import gather, record, wheels
 from gpu.device import NoDevice, find_device, slug
-from gpu.parts import DEVICES, STAND_INS, Part, parts
+from gpu.parts import STAND_INS, Part, parts
 from gpu.run import Ledger, Outcome, Runner
 from gpu.screen import expected
 
@@ -68,8 +68,7 @@ def test_it_fits_into_five_minutes_and_has_timings_last():
 
 def test_a_rehearsal_has_the_same_parts_and_no_device():
     real, rehearsed = (parts(Path("work"), rehearsal=rehearsal) for rehearsal in (False, True))
-    names = [[name.replace(":", "-") for name in backends] for backends in (DEVICES, STAND_INS)]
-    stand_in = dict(zip(*names, strict=True))
+    stand_in = {device.replace(":", "-"): name.replace(":", "-") for device, name in STAND_INS.items()}
     for one, other in zip(real, rehearsed, strict=True):
         kind, _, device = one.name.partition("-")
         assert other.name == (f"{kind}-{stand_in[device]}" if device else kind)

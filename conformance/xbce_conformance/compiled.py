@@ -108,7 +108,7 @@ def _compiled(function: Function, compiler: str, call: Call, quick: tuple[str, .
         call=call,
         code=_code(function, compiler) if function.code else "",
         quick=_both(function.quick, quick),
-        one_shape=True,
+        compiled=True,
     )
 
 

@@ -122,7 +122,7 @@ def _bound(job: Job, quantity: Quantity, *, hard: bool, part: str = "", excepted
         backend=job.subject.backend.name if excepted else "",
         part=part,
         of_mean=job.function.of_mean,
-        compiled=job.function.one_shape,
+        compiled=job.function.compiled,
     )
 
 
@@ -197,7 +197,7 @@ def _special(job: Job, trial: Trial) -> Sequence[Specials]:
 
 def _special_arguments(job: Job, trial: Trial) -> tuple[Floats, ...]:
     """Return the special arguments; in the shape of the inputs where each shape is compiled anew."""
-    if not job.function.one_shape:
+    if not job.function.compiled:
         return trial.special
     missing = trial.inputs.hard.size - trial.special[0].size
     return tuple(np.concatenate([a, np.repeat(a[-1:], max(missing, 0))]) for a in trial.special)
@@ -363,7 +363,7 @@ def _row(
         exceptions=[
             f"up to {row['ulp']:g} ULP{_where(row)}: {row['reason']}"
             for row in contract.exceptions(
-                quantity, job.dtype, backend.name, job.function.case.name, compiled=job.function.one_shape
+                quantity, job.dtype, backend.name, job.function.case.name, compiled=job.function.compiled
             )
             if subject.bound is None
         ],

@@ -35,8 +35,8 @@ class Function:
     """Whether it is found by a library's automatic differentiation."""
     quick: tuple[str, ...] | None = None
     """Dtypes that are measured at the level "quick", if not all: for what takes long to compile."""
-    one_shape: bool = False
-    """Whether each new shape is compiled: special values then come in as many elements as the inputs have."""
+    compiled: bool = False
+    """Whether a compiler makes it, anew for each shape: special values then come in as many elements as inputs."""
 
 
 @dataclass(frozen=True)

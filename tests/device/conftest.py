@@ -1,16 +1,13 @@
 """Fixtures: each device, or the CPU in its place where it is absent. Every test of this folder is marked `device`."""
 
-import os
 from pathlib import Path
 
 import pytest
 
+from gpu.parts import STAND_INS
 from xbce_conformance.backends import BACKEND_NAMES, find_backends
 
-# JAX would take three quarters of the memory, which the other libraries need.
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-_STAND_INS = {"cupy": "numpy", "torch:cuda": "torch:cpu", "jax:cuda": "jax"}
-_NAMES = (*_STAND_INS, *_STAND_INS.values())
+_NAMES = (*STAND_INS, *STAND_INS.values())
 _FOUND, _MISSING = find_backends(tuple(name for name in _NAMES if name in BACKEND_NAMES))
 _FIXTURES = {
     "device": _NAMES,
@@ -47,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _parameter(name: str) -> object:
     """Return a backend, or a skipped test with the reason: a stand-in is needed only where its device is absent."""
     reason = _MISSING.get(name, "unknown backend")
-    for device, stand_in in _STAND_INS.items():
+    for device, stand_in in STAND_INS.items():
         if name == stand_in and device in _FOUND:
             reason = f"{device} is here, {name} need not stand in for it"
             return pytest.param(None, id=name, marks=pytest.mark.skip(reason=reason))

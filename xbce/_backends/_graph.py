@@ -218,8 +218,7 @@ def expand(maker: Maker, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
     """Return the plain operations of an idiom."""
     namespace = _Namespace(maker)
     values = [x.value if x.operation == "constant" else _Recorded(namespace, x) for x in operands]
-    result: Any = idiom.plain(namespace, *values)
-    node: Node = result.node
+    node: Node = idiom.plain(namespace, *values).node
     return node
 
 

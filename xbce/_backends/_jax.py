@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from .._formulas import Idiom
-from .._kernel import Computed, Kernel
+from .._kernel import Kernel
 from .._typing import Array, Namespace
 from ._eager import EagerRunner
 
@@ -25,7 +25,7 @@ class JaxRunner(EagerRunner):
         aligned = tuple(_aligned(xp, a, ndim) for a in arrays)
         if isinstance(function, Kernel):
             return _differentiable(function, *aligned)
-        return function(_NAMESPACE if isinstance(function, Computed) else xp, *aligned)
+        return function(_NAMESPACE, *aligned)
 
 
 def _aligned(xp: Namespace, a: Any, ndim: int) -> Any:

@@ -84,9 +84,10 @@ def lowered(xp: Any, graph: Graph, lowerings: Mapping[str, Lowering]) -> Graph:
 def exp_minus_abs(work: Lowered, call: Call) -> Node:
     """Take -|x|, or the product of x and its sign if something else needs that; they differ in the signs of zeros."""
     x, _, sign = call.operands
-    minus = work.operation("neg", (work.operation("abs", (x,)),))
     if any(call.uses[2:]):
         minus = work.operation("mul", (x, sign))
+    else:
+        minus = work.operation("neg", (work.operation("abs", (x,)),))
     return work.operation("exp", (minus,))
 
 

@@ -132,7 +132,7 @@ class Compiler:
         source = "\n    ".join(["def run(a, s, o):", first, *unpacked, *self._lines])
         fresh = "\n    ".join(["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"])
         # Of names made here, and nothing else.
-        exec(_compiled(f"{source}\n\n{fresh}\n"), self._names)  # noqa: S102
+        exec(_code_of(f"{source}\n\n{fresh}\n"), self._names)  # noqa: S102
         return Program(self._names["run"], self._names["fresh"], source, tuple(self._scratch), outputs)
 
     def _writes(self, node: Node) -> bool:
@@ -200,7 +200,7 @@ class Compiler:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(source: str) -> CodeType:
+def _code_of(source: str) -> CodeType:
     """Return the code; where tracebacks and debuggers look for lines, they find those of the source."""
     name = f"<xbce program {sha256(source.encode()).hexdigest()[:12]}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)

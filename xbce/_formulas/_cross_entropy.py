@@ -47,16 +47,16 @@ class CrossEntropy:
         if p is None:
             slope = -x
         else:
-            half = halves(xp, x)
-            slope = (p - 1) * xp.log1p(half.e) - product(xp, x, xp.where(x >= 0, 1.0, p))
+            e = halves(xp, x).e
+            slope = (p - 1) * xp.log1p(e) - product(xp, x, xp.where(x >= 0, 1.0, p))
         return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
 
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:
         """Return z softplus(-x), the loss being linear in p."""
-        half = halves(xp, x)
+        e = halves(xp, x).e
         positive, _ = smoothed(xp, z, self.label_smoothing)
         # Added first: each product of a small label may be flushed where that of the sum is a normal number.
-        return product(xp, xp.where(x >= 0, 0.0, -x) + xp.log1p(half.e), positive)
+        return product(xp, xp.where(x >= 0, 0.0, -x) + xp.log1p(e), positive)
 
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential is shared."""
