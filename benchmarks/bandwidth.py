@@ -26,8 +26,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import xbce
-from xbce._backends import _cupy
-from xbce._kernel import Kernel, Sum
+from xbce._backends import cupy as _cupy
+from xbce._call.kernel import Kernel, SumSpec
 
 ROOT = Path(__file__).parents[1]
 DTYPES = ("float32", "float16")
@@ -121,7 +121,7 @@ class _CupyTraffic(_cupy.CupyRunner):
     def __init__(self) -> None:
         self.bytes = 0
 
-    def fused(self, xp: Any, kernel: Kernel, total: Sum | None = None, ndim: int = 0) -> Callable[..., Any]:
+    def fused(self, xp: Any, kernel: Kernel, total: SumSpec | None = None, ndim: int = 0) -> Callable[..., Any]:
         """Return a function that counts in place of the fused one."""
         function = _fused(xp, kernel, total, ndim)
 
@@ -135,7 +135,7 @@ class _CupyTraffic(_cupy.CupyRunner):
 
         return count
 
-    def sum(self, xp: Any, x: Any, total: Sum) -> Any:  # noqa: ARG002
+    def sum(self, xp: Any, x: Any, total: SumSpec) -> Any:  # noqa: ARG002
         self.bytes += x.nbytes
         return array((), total.dtype)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import xbce
-from xbce._backends import _threads
-from xbce._backends._blocks import memory_order
-from xbce._backends._prepared import Prepared
+from xbce._compiler import threads as _threads
+from xbce._compiler.blocks import memory_order
+from xbce._compiler.cache import Compiled
 
-numpy_runner = pytest.importorskip("xbce._backends._numpy")
+numpy_runner = pytest.importorskip("xbce._backends.numpy")
 loss = xbce.binary_cross_entropy_with_logits
 
 
@@ -150,13 +150,13 @@ def peak(function):
 def blocks_of(monkeypatch, call):
     """Return the shapes of the blocks that a call is worked on in, each once, and how many there are."""
     shapes = []
-    run = Prepared.run
+    run = Compiled.run
 
     def spy(self, arrays, scratch, outputs):
         shapes.append(tuple(arrays[0].shape))
         run(self, arrays, scratch, outputs)
 
-    monkeypatch.setattr(Prepared, "run", spy)
+    monkeypatch.setattr(Compiled, "run", spy)
     call()
     return list(dict.fromkeys(shapes)), len(shapes)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xbce._call.kernel import Kernel, Output, SumSpec
 from xbce._formulas import CrossEntropy, ModulatedCrossEntropy, ProbabilityCrossEntropy
-from xbce._kernel import Kernel, Output, Sum
 
 cupy = pytest.importorskip("cupy", exc_type=ImportError)
 cupy_fusion = pytest.importorskip("cupy_fusion", exc_type=ImportError)
@@ -69,7 +69,7 @@ def compiled(kernel):
 def fused(kernel, arrays, total=None):
     from array_api_compat import cupy as xp
 
-    from xbce._backends import _cupy
+    from xbce._backends import cupy as _cupy
 
     return cupy_fusion.trace(_cupy.fused(xp, kernel, total, arrays[0].ndim), arrays)
 
@@ -77,7 +77,8 @@ def fused(kernel, arrays, total=None):
 def test_namespace_is_run_by_the_fusing_runner():
     from array_api_compat import cupy as xp
 
-    from xbce._backends import _cupy, runner_for
+    from xbce._backends import cupy as _cupy
+    from xbce._backends import runner_for
 
     assert runner_for(xp) is _cupy.RUNNER
 
@@ -110,6 +111,6 @@ def test_everything_that_a_kernel_can_have_is_in_one(size):
 @pytest.mark.parametrize("axes", [(-2, -1), (-2,), (-1,)])
 def test_a_single_sum_is_a_reduction_kernel(axes):
     kernel = Kernel(CrossEntropy(), (Output("value", F32, F32),), F32, arguments=2)
-    made = fused(kernel, (array((4, 3), F32), array((4, 3), F32)), Sum(axes, F64))
+    made = fused(kernel, (array((4, 3), F32), array((4, 3), F32)), SumSpec(axes, F64))
     assert isinstance(made, cupy.ReductionKernel)
     assert [p.dtype for p in made.out_params] == [F64]

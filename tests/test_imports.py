@@ -9,7 +9,7 @@ from inspect import isfunction, ismodule
 import pytest
 
 import xbce
-from xbce._loss import Loss
+from xbce._call.loss import Loss
 
 LIBRARIES = ("numpy", "torch", "jax", "dask", "cupy", "array_api_strict")
 
@@ -81,13 +81,17 @@ def test_dir_is_all():
 
 
 def test_all_is_complete():
-    """The modules that losses and steps are written in are not named: what is public in them is, in xbce."""
+    """The modules that public functions are written in are not named: what is public in them is, in xbce."""
     found = {name for name, value in vars(xbce).items() if not name.startswith("_") and not ismodule(value)}
-    modules = {m.name for m in pkgutil.iter_modules(xbce.__path__) if not m.name.startswith("_")} - {"losses", "steps"}
+    modules = {m.name for m in pkgutil.iter_modules(xbce.__path__) if not m.name.startswith("_")} - {
+        "labels",
+        "losses",
+        "reduction",
+    }
     assert {*xbce.__all__} == found | modules
     losses = {name for name, value in vars(import_module("xbce.losses")).items() if isinstance(value, Loss)}
-    steps = import_module("xbce.steps").__all__
-    assert losses | {*steps} <= found
+    steps = {name for module in ("labels", "reduction") for name in import_module(f"xbce.{module}").__all__}
+    assert losses | steps <= found
 
 
 @pytest.mark.parametrize("name", ["special", *(f"conventions.{name}" for name in xbce.conventions.__all__)])

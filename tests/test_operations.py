@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import xbce
-from xbce._backends._graph import Recorder, record
-from xbce._backends._lowering import lowered
+from xbce._compiler.lowering import lowered
+from xbce._compiler.recording import Recorder, record
 
 FILE = Path(__file__).with_suffix("").with_name("operations.json")
 COUNTS = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
@@ -40,7 +40,7 @@ METHODS = {
     "value_and_gradient": ("value", "gradient"),
     "gradient_and_hessian": ("gradient", "hessian"),
 }
-LIBRARIES = {"numpy": "_numpy", "torch": "_torch_blocks"}
+LIBRARIES = {"numpy": "numpy", "torch": "torch_cpu"}
 
 
 def _kernel(loss, xp, methods, options):
@@ -54,15 +54,15 @@ def _counts(name, library):
     """Return the number of operations by method, without and with pos_weight."""
     loss, options = LOSSES[name]
     xp = pytest.importorskip(library)
-    programs = importlib.import_module(f"xbce._backends.{LIBRARIES[library]}")._PROGRAMS
+    programs = importlib.import_module(f"xbce._backends.{LIBRARIES[library]}")._CACHE
     counts = {}
     for weighted in (False, True):
         for method, methods in METHODS.items():
             kernel, arrays = _kernel(loss, xp, methods, options | {"pos_weight": weighted})
-            recorder = Recorder(programs.library.xp)
+            recorder = Recorder(programs.target.xp)
             samples = tuple(programs._sample((a.dtype, a.ndim, True)) for a in arrays)
             with np.errstate(all="ignore"):
-                program = programs.prepared(kernel, arrays).quick
+                program = programs.compiled(kernel, arrays).quick
                 graph = lowered(recorder.xp, record(recorder, kernel, samples, (True,) * len(arrays)), {})
             nodes = [node for node in graph.nodes() if node.operation not in ("input", "constant")]
             calls = [line for line in program.source.splitlines() if "(" in line and "def " not in line]

@@ -10,22 +10,22 @@ import pytest
 
 import xbce
 from tests.helpers import some_long
-from xbce._backends._graph import Recorder, record
-from xbce._backends._lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
-from xbce._backends._memory import ByIdentity
-from xbce._backends._program import Compiler, NotANumberError
-from xbce._formulas import _idioms
-from xbce._formulas._idioms import add_signed, constant_zero, product
-from xbce._formulas._parts import halves
+from xbce._compiler.identity_cache import IdentityCache
+from xbce._compiler.lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
+from xbce._compiler.program import Compiler, NotANumberError
+from xbce._compiler.recording import Recorder, record
+from xbce._formulas import idioms as _idioms
+from xbce._formulas.idioms import add_signed, constant_zero, product
+from xbce._formulas.parts import halves
 
-numpy_runner = pytest.importorskip("xbce._backends._numpy")
-LIBRARY = numpy_runner._PROGRAMS.library
+numpy_runner = pytest.importorskip("xbce._backends.numpy")
+TARGET = numpy_runner._CACHE.target
 X = np.array([-np.inf, -3.0, -0.0, 0.0, 2.5, np.inf, np.nan], np.float32)
 Y = np.array([0.0, 1.0, 0.25, 1.0, 0.5, 1.0, 0.0], np.float32)
 
 
 def graph_of(function, *samples, full=None):
-    recorder = Recorder(LIBRARY.xp)
+    recorder = Recorder(TARGET.xp)
     samples = samples or (np.ones(1, np.float32), np.ones(1, np.float32))
     return recorder, record(recorder, function, samples, full or (True,) * len(samples))
 
@@ -35,7 +35,7 @@ def operations(graph):
 
 
 def run(graph, *arrays):
-    program = Compiler(LIBRARY, graph, len(arrays)).program()
+    program = Compiler(TARGET, graph, len(arrays)).program()
     outputs = [np.empty(arrays[0].shape, dtype) for dtype in program.outputs]
     with np.errstate(all="ignore"):
         program.run(arrays, [np.empty(arrays[0].shape, dtype) for dtype in program.scratch], outputs)
@@ -80,7 +80,7 @@ def halves_and_sign(xp, x, y):
 )
 def test_lowerings_change_no_bit(function, left):
     _, graph = graph_of(function)
-    shorter, plain = (lowered(LIBRARY.xp, graph, lowerings) for lowerings in (PROGRAM_LOWERINGS, {}))
+    shorter, plain = (lowered(TARGET.xp, graph, lowerings) for lowerings in (PROGRAM_LOWERINGS, {}))
     assert operations(shorter) == left
     for a, b in zip(run(plain, X, Y)[0], run(shorter, X, Y)[0], strict=True):
         np.testing.assert_array_equal(a, b)
@@ -97,13 +97,13 @@ def test_lowerings_change_no_bit(function, left):
 )
 def test_what_is_spelt_like_an_idiom_is_none(spelling):
     _, graph = graph_of(spelling, np.ones(1, np.float32))
-    assert operations(lowered(LIBRARY.xp, graph, PROGRAM_LOWERINGS | QUICK_LOWERINGS)) == operations(graph)
+    assert operations(lowered(TARGET.xp, graph, PROGRAM_LOWERINGS | QUICK_LOWERINGS)) == operations(graph)
 
 
-@pytest.mark.parametrize("library", ["numpy", "torch_blocks"])
+@pytest.mark.parametrize("library", ["numpy", "torch_cpu"])
 def test_every_lowering_is_of_an_idiom_or_an_operation(library):
     pytest.importorskip(library.partition("_")[0])
-    target = importlib.import_module(f"xbce._backends._{library}")._PROGRAMS.library
+    target = importlib.import_module(f"xbce._backends.{library}")._CACHE.target
     for name in {**PROGRAM_LOWERINGS, **QUICK_LOWERINGS, **target.lowerings}:
         assert hasattr(_idioms, name) or name in target.calls or hasattr(target.xp, name)
 
@@ -116,7 +116,7 @@ def test_an_idiom_is_what_it_says_on_every_other_library():
         _idioms.product: (x, y),
         add_signed: (x, y, x),
     }.items():
-        np.testing.assert_array_equal(function(LIBRARY.xp, *operands), function.__wrapped__(LIBRARY.xp, *operands))
+        np.testing.assert_array_equal(function(TARGET.xp, *operands), function.__wrapped__(TARGET.xp, *operands))
 
 
 QUICK = PROGRAM_LOWERINGS | QUICK_LOWERINGS
@@ -125,7 +125,7 @@ QUICK = PROGRAM_LOWERINGS | QUICK_LOWERINGS
 def test_guards_are_dropped_where_nothing_is_nan():
     _, graph = graph_of(product)
     assert operations(graph) == ["product"]
-    shorter = lowered(LIBRARY.xp, graph, QUICK)
+    shorter = lowered(TARGET.xp, graph, QUICK)
     assert operations(shorter) == ["mul"]
     ((result,), _) = run(shorter, X[1:6], Y[1:6])
     np.testing.assert_array_equal(result, X[1:6] * Y[1:6])
@@ -136,7 +136,7 @@ def test_guards_are_dropped_where_nothing_is_nan():
 
 def test_a_product_of_a_guarded_product_is_checked_alone():
     _, graph = graph_of(lambda xp, x, y: product(xp, product(xp, x, y), x + y))
-    shorter = lowered(LIBRARY.xp, graph, QUICK)
+    shorter = lowered(TARGET.xp, graph, QUICK)
     assert shorter.checked == shorter.outputs
     assert operations(shorter) == ["mul", "add", "mul"]
 
@@ -180,7 +180,7 @@ def test_selections_of_two_dtypes_by_one_condition():
         return xp.where(above, y, 0.0), xp.where(above, 1.0, 0.0)
 
     _, graph = graph_of(select)
-    narrow, wide = run(lowered(LIBRARY.xp, graph, LIBRARY.lowerings), X, Y)[0]
+    narrow, wide = run(lowered(TARGET.xp, graph, TARGET.lowerings), X, Y)[0]
     assert (narrow.dtype, wide.dtype) == (np.float32, np.float64)
     np.testing.assert_array_equal(narrow, np.where(X > 0, Y, 0))
     np.testing.assert_array_equal(wide, X > 0)
@@ -205,7 +205,7 @@ def test_selection_by_bits_is_exact(dtype):
         )
 
     _, graph = graph_of(select, *(np.ones(1, dtype),) * 3)
-    shorter = lowered(LIBRARY.xp, graph, LIBRARY.lowerings)
+    shorter = lowered(TARGET.xp, graph, TARGET.lowerings)
     assert "where" not in operations(shorter)[:-1]
     for a, b in zip(run(graph, x, y, z)[0], run(shorter, x, y, z)[0], strict=True):
         np.testing.assert_array_equal(a.view(integers), b.view(integers))
@@ -217,7 +217,7 @@ def test_the_loss_is_as_short_as_it_can_be():
     plans.clear()  # of what other tests have called
     xbce.binary_cross_entropy_with_logits(x, (x > 0).astype(np.float32))
     (plan,) = plans.values()
-    program = numpy_runner._PROGRAMS.prepared(plan.kernel, (x, x)).quick
+    program = numpy_runner._CACHE.compiled(plan.kernel, (x, x)).quick
     body = [line.strip() for line in program.source.splitlines() if "(" in line][1:]
     assert [line.partition("(")[0].rpartition("_")[0] for line in body] == [
         "ge", "astype", "sub", "mul", "require_numbers", "abs", "neg", "exp", "log1p", "add",
@@ -226,7 +226,7 @@ def test_the_loss_is_as_short_as_it_can_be():
 
 def test_a_traceback_shows_the_line_of_a_program():
     x = np.zeros(3, np.float32)
-    program = numpy_runner._PROGRAMS.prepared(lambda xp, x: xp.exp(x), (x,)).exact
+    program = numpy_runner._CACHE.compiled(lambda xp, x: xp.exp(x), (x,)).exact
     with pytest.raises(TypeError) as raised:
         program.run((x,), (), ("no array",))
     (line,) = [entry for entry in traceback.extract_tb(raised.value.__traceback__) if "xbce program" in entry.filename]
@@ -235,13 +235,13 @@ def test_a_traceback_shows_the_line_of_a_program():
 
 
 def test_what_needs_no_check_is_compiled_once():
-    prepared = numpy_runner._PROGRAMS.prepared(lambda xp, x: xp.exp(x), (np.zeros(3, np.float32),))
-    assert prepared.quick is prepared.exact
+    compiled = numpy_runner._CACHE.compiled(lambda xp, x: xp.exp(x), (np.zeros(3, np.float32),))
+    assert compiled.quick is compiled.exact
 
 
 def test_memory_by_identity():
     calls = []
-    remember = ByIdentity(lambda x, y: calls.append((x, y)) or len(calls))
+    remember = IdentityCache(lambda x, y: calls.append((x, y)) or len(calls))
     half, other = Fraction(1, 2), Fraction(1, 2)
     assert [remember(half, 1), remember(half, 1), remember(other, 1), remember(half, 2)] == [1, 1, 2, 3]
 
@@ -251,7 +251,7 @@ class Key:
 
 
 def test_memory_by_identity_is_limited():
-    remember = ByIdentity(lambda key, number: number)  # noqa: ARG005
+    remember = IdentityCache(lambda key, number: number)  # noqa: ARG005
     first = Key()
     gone = weakref.ref(first)
     remember(first, 0)
@@ -277,10 +277,10 @@ def test_plans_of_a_loss_are_limited(monkeypatch):
     assert len(loss._plans) == 1
 
 
-@pytest.mark.parametrize("library", ["numpy", "torch_blocks"])
+@pytest.mark.parametrize("library", ["numpy", "torch_cpu"])
 def test_programs_are_limited(library):
     pytest.importorskip(library.partition("_")[0])
-    programs = importlib.import_module(f"xbce._backends._{library}")._PROGRAMS
+    programs = importlib.import_module(f"xbce._backends.{library}")._CACHE
     assert programs._equal.cache_info().maxsize == 1024
 
 

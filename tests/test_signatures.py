@@ -9,8 +9,8 @@ import typing
 import pytest
 
 import xbce
-from xbce import _options
-from xbce._loss import Loss
+from xbce._call import options as _options
+from xbce._call.loss import Loss
 from xbce._typing import ArrayObject
 
 OWN = {

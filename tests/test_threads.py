@@ -12,7 +12,7 @@ import pytest
 
 import xbce
 from tests.helpers import approx
-from xbce._backends import _threads
+from xbce._compiler import threads as _threads
 
 loss = xbce.binary_cross_entropy_with_logits
 rng = np.random.default_rng(0)
@@ -406,7 +406,7 @@ def test_works_after_a_fork(lock):
     code = f"""
 import warnings
 from contextlib import nullcontext
-from xbce._backends import _threads
+from xbce._compiler import threads as _threads
 warnings.simplefilter("ignore", DeprecationWarning)
 expected = total()
 held, fork = threading.Event(), threading.Event()

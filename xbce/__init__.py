@@ -1,14 +1,15 @@
 """Binary cross-entropy with a stated accuracy, on any array API library."""
 
 from . import conventions, special
-from ._backends._threads import get_num_threads, set_num_threads
+from ._compiler.threads import get_num_threads, set_num_threads
+from .labels import check_labels
 from .losses import (
     asymmetric_loss,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     sigmoid_focal_loss,
 )
-from .steps import check_labels, reduce
+from .reduction import reduce
 
 __all__ = [
     "asymmetric_loss",

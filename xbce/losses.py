@@ -2,10 +2,10 @@
 
 from typing import Unpack
 
+from ._call.checks import at_most_one, number_in
+from ._call.loss import Loss
+from ._call.options import LossOptions
 from ._formulas import CrossEntropy, Formula, ModulatedCrossEntropy, ProbabilityCrossEntropy
-from ._inputs import at_most_one, number_in
-from ._loss import Loss
-from ._options import LossOptions
 from ._typing import ArrayObject
 
 __all__ = [

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from ._backends import runner_for
-from ._chunks import checked
-from ._formulas import _primitives
-from ._inputs import primitive_inputs
-from ._kernel import Computed
+from ._call.chunks import checked
+from ._call.inputs import primitive_inputs
+from ._call.kernel import Elementwise
+from ._formulas import elementary
 from ._typing import Array, ArrayObject, ArrayT
 
 __all__ = ["expit", "log1mexp", "log_expit", "logit", "softplus", "xlog1py", "xlogy"]
@@ -59,7 +59,7 @@ def expit(x: ArrayT, /) -> ArrayT:
     >>> expit(np.array([-40.0, 0.0, 40.0]))
     array([4.24835426e-18, 5.00000000e-01, 1.00000000e+00])
     """
-    return _elementwise(_primitives.expit, x=x)
+    return _elementwise(elementary.expit, x=x)
 
 
 def log_expit(x: ArrayT, /) -> ArrayT:
@@ -97,7 +97,7 @@ def log_expit(x: ArrayT, /) -> ArrayT:
     >>> log_expit(np.array([-800.0, 0.0, 40.0]))
     array([-8.00000000e+02, -6.93147181e-01, -4.24835426e-18])
     """
-    return _elementwise(_primitives.log_expit, x=x)
+    return _elementwise(elementary.log_expit, x=x)
 
 
 def softplus(x: ArrayT, /) -> ArrayT:
@@ -137,7 +137,7 @@ def softplus(x: ArrayT, /) -> ArrayT:
     >>> softplus(np.array([-40.0, 0.0, 800.0]))
     array([4.24835426e-18, 6.93147181e-01, 8.00000000e+02])
     """
-    return _elementwise(_primitives.softplus, x=x)
+    return _elementwise(elementary.softplus, x=x)
 
 
 def logit(p: ArrayT, /) -> ArrayT:
@@ -175,7 +175,7 @@ def logit(p: ArrayT, /) -> ArrayT:
     array([         -inf, -690.7755279 ,    0.        ,    1.09861229,
                      inf])
     """
-    return _elementwise(_primitives.logit, p=p)
+    return _elementwise(elementary.logit, p=p)
 
 
 def log1mexp(x: ArrayT, /) -> ArrayT:
@@ -220,7 +220,7 @@ def log1mexp(x: ArrayT, /) -> ArrayT:
     >>> log1mexp(np.array([-1e-20, -1.0, -40.0]))
     array([-4.60517019e+01, -4.58675145e-01, -4.24835426e-18])
     """
-    return _elementwise(_primitives.log1mexp, x=x)
+    return _elementwise(elementary.log1mexp, x=x)
 
 
 @overload
@@ -268,7 +268,7 @@ def xlogy(x: Any, y: Any, /) -> Any:
     >>> -xlogy(p, p).sum()  # entropy
     np.float64(0.56233514461880...)
     """
-    return _elementwise(_primitives.xlogy, x=x, y=y)
+    return _elementwise(elementary.xlogy, x=x, y=y)
 
 
 @overload
@@ -313,11 +313,11 @@ def xlog1py(x: Any, y: Any, /) -> Any:
     >>> xlog1py(np.array([0.0, 1.0, 2.0]), np.array([-1.0, -1.0, 1e-20]))
     array([0.e+00,   -inf, 2.e-20])
     """
-    return _elementwise(_primitives.xlog1py, x=x, y=y)
+    return _elementwise(elementary.xlog1py, x=x, y=y)
 
 
 def _elementwise(function: Callable[..., Array], **arguments: ArrayT) -> ArrayT:
     inputs = primitive_inputs(**arguments)
-    computed = checked(inputs, Computed(function, inputs.computing, inputs.dtype))
+    computed = checked(inputs, Elementwise(function, inputs.computing, inputs.dtype))
     result: ArrayT = runner_for(inputs.xp).map(inputs.xp, computed, inputs.arrays)
     return result

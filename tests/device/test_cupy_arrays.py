@@ -7,7 +7,7 @@ from tests.device.family import arguments, assert_same_bits, bce, numbers
 
 
 def test_a_kernel_is_fused_once(cupy_only):
-    from xbce._backends import _cupy
+    from xbce._backends import cupy as _cupy
 
     x, z, _, w, kept = arguments(cupy_only, "float32")
 

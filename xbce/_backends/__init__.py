@@ -7,45 +7,45 @@ by plain calls. A module is imported when the first array of its library comes.
 from collections.abc import Callable
 
 from .._typing import Namespace
-from ._base import Runner
-from ._eager import EagerRunner
+from .eager import EagerRunner
+from .protocol import Runner
 
 __all__ = ["Runner", "runner_for"]
 
 
 # Import statements, not importlib: torch.compile follows only these.
 def _load_numpy() -> Runner:
-    from ._numpy import RUNNER
+    from .numpy import RUNNER
 
     return RUNNER
 
 
 def _load_torch() -> Runner:
-    from ._torch import RUNNER
+    from .torch import RUNNER
 
     return RUNNER
 
 
 def _load_jax() -> Runner:
-    from ._jax import RUNNER
+    from .jax import RUNNER
 
     return RUNNER
 
 
 def _load_cupy() -> Runner:
-    from ._cupy import RUNNER
+    from .cupy import RUNNER
 
     return RUNNER
 
 
 def _load_dask() -> Runner:
-    from ._dask import RUNNER
+    from .dask import RUNNER
 
     return RUNNER
 
 
 def _load_strict() -> Runner:
-    from ._strict import RUNNER
+    from .strict import RUNNER
 
     return RUNNER
 

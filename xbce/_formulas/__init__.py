@@ -7,11 +7,19 @@ Nothing here knows a backend, checks an argument, reduces, or branches on the va
 abs, max or clip, whose derivative at the kink is each backend's own choice.
 """
 
-from ._base import Formula
-from ._cross_entropy import CrossEntropy
-from ._given import Given
-from ._idioms import Idiom, settled
-from ._modulated import ModulatedCrossEntropy
-from ._probabilities import ProbabilityCrossEntropy
+from .cross_entropy import CrossEntropy
+from .identity import Identity
+from .idioms import Idiom, settled
+from .modulated import ModulatedCrossEntropy
+from .probabilities import ProbabilityCrossEntropy
+from .protocol import Formula
 
-__all__ = ["CrossEntropy", "Formula", "Given", "Idiom", "ModulatedCrossEntropy", "ProbabilityCrossEntropy", "settled"]
+__all__ = [
+    "CrossEntropy",
+    "Formula",
+    "Identity",
+    "Idiom",
+    "ModulatedCrossEntropy",
+    "ProbabilityCrossEntropy",
+    "settled",
+]

@@ -5,13 +5,14 @@ from typing import Any
 
 import array_api_compat as compat
 
-from .._inputs import _namespace as namespace
-from .._inputs import fits_into, one_library, same_length, same_shape
-from .._kernel import is_floating
-from .._lengths import may_be, must_be
-from .._numbers import new_device
+from .._call.inputs import one_library
+from .._call.kernel import is_floating
+from .._call.lengths import fits_into, may_be, must_be, same_length, same_shape
+from .._call.numbers import new_device
+from .._call.promotion import namespace_of as namespace
 from .._typing import Array, Device, DType, Namespace, NormalizeBy
-from ..steps import check_labels, reduce
+from ..labels import check_labels
+from ..reduction import reduce
 
 __all__ = [
     "arrays_of_one_library",

@@ -2,9 +2,9 @@
 
 import math
 
-from .. import steps
-from .._lengths import must_be
+from .._call.lengths import must_be
 from .._typing import Array, Namespace, NormalizeBy
+from ..reduction import reduce
 from ._common import cast, compatible, zero_of_nothing
 
 
@@ -45,11 +45,11 @@ def over_samples(
         lengths = (1,) * (values.ndim - factor.ndim) + factor.shape
         repeats = math.prod([n for n, m in zip(values.shape, lengths, strict=True) if must_be(m == 1)])
     if reduction in (None, "none") or values.ndim == 0 or (values.ndim == 1 and must_be(values.shape[0] == 0)):
-        return cast(steps.reduce(values, weight=weight, where=where, reduction="none"), dtype)
+        return cast(reduce(values, weight=weight, where=where, reduction="none"), dtype)
     if reduction == "sum":
-        return cast(steps.reduce(values, weight=weight, where=where, reduction="sum"), dtype)
+        return cast(reduce(values, weight=weight, where=where, reduction="sum"), dtype)
     by: NormalizeBy = "weight" if reduction == "mean_with_sample_weight" else "count"
-    mean = steps.reduce(values, weight=weight, where=where, normalize_by=by)
+    mean = reduce(values, weight=weight, where=where, normalize_by=by)
     if reduction == "mean_with_sample_weight":
         # Keras counts each weight once, however many losses it weighs.
         mean = mean * repeats

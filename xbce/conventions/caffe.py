@@ -3,8 +3,8 @@
 from typing import Any
 
 from .. import losses
-from .._inputs import number_in, same_length
-from .._lengths import elements_along
+from .._call.checks import number_in
+from .._call.lengths import elements_along, same_length
 from .._typing import Array, NormalizeBy
 from ._common import cast, is_floating, namespace, one_library, same_shape, zero_of_nothing
 
@@ -14,7 +14,7 @@ _DENOMINATORS: dict[str, NormalizeBy | None] = {"FULL": "size", "VALID": "count"
 
 
 class SigmoidCrossEntropyLoss:
-    """Sum of binary cross-entropies over a normalizer, as Caffe's layer of that name.
+    """SumSpec of binary cross-entropies over a normalizer, as Caffe's layer of that name.
 
     Parameters
     ----------

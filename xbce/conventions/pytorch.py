@@ -10,9 +10,11 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, get_args
 
-from .. import losses, steps
-from .._inputs import autocasts, number_in
+from .. import losses
+from .._call.checks import number_in
+from .._call.promotion import autocasts
 from .._typing import Array, ReductionKind
+from ..reduction import reduce as reduced
 from ._common import (
     cast,
     first_outside,
@@ -202,7 +204,7 @@ def binary_cross_entropy(
         if outside is not None:
             raise RuntimeError(outside)
     if is_torch(p):
-        value = steps.reduce(_with_slope_of_pytorch(p, y), weight=w, reduction=kind)
+        value = reduced(_with_slope_of_pytorch(p, y), weight=w, reduction=kind)
     else:
         value = losses.binary_cross_entropy(p, y, log_floor=_LOG_FLOOR, weight=w, reduction=kind)
     return cast(value, p.dtype)

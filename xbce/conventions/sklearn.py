@@ -6,8 +6,9 @@ from typing import Any
 
 import array_api_compat as compat
 
-from .. import losses, steps
+from .. import losses
 from .._typing import Array, Namespace
+from ..reduction import reduce
 from ._common import cast, device_beside, is_floating
 
 __all__ = ["log_loss"]
@@ -91,8 +92,8 @@ def log_loss(
         if weight is not None and float(xp.sum(cast(weight, each.dtype))) == 0:
             msg = "sample_weight adds up to zero, which a mean cannot be divided by"
             raise ZeroDivisionError(msg)
-        return float(steps.reduce(each, weight=weight, normalize_by="weight"))
-    return float(steps.reduce(each, weight=weight, reduction="sum"))
+        return float(reduce(each, weight=weight, normalize_by="weight"))
+    return float(reduce(each, weight=weight, reduction="sum"))
 
 
 # Texts of warnings and errors are scikit-learn's where its tests, and so people's filters, match them.

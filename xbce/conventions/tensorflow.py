@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from .. import losses
-from .._inputs import number_in
+from .._call.checks import number_in
 from .._typing import Array, NormalizeBy, ReductionKind
 from ._common import (
     cast,

@@ -1,0 +1,55 @@
+"""CuPy: a kernel becomes one CUDA kernel by CuPy's own fuser; so does a kernel whose only result is summed."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import cupy
+
+from .._call.kernel import Kernel, SumSpec
+from .._typing import Array, Namespace
+from .eager import EagerRunner
+from .protocol import summed
+
+
+class CupyRunner(EagerRunner):
+    """Fuses kernels; everything else is plain calls. CuPy raises no floating-point warnings."""
+
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[SumSpec | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results. A single sum is taken in the kernel, several results are summed after it."""
+        first: Any = arrays[0]
+        if not isinstance(function, Kernel):
+            return super().run(xp, function, arrays, sums)
+        if len(sums) == 1 and sums[0] is not None and sums[0].axes:
+            return (fused(xp, function, sums[0], first.ndim)(*arrays),)
+        results = fused(xp, function)(*arrays)
+        results = results if isinstance(results, tuple) else (results,)
+        return summed(xp, results, sums, self.sum)
+
+
+@lru_cache(maxsize=512)
+def fused(xp: Namespace, kernel: Kernel, spec: SumSpec | None = None, ndim: int = 0) -> Callable[..., Any]:
+    """Return a kernel as CuPy fuses it, of one result or several; `spec` sums a single one over axes of `ndim`."""
+
+    def elementwise(*arrays: Array) -> Any:
+        results = kernel(xp, *arrays)
+        return results if len(results) > 1 else results[0]
+
+    def summed(*arrays: Array) -> Any:
+        (result,) = kernel(xp, *arrays)
+        axes = tuple(axis + ndim for axis in spec.axes) if spec is not None else ()
+        # The fuser knows no dtype of a sum: the summands have it.
+        return xp.sum(result if spec is None else xp.astype(result, spec.dtype), axis=axes)
+
+    name = "_".join(("xbce", *(output.method for output in kernel.outputs)))
+    fuse: Callable[..., Any] = cupy.fuse(kernel_name=name)(elementwise if spec is None else summed)
+    return fuse
+
+
+RUNNER = CupyRunner()

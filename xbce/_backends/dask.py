@@ -1,0 +1,99 @@
+"""Dask: functions run inside each chunk, on the chunk's own library; sums are trees over the sums of chunks."""
+
+import operator
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from array_api_compat import array_namespace
+
+from .._call.chunks import unchecked
+from .._call.kernel import SumSpec
+from .._compiler.threads import one_thread
+from .._typing import Array, Namespace
+
+
+class DaskRunner:
+    """Maps functions over chunks, so that nothing is computed and few tasks are made."""
+
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[SumSpec | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the lazy results. Each chunk is summed where it is made, by the means of its own library."""
+        chunkwise = partial(_run_chunk, function, sums)
+        like = chunkwise(*(getattr(a, "_meta", a) for a in arrays))
+        if len(sums) == 1:
+            parts = [_blockwise(xp, chunkwise, arrays, like, sums[0])]
+        else:
+            # Each chunk of `together` is a tuple, made once and shared by the arrays that are taken from it.
+            together = _blockwise(xp, chunkwise, arrays, None, None)
+            parts = [
+                _blockwise(xp, operator.itemgetter(k), (together,), part, spec)
+                for k, (part, spec) in enumerate(zip(like, sums, strict=True))
+            ]
+        return tuple(part if spec is None else _sum(part, spec) for part, spec in zip(parts, sums, strict=True))
+
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+        """Return the lazy result of `function`, a single array."""
+        chunkwise = partial(_map_chunk, function)
+        return _blockwise(xp, chunkwise, arrays, chunkwise(*(getattr(a, "_meta", a) for a in arrays)), None)
+
+
+def _blockwise(
+    xp: Namespace, function: Callable[..., Any], arrays: tuple[Any, ...], like: Array | None, spec: SumSpec | None
+) -> Array:
+    """Call the function on chunks that belong together: trailing dimensions are aligned, as in broadcasting.
+
+    The results are arrays like `like`, or objects; those of sums have length 1 along each axis that is summed.
+    """
+    ndim = max(getattr(a, "ndim", 0) for a in arrays)
+    indexed: list[Any] = []
+    for a in arrays:
+        own = getattr(a, "ndim", None)
+        indexed += [a, None if own is None else tuple(range(ndim - own, ndim))]
+    summed: Mapping[int, int] = {} if spec is None else dict.fromkeys((ndim + axis for axis in spec.axes), 1)
+    # The meta has the chunks' library and dtype; only its number of dimensions must be that of the result.
+    kind = {"dtype": object} if like is None else {"dtype": like.dtype, "meta": like}
+    return xp.blockwise(function, tuple(range(ndim)), *indexed, adjust_chunks=summed, **kind)
+
+
+def _sum(x: Any, spec: SumSpec) -> Any:
+    """Return the sum of the sums of chunks, as Dask's own sum has it, but without floating-point warnings."""
+    return da.reduction(x, _quiet_sum, _quiet_sum, axis=spec.axes, dtype=spec.dtype, concatenate=True)
+
+
+def _quiet_sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, dtype: Any = None) -> Array:
+    with np.errstate(all="ignore"):
+        return np.sum(x, axis=axis, keepdims=keepdims, dtype=dtype)
+
+
+def _run_chunk(
+    function: Callable[..., tuple[Array, ...]], sums: tuple[SumSpec | None, ...], *chunks: Array | float
+) -> Any:
+    """Return the result for one chunk, or a tuple of several; what is summed keeps its dimensions."""
+    from . import runner_for
+
+    function, chunks = unchecked(function, chunks)
+    xp = array_namespace(*chunks)
+    with one_thread():
+        results = runner_for(xp).run(xp, function, chunks, sums)
+    parts = tuple(x if spec is None else spec.spread(xp, x) for x, spec in zip(results, sums, strict=True))
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _map_chunk(function: Callable[..., Any], *chunks: Array | float | None) -> Any:
+    from . import runner_for
+
+    function, chunks = unchecked(function, chunks)
+    xp = array_namespace(*chunks)
+    with one_thread():
+        return runner_for(xp).map(xp, function, chunks)
+
+
+RUNNER = DaskRunner()

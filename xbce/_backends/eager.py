@@ -1,0 +1,31 @@
+"""Plain calls: for every library that needs nothing else."""
+
+from collections.abc import Callable
+from typing import Any
+
+from .._call.kernel import SumSpec
+from .._typing import Array, Namespace
+from .protocol import summed
+
+
+class EagerRunner:
+    """Calls everything as it stands."""
+
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[SumSpec | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results, summed by the library's own sum."""
+        results = self.map(xp, function, arrays)
+        return summed(xp, results, sums, self.sum)
+
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+        """Return `function(xp, *arrays)`."""
+        return function(xp, *arrays)
+
+    def sum(self, xp: Namespace, x: Array, spec: SumSpec) -> Array:
+        """Return the library's own sum."""
+        return xp.sum(x, axis=spec.axes, dtype=spec.dtype)

@@ -1,0 +1,41 @@
+"""What a runner offers to the steps around a formula."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .._call.kernel import SumSpec
+from .._typing import Array, Namespace
+
+
+def summed(
+    xp: Namespace,
+    results: tuple[Array, ...],
+    sums: tuple[SumSpec | None, ...],
+    sum: Callable[[Namespace, Array, SumSpec], Array],  # noqa: A002
+) -> tuple[Array, ...]:
+    """Return results, each summed by `sum` where `sums` says so."""
+    if not any(sums):
+        return results
+    return tuple(x if spec is None else sum(xp, x, spec) for x, spec in zip(results, sums, strict=True))
+
+
+class Runner(Protocol):
+    """Runs elementwise functions, kernels first of all, and sums on the arrays of one library.
+
+    What is given as an array may also be a Python scalar.
+    """
+
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[SumSpec | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results of `function(xp, *arrays)`, each summed where `sums` says so.
+
+        Sums have little error at any size.
+        """
+
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+        """Return `function(xp, *arrays)`, an array or several, without floating-point warnings."""

@@ -1,0 +1,256 @@
+"""PyTorch: a kernel is a differentiable function whose derivatives are kernels again.
+
+Nothing but the arguments is kept for the backward pass. What has no closed derivative (a derivative of third order, or
+a mixed one of a focal loss) is differentiated by PyTorch itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+from .._call.kernel import Kernel, SumSpec
+from .._call.promotion import accumulation_dtype
+from .._compiler.identity_cache import IdentityCache
+from .._typing import Array, Namespace
+from . import torch_cpu
+from .eager import EagerRunner
+
+
+class TorchRunner(EagerRunner):
+    """Runs kernels as `torch.autograd.Function`; everything else is differentiated by PyTorch."""
+
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[SumSpec | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results, summed by PyTorch's own sum."""
+        if _is_recorded():
+            return super().run(xp, function, arrays, sums)
+        if not isinstance(function, Kernel):  # counts, which depend on the shape of the first array only
+            if _may_be_differentiated(arrays[1:]):
+                return super().run(xp, function, arrays, sums)
+            return _evaluated(xp, function, arrays, sums)
+        if not _may_be_differentiated(arrays):
+            return _evaluated(xp, function, arrays, sums)
+        results: tuple[Array, ...] = _node_class().apply(xp, function, sums, *arrays)
+        return results
+
+
+def _node_class() -> Any:
+    if torch.compiler.is_compiling():
+        return _TracedNode
+    if torch_cpu.in_transform():
+        return _TransformedNode
+    return _Node
+
+
+def _is_recorded() -> bool:
+    """Tell whether torch.jit.trace records the operations, which PyTorch differentiates when they are run again.
+
+    A node would be recorded as Python code, which cannot be saved, and only where something requires a gradient, so
+    that the trace would not be that of its own check.
+    """
+    return not torch.compiler.is_compiling() and torch.jit.is_tracing()
+
+
+def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
+    """Tell whether anything may ask for a derivative; a node costs more than a loss of few elements."""
+    if torch.is_grad_enabled() and any(isinstance(a, torch.Tensor) and a.requires_grad for a in arrays):
+        return True
+    if torch.compiler.is_compiling():
+        return False
+    return torch_cpu.in_transform() or forward_ad._current_level >= 0  # noqa: SLF001
+
+
+def _evaluated(
+    xp: Namespace, function: Callable[..., tuple[Array, ...]], arrays: tuple[Any, ...], sums: tuple[SumSpec | None, ...]
+) -> tuple[Array, ...]:
+    """Return the results of a function that nobody differentiates, block by block where that is quicker."""
+    if torch.compiler.is_compiling() or not torch_cpu.serve(arrays):
+        return EagerRunner.run(RUNNER, xp, function, arrays, sums)
+    return torch_cpu.run(function, arrays, sums, RUNNER.sum)
+
+
+def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[SumSpec | None, ...], arrays: tuple[Any, ...]) -> None:
+    """Keep what the derivatives need: the arguments."""
+    ctx.xp, ctx.kernel, ctx.sums = xp, kernel, sums
+    ctx.scalars = tuple(None if isinstance(a, torch.Tensor) else a for a in arrays)
+    tensors = [a for a in arrays if isinstance(a, torch.Tensor)]
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, *cotangents: Array | None) -> tuple[Array | None, ...]:
+    """Return what the cotangents of the outputs are in each argument."""
+    arrays = _arrays(ctx)
+    gradients: list[Array | None] = [None, None, None]
+    for i, needed in enumerate(ctx.needs_input_grad[3:]):
+        gradients.append(_pulled_back(ctx, arrays, cotangents, i) if needed else None)
+    return tuple(gradients)
+
+
+def _jvp(ctx: Any, *tangents: Array | None) -> tuple[Array | None, ...]:
+    """Return what the tangents of the arguments are in each output."""
+    arrays = _arrays(ctx)
+    return tuple(_pushed_forward(ctx, arrays, tangents[3:], k) for k in range(len(ctx.sums)))
+
+
+class _Node(torch.autograd.Function):
+    """A kernel in reverse and forward mode, at the least cost of a call."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[SumSpec | None, ...], *arrays: Array | float
+    ) -> tuple[Array, ...]:
+        _keep(ctx, xp, kernel, sums, arrays)
+        return _evaluated(xp, kernel, arrays, sums)
+
+    backward = staticmethod(_backward)
+    jvp = staticmethod(_jvp)
+
+
+class _TracedNode(torch.autograd.Function):
+    """A kernel in reverse mode, which is all that torch.compile takes; torch.func.jvp is traced through, too."""
+
+    @staticmethod
+    def forward(
+        xp: Namespace, kernel: Kernel, sums: tuple[SumSpec | None, ...], *arrays: Array | float
+    ) -> tuple[Array, ...]:
+        return _evaluated(xp, kernel, arrays, sums)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Array, ...]) -> None:  # noqa: ARG004
+        xp, kernel, sums, *arrays = inputs
+        _keep(ctx, xp, kernel, sums, tuple(arrays))
+
+    backward = staticmethod(_backward)
+
+
+class _TransformedNode(_TracedNode):
+    """A kernel under torch.func, in all modes."""
+
+    jvp = staticmethod(_jvp)
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        xp: Namespace,
+        kernel: Kernel,
+        sums: tuple[SumSpec | None, ...],
+        *arrays: Any,
+    ) -> tuple[tuple[Array, ...], tuple[int, ...]]:
+        """Make the batch the first axis of every array that has one; axes of sums are counted from the end."""
+        ndim = arrays[0].ndim - (in_dims[3] is not None)
+        moved = [a if d is None else _with_batch(a, d, ndim) for a, d in zip(arrays, in_dims[3:], strict=True)]
+        if in_dims[3] is None:
+            moved[0] = moved[0].expand(info.batch_size, *moved[0].shape)
+        results = RUNNER.run(xp, kernel, tuple(moved), sums)
+        return results, (0,) * len(results)
+
+
+def _with_batch(a: Array, dim: int, ndim: int) -> Array:
+    """Return an array with its batch first and `ndim` more dimensions."""
+    a = a.movedim(dim, 0)
+    return a.reshape(a.shape[0], *(1,) * (ndim + 1 - a.ndim), *a.shape[1:])
+
+
+def _arrays(ctx: Any) -> tuple[Array | float, ...]:
+    tensors = iter(ctx.saved_tensors)
+    return tuple(next(tensors) if scalar is None else scalar for scalar in ctx.scalars)
+
+
+def _pulled_back(ctx: Any, arrays: tuple[Any, ...], cotangents: tuple[Array | None, ...], i: int) -> Array | None:
+    """Return the vector-Jacobian product for argument i."""
+    total = None
+    for k, cotangent in enumerate(cotangents):
+        if cotangent is not None:
+            # One without dimensions broadcasts as it is, even to nested tensors, whose lengths nothing else has.
+            spread = cotangent if ctx.sums[k] is None or not cotangent.ndim else ctx.sums[k].spread(ctx.xp, cotangent)
+            part = _pulled_back_through(ctx, arrays, k, i, spread)
+            total = part if total is None else total + part
+    return total
+
+
+def _pulled_back_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, cotangent: Array) -> Array:
+    target, first = arrays[i], arrays[0]
+    axes = () if target.shape == first.shape else _broadcast_axes(target, first)
+    # Dynamo must not trace the cache.
+    pull = _pull if torch.compiler.is_compiling() else _kept_pull
+    kernel, summed = pull(ctx.kernel, ctx.xp, k, i, len(arrays), axes, target.dtype, target.device)
+    if kernel is None:
+        product = _slope(ctx, arrays, k, i, cotangent)
+        result = product if summed is None else RUNNER.sum(ctx.xp, product, summed)
+    else:
+        (result,) = RUNNER.run(ctx.xp, kernel, (*arrays, cotangent), (summed,))
+    if axes:
+        result = result.reshape(target.shape)
+    return result if result.dtype == target.dtype else result.to(target.dtype)
+
+
+def _pull(
+    kernel: Kernel, xp: Namespace, k: int, i: int, count: int, axes: tuple[int, ...], dtype: Any, device: Any
+) -> tuple[Kernel | None, SumSpec | None]:
+    """Return the derivative of output k in array i, times one more array, and how that is summed."""
+    wide = accumulation_dtype(xp, kernel.computing, device)
+    derivative = kernel.derivative(k, i)
+    return (
+        None if derivative is None else derivative.times(count, wide if axes else dtype),
+        SumSpec(axes, wide) if axes else None,
+    )
+
+
+_kept_pull = IdentityCache(_pull)
+
+
+def _pushed_forward(ctx: Any, arrays: tuple[Any, ...], tangents: tuple[Array | None, ...], k: int) -> Array | None:
+    """Return the tangent of output k."""
+    total = None
+    for i, tangent in enumerate(tangents):
+        if tangent is not None:
+            part = _pushed_forward_through(ctx, arrays, k, i, tangent)
+            total = part if total is None else total + part
+    return total
+
+
+def _pushed_forward_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, tangent: Array) -> Array:
+    derivative, summed = ctx.kernel.derivative(k, i), ctx.sums[k]
+    if derivative is None:
+        product = _slope(ctx, arrays, k, i, tangent)
+        return product if summed is None else RUNNER.sum(ctx.xp, product, summed)
+    kernel = derivative.times(len(arrays), ctx.kernel.outputs[k].dtype)
+    return RUNNER.run(ctx.xp, kernel, (*arrays, tangent), (summed,))[0]
+
+
+def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, factor: Array) -> Array:
+    """Return the derivative of output k, not yet summed, in array i, times a factor.
+
+    PyTorch finds it operation by operation. What is dropped has slope 0, but its factor may be NaN.
+    """
+    kernel = ctx.kernel.only(k)
+
+    def output(a: Array) -> Array:
+        result: Array = kernel(ctx.xp, *arrays[:i], a, *arrays[i + 1 :])[0]
+        return result
+
+    losses, pull = torch.func.vjp(output, arrays[i].expand(arrays[0].shape))
+    slope: Array = pull(torch.ones_like(losses))[0]
+    if ctx.kernel.where is not None:
+        factor = torch.where(arrays[ctx.kernel.where], factor, 0.0)
+    return slope * factor
+
+
+def _broadcast_axes(a: Array, full: Array) -> tuple[int, ...]:
+    """Return the axes, counted from the end, along which `a` is broadcast to the shape of `full`."""
+    return tuple(
+        axis for axis in range(-full.ndim, 0) if -axis > a.ndim or (a.shape[axis] == 1 and full.shape[axis] != 1)
+    )
+
+
+RUNNER = TorchRunner()

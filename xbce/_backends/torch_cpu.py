@@ -1,0 +1,137 @@
+"""PyTorch on the CPU, outside of its tracers and transforms: in blocks, by operations that write into scratch."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from array_api_compat import torch as xp
+
+from .._call.kernel import SumSpec
+from .._compiler.blocks import TEMPORARY, Blocks, at_once, keep_freed_memory
+from .._compiler.cache import CompiledCache
+from .._compiler.lowering import Call, Lowered
+from .._compiler.program import NotANumberError, Target, standard_calls
+from .._compiler.recording import Node
+from .._typing import Array, DType, Namespace
+
+_BLOCK = 2**16
+"""Elements of a block for each thread: what is in use stays in cache, and threads are not woken for too little."""
+
+
+def serve(arrays: tuple[Any, ...]) -> bool:
+    """Tell whether `run` takes these arrays: nobody may watch the operations, and results must be there at once.
+
+    Batches of gradients are still tensors of an old kind, which have nothing to write into.
+    """
+    return (
+        all(_is_plain(a) for a in arrays if hasattr(a, "ndim"))
+        and not in_transform()
+        and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
+        and torch._C._len_torch_function_stack() == 0  # noqa: SLF001
+        and not torch.jit.is_tracing()
+    )
+
+
+def in_transform() -> bool:
+    """Tell whether a transform of torch.func is at work."""
+    return bool(torch._C._are_functorch_transforms_active())  # noqa: SLF001
+
+
+def _is_plain(a: Array) -> bool:
+    return (
+        type(a) in _PLAIN
+        and a.device.type == "cpu"
+        and a.layout is torch.strided
+        and not a.is_neg()  # `copy_` loses the sign of a negated view of a half type
+        and not torch._C._functorch.is_legacy_batchedtensor(a)  # noqa: SLF001
+    )
+
+
+_PLAIN = {torch.Tensor, torch.nn.Parameter}
+
+
+def run(
+    function: Callable[..., tuple[Array, ...]],
+    arrays: tuple[Any, ...],
+    sums: tuple[SumSpec | None, ...],
+    sum_of: Callable[[Namespace, Array, SumSpec], Array],
+) -> tuple[Array, ...]:
+    """Return the results of a function, summed by `sum_of`. PyTorch's own threads share the work on each block."""
+    if arrays[0].numel() > TEMPORARY:
+        keep_freed_memory(xp)
+    size = _BLOCK * torch.get_num_threads()
+    results: tuple[Array, ...]
+    if arrays[0].numel() <= size:
+        results = at_once(_CACHE.compiled(function, arrays), arrays, sums, sum_of)
+    else:
+        contiguous, strides = torch.Tensor.is_contiguous, torch.Tensor.stride
+        results = Blocks(_CACHE, function, arrays, sums, size, size, sum_of, contiguous, strides).results()
+    return results
+
+
+def _copy(x: Array, out: Array) -> None:
+    out.copy_(x)
+
+
+_COMPARISONS = {"lt", "le", "eq", "ne", "ge", "gt"}
+
+
+def _number_of_condition(work: Lowered, call: Call) -> Node | None:
+    """Have a comparison write numbers itself; from truth values they would be slow to make."""
+    (condition,) = call.operands
+    number = work.recorder.operation("astype", call.operands, call.value)
+    compares = condition.operation in _COMPARISONS and condition.full and call.is_only_use(0)
+    if not compares or not number.dtype.is_floating_point:
+        return None
+    return work.recorder.operation(f"{condition.operation}_as_number", condition.operands, like=number)
+
+
+def _add_signed(work: Lowered, call: Call) -> Node | None:
+    """Add a quotient that nothing else uses in one operation; its numerator takes the sign."""
+    x, sign, quotient = call.operands
+    total = work.recorder.operation("add", (x, work.recorder.operation("mul", (sign, quotient))))
+    if quotient.operation != "truediv" or not call.is_only_use(2) or not total.full:
+        return None
+    y, z = quotient.operands
+    return work.recorder.operation("plus_quotient", (x, work.operation("mul", (sign, y)), z), like=total)
+
+
+def _minus_twice(work: Lowered, call: Call) -> Node | None:
+    """Subtract the double of 0 or 1, which is exact, in one operation."""
+    (h,) = call.operands
+    return work.recorder.operation("minus_twice", (work.constant(1), h), like=h) if h.full else None
+
+
+def _require_numbers(x: Array) -> None:
+    total = x.sum().item()
+    if total != total:
+        raise NotANumberError
+
+
+def _constant(operation: str, value: Any, dtype: DType) -> Any:
+    """Return a tensor; but an exponent is a scalar, since there are quicker ways to some of them."""
+    return value if operation == "pow" else torch.tensor(value, dtype=dtype, device="cpu")
+
+
+_STANDARD = standard_calls(torch) | {"eq": torch.eq}  # torch.equal gives one truth value
+_CACHE = CompiledCache(
+    Target(
+        xp=xp,
+        calls={
+            **_STANDARD,
+            "pow": torch.pow,
+            "where": torch.where,
+            "astype": _copy,
+            "copy": _copy,
+            "plus_quotient": torch.addcdiv,
+            "minus_twice": partial(torch.sub, alpha=2),
+            **{f"{name}_as_number": _STANDARD[name] for name in _COMPARISONS},
+        },
+        lowerings={"astype": _number_of_condition, "add_signed": _add_signed, "minus_sign": _minus_twice},
+        constant=_constant,
+        require_numbers=_require_numbers,
+        empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
+        empty_like=lambda x, dtype: torch.empty_like(x, dtype=dtype),
+    )
+)

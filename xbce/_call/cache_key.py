@@ -1,0 +1,68 @@
+"""Cache keys of calls: two calls with the same key pass the same checks and follow the same plan."""
+
+import sys
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from .._typing import Array
+from .options import ARRAYS
+from .promotion import autocasts
+
+
+def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable, tuple[Array, ...]] | None:
+    """Return all that the checks of a call look at, and its arrays in the order of `Inputs.arrays`.
+
+    None where this is not so simple: for arrays of other libraries than NumPy and PyTorch, for scalars in the place of
+    arrays, for options that compare equal to others (True to 1), and while PyTorch compiles.
+    """
+    torch = sys.modules.get("torch")
+    if len(args) != 2 or (torch is not None and torch.compiler.is_compiling()):
+        return None
+    key: list[Any] = [methods]
+    library = _fingerprints[type(args[0])]
+    for x in args:
+        fingerprint = _fingerprints[type(x)]
+        if fingerprint is None or fingerprint is not library:
+            return None
+        key.append(fingerprint(x))
+    for name, x in kwargs.items():
+        key.append(name)
+        kind = type(x)
+        if name in ARRAYS and x is not None:
+            fingerprint = _fingerprints[kind]
+            if fingerprint is None or fingerprint is not library:
+                return None
+            key.append(fingerprint(x))
+        elif x is None or kind in (str, int, float) or (kind is tuple and all(type(i) is int for i in x)):
+            key.append((kind, x))
+        else:
+            return None
+    return tuple(key), (*args, *(kwargs[name] for name in ARRAYS if kwargs.get(name) is not None))
+
+
+class _Fingerprints(dict[type, Callable[[Any], Hashable] | None]):
+    """Maps a class of arrays to the function that returns what the checks see of one; None if all must be checked."""
+
+    def __missing__(self, cls: type) -> Callable[[Any], Hashable] | None:
+        numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+        found: Callable[[Any], Hashable] | None = None
+        if numpy is not None and cls is numpy.ndarray:
+            found = _seen_of_numpy
+        elif torch is not None and cls in (torch.Tensor, torch.nn.Parameter):
+            found = _seen_of_torch
+        self[cls] = found
+        return found
+
+
+def _seen_of_numpy(x: Any) -> Hashable:
+    return x.dtype, x.shape
+
+
+def _seen_of_torch(x: Any) -> Hashable:
+    dtype, device = x.dtype, x.device
+    half = dtype.itemsize == 2 and autocasts(sys.modules["torch"], device)
+    # Sparse tensors are of the same class, and so are nested ones, which have no shape.
+    return x.layout, dtype, x.is_nested or x.shape, device, half
+
+
+_fingerprints = _Fingerprints()

@@ -1,0 +1,246 @@
+"""Checks of single arguments, each with its error text; those of arrays hold for the chunks of an array, too.
+
+Nothing here looks at the values in an array, except for `eager_real` and `concrete_bool`, which say so.
+"""
+
+import math
+import operator
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import array_api_compat as compat
+
+from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
+from .array_kinds import plain
+from .lengths import fits_into, is_unknown, may_be, same_length, same_shape
+from .numbers import as_number, value_of
+from .promotion import FLOATS, INTEGERS, dtype_name, is_dask, is_torch, namespace_of
+from .texts import digits_of, shown, type_name
+
+Role = Literal["first", "same shape", "fits", "may enlarge", "mask", "scalar"]
+"""What an argument must be beside the first: of its shape, broadcast to it, one that may enlarge it, a boolean mask."""
+
+
+def reduction_options(
+    name: str, x: Array, reduction: ReductionKind, axis: Axis, normalize_by: NormalizeBy
+) -> tuple[int, ...]:
+    """Check how the array called `name` is to be reduced; return the axes, sorted and counted from the end."""
+    ndim = x.ndim
+    _require_choice("reduction", reduction, get_args(ReductionKind))
+    _require_choice("normalize_by", normalize_by, get_args(NormalizeBy))
+    if normalize_by == "batch" and reduction == "mean" and ndim == 0:
+        msg = f"normalize_by='batch' divides by the length of axis 0, but {name} has 0 dimensions"
+        raise ValueError(msg)
+    if normalize_by == "batch" and reduction == "mean" and is_unknown(x.shape[0]):
+        advice = "; call its method compute_chunk_sizes first" if compat.is_dask_array(x) else ""
+        msg = f"normalize_by='batch' divides by the length of axis 0, but that of {name} is not known yet{advice}"
+        raise ValueError(msg)
+    if axis is None:
+        return tuple(range(-ndim, 0))
+    if reduction == "none":
+        msg = f"axis is for reduction='mean' and reduction='sum'; got axis={axis!r} with reduction='none'"
+        raise ValueError(msg)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    positive = []
+    for given in axes:
+        i = _index(given)
+        if i is None:
+            msg = f"axis must be an int, a tuple of ints or None, got {axis!r}"
+            raise TypeError(msg)
+        if not -ndim <= i < ndim:
+            msg = f"axis {shown(i)} is out of bounds for {name} with {ndim} dimension{'' if ndim == 1 else 's'}"
+            raise ValueError(msg)
+        positive.append(i % ndim)
+    if len(set(positive)) != len(positive):
+        msg = f"axis must not name an axis twice, got {axis!r} for {name} with {ndim} dimensions"
+        raise ValueError(msg)
+    return tuple(i - ndim for i in sorted(positive))
+
+
+def _index(x: Any) -> int | None:
+    """Return an int, or None if `x` is not one, or an array of several or of booleans."""
+    if isinstance(x, bool):
+        return None
+    if isinstance(x, int):
+        # torch.compile may have taken it for a number that changes, and asks it nothing; it is compiled for this one.
+        return operator.index(x)
+    if hasattr(x, "dtype") and not dtype_name(x.dtype).startswith(("int", "uint")):
+        return None
+    try:
+        return operator.index(x)
+    except TypeError:
+        return None
+
+
+def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, below: bool = False) -> float:
+    """Check a static option: a number from `low` to `high`, or below `high`; return it as a float."""
+    number = as_number(x)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        msg = f"{name} must be a Python or NumPy number, got {type_name(x)}"
+        raise TypeError(msg)
+    infinite = number in (-math.inf, math.inf)
+    if low <= number <= high and not infinite and not (below and number == high):
+        return _as_float(name, number) + 0.0  # -0.0 is equal to 0.0, and so it must do the same
+    bounds = [f"at least {low:g}"] if low > -math.inf else []
+    if high < math.inf:
+        bounds.append(f"below {high:g}" if below else f"at most {high:g}")
+    if infinite and math.inf in (-low, high):
+        bounds.append("finite")
+    msg = f"{name} must be {' and '.join(bounds)}, got {shown(x)}"
+    raise ValueError(msg)
+
+
+def _as_float(name: str, x: float) -> float:
+    try:
+        return float(x)
+    except OverflowError:
+        msg = f"{name} must be a number that float64 can hold, got {shown(x)}"
+        raise ValueError(msg) from None
+
+
+def count_of(name: str, n: Any) -> int:
+    """Check a positive number of things."""
+    number = _index(n)
+    if number is None:
+        msg = f"{name} must be an int, got {type_name(n)}"
+        raise TypeError(msg)
+    if number < 1:
+        msg = f"{name} must be at least 1, got {shown(number)}"
+        raise ValueError(msg)
+    return number
+
+
+def at_most_one(**options: Any) -> None:
+    """Check that at most one of the options is given."""
+    given = [name for name, x in options.items() if x is not None]
+    if len(given) > 1:
+        msg = f"at most one of {', '.join(options)} may be given, got {' and '.join(given)}"
+        raise ValueError(msg)
+
+
+def eager_real(name: str, x: Any) -> tuple[Namespace, Array]:
+    """Check an argument whose values are to be looked at; return its namespace and it, in a dtype that compares."""
+    xp = namespace_of(name, x)
+    x = plain(name, x)
+    if require_real(name, x) is None:
+        dtype = dtype_name(x.dtype)
+        if dtype == "bool":
+            x = xp.astype(x, xp.uint8)
+        elif is_torch(xp) and dtype in ("uint16", "uint32", "uint64"):
+            x = xp.astype(x, xp.int64)  # above 2^63 they become negative, and are outside of [0, 1] as before
+    return xp, x.detach() if is_torch(xp) else x
+
+
+def digits(x: Array, dtype: DType) -> str:
+    """Return the value of a 0-d array in digits that tell it apart from any other of its dtype, as it was before."""
+    name = dtype_name(dtype)
+    if name in FLOATS:
+        return digits_of(float(x), name)
+    number = int(x)
+    return str(number + 2**64 if number < 0 and name == "uint64" else number)
+
+
+def concrete_bool(name: str, x: Array) -> bool:
+    """Return the value of a 0-d array that was made from the argument `name`, if it has one yet."""
+    msg = f"{name} must have values that can be looked at, got a lazy or traced array"
+    if is_dask(namespace_of(name, x)):  # it could be computed, but not as a side effect of a check
+        raise TypeError(msg)
+    try:
+        return bool(x)
+    except (TypeError, RuntimeError) as error:  # JAX, while it traces; PyTorch's meta and fake tensors, and vmap
+        raise TypeError(msg) from error
+
+
+def _require_same_shape(name: str, x: Array, first_name: str, first: Array) -> None:
+    if not same_shape(x, first):
+        msg = f"{name} must have the shape of {first_name}, got {name} {_shape(x)} and {first_name} {_shape(first)}"
+        raise ValueError(msg)
+
+
+def _require_broadcastable(name: str, x: Array, first_name: str, first: Array) -> None:
+    """Nothing may enlarge the shape of the first argument."""
+    if not fits_into(x, first):
+        msg = (
+            f"{name} must broadcast to the shape of {first_name} without enlarging it, "
+            f"got {name} {_shape(x)} and {first_name} {_shape(first)}"
+        )
+        raise ValueError(msg)
+
+
+def _require_mutual(name: str, x: Array, first_name: str, first: Array) -> None:
+    """Either may enlarge the other."""
+    pairs = zip(reversed(x.shape), reversed(first.shape), strict=False)
+    if not all(same_length(a, b) or a == 1 or b == 1 for a, b in pairs):
+        msg = (
+            f"{name} and {first_name} must broadcast together, got {name} {_shape(x)} and {first_name} {_shape(first)}"
+        )
+        raise ValueError(msg)
+
+
+def require_role(name: str, x: Array, role: Role, first_name: str, first: Array) -> None:
+    """Check the shape and the dtype of an array, or of a chunk of one, beside the first array or its chunk."""
+    match role:
+        case "first":
+            require_floating(name, x)
+        case "same shape":
+            _require_same_shape(name, x, first_name, first)
+            require_real(name, x)
+        case "fits":
+            _require_broadcastable(name, x, first_name, first)
+            require_real(name, x)
+        case "may enlarge":
+            require_floating(name, x)
+            _require_mutual(name, x, first_name, first)
+        case "mask":
+            _require_broadcastable(name, x, first_name, first)
+            if not dtype_name(x.dtype).startswith("bool"):
+                msg = f"{name} must be boolean (True keeps an element), got {dtype_name(x.dtype)}"
+                raise TypeError(msg)
+
+
+def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
+    if not isinstance(x, str) or x not in choices:
+        msg = f"{name} must be one of {', '.join(map(repr, choices))}, got {x!r}"
+        raise ValueError(msg)
+
+
+def require_non_negative(name: str, x: Array | float) -> None:
+    """Check a number; the values of an array are not looked at."""
+    number = value_of(x)
+    if number is not None and not may_be(number >= 0):
+        msg = f"{name} must not be negative or NaN, got {shown(x)}"
+        raise ValueError(msg)
+
+
+def require_finite(name: str, x: Array | float) -> None:
+    """Check a number; the values of an array are not looked at."""
+    number = value_of(x)
+    if isinstance(number, float) and not may_be(abs(number) <= sys.float_info.max):
+        msg = f"{name} must be finite, got {shown(x)}"
+        raise ValueError(msg)
+
+
+def require_floating(name: str, x: Array) -> str:
+    """Return the floating dtype's name."""
+    dtype = dtype_name(x.dtype)
+    if dtype not in FLOATS:
+        msg = f"{name} must have one of the dtypes {', '.join(FLOATS)}, got {dtype}"
+        raise TypeError(msg)
+    return dtype
+
+
+def require_real(name: str, x: Array) -> str | None:
+    """Return the floating dtype's name, or None for a boolean or integer array."""
+    dtype = dtype_name(x.dtype)
+    if dtype in FLOATS:
+        return dtype
+    # By their names: not every namespace knows the integers of ml_dtypes, which it can convert.
+    if dtype in INTEGERS:
+        return None
+    msg = f"{name} must be boolean, integer or one of {', '.join(FLOATS)}, got {dtype}"
+    raise TypeError(msg)
+
+
+def _shape(x: Array) -> Sequence[Any]:
+    return tuple(x.shape)

@@ -1,0 +1,203 @@
+"""The ufunc-like object that a loss is, and the order of its steps.
+
+A loss is written once, as a function with the arrays and the options of its own, which are numbers, that returns its
+formula. The options that all losses share, every method, and what a call does are here.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from types import FunctionType, MethodType
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar
+
+from .._formulas import Formula
+from .._typing import Array, ArrayObject, ArrayT
+from .cache_key import call_key
+from .checks import number_in
+from .inputs import Inputs, loss_inputs
+from .options import DEFAULTS, documented, parameters
+from .plan import Plan, Reduction
+
+P = ParamSpec("P")
+Declared = TypeVar("Declared", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One call of a loss, checked and ready: inputs, formula, reduction."""
+
+    inputs: Inputs
+    formula: Formula
+    reduction: Reduction
+
+    def plan(self, methods: tuple[str, ...]) -> Plan:
+        """Return how the named methods of the formula become what the call returns."""
+        return self.reduction.plan(self.inputs, self.formula, methods)
+
+
+_MOST_PLANS = 1024
+"""Kept by one loss, for calls like earlier ones."""
+
+_METHODS: list[str] = []
+"""Names of the methods that every loss has, beside the call itself."""
+
+
+def _returning(*methods: str) -> Callable[[Declared], Declared]:
+    """Make a method of `Loss`, which returns what the named methods of the formula become.
+
+    The decorated function is its types and its meaning, for readers, editors and type checkers. What runs takes any
+    arguments: where they are wrong, the message is about the loss and its parameters.
+    """
+
+    def make(declared: Declared) -> Declared:
+        if len(methods) == 1:
+
+            def method(self: "Loss[Any]", *args: Any, **options: Any) -> Any:
+                return self._results(methods, args, options)[0]
+
+        else:
+
+            def method(self: "Loss[Any]", *args: Any, **options: Any) -> Any:
+                return self._results(methods, args, options)
+
+        if declared.__name__ != "__call__":
+            _METHODS.append(declared.__name__)
+        made: Declared = functools.wraps(declared)(method)  # type: ignore[assignment]
+        return made
+
+    return make
+
+
+class Loss(Generic[P]):
+    """A loss: a callable whose methods take exactly the arguments of the call.
+
+    Derivatives are closed forms, not automatic differentiation, so every library has them. They are with respect to
+    the first argument unless said otherwise, have its shape, and belong to what the call returns: with
+    ``reduction="mean"`` the gradient is that of the mean, and of an array it is that of its sum.
+
+    For a type checker, what a loss returns has the type of its first argument, and `P` are its options.
+    """
+
+    def __init__(self, formula_of: Callable[Concatenate[Any, Any, P], Formula]) -> None:
+        functools.update_wrapper(self, formula_of)  # type: ignore[arg-type]  # it has another type on purpose
+        self.__doc__ = documented(formula_of.__doc__)
+        self._formula_of: Callable[..., Formula] = formula_of
+        self._plans: dict[Hashable, Plan] = {}
+        self._name = formula_of.__name__
+        scores, labels, *own, _ = inspect.signature(formula_of).parameters.values()
+        self._arrays = scores.name, labels.name
+        self._own = tuple(option.name for option in own)
+        self._defaults: dict[str, Any] = {option.name: option.default for option in own} | dict(DEFAULTS)
+        self._parameters = [scores.replace(annotation=ArrayT), labels, *own, *parameters()]
+        self.__signature__ = inspect.Signature(self._parameters, return_annotation=ArrayT)
+        for name in _METHODS:
+            setattr(self, name, self._own_method(getattr(Loss, name)))
+
+    def _own_method(self, method: FunctionType) -> MethodType:
+        """Return a method with the signature and the documentation that it has in this loss."""
+        own = FunctionType(method.__code__, method.__globals__, closure=method.__closure__)
+        functools.update_wrapper(own, method)
+        own.__module__ = self.__module__
+        own.__qualname__ = f"{self._name}.{method.__name__}"
+        own.__doc__ = f"{method.__doc__}\n\nThe arguments are those of :func:`xbce.{self._name}`."
+        declared = inspect.signature(method)
+        first = next(iter(declared.parameters.values()))  # self, which belongs to what a bound method wraps
+        own.__signature__ = declared.replace(  # type: ignore[attr-defined]
+            parameters=[first.replace(kind=inspect.Parameter.POSITIONAL_ONLY), *self._parameters]
+        )
+        return MethodType(own, self)
+
+    def _prepare(self, *args: Any, **given: Any) -> Evaluation:
+        """Check a call, and return it ready."""
+        options = self._defaults | given
+        if len(options) > len(self._defaults) or len(args) > len(self._arrays):
+            self._refuse(args, given)
+        options["label_smoothing"] = number_in("label_smoothing", options["label_smoothing"], 0, 1)
+        formula = self._formula_of(*args, **options)
+        scores, labels = args
+        numbers = {name: None if options[name] is None else number_in(name, options[name]) for name in self._own}
+        inputs = loss_inputs(
+            self._arrays[0],
+            scores,
+            labels,
+            pos_weight=options["pos_weight"],
+            weight=options["weight"],
+            where=options["where"],
+            numbers=numbers | {"half of label_smoothing": options["label_smoothing"] / 2},
+        )
+        chosen = (options[name] for name in ("reduction", "axis", "normalize_by"))
+        return Evaluation(inputs, formula, Reduction.of(self._arrays[0], inputs, *chosen))
+
+    def _refuse(self, args: tuple[Any, ...], given: dict[str, Any]) -> NoReturn:
+        """Refuse more arguments than there are, in Python's words."""
+        positional = [name for name in given if name in self._arrays]
+        if positional:
+            names = ", ".join(positional)
+            msg = f"{self._name}() got some positional-only arguments passed as keyword arguments: '{names}'"
+        elif len(args) > len(self._arrays):
+            msg = f"{self._name}() takes {len(self._arrays)} positional arguments but {len(args)} were given"
+        else:
+            unknown = next(name for name in given if name not in self._defaults)
+            msg = f"{self._name}() got an unexpected keyword argument {unknown!r}"
+        raise TypeError(msg)
+
+    def _results(self, methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Array, ...]:
+        """Return what the methods of the formula become, by the plan of an earlier call like this one if there is one.
+
+        A plan holds no array. It depends on what the key holds, and on nothing else; so do the checks of arguments.
+        """
+        call = call_key(methods, args, kwargs)
+        if call is None:
+            evaluation = self._prepare(*args, **kwargs)
+            return evaluation.plan(methods)(evaluation.inputs.arrays)
+        key, arrays = call
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._prepare(*args, **kwargs).plan(methods)
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan(arrays)
+
+    @_returning("value")
+    def __call__(self, scores: ArrayT, labels: ArrayObject | float, /, *args: P.args, **options: P.kwargs) -> ArrayT:
+        """Return the loss, elementwise or reduced."""
+        raise NotImplementedError
+
+    @_returning("gradient")
+    def gradient(self, scores: ArrayT, labels: ArrayObject | float, /, *args: P.args, **options: P.kwargs) -> ArrayT:
+        """Return the gradient of what the call returns."""
+        raise NotImplementedError
+
+    @_returning("hessian")
+    def hessian(self, scores: ArrayT, labels: ArrayObject | float, /, *args: P.args, **options: P.kwargs) -> ArrayT:
+        """Return the diagonal of the second derivative of what the call returns."""
+        raise NotImplementedError
+
+    @_returning("value", "gradient")
+    def value_and_gradient(
+        self, scores: ArrayT, labels: ArrayObject | float, /, *args: P.args, **options: P.kwargs
+    ) -> tuple[ArrayT, ArrayT]:
+        """Return what the call returns and its gradient, sharing the work."""
+        raise NotImplementedError
+
+    @_returning("gradient", "hessian")
+    def gradient_and_hessian(
+        self, scores: ArrayT, labels: ArrayObject | float, /, *args: P.args, **options: P.kwargs
+    ) -> tuple[ArrayT, ArrayT]:
+        """Return the gradient and the diagonal of the second derivative of what the call returns, sharing the work."""
+        raise NotImplementedError
+
+    @_returning("label_gradient")
+    def label_gradient(
+        self, scores: ArrayT, labels: ArrayObject | float, /, *args: P.args, **options: P.kwargs
+    ) -> ArrayT:
+        """Return the gradient, in the labels, of what the call returns."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<loss xbce.{self._name}>"
+
+    def __reduce__(self) -> str:
+        return self._name

@@ -1,0 +1,74 @@
+"""The options that every loss takes: their types, order, defaults and documentation."""
+
+import inspect
+from typing import Final, TypedDict
+
+from .._typing import ArrayObject, Axis, NormalizeBy, ReductionKind
+
+
+class LossOptions(TypedDict, total=False):
+    """Options that every loss takes, in the order of its signature.
+
+    Attributes
+    ----------
+    pos_weight : array or scalar, optional
+        Factor of the term of the positive label, not negative; 1 by default. Broadcasts to the shape of the first
+        argument, as all arrays below do: per class, for example. A number is exact, whatever the dtype of the array can
+        hold, and finite; so is one for `weight`.
+    label_smoothing : float, optional
+        a in [0, 1]: labels z become ``z (1 - a) + a / 2`` first.
+    weight : array or scalar, optional
+        Factor of each loss.
+    where : array of bool, optional
+        False drops an element before any arithmetic: it contributes nothing, whatever it holds, NaN and infinity
+        included; its loss reads 0, and so do its derivatives.
+    reduction : {"none", "mean", "sum"}, optional
+        What is returned: every loss, their mean or their sum.
+    axis : int or tuple of int, optional
+        Axes that the mean or sum runs over; all by default. Not allowed with ``reduction="none"``.
+    normalize_by : {"count", "size", "weight", "nonzero", "batch"}, optional
+        What a mean divides by: the number of elements that `where` keeps; of all elements; the sum of the weights; the
+        number of weights that are not 0; or the length of axis 0. A zero denominator gives NaN.
+    """
+
+    pos_weight: ArrayObject | float | None
+    label_smoothing: float
+    weight: ArrayObject | float | None
+    where: ArrayObject | None
+    reduction: ReductionKind
+    axis: Axis
+    normalize_by: NormalizeBy
+
+
+DEFAULTS: Final[LossOptions] = {
+    "pos_weight": None,
+    "label_smoothing": 0.0,
+    "weight": None,
+    "where": None,
+    "reduction": "none",
+    "axis": None,
+    "normalize_by": "count",
+}
+
+ARRAYS: Final = ("pos_weight", "weight", "where")
+"""Those that may be arrays, in the order in which the formula, and then the reduction, take them."""
+
+ENTRY: Final = f"""\
+**options : LossOptions
+    Those of every loss: {", ".join(f"`{name}`" for name in DEFAULTS)}."""
+"""How the docstring of a loss refers to them, for those who read its source."""
+
+
+def parameters() -> list[inspect.Parameter]:
+    """Return them as the signature of a loss has them."""
+    types = LossOptions.__annotations__
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
+        for name, default in DEFAULTS.items()
+    ]
+
+
+def documented(docstring: str | None) -> str:
+    """Return the docstring of a loss with every option in the place of the entry that refers to them."""
+    _, _, entries = inspect.cleandoc(LossOptions.__doc__ or "").partition("Attributes\n----------\n")
+    return inspect.cleandoc(docstring or "").replace(ENTRY, entries)

@@ -1,0 +1,160 @@
+"""What a call asks of each element, and how that becomes what the call returns.
+
+Weights, masks, axes, denominators and the dtype of accumulation. Everything elementwise is in one kernel; what is left
+here are sums, and the quotients that means are.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .._backends import Runner, runner_for
+from .._formulas import Formula, Identity
+from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
+from .checks import reduction_options
+from .chunks import checked
+from .inputs import Inputs
+from .kernel import Kernel, Output, SumSpec
+from .lengths import elements_along
+from .promotion import accumulation_dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """How the losses of one call are summed. Losses come unrounded; the result is rounded once."""
+
+    kind: ReductionKind
+    axes: tuple[int, ...]
+    """Counted from the end."""
+    normalize_by: NormalizeBy
+
+    @classmethod
+    def of(cls, name: str, inputs: Inputs, kind: ReductionKind, axis: Axis, normalize_by: NormalizeBy) -> "Reduction":
+        """Check the options of a call."""
+        axes = reduction_options(name, inputs.arrays[0], kind, axis, normalize_by)
+        return cls(kind, axes, normalize_by)
+
+    def plan(self, inputs: Inputs, formula: Formula | Identity, methods: tuple[str, ...]) -> "Plan":
+        """Return how what the call returns, or derivatives of it, comes from one run of the formula."""
+        mean = self._mean(inputs) if self.kind == "mean" else None
+        divisor = len(inputs.arrays) if mean is not None and methods != ("value",) else None
+        kernel = Kernel(
+            formula=formula,
+            outputs=tuple(self._output(inputs, method, divisor) for method in methods),
+            computing=inputs.computing,
+            arguments=inputs.arguments,
+            integers=inputs.integers,
+            where=inputs.where,
+        )
+        summed = None if self.kind == "none" else SumSpec(self.axes, _accumulating(inputs))
+        sums = tuple(summed if method == "value" else None for method in methods)
+        run = checked(inputs, kernel)
+        return Plan(inputs.xp, runner_for(inputs.xp), run, sums, mean, divisor is not None, inputs.dtype)
+
+    def _output(self, inputs: Inputs, method: str, divisor: int | None) -> Output:
+        weights = () if inputs.weight is None else (inputs.weight,)
+        if method != "value":
+            return Output(method, inputs.computing, inputs.dtype, weights, divisor)
+        if self.kind == "none":
+            return Output(method, inputs.computing, inputs.dtype, weights)
+        # A weighted loss may overflow where the sum or mean does not.
+        weighing = _accumulating(inputs) if weights else inputs.computing
+        return Output(method, weighing, weighing, weights)
+
+    def _mean(self, inputs: Inputs) -> "_Mean":
+        x, dtype = inputs.arrays[0], _accumulating(inputs)
+        size = elements_along(x, (0,) if self.normalize_by == "batch" else self.axes)
+        weight = inputs.weight if self.normalize_by in ("weight", "nonzero") else None
+        where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
+        if weight is None and where is None and size is not None:
+            return _Mean(SumSpec(self.axes, dtype), size=size)
+        counts = checked(inputs, _Counts(dtype, weight, where, self.normalize_by == "nonzero"))
+        return _Mean(SumSpec(self.axes, dtype), counts=counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done with the arrays of a call: the same for all arrays of these dtypes, shapes and options."""
+
+    xp: Namespace
+    runner: Runner
+    kernel: Callable[..., tuple[Array, ...]]
+    sums: tuple[SumSpec | None, ...]
+    """How each output of the kernel is summed."""
+    mean: "_Mean | None"
+    divides: bool
+    """Whether the kernel expects what a mean divides by, after the other arrays."""
+    dtype: DType
+    """Of what the call returns."""
+
+    def __call__(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return what the call returns."""
+        denominator = None if self.mean is None else self.mean.denominator(self.xp, self.runner, arrays)
+        if self.mean is not None and self.divides:
+            arrays = (*arrays, self.mean.spread(self.xp, denominator))
+        results = self.runner.run(self.xp, self.kernel, arrays, self.sums)
+        if self.sums[0] is None:  # losses come first
+            return results
+        total = self.runner.map(self.xp, _Quotient(self.dtype), (results[0], denominator))
+        return (total, *results[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """What a mean divides by."""
+
+    summed: SumSpec
+    size: float | None = None
+    """The number, if that is known. 0 needs no care: all sums are of no elements then, and 0 / 0 is NaN."""
+    counts: Callable[..., tuple[Array]] | None = None
+    """How it is counted, if it is to be; NaN stands for 0 there."""
+
+    def denominator(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> Array | float | None:
+        """Return a number, or an array of the shape of the result."""
+        if self.counts is None:
+            return self.size
+        (total,) = runner.run(xp, self.counts, arrays, (self.summed,))
+        return runner.map(xp, _zero_as_nan, (total,))
+
+    def spread(self, xp: Namespace, denominator: Array) -> Array:
+        """Return a denominator that broadcasts against the losses."""
+        if self.counts is None or denominator.ndim == 0:
+            return denominator
+        return self.summed.spread(xp, denominator)
+
+
+def _accumulating(inputs: Inputs) -> DType:
+    return accumulation_dtype(inputs.xp, inputs.computing, inputs.device)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How much each element counts in a denominator: 1, its weight, or whether that is not 0; 0 if it is dropped."""
+
+    dtype: DType
+    weight: int | None
+    where: int | None
+    nonzero: bool
+
+    def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array]:
+        counts = xp.ones_like(arrays[0], dtype=self.dtype)
+        if self.weight is not None:
+            weight = xp.astype(arrays[self.weight], self.dtype)  # which may be boolean
+            counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * weight
+        return (counts if self.where is None else xp.where(arrays[self.where], counts, 0.0),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Quotient:
+    """The sum itself, or divided by the denominator of a mean; in the dtype of the result."""
+
+    dtype: DType
+
+    def __call__(self, xp: Namespace, total: Array, denominator: Any) -> Array:
+        result = total if denominator is None else total / denominator
+        return result if result.dtype == self.dtype else xp.astype(result, self.dtype)
+
+
+def _zero_as_nan(xp: Namespace, x: Array) -> Array:
+    return xp.where(x == 0, math.nan, x)

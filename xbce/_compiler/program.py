@@ -1,0 +1,207 @@
+"""A graph as a list of calls that write into few arrays, which stay in cache and are used again and again."""
+
+import linecache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from itertools import count
+from types import CodeType
+from typing import Any
+
+from .._typing import Array, DType, Namespace
+from .lowering import Lowering
+from .recording import Graph, Node, function_of
+
+
+class NotANumberError(Exception):
+    """A result that must hold no NaN does."""
+
+
+_STANDARD = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "true_divide",
+    "neg": "negative",
+    "abs": "abs",
+    "lt": "less",
+    "le": "less_equal",
+    "eq": "equal",
+    "ne": "not_equal",
+    "ge": "greater_equal",
+    "gt": "greater",
+    "and_": "bitwise_and",
+    "or_": "bitwise_or",
+    "invert": "bitwise_not",
+    "exp": "exp",
+    "log": "log",
+    "log1p": "log1p",
+    "tanh": "tanh",
+}
+
+
+def standard_calls(library: Any) -> dict[str, Callable[..., Any]]:
+    """Return the functions of a library that have the standard's names and take `out`."""
+    return {operation: getattr(library, name) for operation, name in _STANDARD.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a library has to run programs with."""
+
+    xp: Namespace
+    calls: Mapping[str, Callable[..., Any]]
+    """What is called for an operation, with its operands and `out`; they must have "copy" and "astype".
+
+    What is not here is called as it stands, and so is what has less than the full shape.
+    """
+    lowerings: Mapping[str, Lowering]
+    """How the library does idioms and operations, beside what is for all."""
+    constant: Callable[[str, Any, DType], Any]
+    """Takes an operation and a Python scalar among its operands, and gives what stands for it in the call."""
+    require_numbers: Callable[[Array], None]
+    """Raises NotANumberError if an array holds a NaN."""
+    empty: Callable[[tuple[int, ...], DType], Array]
+    """Makes an array of any numbers."""
+    empty_like: Callable[[Array, DType], Array]
+    """Makes one of the shape, and if it can of the memory layout, of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The calls, in order."""
+
+    run: Callable[[Sequence[Any], Sequence[Array], Sequence[Array]], None]
+    """Takes arguments, scratch, and arrays that it writes the results into.
+
+    Raises NotANumberError if something holds a NaN that must not.
+    """
+    fresh: Callable[[Sequence[Any]], tuple[Array, ...]]
+    """Does the same with arrays of its own, and returns the results."""
+    source: str
+    """Of `run`: a for arguments, c for constants, s for scratch, o for results, r for the rest."""
+    scratch: tuple[DType, ...]
+    """Of the arrays that are needed beside the results, each of the full shape."""
+    outputs: tuple[DType, ...]
+
+
+class Compiler:
+    """Finds a place for each result: scratch is free again after its last use, and operations may work in place."""
+
+    def __init__(self, target: Target, graph: Graph, arguments: int) -> None:
+        self._target, self._graph, self._arguments = target, graph, arguments
+        self._places: dict[Node, str] = {}
+        self._names: dict[str, Any] = {}
+        self._numbers = count()
+        self._lines: list[str] = []
+        self._scratch: list[DType] = []
+        self._nodes = graph.nodes()
+        self._last = {operand: i for i, node in enumerate(self._nodes) for operand in node.operands}
+        self._free: dict[str, tuple[DType, int]] = {}
+        """Where results may be put that are needed no longer than to the call of a certain number; of which dtype."""
+
+    def program(self) -> Program:
+        """Return the program."""
+        outputs = self._graph.outputs
+        for k, node in enumerate(outputs):
+            if self._writes(node) and outputs.index(node) == k:
+                self._free[f"o{k}"] = (node.dtype, self._nodes.index(node))
+        for i, node in enumerate(self._nodes):
+            if node.operation == "input":
+                self._places[node] = f"a{node.value}"
+            elif node.operation != "constant":
+                self._add(i, node)
+        for k, node in enumerate(outputs):
+            if self._places[node] != f"o{k}":
+                self._call("copy", self._target.calls["copy"], [self._places[node]], into=f"o{k}")
+        return self._compiled(tuple(node.dtype for node in outputs))
+
+    def _compiled(self, outputs: tuple[DType, ...]) -> Program:
+        """Return the calls as functions. A loop over them takes half as long again for arrays of few elements."""
+        arguments, scratch, results = (
+            [f"{letter}{i}" for i in range(length)]
+            for letter, length in (("a", self._arguments), ("s", len(self._scratch)), ("o", len(outputs)))
+        )
+        new = dict(zip(scratch + results, (*self._scratch, *outputs), strict=True))
+        self._names |= {f"{place}_dtype": dtype for place, dtype in new.items()}
+        self._names["empty_like"] = self._target.empty_like
+        allocated = [f"{place} = empty_like(a0, {place}_dtype)" for place in new]
+        unpacked = [f"{', '.join(names)}, = {names[0][0]}" for names in (scratch, results) if names]
+        first = f"{', '.join(arguments)}, = a"
+        source = "\n    ".join(["def run(a, s, o):", first, *unpacked, *self._lines])
+        fresh = "\n    ".join(["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"])
+        # Of names made here, and nothing else.
+        exec(_code_of(f"{source}\n\n{fresh}\n"), self._names)  # noqa: S102
+        return Program(self._names["run"], self._names["fresh"], source, tuple(self._scratch), outputs)
+
+    def _writes(self, node: Node) -> bool:
+        """Tell whether an operation writes its result into an array that it is given."""
+        return node.full and node.operation in self._target.calls
+
+    def _add(self, i: int, node: Node) -> None:
+        """Add the call of an operation."""
+        writes = self._writes(node)
+        operands = [self._operand(operand, node, writes) for operand in node.operands]
+        for operand in set(node.operands):
+            if self._last[operand] == i:
+                self._release(operand)
+        if writes:
+            place = self._place(i, node)
+            self._call(node.operation, self._target.calls[node.operation], operands, into=place)
+        else:
+            place = f"r{next(self._numbers)}"
+            self._call(node.operation, function_of(self._target.xp, node.operation, node.value), operands, new=place)
+        self._places[node] = place
+        if node in self._graph.checked:
+            self._call("require_numbers", self._target.require_numbers, [place])
+
+    def _call(
+        self, name: str, function: Callable[..., Any], operands: list[str], into: str = "", new: str = ""
+    ) -> None:
+        name = f"{name}_{next(self._numbers)}"
+        self._names[name] = function
+        call = ", ".join([*operands, f"out={into}"] if into else operands)
+        self._lines.append(f"{new} = {name}({call})" if new else f"{name}({call})")
+
+    def _operand(self, operand: Node, node: Node, writes: bool) -> str:
+        if operand.operation != "constant":
+            return self._places[operand]
+        value = operand.value
+        if writes:
+            arrays = [x for x in node.operands if hasattr(x.sample, "dtype")]
+            dtypes = [x.dtype for x in arrays if not x.is_bool()]
+            value = self._target.constant(node.operation, value, dtypes[0] if dtypes else node.dtype)
+        name = f"c{next(self._numbers)}"
+        self._names[name] = value
+        return name
+
+    def _release(self, operand: Node) -> None:
+        """Free the place of a result that is not needed any more."""
+        place = self._places.get(operand, "")
+        if place.startswith("s"):
+            self._free[place] = (operand.dtype, len(self._nodes))
+        elif place.startswith("o") and operand not in self._graph.outputs:
+            output = self._graph.outputs[int(place[1:])]
+            self._free[place] = (operand.dtype, self._nodes.index(output))
+
+    def _place(self, i: int, node: Node) -> str:
+        """Return the output that a result is, or free scratch, which an output is until its own call."""
+        if node in self._graph.outputs:
+            place = f"o{self._graph.outputs.index(node)}"
+            del self._free[place]
+            return place
+        for place, (dtype, until) in self._free.items():
+            if dtype == node.dtype and self._last.get(node, i) <= until:
+                del self._free[place]
+                return place
+        self._scratch.append(node.dtype)
+        return f"s{len(self._scratch) - 1}"
+
+
+@lru_cache(maxsize=1024)
+def _code_of(source: str) -> CodeType:
+    """Return the code; where tracebacks and debuggers look for lines, they find those of the source."""
+    name = f"<xbce program {sha256(source.encode()).hexdigest()[:12]}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    return compile(source, name, "exec")

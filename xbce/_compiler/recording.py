@@ -1,0 +1,236 @@
+"""What a function does, operation by operation: recorded once, so that a backend can choose how to run it.
+
+Functions never look at values, so what is done with arrays of one element is done with all arrays of these dtypes.
+"""
+
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from .._formulas import Idiom
+from .._typing import DType, Namespace
+
+_COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Node:
+    """An operation and the operations that its operands come from."""
+
+    operation: str
+    """A function of the namespace, or of `operator`; or "input" or "constant"."""
+    operands: tuple["Node", ...]
+    value: Any
+    """Of an input its position, of a constant the number, of "astype" and its like the dtype."""
+    sample: Any
+    """What the library makes of arrays of one element; itself of an input that is a number, and of a constant."""
+    full: bool
+    """Whether an operand has the full shape: then so has the result."""
+    idiom: Idiom | None = None
+    """What this is, if it is no operation."""
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the result."""
+        return self.sample.dtype
+
+    def is_bool(self) -> bool:
+        """Tell whether this is an array of truth values."""
+        return self.operation != "constant" and str(self.dtype).endswith("bool")
+
+    def is_number(self, value: float) -> bool:
+        """Tell whether this is a constant that is equal to a number; -0 is none."""
+        return self.operation == "constant" and self.value == value and repr(self.value) != "-0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The results of a function."""
+
+    outputs: tuple[Node, ...]
+    single: bool
+    """Whether the function returns an array, not a tuple of them."""
+    checked: tuple[Node, ...] = ()
+    """The results are right only if none of these holds a NaN."""
+
+    def nodes(self) -> list[Node]:
+        """Return all operations, each after its operands."""
+        found: dict[Node, None] = {}
+
+        def visit(node: Node) -> None:
+            if node not in found:
+                for operand in node.operands:
+                    visit(operand)
+                found[node] = None
+
+        for node in self.outputs + self.checked:
+            visit(node)
+        return list(found)
+
+
+def function_of(xp: Namespace, name: str, dtype: DType) -> Callable[..., Any]:
+    """Return the function for an operation; some take a dtype."""
+    function: Callable[..., Any] = getattr(operator, name, None) or getattr(xp, name)
+    if dtype is None:
+        return function
+    return partial(function, dtype=dtype) if name != "astype" else lambda x: function(x, dtype)
+
+
+class Recorder:
+    """Makes nodes, equal ones only once."""
+
+    def __init__(self, xp: Namespace) -> None:
+        self.xp = xp
+        self._known: dict[Any, Node] = {}
+
+    def copied(self, node: Node) -> Node:
+        """Return an input or a constant of another recorder."""
+        return self._node(node.operation, (), node.value, node.full, lambda: node.sample)
+
+    def input(self, position: int, sample: Any, *, full: bool) -> Node:
+        """Return what stands for an argument."""
+        return self._node("input", (), position, full, lambda: sample)
+
+    def constant(self, value: complex) -> Node:
+        """Return what stands for a Python scalar."""
+        return self._node("constant", (), value, False, lambda: value)
+
+    def operation(self, name: str, operands: Iterable[Node], value: Any = None, *, like: Node | None = None) -> Node:
+        """Return an operation; one that only a backend knows is given a node whose dtype and shape it has."""
+        operands = tuple(operands)
+        if like is not None:
+            return self._node(name, operands, value, like.full, lambda: like.sample, like.dtype)
+        samples = [operand.sample for operand in operands]
+        full = any(operand.full for operand in operands)
+        return self._node(name, operands, value, full, lambda: function_of(self.xp, name, value)(*samples))
+
+    def idiom(self, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
+        """Return an idiom, by its name."""
+        samples = [operand.sample for operand in operands]
+        full = any(operand.full for operand in operands)
+        return self._node(idiom.name, operands, None, full, lambda: idiom.plain(self.xp, *samples), idiom=idiom)
+
+    def _node(
+        self,
+        operation: str,
+        operands: tuple[Node, ...],
+        value: Any,
+        full: bool,
+        sample: Callable[[], Any],
+        dtype: DType = None,
+        idiom: Idiom | None = None,
+    ) -> Node:
+        # 1 and True and 1.0 are equal, and so are 0.0 and -0.0: not here.
+        known = sorted(map(id, operands)) if operation in _COMMUTATIVE else map(id, operands)
+        key = (operation, type(value), repr(value), dtype, *known)
+        if key not in self._known:
+            self._known[key] = Node(operation, operands, value, sample(), full, idiom)
+        return self._known[key]
+
+
+class TracedArray:
+    """Stands for an array in a function that is recorded."""
+
+    __slots__ = ("namespace", "node")
+
+    def __init__(self, namespace: "_Namespace", node: Node) -> None:
+        self.namespace, self.node = namespace, node
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the array."""
+        return self.node.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions of the array."""
+        ndim: int = self.node.sample.ndim  # a number has none
+        return ndim
+
+    def __bool__(self) -> bool:
+        msg = "a formula must not look at the values in an array"
+        raise TypeError(msg)
+
+
+def _method(name: str, *, reflected: bool = False) -> Callable[..., TracedArray]:
+    def method(*operands: Any) -> TracedArray:
+        recorded: TracedArray = operands[0].namespace.record(name, operands[::-1] if reflected else operands)
+        return recorded
+
+    return method
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "and_", "or_", "xor"):
+    setattr(TracedArray, f"__{_name.rstrip('_')}__", _method(_name))
+    setattr(TracedArray, f"__r{_name.rstrip('_')}__", _method(_name, reflected=True))
+for _name in ("lt", "le", "eq", "ne", "ge", "gt", "neg", "invert", "abs"):
+    setattr(TracedArray, f"__{_name}__", _method(_name))
+
+
+class Maker(Protocol):
+    """What makes nodes: it records, or lowers, what is said to it."""
+
+    xp: Namespace
+
+    def constant(self, value: complex) -> Node:
+        """Return what stands for a Python scalar."""
+
+    def operation(self, name: str, operands: Iterable[Node], value: Any = None) -> Node:
+        """Return an operation."""
+
+    def idiom(self, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
+        """Return an idiom."""
+
+
+class _Namespace:
+    """Stands for the namespace of a library."""
+
+    def __init__(self, recorder: Maker) -> None:
+        self.recorder = recorder
+
+    def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> TracedArray:
+        return TracedArray(self, self.recorder.idiom(idiom, self._nodes(operands)))
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.recorder.xp, name)
+        if isinstance(found, type) or not callable(found):
+            return found
+
+        def function(*operands: Any, dtype: DType = None) -> TracedArray:
+            return self.record(name, operands, dtype)
+
+        return function
+
+    def finfo(self, dtype: DType) -> Any:
+        return self.recorder.xp.finfo(dtype)
+
+    def astype(self, x: TracedArray, dtype: DType, /) -> TracedArray:
+        return self.record("astype", (x,), dtype)
+
+    def record(self, name: str, operands: Iterable[Any], value: Any = None) -> TracedArray:
+        return TracedArray(self, self.recorder.operation(name, self._nodes(operands), value))
+
+    def _nodes(self, operands: Iterable[Any]) -> tuple[Node, ...]:
+        return tuple(x.node if isinstance(x, TracedArray) else self.recorder.constant(x) for x in operands)
+
+
+def expand(maker: Maker, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
+    """Return the plain operations of an idiom."""
+    namespace = _Namespace(maker)
+    values = [x.value if x.operation == "constant" else TracedArray(namespace, x) for x in operands]
+    node: Node = idiom.plain(namespace, *values).node
+    return node
+
+
+def record(recorder: Recorder, function: Callable[..., Any], samples: tuple[Any, ...], full: tuple[bool, ...]) -> Graph:
+    """Return what `function(xp, *samples)` does; `full` tells which arguments have the full shape."""
+    namespace = _Namespace(recorder)
+    arguments = [
+        None if sample is None else TracedArray(namespace, recorder.input(i, sample, full=whole))
+        for i, (sample, whole) in enumerate(zip(samples, full, strict=True))
+    ]
+    results = function(namespace, *arguments)
+    single = not isinstance(results, tuple)
+    return Graph(tuple(x.node for x in ((results,) if single else results)), single)

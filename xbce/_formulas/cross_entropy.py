@@ -1,0 +1,96 @@
+r"""Sigmoid cross-entropy of logits x, labels z and weights p of the positive term.
+
+L = (1 - z) softplus(x) + p z softplus(-x). Since softplus(x) = max(x, 0) + log1p(exp(-|x|)), with h = [x >= 0]
+
+    L = x (h - z) + log1p(exp(-|x|))                                                          p = 1
+    L = where(h, 1, p) (x (h - z)) + c log1p(exp(-|x|)),   c = (1 - z) + p z
+
+For z in [0, 1] the factors of the product have the same sign, so all terms are non-negative and nothing cancels. The
+familiar max(x, 0) - x z + log1p(exp(-|x|)) is equal on paper, but its difference loses the digits of soft labels, and
+1 + (p - 1) z for c those of small p. p multiplies last: p z would lose all digits of a subnormal z.
+With e = exp(-|x|), q = e / (1 + e) = sigmoid(-|x|) and s = -sign(x),
+
+    dL/dx = where(h, 1, p) (h - z) + s c q,     d2L/dx2 = c q (1 - q),     dL/dz = (p - 1) log1p(e) - where(h, 1, p) x.
+
+sigmoid(x) itself never appears: it rounds to 1 in the right tail, where 1 - sigmoid(x) is the answer.
+"""
+
+from dataclasses import dataclass
+
+from .._typing import Array, Namespace
+from .idioms import add_signed, product
+from .parts import Halves, halves, signed_side, smoothed
+
+
+@dataclass(frozen=True, slots=True)
+class CrossEntropy:
+    """Binary cross-entropy of logits and labels; labels are smoothed first."""
+
+    label_smoothing: float = 0.0
+
+    def value(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return (1 - z) softplus(x) + p z softplus(-x)."""
+        return self.value_of(xp, x, z, p, halves(xp, x))
+
+    def gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return (1 - z) sigmoid(x) - p z sigmoid(-x)."""
+        half = halves(xp, x)
+        return self.gradient_of(xp, x, z, p, half, half.e / (1 + half.e))
+
+    def hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return c sigmoid(x) sigmoid(-x)."""
+        e = halves(xp, x).e
+        return self.hessian_of(xp, z, p, e / (1 + e))
+
+    def label_gradient(self, xp: Namespace, x: Array, _z: Array, p: Array | None = None, /) -> Array:
+        """Return p softplus(-x) - softplus(x): exactly -x for p = 1."""
+        if p is None:
+            slope = -x
+        else:
+            e = halves(xp, x).e
+            slope = (p - 1) * xp.log1p(e) - product(xp, x, xp.where(x >= 0, 1.0, p))
+        return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
+
+    def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:
+        """Return z softplus(-x), the loss being linear in p."""
+        e = halves(xp, x).e
+        positive, _ = smoothed(xp, z, self.label_smoothing)
+        # Added first: each product of a small label may be flushed where that of the sum is a normal number.
+        return product(xp, xp.where(x >= 0, 0.0, -x) + xp.log1p(e), positive)
+
+    def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; the exponential is shared."""
+        half = halves(xp, x)
+        return self.value_of(xp, x, z, p, half), self.gradient_of(xp, x, z, p, half, half.e / (1 + half.e))
+
+    def gradient_and_hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; the exponential and the quotient are shared."""
+        half = halves(xp, x)
+        q = half.e / (1 + half.e)
+        return self.gradient_of(xp, x, z, p, half, q), self.hessian_of(xp, z, p, q)
+
+    def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, half: Halves) -> Array:
+        """Return the value from what x shares."""
+        # A term is absent where a factor is 0, even if x is infinite. NaN in x comes back by log1p(e).
+        linear = product(xp, x, signed_side(half.h, z, self.label_smoothing))
+        if p is None:
+            return linear + xp.log1p(half.e)
+        # p itself multiplies last.
+        return product(xp, linear, xp.where(x >= 0, 1.0, p)) + self._total(xp, z, p) * xp.log1p(half.e)
+
+    def gradient_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, half: Halves, q: Array) -> Array:
+        """Return the gradient from what x shares, and q."""
+        w = signed_side(half.h, z, self.label_smoothing)
+        if p is None:
+            return add_signed(xp, w, half.s, q)
+        return xp.where(x >= 0, 1.0, p) * w + half.s * (self._total(xp, z, p) * q)
+
+    def hessian_of(self, xp: Namespace, z: Array, p: Array | None, q: Array) -> Array:
+        """Return the hessian from q."""
+        # Never s (1 - s) from a rounded sigmoid: that is 0 where the answer is exp(-|x|). Here q <= 1/2.
+        curvature = q * (1 - q)
+        return curvature if p is None else self._total(xp, z, p) * curvature
+
+    def _total(self, xp: Namespace, z: Array, p: Array) -> Array:
+        positive, negative = smoothed(xp, z, self.label_smoothing)
+        return negative + p * positive

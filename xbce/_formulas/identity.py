@@ -1,0 +1,22 @@
+"""Losses that are given: what `xbce.reduce` takes, so that it runs like every loss."""
+
+from dataclasses import dataclass
+
+from .._typing import Array, Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The first argument itself."""
+
+    def value(self, _xp: Namespace, x: Array, /) -> Array:
+        """Return x, in an array of its own."""
+        return x * 1.0
+
+    def gradient(self, xp: Namespace, x: Array, /) -> Array:
+        """Return 1."""
+        return xp.ones_like(x)
+
+    def hessian(self, xp: Namespace, x: Array, /) -> Array:
+        """Return 0."""
+        return xp.zeros_like(x)

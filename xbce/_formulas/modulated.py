@@ -1,0 +1,267 @@
+r"""Cross-entropy modulated by a power of the probability of being wrong: focal and asymmetric losses.
+
+With f = sigmoid(x), b = sigmoid(-x), labels z (smoothed first), weights p of the positive term, a shift m and
+f_m = max(f - m, 0):
+
+    C = p z softplus(-x) - (1 - z) log1p(-f_m)      cross-entropy
+    M = z b + (1 - z) f_m                           1 - p_t, the probability of being wrong: linear in z
+    g = gamma_pos z + gamma_neg (1 - z)
+    L = a M^g C,   a = alpha z + (1 - alpha) (1 - z)     or 1, if no alpha is given
+
+The focal loss has gamma_pos = gamma_neg and m = 0; the asymmetric loss has no alpha. M is a sum of non-negative
+terms of the two sigmoids, never 1 - p_t, so it keeps its digits in both tails. With primes for derivatives in x,
+
+    L'    = a M^g (C' + g C M'/M)
+    L''   = a M^g (C'' + M'/M (2 g C' + g C (b - f + (g - 1) M'/M)))     since M'' = (b - f) M'
+    dL/dz = a M^g (dC/dz + g dM/dz C/M + dg/dz log(M) C) + (2 alpha - 1) M^g C
+
+M^(g - 1) never appears: it is infinite at M = 0 for g < 1, where C M'/M is 0. M is 0 only where M' and C are 0 too,
+so whatever finite quotients stand there do not count. M^g multiplies as two roots where it may underflow though M^g C
+does not; for small g it multiplies at once, with fewer roundings. Exponents are exact, whatever the dtype: what it
+cannot hold of them is a factor of its own.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .._typing import Array, Namespace
+from .cross_entropy import CrossEntropy
+from .elementary import log, log1p
+from .idioms import constant_zero, enlarged, product
+from .parts import halves, power, smoothed, split, with_tail
+
+
+class _Entropy(NamedTuple):
+    """C and M with their derivatives."""
+
+    c: Array
+    c_x: Array
+    c_xx: Array
+    c_z: Array
+    m: Array
+    m_x: Array
+    m_z: Array
+    tilt: Array
+    """b - f as -tanh(x / 2): next to 0 the difference would lose its digits"""
+
+
+class _Parts(NamedTuple):
+    """What the loss and its derivatives are made of."""
+
+    entropy: _Entropy
+    root: Array
+    """M^(g / 2), or M^g where there is no second root"""
+    second: Array | None
+    """M^(g / 2)"""
+    factor: Array | float
+    """a"""
+    g: Array | float
+    tail: Array | float
+    """What g lacks of the exact exponent."""
+    finite: Array
+    """C, but 0 where it is infinite: only at infinite logits, where M' is 0 and the limit of C M' is 0, too"""
+    slope: Array
+    """M'/M"""
+
+    def modulated(self, x: Array) -> Array:
+        """Return a M^g x."""
+        once = self.root * x
+        return self.factor * (once if self.second is None else self.second * once)
+
+
+@dataclass(frozen=True, slots=True)
+class ModulatedCrossEntropy:
+    """a M^g C of logits and labels; labels are smoothed first."""
+
+    gamma_pos: float
+    gamma_neg: float
+    shift: float = 0.0
+    alpha: float | None = None
+    label_smoothing: float = 0.0
+
+    @property
+    def _halved(self) -> bool:
+        """Whether M^g multiplies as two roots: to the power of 3/4 the least number of every dtype is a normal one."""
+        return max(self.gamma_pos, self.gamma_neg) > 0.75
+
+    def value(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return a M^g C."""
+        return self._value(self._parts(xp, x, z, p))
+
+    def gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return L'."""
+        return self._gradient(self._parts(xp, x, z, p))
+
+    def hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return L''."""
+        return self._hessian(self._parts(xp, x, z, p))
+
+    def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, p: Array, /) -> Array:
+        """Return a M^g z softplus(-x): M knows nothing of p."""
+        positive_term = CrossEntropy(self.label_smoothing).pos_weight_gradient(xp, x, z, p)
+        return self._parts(xp, x, z, p).modulated(positive_term)
+
+    def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; all parts are shared."""
+        parts = self._parts(xp, x, z, p)
+        return self._value(parts), self._gradient(parts)
+
+    def gradient_and_hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; all parts are shared."""
+        parts = self._parts(xp, x, z, p)
+        return self._gradient(parts), self._hessian(parts)
+
+    def label_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return dL/dz."""
+        huge = None
+        if p is not None:
+            # p times a huge |x| may be infinite where a small power of M follows. All is linear in such an x.
+            huge = x < -(2.0**80)
+            x = xp.where(huge, x * 2.0**-64, x)
+        parts = self._parts(xp, x, z, p)
+        entropy = parts.entropy
+        wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
+        # Half of C/M, and small factors before large ones: the sum may be finite where C/M and the like are not.
+        root, second, half_ratio = parts.root, parts.second, 0.5 * parts.finite / wrong
+        if 0 < min(self.gamma_pos, self.gamma_neg) < 1:
+            root, second, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
+        scale = parts.factor * root
+        second = 1.0 if second is None else second
+        if huge is not None:
+            second = (1 + (2.0**64 - 1) * xp.astype(huge, x.dtype)) * second
+        # The second root multiplies each term: their sum may overflow before it.
+        slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
+        if self.gamma_pos != self.gamma_neg:
+            gap = self.gamma_pos - self.gamma_neg
+            slope = slope + (gap * second) * (scale * product(xp, entropy.c, xp.log(wrong)))
+        if self.alpha is not None:
+            slope = slope + (2 * self.alpha - 1) * (second * (root * entropy.c))
+        return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
+
+    def _beyond_underflow(
+        self, xp: Namespace, x: Array, z: Array, p: Array | None, parts: _Parts, half_ratio: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return two roots and half of C/M where a hard label agrees and M is nothing but exp(-|x|).
+
+        For g < 1 the derivative in the label is about M^g, a normal number long after M has underflowed.
+        """
+        positive, negative = smoothed(xp, z, self.label_smoothing)
+        agrees = (negative == 0) & (x > 0)
+        if self.shift == 0:
+            agrees = agrees | ((positive == 0) & (x < 0))
+        deep = agrees & (parts.entropy.m < 2.0**-60)
+        # A fourth of M's logarithm; any number where the power is not used, or is 0.
+        log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x) / 4, -1.0)
+        root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (2 * parts.g)
+        weight = 0.5 * (negative + (positive if p is None else p * positive))
+        deep_root = enlarged(xp, root, 2 * parts.tail * log)
+        second = 1.0 if parts.second is None else parts.second
+        return (
+            xp.where(deep, deep_root, parts.root),
+            xp.where(deep, deep_root, second),
+            xp.where(deep, weight, half_ratio),
+        )
+
+    def _value(self, parts: _Parts) -> Array:
+        return parts.modulated(parts.entropy.c)
+
+    def _gradient(self, parts: _Parts) -> Array:
+        return parts.modulated(parts.entropy.c_x + parts.g * (parts.finite * parts.slope))
+
+    def _hessian(self, parts: _Parts) -> Array:
+        entropy, g, slope = parts.entropy, parts.g, parts.slope
+        bend = parts.finite * slope * (entropy.tilt + (g - 1) * slope)
+        return parts.modulated(entropy.c_xx + g * (2 * (slope * entropy.c_x) + bend))
+
+    def _parts(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Parts:
+        positive, negative = smoothed(xp, z, self.label_smoothing)
+        if self.shift == 0:
+            entropy = self._entropy(xp, x, z, p, positive, negative)
+        else:
+            entropy = self._shifted_entropy(xp, x, p, positive, negative)
+        g, tail, root = self._exponent_and_root(xp, positive, negative, entropy.m)
+        second = root if self._halved else None
+        factor: Array | float = 1.0
+        if self.alpha is not None:
+            factor = self.alpha * positive + (1 - self.alpha) * negative
+        finite = xp.where(xp.isinf(entropy.c), 0.0, entropy.c)
+        slope = entropy.m_x / xp.where(entropy.m == 0, 1.0, entropy.m)
+        return _Parts(entropy, root, second, factor, g, tail, finite, slope)
+
+    def _exponent_and_root(
+        self, xp: Namespace, positive: Array, negative: Array, m: Array
+    ) -> tuple[Array | float, Array | float, Array]:
+        """Return g, what it lacks of the exact exponent, and M^(g / 2), or M^g where that is never subnormal.
+
+        An error of g counts |log M| times. So the exponent of the nearer hard label is split off, which is exact in two
+        parts; what is left is small where M is.
+        """
+        (pos, pos_tail), (neg, neg_tail) = (split(xp, g, m.dtype) for g in (self.gamma_pos, self.gamma_neg))
+        gap, part = self.gamma_pos - self.gamma_neg, 0.5 if self._halved else 1.0
+        if gap == 0:
+            return pos, pos_tail, power(xp, m, part * self.gamma_pos)
+        low = positive < 0.5
+        h = xp.astype(low, m.dtype)
+        nearer = h * neg + (1 - h) * pos  # two finite numbers, one of them times 0
+        tail = h * neg_tail + (1 - h) * pos_tail if pos_tail or neg_tail else 0.0
+        rest = xp.where(low, gap * positive, -gap * negative)
+        # M is 0 only for a hard label, and then all of g is in `nearer`.
+        zero = m == 0
+        base = xp.where(zero, 1.0, m)
+        root = with_tail(xp, base ** (part * nearer) * base ** (part * rest), part * tail, base)
+        return nearer + rest, tail, xp.where(zero & (nearer > 0), 0.0, root)
+
+    def _entropy(
+        self, xp: Namespace, x: Array, z: Array, p: Array | None, positive: Array, negative: Array
+    ) -> _Entropy:
+        plain = CrossEntropy(self.label_smoothing)
+        half = halves(xp, x)
+        q, r = _sides(xp, half.e)
+        upper = x >= 0
+        f, b = xp.where(upper, r, q), xp.where(upper, q, r)
+        tilt = -xp.tanh(x / 2)
+        return _Entropy(
+            c=plain.value_of(xp, x, z, p, half),
+            c_x=plain.gradient_of(xp, x, z, p, half, q),
+            c_xx=plain.hessian_of(xp, z, p, q),
+            c_z=CrossEntropy().label_gradient(xp, x, z, p),
+            m=positive * b + negative * f,
+            m_x=(negative - positive) * (q * (1 - q)),
+            m_z=tilt,
+            tilt=tilt,
+        )
+
+    def _shifted_entropy(self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array) -> _Entropy:
+        weighted = positive if p is None else p * positive
+        upper, e = x >= 0, halves(xp, x).e
+        q, r = _sides(xp, e)
+        f, b = xp.where(upper, r, q), xp.where(upper, q, r)
+        spread = q * (1 - q)
+        kept = f > self.shift
+        f_m = xp.where(kept, f - self.shift, 0.0)
+        right = xp.where(kept, b + self.shift, 1.0)  # 1 - f_m, without the cancellation
+        # spread / right, which is a normal number long after exp(-|x|) has underflowed.
+        root = xp.exp(xp.where(upper, -x, x) / 2) * r
+        share = (root / right) * root
+        near = f_m < 0.5
+        minus_log_right = -xp.where(near, log1p(xp, -xp.where(near, f_m, 0.0)), log(xp, xp.where(near, 1.0, right)))
+        minus_log_f = xp.where(upper, 0.0, -x) + xp.log1p(e)
+        return _Entropy(
+            c=product(xp, minus_log_f, weighted) + negative * minus_log_right,
+            c_x=xp.where(kept, negative * share, 0.0) - weighted * b,
+            c_xx=weighted * spread + xp.where(kept, negative * (share * ((b - f) + share)), 0.0),
+            c_z=(minus_log_f if p is None else product(xp, minus_log_f, p)) - minus_log_right,
+            m=positive * b + negative * f_m,
+            m_x=(xp.where(kept, negative, 0.0) - positive) * spread,
+            m_z=b - f_m,
+            tilt=-xp.tanh(x / 2),
+        )
+
+
+def _sides(xp: Namespace, e: Array) -> tuple[Array, Array]:
+    """Return sigmoid(-|x|) and sigmoid(|x|) from e = exp(-|x|).
+
+    0 is a constant: an infinite C times a derivative of M, operation by operation, stops there and is not NaN.
+    """
+    e = constant_zero(xp, e)
+    return e / (1 + e), 1 / (1 + e)

@@ -1,0 +1,180 @@
+r"""Binary cross-entropy of probabilities u, labels z (smoothed first) and weights p of the positive term.
+
+    L = -p z log(u) - (1 - z) log(1 - u)
+
+A term whose factor is 0 is absent, even where its logarithm is infinite. Three rules that other systems have can
+stand between: u is clipped to [eps, 1 - eps]; both logarithms are floored; or eps is added inside both. They are
+part of the function: where a clip or a floor holds, the derivative is 0.
+"""
+
+import math
+from dataclasses import dataclass
+
+from .._typing import Array, Namespace
+from .elementary import log, log1p, logit
+from .idioms import aside, guarded, product, settled, vanishes
+from .parts import least, smoothed
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityCrossEntropy:
+    """Binary cross-entropy of probabilities and labels; at most one of the three rules."""
+
+    label_smoothing: float = 0.0
+    clip: float | None = None
+    log_floor: float | None = None
+    log_offset: float | None = None
+
+    def value(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return -p z log(u) - (1 - z) log(1 - u)."""
+        positive, negative = smoothed(xp, z, self.label_smoothing)
+        no_u, no_v = vanishes(xp, positive), vanishes(xp, negative)
+        log_u, log_v = self._logs(xp, u, no_u if p is None else no_u | vanishes(xp, p), no_v)
+        # XLA selects by a boolean label instead of multiplying by it, and drops NaN.
+        term = settled(xp, positive) * log_u
+        # From 0, so that no loss is -0. p multiplies last: p z would lose all digits of a subnormal z.
+        return (0.0 - (term if p is None else p * term)) - negative * log_v
+
+    def gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return (1 - z) / (1 - u) - p z / u."""
+        return self.gradient_and_hessian(xp, u, z, p)[0]
+
+    def hessian(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return (1 - z) / (1 - u)^2 + p z / u^2."""
+        return self.gradient_and_hessian(xp, u, z, p)[1]
+
+    def label_gradient(self, xp: Namespace, u: Array, _z: Array, p: Array | None = None, /) -> Array:
+        """Return log(1 - u) - p log(u): for p = 1 the logit, which keeps its digits next to 1/2."""
+        if p is None and self.log_floor is None and self.log_offset is None:
+            slope = self._clipped_slope(xp, u)
+        else:
+            log_u, log_v = self._logs(xp, u, None if p is None else vanishes(xp, p), None)
+            if p is not None:
+                slope = log_v - p * log_u
+            elif self.log_offset is not None:
+                slope = self._offset_slope(xp, u, log_u, log_v)
+            else:
+                floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
+                # What is floored may be no probability: JAX's debug_nans would raise for its logit.
+                slope = xp.where(floored, log_v - log_u, -logit(xp, xp.where(floored, 0.5, u)))
+        return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
+
+    def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
+        """Return -z log(u)."""
+        positive, _ = smoothed(xp, z, self.label_smoothing)
+        return 0.0 - positive * self._logs(xp, u, vanishes(xp, positive), None)[0]
+
+    def value_and_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; they share no work."""
+        return self.value(xp, u, z, p), self.gradient(xp, u, z, p)
+
+    def gradient_and_hessian(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
+        """Return both; the quotients are shared."""
+        positive, negative = smoothed(xp, z, self.label_smoothing)
+        v = 1 - u
+        if self.log_offset is not None:
+            offset = aside(xp, u, self.log_offset)
+            u, v = u + offset, v + offset
+        by_u, by_v = _quotient(xp, positive, u), _quotient(xp, negative, v)
+        if p is not None:
+            by_u = _times(xp, by_u, p, positive, u)
+        # Divided twice, not by a square: that would underflow.
+        by_uu, by_vv = _quotient(xp, settled(xp, by_u), u), _quotient(xp, settled(xp, by_v), v)
+        if self.log_floor is not None:
+            floored_u, floored_v = log(xp, u) <= self.log_floor, log1p(xp, -u) <= self.log_floor
+            by_u, by_uu = (xp.where(floored_u, 0.0, a) for a in (by_u, by_uu))
+            by_v, by_vv = (xp.where(floored_v, 0.0, a) for a in (by_v, by_vv))
+        gradient, hessian = by_v - by_u, by_vv + by_uu
+        if self.clip is not None:
+            low, high = self._clipped(xp, u)
+            clipped = low | high
+            gradient, hessian = xp.where(clipped, 0.0, gradient), xp.where(clipped, 0.0, hessian)
+        return gradient, hessian
+
+    def _clipped(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
+        """Tell where u is below the clip, and where 1 - u is."""
+        limit = least(xp, self.clip or 0.0, u.dtype)
+        return u < limit, 1 - u < limit
+
+    def _clipped_slope(self, xp: Namespace, u: Array) -> Array:
+        """Return minus the logit of u, which may be clipped."""
+        if self.clip is None:
+            return -logit(xp, u)
+        low, high = self._clipped(xp, u)
+        inside = -logit(xp, xp.where(low | high, 0.5, u))
+        # The difference of the logarithms cancels next to 1/2, and the quotient overflows next to 0.
+        if self.clip > 0.25:
+            limit = math.log1p((1 - 2 * self.clip) / self.clip)
+        else:
+            limit = math.log1p(-self.clip) - math.log(self.clip) if self.clip else math.inf
+        return xp.where(low, limit, xp.where(high, -limit, inside))
+
+    def _logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
+        """Return log(u) and log(1 - u) as the rule has them, and 0 where one is infinite and its factor is zero.
+
+        Their arguments are replaced where they do not count, not the logarithms: of these the derivative is infinite,
+        and 0 times that is NaN.
+        """
+        if self.log_offset is not None:
+            return self._offset_logs(xp, u)
+        if self.clip == 0:
+            u = xp.where(u < 0, 0.0, xp.where(u > 1, 1.0, u))
+        no_u = None if zero_u is None else zero_u & vanishes(xp, u)
+        no_v = None if zero_v is None else zero_v & (u == 1)
+        if self.log_floor is not None:
+            no_u, no_v = u == 0, u == 1
+        if self.clip:
+            no_u, no_v = low, high = self._clipped(xp, u)
+        log_u = log(xp, u if no_u is None else xp.where(no_u, 1.0, u))
+        log_v = log1p(xp, -u if no_v is None else -xp.where(no_v, 0.0, u))
+        if self.clip:
+            # The logarithms are clipped, not u: 1 - clip would be rounded, and 1 - u is exact where that is close.
+            clipped, rest = math.log(self.clip), math.log1p(-self.clip)
+            log_u = xp.where(low, clipped, xp.where(high, rest, log_u))
+            log_v = xp.where(low, rest, xp.where(high, clipped, log_v))
+        if self.log_floor is not None:
+            log_u = xp.where(no_u | (log_u < self.log_floor), self.log_floor, log_u)
+            log_v = xp.where(no_v | (log_v < self.log_floor), self.log_floor, log_v)
+        return log_u, log_v
+
+    def _offset_logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
+        """Return log(u + eps) and log(1 - u + eps), each by log1p where its argument is near 1.
+
+        1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
+        """
+        eps, low, v = aside(xp, u, self.log_offset or 0.0), u < 0.5, 1 - u
+        log_u = xp.where(low, self._offset_log(xp, xp.where(low, u, 0.5)), log1p(xp, xp.where(low, 0.0, eps - v)))
+        log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), self._offset_log(xp, xp.where(low, 0.5, v)))
+        return log_u, log_v
+
+    def _offset_log(self, xp: Namespace, u: Array) -> Array:
+        """Return log(u + eps) for u up to 1/2; where eps is near 1, so may the argument be."""
+        eps = self.log_offset or 0.0
+        return log(xp, u + eps) if eps < 0.25 else log1p(xp, u + aside(xp, u, eps - 1))
+
+    def _offset_slope(self, xp: Namespace, u: Array, log_u: Array, log_v: Array) -> Array:
+        """Return log(1 - u + eps) - log(u + eps): near the root at 1/2 the logit of a number that is exact there."""
+        near = (u > 0.25) & (u < 0.75)
+        # (u + eps) / (1 + 2 eps) is 1/2 + (u - 1/2) / (1 + 2 eps), and u - 1/2 is exact.
+        d = (xp.where(near, u, 0.5) - 0.5) / (1 + 2 * (self.log_offset or 0.0))
+        ratio = 2 * d / (0.5 - xp.where(d < 0, -d, d))
+        root = log1p(xp, xp.where(d < 0, -ratio, ratio))
+        return xp.where(near, xp.where(d < 0, root, -root), log_v - log_u)
+
+
+def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:
+    """Return factor / divisor, absent where both are 0."""
+    absent = vanishes(xp, factor) & vanishes(xp, divisor)
+    return factor / xp.where(absent, 1.0, divisor)
+
+
+_SCALE = 2.0**64
+
+
+def _times(xp: Namespace, quotient: Array, p: Array, z: Array, u: Array) -> Array:
+    """Return p times the quotient z / u, which may overflow where this does not; absent where p is 0.
+
+    p z / u would lose all digits of a subnormal z.
+    """
+    overflows = guarded(xp, quotient, p) == math.inf
+    return xp.where(overflows, product(xp, _quotient(xp, z, u * _SCALE), p) * _SCALE, product(xp, quotient, p))
