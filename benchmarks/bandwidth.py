@@ -108,10 +108,11 @@ def fused_cupy(_implementation: str, function: str, dtype: str) -> int:
     methods = ("value",) if function in ("elementwise", "mean") else ("value", "gradient")
     reduction = "mean" if function in ("mean", "training_step") else "none"
     arguments = (array((SIZE,), dtype), array((SIZE,), dtype))
-    evaluation = xbce.binary_cross_entropy_with_logits._prepare(*arguments, reduction=reduction)  # noqa: SLF001
+    planned = xbce.binary_cross_entropy_with_logits._planned  # noqa: SLF001
+    plan, _ = planned(methods, arguments, {"reduction": reduction})
     runner = _CupyTraffic()
     with mock.patch.object(_cupy, "fused", runner.fused):
-        replace(evaluation.plan(methods), runner=runner)(arguments)
+        replace(plan, runner=runner)(arguments)
     return runner.bytes
 
 

@@ -96,10 +96,9 @@ def test_sums_over_an_axis_take_the_memory_of_their_results(shape, axis):
 @pytest.mark.parametrize("methods", [("value",), ("value", "gradient")], ids=str)
 def test_blocks_have_the_bits_of_the_kernel(layout, methods):
     x, z, options = arguments(layout, 240_000)
-    evaluation = loss._prepare(x, z, reduction="none", **options)
-    plan, arrays = evaluation.plan(methods), evaluation.inputs.arrays
+    plan, arrays = loss._planned(methods, (x, z), {"reduction": "none", **options})
     with np.errstate(all="ignore"):
-        exact = plan.kernel(plan.xp, *arrays)
+        exact = plan.kernel(plan.xp, *arrays, *plan.numbers)
     for result, expected in zip(plan(arrays), exact, strict=True):
         np.testing.assert_array_equal(result, expected, strict=True)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import xbce
 from xbce._call.kernel import Kernel, Output, SumSpec
-from xbce._formulas import CrossEntropy, ModulatedCrossEntropy, ProbabilityCrossEntropy
+from xbce._formulas import CrossEntropy
 
 cupy = pytest.importorskip("cupy", exc_type=ImportError)
 cupy_fusion = pytest.importorskip("cupy_fusion", exc_type=ImportError)
@@ -21,16 +22,18 @@ except RuntimeError as error:
 NVIDIA = getattr(find_spec("nvidia"), "submodule_search_locations", None) or []
 ARCHITECTURE = "--gpu-architecture=compute_90"
 HEADERS = [Path(cupy.__file__).parent / "_core" / "include", *(Path(p) / "cu13" / "include" for p in NVIDIA)]
-FORMULAS = [
-    CrossEntropy(),
-    CrossEntropy(0.1),
-    ModulatedCrossEntropy(2.0, 2.0, alpha=0.25),
-    ModulatedCrossEntropy(0.5, 0.5),
-    ModulatedCrossEntropy(1.0, 4.0, shift=0.05),
-    ProbabilityCrossEntropy(),
-    ProbabilityCrossEntropy(clip=1e-7),
-    ProbabilityCrossEntropy(log_floor=-100.0),
-    ProbabilityCrossEntropy(log_offset=1e-7),
+LOSSES = [
+    ("binary_cross_entropy_with_logits", {}),
+    ("binary_cross_entropy_with_logits", {"label_smoothing": 0.1}),
+    ("sigmoid_focal_loss", {"gamma": 2, "alpha": 0.25}),
+    ("sigmoid_focal_loss", {"gamma": 0.5}),
+    ("sigmoid_focal_loss", {"gamma": 1.3, "label_smoothing": 0.1}),
+    ("asymmetric_loss", {"gamma_pos": 1, "gamma_neg": 4, "shift": 0.05}),
+    ("asymmetric_loss", {"gamma_pos": 0.3, "gamma_neg": 1.7}),
+    ("binary_cross_entropy", {}),
+    ("binary_cross_entropy", {"clip": 1e-7}),
+    ("binary_cross_entropy", {"log_floor": -100}),
+    ("binary_cross_entropy", {"log_offset": 1e-7}),
 ]
 METHODS = [
     ("value",),
@@ -66,6 +69,19 @@ def compiled(kernel):
         nvrtc.destroyProgram(program)
 
 
+def formula_of(name, **options):
+    """Return the formula of a loss without its numbers, and these."""
+    return getattr(xbce, name)._formula_of(None, None, **{"label_smoothing": 0.0} | options).apart()
+
+
+def _hoisted(kernel, arrays):
+    """Return what the runner has CuPy fuse."""
+    from xbce._compiler.hoisting import hoisted
+
+    function = hoisted(kernel, arrays)
+    return function, function.arguments(arrays)
+
+
 def fused(kernel, arrays, total=None):
     from array_api_compat import cupy as xp
 
@@ -84,13 +100,17 @@ def test_namespace_is_run_by_the_fusing_runner():
 
 
 @pytest.mark.parametrize("methods", METHODS, ids="+".join)
-@pytest.mark.parametrize("formula", FORMULAS, ids=repr)
-def test_every_method_is_one_kernel(formula, methods):
+@pytest.mark.parametrize(("name", "options"), LOSSES)
+def test_every_method_is_one_kernel(name, options, methods):
+    formula, numbers = formula_of(name, **options)
     for dtype, weighted in product((F32, F64), (False, True)):
         arguments = 3 if weighted else 2
-        kernel = Kernel(formula, tuple(Output(m, dtype, dtype) for m in methods), dtype, arguments)
+        outputs = tuple(Output(m, dtype, dtype) for m in methods)
+        positions = tuple(range(arguments, arguments + len(numbers)))
+        kernel = Kernel(formula, outputs, dtype, arguments, numbers=positions)
         arrays = tuple(array(shape, dtype) for shape in ((4, 3), (4, 3), (3,))[:arguments])
-        made = fused(kernel, arrays)
+        made = fused(*_hoisted(kernel, (*arrays, *numbers)))
+        assert not any("float16" in line for line in made.operation.splitlines())
         assert isinstance(made, cupy.ElementwiseKernel)
         assert [p.dtype for p in made.params if p.dtype is not None and not p.is_const] == [dtype] * len(methods)
         compiled(made)
@@ -98,11 +118,12 @@ def test_every_method_is_one_kernel(formula, methods):
 
 @pytest.mark.parametrize("size", [30.0, 30, array((1, 1), F64)], ids=["float", "int", "array"])
 def test_everything_that_a_kernel_can_have_is_in_one(size):
-    """Half precision, integer labels, weights, a mask, a denominator."""
-    outputs = (Output("value", F64, F64, weights=(3,)), Output("gradient", F32, F16, weights=(3,), divisor=5))
-    kernel = Kernel(CrossEntropy(0.1), outputs, F32, arguments=3, integers=(1,), where=4)
-    arrays = (array((4, 3), F16), array((4, 3), "int64"), array((3,), F32), array((), F64), array((4, 1), bool), size)
-    made = fused(kernel, arrays)
+    """Half precision, integer labels, weights, a mask, a number of the formula, a denominator."""
+    outputs = (Output("value", F64, F64, weights=(3,)), Output("gradient", F32, F16, weights=(3,), divisor=6))
+    kernel = Kernel(CrossEntropy(1.0), outputs, F32, arguments=3, integers=(1,), where=4, numbers=(5,))
+    arrays = (array((4, 3), F16), array((4, 3), "int64"), array((3,), F32), array((), F64), array((4, 1), bool))
+    arrays = (*arrays, 0.1, size)
+    made = fused(*_hoisted(kernel, arrays))
     assert isinstance(made, cupy.ElementwiseKernel)
     assert [p.dtype for p in made.params if p.dtype is not None and not p.is_const] == [F64, F16]
     compiled(made)

@@ -8,6 +8,7 @@ One that raises a count needs a reason.
 import importlib
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,8 @@ LIBRARIES = {"numpy": "numpy", "torch": "torch_cpu"}
 def _kernel(loss, xp, methods, options):
     x, z, p = (xp.asarray(a) for a in np.float32([[0.25, 0.5], [0, 1], [1, 2]]))
     weights = {"pos_weight": p} if options.pop("pos_weight", False) else {}
-    evaluation = loss._prepare(x, z, reduction="none", **weights, **options)
-    return evaluation.plan(methods).kernel, evaluation.inputs.arrays
+    plan, arrays = loss._planned(methods, (x, z), {"reduction": "none", **weights, **options})
+    return plan.kernel, arrays, plan.numbers
 
 
 def _counts(name, library):
@@ -58,14 +59,17 @@ def _counts(name, library):
     counts = {}
     for weighted in (False, True):
         for method, methods in METHODS.items():
-            kernel, arrays = _kernel(loss, xp, methods, options | {"pos_weight": weighted})
+            kernel, arrays, numbers = _kernel(loss, xp, methods, options | {"pos_weight": weighted})
             recorder = Recorder(programs.target.xp)
-            samples = tuple(programs._sample((a.dtype, a.ndim, True)) for a in arrays)
+            samples = tuple(programs._sample((a.dtype, a.ndim, True)) for a in arrays) + numbers
+            full = (True,) * len(arrays) + (False,) * len(numbers)
             with np.errstate(all="ignore"):
-                program = programs.compiled(kernel, arrays).quick
-                graph = lowered(recorder.xp, record(recorder, kernel, samples, (True,) * len(arrays)), {})
-            nodes = [node for node in graph.nodes() if node.operation not in ("input", "constant")]
-            calls = [line for line in program.source.splitlines() if "(" in line and "def " not in line]
+                program = programs.compiled(kernel, (*arrays, *numbers)).quick
+                graph = lowered(recorder.xp, record(recorder, kernel, samples, full), {})
+            # What is done with numbers alone takes no pass over arrays.
+            nodes = [node for node in graph.nodes() if node.operands and not node.is_number()]
+            lines = (line.strip() for line in program.source.splitlines() if "(" in line and "def " not in line)
+            calls = [line for line in lines if not re.match(r"n\d+ = ", line)]
             counts[f"{method}{', pos_weight' * weighted}"] = {"program": len(calls), "kernel": len(nodes)}
     return counts
 

@@ -4,8 +4,16 @@ from typing import Unpack
 
 from ._call.checks import at_most_one, number_in
 from ._call.loss import Loss
+from ._call.numbers import as_argument
 from ._call.options import LossOptions
-from ._formulas import CrossEntropy, Formula, ModulatedCrossEntropy, ProbabilityCrossEntropy
+from ._formulas import (
+    Clip,
+    CrossEntropy,
+    Formula,
+    ModulatedCrossEntropy,
+    ProbabilityCrossEntropy,
+    exponents_of,
+)
 from ._typing import ArrayObject
 
 __all__ = [
@@ -107,7 +115,7 @@ def binary_cross_entropy_with_logits(
     >>> xbce.binary_cross_entropy_with_logits(logits, [[0], [np.nan]] * labels, where=kept, reduction="mean")
     np.float64(9.70006128161...)
     """
-    return CrossEntropy(options["label_smoothing"])
+    return CrossEntropy(as_argument(options["label_smoothing"] or None))
 
 
 @Loss
@@ -178,11 +186,13 @@ def binary_cross_entropy(
     array([  1.38629436,   0.        , 100.        ])
     """
     at_most_one(clip=clip, log_floor=log_floor, log_offset=log_offset)
+    offset = None if log_offset is None else number_in("log_offset", log_offset, 0) or None
     return ProbabilityCrossEntropy(
-        label_smoothing=options["label_smoothing"],
-        clip=None if clip is None else number_in("clip", clip, 0, 0.5, below=True),
-        log_floor=None if log_floor is None else number_in("log_floor", log_floor, high=0),
-        log_offset=None if log_offset is None else number_in("log_offset", log_offset, 0) or None,
+        label_smoothing=as_argument(options["label_smoothing"] or None),
+        clip=None if clip is None else Clip.of(number_in("clip", clip, 0, 0.5, below=True)),
+        log_floor=as_argument(None if log_floor is None else number_in("log_floor", log_floor, high=0)),
+        log_offset=as_argument(offset),
+        large_offset=offset is not None and offset >= 0.25,
     )
 
 
@@ -248,10 +258,9 @@ def sigmoid_focal_loss(
     """
     gamma = number_in("gamma", gamma, 0)
     return ModulatedCrossEntropy(
-        gamma_pos=gamma,
-        gamma_neg=gamma,
-        alpha=None if alpha is None else number_in("alpha", alpha, 0, 1),
-        label_smoothing=options["label_smoothing"],
+        *exponents_of(gamma, gamma, as_argument),
+        alpha=as_argument(None if alpha is None else number_in("alpha", alpha, 0, 1)),
+        label_smoothing=as_argument(options["label_smoothing"] or None),
     )
 
 
@@ -316,9 +325,9 @@ def asymmetric_loss(
     >>> xbce.asymmetric_loss(np.array([2.0, 2.0, -4.0]), np.array([1, 0, 0]), shift=0.05)
     array([0.12692801, 0.84641495, 0.        ])
     """
+    pos, neg = number_in("gamma_pos", gamma_pos, 0), number_in("gamma_neg", gamma_neg, 0)
     return ModulatedCrossEntropy(
-        gamma_pos=number_in("gamma_pos", gamma_pos, 0),
-        gamma_neg=number_in("gamma_neg", gamma_neg, 0),
-        shift=number_in("shift", shift, 0, 1, below=True),
-        label_smoothing=options["label_smoothing"],
+        *exponents_of(pos, neg, as_argument),
+        shift=as_argument(number_in("shift", shift, 0, 1, below=True) or None),
+        label_smoothing=as_argument(options["label_smoothing"] or None),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import cupy
 
 from .._call.kernel import Kernel, SumSpec
+from .._compiler.hoisting import Hoisted, hoisted
 from .._typing import Array, Namespace
 from .eager import EagerRunner
 from .protocol import summed
@@ -26,6 +27,9 @@ class CupyRunner(EagerRunner):
         first: Any = arrays[0]
         if not isinstance(function, Kernel):
             return super().run(xp, function, arrays, sums)
+        if function.numbers:
+            function = hoisted(function, arrays)
+            arrays = function.arguments(arrays)
         if len(sums) == 1 and sums[0] is not None and sums[0].axes:
             return (fused(xp, function, sums[0], first.ndim)(*arrays),)
         results = fused(xp, function)(*arrays)
@@ -34,7 +38,7 @@ class CupyRunner(EagerRunner):
 
 
 @lru_cache(maxsize=512)
-def fused(xp: Namespace, kernel: Kernel, spec: SumSpec | None = None, ndim: int = 0) -> Callable[..., Any]:
+def fused(xp: Namespace, kernel: Kernel | Hoisted, spec: SumSpec | None = None, ndim: int = 0) -> Callable[..., Any]:
     """Return a kernel as CuPy fuses it, of one result or several; `spec` sums a single one over axes of `ndim`."""
 
     def elementwise(*arrays: Array) -> Any:

@@ -24,7 +24,10 @@ class JaxRunner(EagerRunner):
         ndim = max(getattr(a, "ndim", 0) for a in arrays)
         aligned = tuple(_aligned(xp, a, ndim) for a in arrays)
         if isinstance(function, Kernel):
-            return _differentiable(function, *aligned)
+            # Numbers are constants for XLA, and no arguments that JAX would make arrays of.
+            numbers = function.numbers
+            rest = tuple(None if i in numbers else a for i, a in enumerate(aligned)) if numbers else aligned
+            return _differentiable(function.bound(arrays), *rest)
         return function(_NAMESPACE, *aligned)
 
 
@@ -74,7 +77,8 @@ def _differentiable(kernel: Kernel, *arrays: Array) -> tuple[Array, ...]:
 @partial(_differentiable.defjvp, symbolic_zeros=True)
 def _jvp(kernel: Kernel, arrays: tuple[Array, ...], tangents: tuple[Any, ...]) -> Any:
     results = _differentiable(kernel, *arrays)
-    moving = [(i, t) for i, t in enumerate(tangents) if not isinstance(t, jax.custom_derivatives.SymbolicZero)]
+    still = (jax.custom_derivatives.SymbolicZero, type(None))
+    moving = [(i, t) for i, t in enumerate(tangents) if not isinstance(t, still)]
     return results, tuple(_slope(kernel, k, arrays, moving, result) for k, result in enumerate(results))
 
 

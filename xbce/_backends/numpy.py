@@ -149,14 +149,14 @@ def _bitwise_where(work: Lowered, call: Call) -> Node | None:
     node = work.recorder.operation("where", call.operands)
     if not condition.full or node.dtype.itemsize not in _INTEGERS:
         return None
-    if any(x.operation != "constant" and getattr(x.sample, "dtype", None) != node.dtype for x in (a, b)):
+    if any(getattr(x.sample, "dtype", node.dtype) != node.dtype for x in (a, b)):
         return None
 
     def operation(name: str, *operands: Node) -> Node:
         return work.recorder.operation(name, operands, like=node)
 
     chosen = operation("all_bits", condition)
-    if b.is_number(0):
+    if b.is_constant(0):
         return operation("and_bits", a, chosen)
     return operation("xor_bits", operation("and_bits", operation("xor_bits", a, b), chosen), b)
 
@@ -165,6 +165,10 @@ def _require_numbers(x: Array) -> None:
     largest = np.maximum.reduce(x, axis=None)
     if largest != largest:
         raise NotANumberError
+
+
+def _constant(_operation: str, value: Any, dtype: Any) -> Array:
+    return np.asarray(value, dtype=dtype)
 
 
 _CACHE = CompiledCache(
@@ -180,7 +184,8 @@ _CACHE = CompiledCache(
             "xor_bits": _xor_bits,
         },
         lowerings={"where": _bitwise_where},
-        constant=lambda _, value, dtype: np.asarray(value, dtype=dtype),
+        constant=_constant,
+        takes_number=lambda _operation, _position: False,
         require_numbers=_require_numbers,
         empty=np.empty,
         empty_like=np.empty_like,

@@ -114,6 +114,8 @@ def _constant(operation: str, value: Any, dtype: DType) -> Any:
     return value if operation == "pow" else torch.tensor(value, dtype=dtype, device="cpu")
 
 
+_WITH_NUMBERS = {"add", "mul", "truediv", "pow", *_COMPARISONS}
+"""Operations that take a Python number as their second operand, which costs less than a tensor of it."""
 _STANDARD = standard_calls(torch) | {"eq": torch.eq}  # torch.equal gives one truth value
 _CACHE = CompiledCache(
     Target(
@@ -130,6 +132,7 @@ _CACHE = CompiledCache(
         },
         lowerings={"astype": _number_of_condition, "add_signed": _add_signed, "minus_sign": _minus_twice},
         constant=_constant,
+        takes_number=lambda operation, position: position == 1 and operation in _WITH_NUMBERS,
         require_numbers=_require_numbers,
         empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
         empty_like=lambda x, dtype: torch.empty_like(x, dtype=dtype),

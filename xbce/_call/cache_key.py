@@ -1,7 +1,7 @@
 """Cache keys of calls: two calls with the same key pass the same checks and follow the same plan."""
 
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
 from .._typing import Array
@@ -9,8 +9,12 @@ from .options import ARRAYS
 from .promotion import autocasts
 
 
-def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable, tuple[Array, ...]] | None:
+def call_key(
+    methods: tuple[str, ...], args: Any, kwargs: Any, numbers: Collection[str]
+) -> tuple[tuple[Hashable, Hashable], tuple[Array, ...]] | None:
     """Return all that the checks of a call look at, and its arrays in the order of `Inputs.arrays`.
+
+    What the options named in `numbers` are is the second part of the key; the first is the same for all numbers.
 
     None where this is not so simple: for arrays of other libraries than NumPy and PyTorch, for scalars in the place of
     arrays, for options that compare equal to others (True to 1), and while PyTorch compiles.
@@ -19,6 +23,7 @@ def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable
     if len(args) != 2 or (torch is not None and torch.compiler.is_compiling()):
         return None
     key: list[Any] = [methods]
+    of_numbers: list[Any] = []
     library = _fingerprints[type(args[0])]
     for x in args:
         fingerprint = _fingerprints[type(x)]
@@ -26,18 +31,22 @@ def call_key(methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Hashable
             return None
         key.append(fingerprint(x))
     for name, x in kwargs.items():
-        key.append(name)
         kind = type(x)
-        if name in ARRAYS and x is not None:
+        if name in numbers:
+            if kind not in (float, int) and x is not None:
+                return None
+            of_numbers.append((name, kind, x))
+        elif name in ARRAYS and x is not None:
             fingerprint = _fingerprints[kind]
             if fingerprint is None or fingerprint is not library:
                 return None
-            key.append(fingerprint(x))
+            key.append((name, fingerprint(x)))
         elif x is None or kind in (str, int, float) or (kind is tuple and all(type(i) is int for i in x)):
-            key.append((kind, x))
+            key.append((name, kind, x))
         else:
             return None
-    return tuple(key), (*args, *(kwargs[name] for name in ARRAYS if kwargs.get(name) is not None))
+    arrays = (*args, *(kwargs[name] for name in ARRAYS if kwargs.get(name) is not None))
+    return (tuple(key), tuple(of_numbers)), arrays
 
 
 class _Fingerprints(dict[type, Callable[[Any], Hashable] | None]):

@@ -69,7 +69,7 @@ def loss_inputs(
     pos_weight: Array | float | None,
     weight: Array | float | None,
     where: Array | None,
-    numbers: dict[str, float | None],
+    numbers: dict[str, float],
 ) -> Inputs:
     """Check the arrays of a loss; `name` is what the loss calls its first argument.
 
@@ -81,7 +81,7 @@ def loss_inputs(
         require_non_negative("pos_weight", pos_weight)
         require_finite("pos_weight", pos_weight)
         validator.add("pos_weight", pos_weight)
-    validator.numbers |= {option: x for option, x in numbers.items() if x is not None}
+    validator.numbers |= numbers
     return validator.inputs(weight=weight, where=where)
 
 
@@ -116,6 +116,11 @@ def one_library(**arguments: Any) -> tuple[Any, ...]:
     (name, first), *others = arguments.items()
     validator = _Validator(name, first, *(x for _, x in others), floating=False)
     return validator.first, *validator.beside(dict(others))
+
+
+def fits_float32(x: float) -> bool:
+    """Tell whether float32 has normal numbers of this magnitude; what PyTorch does not know while it traces fits."""
+    return may_be(x == 0) or (may_be(abs(x) >= _LEAST_FLOAT32) and may_be(abs(x) < 2.0**128))
 
 
 class _Validator:
@@ -219,8 +224,7 @@ class _Validator:
     def _holding_numbers(self, float32: DType) -> DType:
         """Return float32, or float64 if a number is too large or too small for that."""
         for name, x in self.numbers.items():
-            # What PyTorch does not know while it traces is taken to fit.
-            if not (may_be(x == 0) or (may_be(abs(x) >= _LEAST_FLOAT32) and may_be(abs(x) < 2.0**128))):
+            if not fits_float32(x):
                 wide = accumulation_dtype(self.xp, float32, self.device)
                 if wide != float32:
                     return wide

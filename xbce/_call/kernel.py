@@ -8,7 +8,7 @@ without knowing what it says.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .._formulas import Formula, Identity, settled
+from .._formulas import Formula, settled
 from .._typing import Array, DType, Namespace
 
 _MASK_FILL = 0.5
@@ -57,7 +57,8 @@ class Output:
 class Kernel:
     """What is computed of each element."""
 
-    formula: Formula | Identity
+    formula: Formula
+    """Taken apart if some of the arrays are its numbers: there is one kernel for all numbers."""
     outputs: tuple[Output, ...]
     computing: DType
     """The dtype of the computation: float32 for the half types, else that of the result."""
@@ -67,15 +68,18 @@ class Kernel:
     """Arrays that are rounded to the dtype of the first one before anything else."""
     where: int | None = None
     """The mask. What it drops is replaced before any arithmetic, and gives 0."""
+    numbers: tuple[int, ...] = ()
+    """Which of the arrays are the numbers of the formula: Python's, or arrays without dimensions."""
 
     def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, ...]:
         """Return the outputs."""
         arguments = [self._taken(xp, arrays, i, self.computing) for i in range(self.arguments)]
+        formula = self.formula.with_numbers(tuple(arrays[i] for i in self.numbers)) if self.numbers else self.formula
         methods = tuple(output.method for output in self.outputs)
         if methods in _JOINT:
-            results = getattr(self.formula, _JOINT[methods])(xp, *arguments)
+            results = getattr(formula, _JOINT[methods])(xp, *arguments)
         else:
-            results = tuple(getattr(self.formula, method)(xp, *arguments) for method in methods)
+            results = tuple(getattr(formula, method)(xp, *arguments) for method in methods)
         return tuple(
             self._finished(xp, output, result, arrays) for output, result in zip(self.outputs, results, strict=True)
         )
@@ -92,6 +96,12 @@ class Kernel:
     def only(self, k: int) -> "Kernel":
         """Return the kernel of output k alone."""
         return replace(self, outputs=(self.outputs[k],))
+
+    def bound(self, arrays: tuple[Array | float, ...]) -> "Kernel":
+        """Return this kernel with the numbers that are among the arrays, which it does not look at any more."""
+        if not self.numbers:
+            return self
+        return replace(self, formula=self.formula.with_numbers(tuple(arrays[i] for i in self.numbers)), numbers=())
 
     def unrounded(self) -> "Kernel":
         """Return this kernel with results in the dtype that weights multiply in: a half type's may overflow."""

@@ -7,7 +7,7 @@ formula. The options that all losses share, every method, and what a call does a
 import functools
 import inspect
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import replace
 from types import FunctionType, MethodType
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar
 
@@ -15,25 +15,13 @@ from .._formulas import Formula
 from .._typing import Array, ArrayObject, ArrayT
 from .cache_key import call_key
 from .checks import number_in
-from .inputs import Inputs, loss_inputs
+from .inputs import Inputs, fits_float32, loss_inputs
+from .numbers import as_number
 from .options import DEFAULTS, documented, parameters
 from .plan import Plan, Reduction
 
 P = ParamSpec("P")
 Declared = TypeVar("Declared", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One call of a loss, checked and ready: inputs, formula, reduction."""
-
-    inputs: Inputs
-    formula: Formula
-    reduction: Reduction
-
-    def plan(self, methods: tuple[str, ...]) -> Plan:
-        """Return how the named methods of the formula become what the call returns."""
-        return self.reduction.plan(self.inputs, self.formula, methods)
 
 
 _MOST_PLANS = 1024
@@ -84,10 +72,14 @@ class Loss(Generic[P]):
         self.__doc__ = documented(formula_of.__doc__)
         self._formula_of: Callable[..., Formula] = formula_of
         self._plans: dict[Hashable, Plan] = {}
+        """By all that a call depends on."""
+        self._patterns: dict[Hashable, Plan] = {}
+        """By the same without the numbers that kernels take as arguments."""
         self._name = formula_of.__name__
         scores, labels, *own, _ = inspect.signature(formula_of).parameters.values()
         self._arrays = scores.name, labels.name
         self._own = tuple(option.name for option in own)
+        self._numbers = {*self._own, "label_smoothing"}
         self._defaults: dict[str, Any] = {option.name: option.default for option in own} | dict(DEFAULTS)
         self._parameters = [scores.replace(annotation=ArrayT), labels, *own, *parameters()]
         self.__signature__ = inspect.Signature(self._parameters, return_annotation=ArrayT)
@@ -108,15 +100,24 @@ class Loss(Generic[P]):
         )
         return MethodType(own, self)
 
-    def _prepare(self, *args: Any, **given: Any) -> Evaluation:
-        """Check a call, and return it ready."""
-        options = self._defaults | given
+    def _options(self, args: Any, given: Any) -> dict[str, Any]:
+        """Return all options of a call; refuse arguments that there are not."""
+        options: dict[str, Any] = self._defaults | given
         if len(options) > len(self._defaults) or len(args) > len(self._arrays):
             self._refuse(args, given)
         options["label_smoothing"] = number_in("label_smoothing", options["label_smoothing"], 0, 1)
-        formula = self._formula_of(*args, **options)
+        return options
+
+    def _numbers_of(self, options: dict[str, Any]) -> dict[str, float]:
+        """Return the numbers that the computation must hold, which the formula has checked."""
+        own = {name: as_number(options[name]) for name in self._own if options[name] is not None}
+        return own | {"half of label_smoothing": options["label_smoothing"] / 2}
+
+    def _plan(
+        self, methods: tuple[str, ...], args: Any, options: dict[str, Any], formula: Formula
+    ) -> tuple[Plan, Inputs]:
+        """Check the arrays of a call; return how the named methods of its formula become what the call returns."""
         scores, labels = args
-        numbers = {name: None if options[name] is None else number_in(name, options[name]) for name in self._own}
         inputs = loss_inputs(
             self._arrays[0],
             scores,
@@ -124,10 +125,10 @@ class Loss(Generic[P]):
             pos_weight=options["pos_weight"],
             weight=options["weight"],
             where=options["where"],
-            numbers=numbers | {"half of label_smoothing": options["label_smoothing"] / 2},
+            numbers=self._numbers_of(options),
         )
         chosen = (options[name] for name in ("reduction", "axis", "normalize_by"))
-        return Evaluation(inputs, formula, Reduction.of(self._arrays[0], inputs, *chosen))
+        return Reduction.of(self._arrays[0], inputs, *chosen).plan(inputs, formula, methods), inputs
 
     def _refuse(self, args: tuple[Any, ...], given: dict[str, Any]) -> NoReturn:
         """Refuse more arguments than there are, in Python's words."""
@@ -147,18 +148,34 @@ class Loss(Generic[P]):
 
         A plan holds no array. It depends on what the key holds, and on nothing else; so do the checks of arguments.
         """
-        call = call_key(methods, args, kwargs)
+        call = call_key(methods, args, kwargs, self._numbers)
         if call is None:
-            evaluation = self._prepare(*args, **kwargs)
-            return evaluation.plan(methods)(evaluation.inputs.arrays)
+            planned, arrays = self._planned(methods, args, kwargs)
+            return planned(arrays)
         key, arrays = call
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._prepare(*args, **kwargs).plan(methods)
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans.clear()
-            self._plans[key] = plan
+            plan = _keep(self._plans, key, self._plan_like_another(key[0], methods, args, kwargs))
         return plan(arrays)
+
+    def _planned(self, methods: tuple[str, ...], args: Any, given: Any) -> tuple[Plan, tuple[Array, ...]]:
+        """Return the plan of a call, and the arrays that it takes."""
+        options = self._options(args, given)
+        plan, inputs = self._plan(methods, args, options, self._formula_of(*args, **options))
+        return plan, inputs.arrays
+
+    def _plan_like_another(self, rest: Hashable, methods: tuple[str, ...], args: Any, given: Any) -> Plan:
+        """Return the plan of a call, from one whose numbers alone were others if there was one; `rest` is its key."""
+        options = self._options(args, given)
+        formula = self._formula_of(*args, **options)
+        pattern, numbers = formula.apart()
+        # Of the numbers themselves, the dtype of the computation is all that depends on them.
+        fits = all(map(fits_float32, self._numbers_of(options).values()))
+        key = rest, pattern, fits
+        kept = self._patterns.get(key)
+        if kept is None:
+            return _keep(self._patterns, key, self._plan(methods, args, options, formula)[0])
+        return replace(kept, numbers=numbers)
 
     @_returning("value")
     def __call__(self, scores: ArrayT, labels: ArrayObject | float, /, *args: P.args, **options: P.kwargs) -> ArrayT:
@@ -201,3 +218,11 @@ class Loss(Generic[P]):
 
     def __reduce__(self) -> str:
         return self._name
+
+
+def _keep(plans: dict[Hashable, Plan], key: Hashable, plan: Plan) -> Plan:
+    """Keep a plan, among not too many."""
+    if len(plans) >= _MOST_PLANS:
+        plans.clear()
+    plans[key] = plan
+    return plan

@@ -39,6 +39,25 @@ def value_of(x: Any) -> Any:
     return None if numpy is not None and isinstance(x, numpy.ndarray) else as_number(x)
 
 
+def as_argument(number: Any) -> Any:
+    """Return a number, or None, as a kernel takes it.
+
+    What torch.compile takes for a number that changes becomes an array. Of a number it would compile each value anew
+    where it meets an operation that takes no symbol, such as a power; and Dekker's splitting of a symbol cancels.
+    """
+    if number is None or not is_in_dynamo():
+        return number
+    import torch
+    from torch.fx.experimental import symbolic_shapes
+
+    if symbolic_shapes.has_static_value(number):
+        return number
+    for quick in (0.0, 1.0, 2.0):  # which choose operations
+        if number == quick:
+            return quick
+    return torch.zeros((), dtype=torch.float64) + number
+
+
 def array_of(xp: Namespace, number: Any, dtype: DType, device: Device) -> Array:
     """Return a 0-d array of what `as_number` returned."""
     if is_in_dynamo():

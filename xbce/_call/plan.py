@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._backends import Runner, runner_for
-from .._formulas import Formula, Identity
+from .._formulas import Formula, Number
 from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
 from .checks import reduction_options
 from .chunks import checked
@@ -35,22 +35,25 @@ class Reduction:
         axes = reduction_options(name, inputs.arrays[0], kind, axis, normalize_by)
         return cls(kind, axes, normalize_by)
 
-    def plan(self, inputs: Inputs, formula: Formula | Identity, methods: tuple[str, ...]) -> "Plan":
+    def plan(self, inputs: Inputs, formula: Formula, methods: tuple[str, ...]) -> "Plan":
         """Return how what the call returns, or derivatives of it, comes from one run of the formula."""
         mean = self._mean(inputs) if self.kind == "mean" else None
-        divisor = len(inputs.arrays) if mean is not None and methods != ("value",) else None
+        pattern, numbers = formula.apart()
+        first, after = len(inputs.arrays), len(inputs.arrays) + len(numbers)
+        divisor = after if mean is not None and methods != ("value",) else None
         kernel = Kernel(
-            formula=formula,
+            formula=pattern,
             outputs=tuple(self._output(inputs, method, divisor) for method in methods),
             computing=inputs.computing,
             arguments=inputs.arguments,
             integers=inputs.integers,
             where=inputs.where,
+            numbers=tuple(range(first, after)),
         )
         summed = None if self.kind == "none" else SumSpec(self.axes, _accumulating(inputs))
         sums = tuple(summed if method == "value" else None for method in methods)
         run = checked(inputs, kernel)
-        return Plan(inputs.xp, runner_for(inputs.xp), run, sums, mean, divisor is not None, inputs.dtype)
+        return Plan(inputs.xp, runner_for(inputs.xp), run, sums, mean, divisor is not None, inputs.dtype, numbers)
 
     def _output(self, inputs: Inputs, method: str, divisor: int | None) -> Output:
         weights = () if inputs.weight is None else (inputs.weight,)
@@ -84,13 +87,16 @@ class Plan:
     """How each output of the kernel is summed."""
     mean: "_Mean | None"
     divides: bool
-    """Whether the kernel expects what a mean divides by, after the other arrays."""
+    """Whether the kernel expects what a mean divides by, after all others."""
     dtype: DType
     """Of what the call returns."""
+    numbers: tuple[Number, ...]
+    """Of the formula: what the kernel takes after the arrays."""
 
     def __call__(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return what the call returns."""
         denominator = None if self.mean is None else self.mean.denominator(self.xp, self.runner, arrays)
+        arrays = (*arrays, *self.numbers)
         if self.mean is not None and self.divides:
             arrays = (*arrays, self.mean.spread(self.xp, denominator))
         results = self.runner.run(self.xp, self.kernel, arrays, self.sums)

@@ -79,4 +79,5 @@ class CompiledCache:
             sample = self.target.empty((1,) * ndim, dtype)
             sample[...] = 1
             return sample
-        return None if kind is NoneType else kind(1)
+        # Not 1, which a formula may subtract from a number that it divides by.
+        return None if kind is NoneType else 0.75 if kind is float else kind(1)

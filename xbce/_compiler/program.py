@@ -60,6 +60,8 @@ class Target:
     """How the library does idioms and operations, beside what is for all."""
     constant: Callable[[str, Any, DType], Any]
     """Takes an operation and a Python scalar among its operands, and gives what stands for it in the call."""
+    takes_number: Callable[[str, int], bool]
+    """Tells of an operation, and the position of an operand, whether that may be a Python number as it stands."""
     require_numbers: Callable[[Array], None]
     """Raises NotANumberError if an array holds a NaN."""
     empty: Callable[[tuple[int, ...], DType], Array]
@@ -80,7 +82,7 @@ class Program:
     fresh: Callable[[Sequence[Any]], tuple[Array, ...]]
     """Does the same with arrays of its own, and returns the results."""
     source: str
-    """Of `run`: a for arguments, c for constants, s for scratch, o for results, r for the rest."""
+    """Of `run`: a for arguments, c for constants, s for scratch, o for results, n for numbers, r for the rest."""
     scratch: tuple[DType, ...]
     """Of the arrays that are needed beside the results, each of the full shape."""
     outputs: tuple[DType, ...]
@@ -93,6 +95,8 @@ class Compiler:
         self._target, self._graph, self._arguments = target, graph, arguments
         self._places: dict[Node, str] = {}
         self._names: dict[str, Any] = {}
+        self._converted: dict[Any, str] = {}
+        """Numbers of a call, as what stands for them in calls of operations."""
         self._numbers = count()
         self._lines: list[str] = []
         self._scratch: list[DType] = []
@@ -142,7 +146,7 @@ class Compiler:
     def _add(self, i: int, node: Node) -> None:
         """Add the call of an operation."""
         writes = self._writes(node)
-        operands = [self._operand(operand, node, writes) for operand in node.operands]
+        operands = [self._operand(i, node, writes) for i in range(len(node.operands))]
         for operand in set(node.operands):
             if self._last[operand] == i:
                 self._release(operand)
@@ -150,7 +154,7 @@ class Compiler:
             place = self._place(i, node)
             self._call(node.operation, self._target.calls[node.operation], operands, into=place)
         else:
-            place = f"r{next(self._numbers)}"
+            place = f"{'n' if node.is_number() else 'r'}{next(self._numbers)}"
             self._call(node.operation, function_of(self._target.xp, node.operation, node.value), operands, new=place)
         self._places[node] = place
         if node in self._graph.checked:
@@ -164,17 +168,28 @@ class Compiler:
         call = ", ".join([*operands, f"out={into}"] if into else operands)
         self._lines.append(f"{new} = {name}({call})" if new else f"{name}({call})")
 
-    def _operand(self, operand: Node, node: Node, writes: bool) -> str:
-        if operand.operation != "constant":
+    def _operand(self, position: int, node: Node, writes: bool) -> str:
+        operand = node.operands[position]
+        if operand.operation != "constant" and not operand.is_number():
             return self._places[operand]
-        value = operand.value
-        if writes:
-            arrays = [x for x in node.operands if hasattr(x.sample, "dtype")]
-            dtypes = [x.dtype for x in arrays if not x.is_bool()]
-            value = self._target.constant(node.operation, value, dtypes[0] if dtypes else node.dtype)
+        arrays = [x for x in node.operands if hasattr(x.sample, "dtype")]
+        dtypes = [x.dtype for x in arrays if not x.is_bool()] or [node.dtype] if writes else []
+        if operand.is_number():
+            if not writes or self._target.takes_number(node.operation, position):
+                return self._places[operand]
+            return self._number(self._places[operand], node.operation, dtypes[0])
         name = f"c{next(self._numbers)}"
-        self._names[name] = value
+        self._names[name] = self._target.constant(node.operation, operand.value, dtypes[0]) if writes else operand.value
         return name
+
+    def _number(self, place: str, operation: str, dtype: DType) -> str:
+        """Add what makes of a Python number what stands for it in the call of an operation, once for all like it."""
+        if (place, dtype) not in self._converted:
+            name = self._converted[place, dtype] = f"n{next(self._numbers)}"
+            constant = self._target.constant
+            self._names[f"{name}_of"] = lambda value: constant(operation, value, dtype)
+            self._lines.append(f"{name} = {name}_of({place})")
+        return self._converted[place, dtype]
 
     def _release(self, operand: Node) -> None:
         """Free the place of a result that is not needed any more."""

@@ -36,11 +36,15 @@ class Node:
         """The dtype of the result."""
         return self.sample.dtype
 
+    def is_number(self) -> bool:
+        """Tell whether this is a Python number, which may be another one in the next call."""
+        return self.operation != "constant" and not hasattr(self.sample, "dtype")
+
     def is_bool(self) -> bool:
         """Tell whether this is an array of truth values."""
-        return self.operation != "constant" and str(self.dtype).endswith("bool")
+        return hasattr(self.sample, "dtype") and str(self.dtype).endswith("bool")
 
-    def is_number(self, value: float) -> bool:
+    def is_constant(self, value: float) -> bool:
         """Tell whether this is a constant that is equal to a number; -0 is none."""
         return self.operation == "constant" and self.value == value and repr(self.value) != "-0.0"
 
@@ -100,6 +104,8 @@ class Recorder:
     def operation(self, name: str, operands: Iterable[Node], value: Any = None, *, like: Node | None = None) -> Node:
         """Return an operation; one that only a backend knows is given a node whose dtype and shape it has."""
         operands = tuple(operands)
+        if name in ("add", "mul") and operands[0].is_number() and not operands[1].is_number():
+            operands = operands[::-1]  # a number as the second operand costs some libraries less
         if like is not None:
             return self._node(name, operands, value, like.full, lambda: like.sample, like.dtype)
         samples = [operand.sample for operand in operands]

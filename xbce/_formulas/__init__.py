@@ -8,18 +8,22 @@ abs, max or clip, whose derivative at the kink is each backend's own choice.
 """
 
 from .cross_entropy import CrossEntropy
+from .exponents import Clip, exponents_of
 from .identity import Identity
 from .idioms import Idiom, settled
 from .modulated import ModulatedCrossEntropy
 from .probabilities import ProbabilityCrossEntropy
-from .protocol import Formula
+from .protocol import Formula, Number
 
 __all__ = [
+    "Clip",
     "CrossEntropy",
     "Formula",
     "Identity",
     "Idiom",
     "ModulatedCrossEntropy",
+    "Number",
     "ProbabilityCrossEntropy",
+    "exponents_of",
     "settled",
 ]

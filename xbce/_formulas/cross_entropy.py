@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from .._typing import Array, Namespace
 from .idioms import add_signed, product
 from .parts import Halves, halves, signed_side, smoothed
+from .protocol import Formula, Number
 
 
 @dataclass(frozen=True, slots=True)
-class CrossEntropy:
+class CrossEntropy(Formula):
     """Binary cross-entropy of logits and labels; labels are smoothed first."""
 
-    label_smoothing: float = 0.0
+    label_smoothing: Number | None = None
 
     def value(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return (1 - z) softplus(x) + p z softplus(-x)."""
@@ -45,11 +46,12 @@ class CrossEntropy:
     def label_gradient(self, xp: Namespace, x: Array, _z: Array, p: Array | None = None, /) -> Array:
         """Return p softplus(-x) - softplus(x): exactly -x for p = 1."""
         if p is None:
-            slope = -x
-        else:
-            e = halves(xp, x).e
-            slope = (p - 1) * xp.log1p(e) - product(xp, x, xp.where(x >= 0, 1.0, p))
-        return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
+            return -x if self.label_smoothing is None else -x * (1 - self.label_smoothing)
+        above, factor = p - 1, xp.where(x >= 0, 1.0, p)
+        if self.label_smoothing is not None:
+            # It multiplies these, not their sum: p x may overflow where the slope does not.
+            above, factor = above * (1 - self.label_smoothing), factor * (1 - self.label_smoothing)
+        return above * xp.log1p(halves(xp, x).e) - product(xp, x, factor)
 
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:
         """Return z softplus(-x), the loss being linear in p."""

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from .._typing import Array, Namespace
+from .protocol import Formula
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Formula):
     """The first argument itself."""
 
     def value(self, _xp: Namespace, x: Array, /) -> Array:

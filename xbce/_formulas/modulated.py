@@ -27,8 +27,10 @@ from typing import NamedTuple
 from .._typing import Array, Namespace
 from .cross_entropy import CrossEntropy
 from .elementary import log, log1p
+from .exponents import AnyExponent, Exponents
 from .idioms import constant_zero, enlarged, product
-from .parts import halves, power, smoothed, split, with_tail
+from .parts import halves, power, smoothed, with_tail
+from .protocol import Formula, Number
 
 
 class _Entropy(NamedTuple):
@@ -53,11 +55,11 @@ class _Parts(NamedTuple):
     """M^(g / 2), or M^g where there is no second root"""
     second: Array | None
     """M^(g / 2)"""
-    factor: Array | float
+    factor: Array | Number
     """a"""
-    g: Array | float
-    tail: Array | float
-    """What g lacks of the exact exponent."""
+    g: Array | Number
+    tail: Array | Number | None
+    """What g lacks of the exact exponent, if that is anything."""
     finite: Array
     """C, but 0 where it is infinite: only at infinite logits, where M' is 0 and the limit of C M' is 0, too"""
     slope: Array
@@ -70,19 +72,16 @@ class _Parts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ModulatedCrossEntropy:
+class ModulatedCrossEntropy(Formula):
     """a M^g C of logits and labels; labels are smoothed first."""
 
-    gamma_pos: float
-    gamma_neg: float
-    shift: float = 0.0
-    alpha: float | None = None
-    label_smoothing: float = 0.0
-
-    @property
-    def _halved(self) -> bool:
-        """Whether M^g multiplies as two roots: to the power of 3/4 the least number of every dtype is a normal one."""
-        return max(self.gamma_pos, self.gamma_neg) > 0.75
+    exponents: Exponents
+    gamma_pos: AnyExponent
+    gamma_neg: AnyExponent | None
+    """None if they are the same."""
+    shift: Number | None = None
+    alpha: Number | None = None
+    label_smoothing: Number | None = None
 
     def value(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return a M^g C."""
@@ -123,20 +122,22 @@ class ModulatedCrossEntropy:
         wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
         # Half of C/M, and small factors before large ones: the sum may be finite where C/M and the like are not.
         root, second, half_ratio = parts.root, parts.second, 0.5 * parts.finite / wrong
-        if 0 < min(self.gamma_pos, self.gamma_neg) < 1:
+        if self.exponents.roots:
             root, second, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
         scale = parts.factor * root
         second = 1.0 if second is None else second
         if huge is not None:
             second = (1 + (2.0**64 - 1) * xp.astype(huge, x.dtype)) * second
+        if self.label_smoothing is not None:
+            second = (1 - self.label_smoothing) * second
         # The second root multiplies each term: their sum may overflow before it.
         slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
-        if self.gamma_pos != self.gamma_neg:
-            gap = self.gamma_pos - self.gamma_neg
+        if self.gamma_neg is not None:
+            gap = self.gamma_pos.number - self.gamma_neg.number
             slope = slope + (gap * second) * (scale * product(xp, entropy.c, xp.log(wrong)))
         if self.alpha is not None:
             slope = slope + (2 * self.alpha - 1) * (second * (root * entropy.c))
-        return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
+        return slope
 
     def _beyond_underflow(
         self, xp: Namespace, x: Array, z: Array, p: Array | None, parts: _Parts, half_ratio: Array
@@ -147,14 +148,14 @@ class ModulatedCrossEntropy:
         """
         positive, negative = smoothed(xp, z, self.label_smoothing)
         agrees = (negative == 0) & (x > 0)
-        if self.shift == 0:
+        if self.shift is None:
             agrees = agrees | ((positive == 0) & (x < 0))
         deep = agrees & (parts.entropy.m < 2.0**-60)
         # A fourth of M's logarithm; any number where the power is not used, or is 0.
         log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x) / 4, -1.0)
         root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (2 * parts.g)
         weight = 0.5 * (negative + (positive if p is None else p * positive))
-        deep_root = enlarged(xp, root, 2 * parts.tail * log)
+        deep_root = root if parts.tail is None else enlarged(xp, root, 2 * parts.tail * log)
         second = 1.0 if parts.second is None else parts.second
         return (
             xp.where(deep, deep_root, parts.root),
@@ -175,13 +176,13 @@ class ModulatedCrossEntropy:
 
     def _parts(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Parts:
         positive, negative = smoothed(xp, z, self.label_smoothing)
-        if self.shift == 0:
+        if self.shift is None:
             entropy = self._entropy(xp, x, z, p, positive, negative)
         else:
-            entropy = self._shifted_entropy(xp, x, p, positive, negative)
+            entropy = self._shifted_entropy(xp, x, p, positive, negative, self.shift)
         g, tail, root = self._exponent_and_root(xp, positive, negative, entropy.m)
-        second = root if self._halved else None
-        factor: Array | float = 1.0
+        second = root if self.exponents.halved else None
+        factor: Array | Number = 1.0
         if self.alpha is not None:
             factor = self.alpha * positive + (1 - self.alpha) * negative
         finite = xp.where(xp.isinf(entropy.c), 0.0, entropy.c)
@@ -190,25 +191,28 @@ class ModulatedCrossEntropy:
 
     def _exponent_and_root(
         self, xp: Namespace, positive: Array, negative: Array, m: Array
-    ) -> tuple[Array | float, Array | float, Array]:
+    ) -> tuple[Array | Number, Array | Number | None, Array]:
         """Return g, what it lacks of the exact exponent, and M^(g / 2), or M^g where that is never subnormal.
 
         An error of g counts |log M| times. So the exponent of the nearer hard label is split off, which is exact in two
         parts; what is left is small where M is.
         """
-        (pos, pos_tail), (neg, neg_tail) = (split(xp, g, m.dtype) for g in (self.gamma_pos, self.gamma_neg))
-        gap, part = self.gamma_pos - self.gamma_neg, 0.5 if self._halved else 1.0
-        if gap == 0:
-            return pos, pos_tail, power(xp, m, part * self.gamma_pos)
+        known, part = self.exponents, 0.5 if self.exponents.halved else 1.0
+        pos = self.gamma_pos.held(xp, m.dtype, exactly=known.exact)
+        if self.gamma_neg is None:
+            return pos.head, pos.tail, power(xp, m, pos.times(part), whole=known.whole)
+        neg = self.gamma_neg.held(xp, m.dtype, exactly=known.exact)
+        gap = pos.number - neg.number
         low = positive < 0.5
         h = xp.astype(low, m.dtype)
-        nearer = h * neg + (1 - h) * pos  # two finite numbers, one of them times 0
-        tail = h * neg_tail + (1 - h) * pos_tail if pos_tail or neg_tail else 0.0
+        nearer = h * neg.head + (1 - h) * pos.head  # two finite numbers, one of them times 0
+        tail = None if pos.tail is None or neg.tail is None else h * neg.tail + (1 - h) * pos.tail
         rest = xp.where(low, gap * positive, -gap * negative)
         # M is 0 only for a hard label, and then all of g is in `nearer`.
         zero = m == 0
         base = xp.where(zero, 1.0, m)
-        root = with_tail(xp, base ** (part * nearer) * base ** (part * rest), part * tail, base)
+        part_of_tail = None if tail is None else part * tail
+        root = with_tail(xp, base ** (part * nearer) * base ** (part * rest), part_of_tail, base)
         return nearer + rest, tail, xp.where(zero & (nearer > 0), 0.0, root)
 
     def _entropy(
@@ -231,15 +235,17 @@ class ModulatedCrossEntropy:
             tilt=tilt,
         )
 
-    def _shifted_entropy(self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array) -> _Entropy:
+    def _shifted_entropy(
+        self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array, shift: Number
+    ) -> _Entropy:
         weighted = positive if p is None else p * positive
         upper, e = x >= 0, halves(xp, x).e
         q, r = _sides(xp, e)
         f, b = xp.where(upper, r, q), xp.where(upper, q, r)
         spread = q * (1 - q)
-        kept = f > self.shift
-        f_m = xp.where(kept, f - self.shift, 0.0)
-        right = xp.where(kept, b + self.shift, 1.0)  # 1 - f_m, without the cancellation
+        kept = f > shift
+        f_m = xp.where(kept, f - shift, 0.0)
+        right = xp.where(kept, b + shift, 1.0)  # 1 - f_m, without the cancellation
         # spread / right, which is a normal number long after exp(-|x|) has underflowed.
         root = xp.exp(xp.where(upper, -x, x) / 2) * r
         share = (root / right) * root

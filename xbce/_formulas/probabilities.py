@@ -12,18 +12,22 @@ from dataclasses import dataclass
 
 from .._typing import Array, Namespace
 from .elementary import log, log1p, logit
+from .exponents import Clip
 from .idioms import aside, guarded, product, settled, vanishes
-from .parts import least, smoothed
+from .parts import smoothed
+from .protocol import Formula, Number
 
 
 @dataclass(frozen=True, slots=True)
-class ProbabilityCrossEntropy:
+class ProbabilityCrossEntropy(Formula):
     """Binary cross-entropy of probabilities and labels; at most one of the three rules."""
 
-    label_smoothing: float = 0.0
-    clip: float | None = None
-    log_floor: float | None = None
-    log_offset: float | None = None
+    label_smoothing: Number | None = None
+    clip: Clip | None = None
+    log_floor: Number | None = None
+    log_offset: Number | None = None
+    large_offset: bool = False
+    """Whether the offset is at least 1/4."""
 
     def value(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return -p z log(u) - (1 - z) log(1 - u)."""
@@ -50,14 +54,17 @@ class ProbabilityCrossEntropy:
         else:
             log_u, log_v = self._logs(xp, u, None if p is None else vanishes(xp, p), None)
             if p is not None:
-                slope = log_v - p * log_u
-            elif self.log_offset is not None:
-                slope = self._offset_slope(xp, u, log_u, log_v)
+                if self.label_smoothing is not None:
+                    # It multiplies p, not the product: that may overflow where the slope does not.
+                    p, log_v = p * (1 - self.label_smoothing), log_v * (1 - self.label_smoothing)
+                return log_v - p * log_u
+            if self.log_offset is not None:
+                slope = _offset_slope(xp, u, log_u, log_v, self.log_offset)
             else:
                 floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
                 # What is floored may be no probability: JAX's debug_nans would raise for its logit.
                 slope = xp.where(floored, log_v - log_u, -logit(xp, xp.where(floored, 0.5, u)))
-        return slope if self.label_smoothing == 0 else slope * (1 - self.label_smoothing)
+        return slope if self.label_smoothing is None else slope * (1 - self.label_smoothing)
 
     def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
         """Return -z log(u)."""
@@ -86,28 +93,18 @@ class ProbabilityCrossEntropy:
             by_v, by_vv = (xp.where(floored_v, 0.0, a) for a in (by_v, by_vv))
         gradient, hessian = by_v - by_u, by_vv + by_uu
         if self.clip is not None:
-            low, high = self._clipped(xp, u)
+            low, high = _clipped(xp, u, self.clip)
             clipped = low | high
             gradient, hessian = xp.where(clipped, 0.0, gradient), xp.where(clipped, 0.0, hessian)
         return gradient, hessian
-
-    def _clipped(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
-        """Tell where u is below the clip, and where 1 - u is."""
-        limit = least(xp, self.clip or 0.0, u.dtype)
-        return u < limit, 1 - u < limit
 
     def _clipped_slope(self, xp: Namespace, u: Array) -> Array:
         """Return minus the logit of u, which may be clipped."""
         if self.clip is None:
             return -logit(xp, u)
-        low, high = self._clipped(xp, u)
+        low, high = _clipped(xp, u, self.clip)
         inside = -logit(xp, xp.where(low | high, 0.5, u))
-        # The difference of the logarithms cancels next to 1/2, and the quotient overflows next to 0.
-        if self.clip > 0.25:
-            limit = math.log1p((1 - 2 * self.clip) / self.clip)
-        else:
-            limit = math.log1p(-self.clip) - math.log(self.clip) if self.clip else math.inf
-        return xp.where(low, limit, xp.where(high, -limit, inside))
+        return xp.where(low, self.clip.logit, xp.where(high, -self.clip.logit, inside))
 
     def _logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
         """Return log(u) and log(1 - u) as the rule has them, and 0 where one is infinite and its factor is zero.
@@ -116,50 +113,64 @@ class ProbabilityCrossEntropy:
         and 0 times that is NaN.
         """
         if self.log_offset is not None:
-            return self._offset_logs(xp, u)
-        if self.clip == 0:
+            return self._offset_logs(xp, u, self.log_offset)
+        if self.clip is not None and not self.clip.only_bounds:
+            return _clipped_logs(xp, u, self.clip)
+        if self.clip is not None and self.clip.only_bounds:
             u = xp.where(u < 0, 0.0, xp.where(u > 1, 1.0, u))
         no_u = None if zero_u is None else zero_u & vanishes(xp, u)
         no_v = None if zero_v is None else zero_v & (u == 1)
         if self.log_floor is not None:
             no_u, no_v = u == 0, u == 1
-        if self.clip:
-            no_u, no_v = low, high = self._clipped(xp, u)
         log_u = log(xp, u if no_u is None else xp.where(no_u, 1.0, u))
         log_v = log1p(xp, -u if no_v is None else -xp.where(no_v, 0.0, u))
-        if self.clip:
-            # The logarithms are clipped, not u: 1 - clip would be rounded, and 1 - u is exact where that is close.
-            clipped, rest = math.log(self.clip), math.log1p(-self.clip)
-            log_u = xp.where(low, clipped, xp.where(high, rest, log_u))
-            log_v = xp.where(low, rest, xp.where(high, clipped, log_v))
         if self.log_floor is not None:
             log_u = xp.where(no_u | (log_u < self.log_floor), self.log_floor, log_u)
             log_v = xp.where(no_v | (log_v < self.log_floor), self.log_floor, log_v)
         return log_u, log_v
 
-    def _offset_logs(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
+    def _offset_logs(self, xp: Namespace, u: Array, offset: Number) -> tuple[Array, Array]:
         """Return log(u + eps) and log(1 - u + eps), each by log1p where its argument is near 1.
 
         1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
         """
-        eps, low, v = aside(xp, u, self.log_offset or 0.0), u < 0.5, 1 - u
-        log_u = xp.where(low, self._offset_log(xp, xp.where(low, u, 0.5)), log1p(xp, xp.where(low, 0.0, eps - v)))
-        log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), self._offset_log(xp, xp.where(low, 0.5, v)))
+        eps, low, v = aside(xp, u, offset), u < 0.5, 1 - u
+        small_u, small_v = (self._offset_log(xp, xp.where(low, *pair), offset) for pair in ((u, 0.5), (0.5, v)))
+        log_u = xp.where(low, small_u, log1p(xp, xp.where(low, 0.0, eps - v)))
+        log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), small_v)
         return log_u, log_v
 
-    def _offset_log(self, xp: Namespace, u: Array) -> Array:
+    def _offset_log(self, xp: Namespace, u: Array, offset: Number) -> Array:
         """Return log(u + eps) for u up to 1/2; where eps is near 1, so may the argument be."""
-        eps = self.log_offset or 0.0
-        return log(xp, u + eps) if eps < 0.25 else log1p(xp, u + aside(xp, u, eps - 1))
+        return log1p(xp, u + aside(xp, u, offset - 1)) if self.large_offset else log(xp, u + offset)
 
-    def _offset_slope(self, xp: Namespace, u: Array, log_u: Array, log_v: Array) -> Array:
-        """Return log(1 - u + eps) - log(u + eps): near the root at 1/2 the logit of a number that is exact there."""
-        near = (u > 0.25) & (u < 0.75)
-        # (u + eps) / (1 + 2 eps) is 1/2 + (u - 1/2) / (1 + 2 eps), and u - 1/2 is exact.
-        d = (xp.where(near, u, 0.5) - 0.5) / (1 + 2 * (self.log_offset or 0.0))
-        ratio = 2 * d / (0.5 - xp.where(d < 0, -d, d))
-        root = log1p(xp, xp.where(d < 0, -ratio, ratio))
-        return xp.where(near, xp.where(d < 0, root, -root), log_v - log_u)
+
+def _offset_slope(xp: Namespace, u: Array, log_u: Array, log_v: Array, offset: Number) -> Array:
+    """Return log(1 - u + eps) - log(u + eps): near the root at 1/2 the logit of a number that is exact there."""
+    near = (u > 0.25) & (u < 0.75)
+    # (u + eps) / (1 + 2 eps) is 1/2 + (u - 1/2) / (1 + 2 eps), and u - 1/2 is exact.
+    d = (xp.where(near, u, 0.5) - 0.5) / (1 + 2 * offset)
+    ratio = 2 * d / (0.5 - xp.where(d < 0, -d, d))
+    root = log1p(xp, xp.where(d < 0, -ratio, ratio))
+    return xp.where(near, xp.where(d < 0, root, -root), log_v - log_u)
+
+
+def _clipped(xp: Namespace, u: Array, clip: Clip) -> tuple[Array, Array]:
+    """Tell where u is below the clip, and where 1 - u is."""
+    limit = clip.limit(xp, u.dtype)
+    return u < limit, 1 - u < limit
+
+
+def _clipped_logs(xp: Namespace, u: Array, clip: Clip) -> tuple[Array, Array]:
+    """Return log(u) and log(1 - u) of clipped u.
+
+    The logarithms are clipped, not u: 1 - clip would be rounded, and 1 - u is exact where that is close.
+    """
+    low, high = _clipped(xp, u, clip)
+    inside = xp.where(low | high, 0.5, u)  # what is outside may be infinite
+    log_u = xp.where(low, clip.log, xp.where(high, clip.log1m, log(xp, inside)))
+    log_v = xp.where(low, clip.log1m, xp.where(high, clip.log, log1p(xp, -inside)))
+    return log_u, log_v
 
 
 def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:

@@ -1,34 +1,87 @@
 """What every formula offers."""
 
-from typing import Protocol
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import repeat
+from typing import Any, ClassVar, Self, TypeAlias
 
 from .._typing import Array, Namespace
 
+Number: TypeAlias = Any
+"""A Python float; or what stands for one while a program is recorded, or an array without dimensions."""
 
-class Formula(Protocol):
+
+class Fixed:
+    """A tuple of numbers that choose operations: they are no arguments of a kernel."""
+
+    __slots__ = ()
+
+
+class Formula:
     """A loss as a pure function of arrays of one floating dtype that broadcast to the shape of the first.
 
     The arrays are scores (logits or probabilities), labels and, if there are any, weights of the positive term.
     Derivatives are elementwise.
+
+    Its options are its fields: numbers, tuples of numbers, and what chooses operations (None, booleans, what is
+    `Fixed`). Formulas that differ in their numbers alone have the same operations.
     """
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def apart(self) -> tuple[Self, tuple[Number, ...]]:
+        """Return what is the same for all numbers, this formula with 1 in the place of each; and the numbers."""
+        numbers: list[Number] = []
+        ones: dict[str, Any] = {}
+        for name in self.__dataclass_fields__:
+            field = getattr(self, name)
+            if not _chooses(field):
+                of_field = field if isinstance(field, tuple) else (field,)
+                numbers += of_field
+                ones[name] = _filled(field, repeat(1.0))
+        return (replace(self, **ones) if ones else self), tuple(numbers)
+
+    def with_numbers(self, numbers: tuple[Number, ...]) -> Self:
+        """Return the same operations with other numbers."""
+        rest = iter(numbers)
+        return replace(self, **{name: _filled(getattr(self, name), rest) for name in self.__dataclass_fields__})
 
     def value(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the loss."""
+        raise NotImplementedError
 
     def gradient(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the first derivative in the scores."""
+        raise NotImplementedError
 
     def hessian(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the second derivative in the scores."""
+        raise NotImplementedError
 
     def label_gradient(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the first derivative in the labels."""
+        raise NotImplementedError
 
     def pos_weight_gradient(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the first derivative in the weights of the positive term."""
+        raise NotImplementedError
 
     def value_and_gradient(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, Array]:
         """Return both, sharing the work."""
+        raise NotImplementedError
 
     def gradient_and_hessian(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, Array]:
         """Return both, sharing the work."""
+        raise NotImplementedError
+
+
+def _filled(field: Any, numbers: Iterator[Number]) -> Any:
+    if _chooses(field):
+        return field
+    return type(field)(*(next(numbers) for _ in field)) if isinstance(field, tuple) else next(numbers)
+
+
+def _chooses(field: Any) -> bool:
+    """Tell whether a field is no number, but chooses operations."""
+    return field is None or isinstance(field, (bool, Fixed))

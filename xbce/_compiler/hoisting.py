@@ -1,0 +1,77 @@
+"""Takes the arithmetic of Python numbers out of a kernel: a compiler is given numbers that meet arrays, and no others.
+
+CuPy's fuser computes with two numbers in half precision. So a kernel is recorded, what it makes of its numbers alone is
+computed before each call, and the rest is replayed for the fuser.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from array_api_compat import numpy as namespace
+
+from .._call.kernel import Kernel, Output
+from .._typing import Array, Namespace
+from .lowering import lowered
+from .recording import Graph, Node, Recorder, function_of, record
+
+_NUMBER = 0.75
+"""Stands for every number: not 1, which a formula may subtract from a number that it divides by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hoisted:
+    """A kernel that takes, after its arrays, the numbers that meet arrays in the place of those of its formula."""
+
+    kernel: Kernel
+    kinds: tuple[Any, ...]
+    """The dtype and the number of dimensions of each array; None for a number."""
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Those of the kernel."""
+        return self.kernel.outputs
+
+    def __call__(self, xp: Namespace, /, *arrays: Array | float) -> tuple[Array, ...]:
+        """Return the outputs."""
+        graph, meeting = _graph_of(self.kernel, self.kinds)
+        given = len(self.kinds)
+        values = {**_inputs(graph, arrays[:given]), **dict(zip(meeting, arrays[given:], strict=True))}
+        return tuple(_value(xp, output, values) for output in graph.outputs)
+
+    def arguments(self, arrays: tuple[Array | float, ...]) -> tuple[Array | float, ...]:
+        """Return what the call takes."""
+        graph, meeting = _graph_of(self.kernel, self.kinds)
+        values = _inputs(graph, arrays)
+        return (*arrays, *(_value(namespace, node, values) for node in meeting))
+
+
+def hoisted(kernel: Kernel, arrays: tuple[Array | float, ...]) -> Hoisted:
+    """Return a kernel for arrays like these."""
+    return Hoisted(kernel, tuple(None if isinstance(a, (int, float)) else (a.dtype, a.ndim) for a in arrays))
+
+
+@lru_cache(maxsize=512)
+def _graph_of(kernel: Kernel, kinds: tuple[Any, ...]) -> tuple[Graph, tuple[Node, ...]]:
+    """Return what a kernel does, and the numbers that meet arrays in it."""
+    samples = tuple(_NUMBER if kind is None else np.ones((1,) * kind[1], kind[0]) for kind in kinds)
+    with np.errstate(all="ignore"):
+        recorded = record(Recorder(namespace), kernel, samples, (True,) * len(kinds))
+        graph = lowered(namespace, recorded, {})
+    meeting = {x: None for node in graph.nodes() if not node.is_number() for x in node.operands if x.is_number()}
+    return graph, tuple(meeting)
+
+
+def _inputs(graph: Graph, arrays: tuple[Array | float, ...]) -> dict[Node, Array | float]:
+    return {node: arrays[node.value] for node in graph.nodes() if node.operation == "input"}
+
+
+def _value(xp: Namespace, node: Node, values: dict[Node, Any]) -> Any:
+    """Return what a node is, and remember it."""
+    if node.operation == "constant":
+        return node.value
+    if node not in values:
+        operands = [_value(xp, operand, values) for operand in node.operands]
+        values[node] = function_of(xp, node.operation, node.value)(*operands)
+    return values[node]
