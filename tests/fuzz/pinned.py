@@ -458,4 +458,30 @@ PINNED = (
         ),
         (2.0, 1.3333333333333333, 1.0),
     ),
+    Pinned(
+        "clipped infinite probability under debug_nans",
+        6,
+        _call(_OF_P, _of_p(-inf, 0.0), ("jax", "debug_nans, grad"), method="gradient", clip=1e-7),
+        (0.0,),
+    ),
+    Pinned(
+        "exponents 0 and 1/2 where exp(-|x|) underflows",
+        0,
+        _call("asymmetric_loss", _of_x(-103.9000015258789, 0.0), method="label_gradient", gamma_neg=0.5),
+        (2.8648496769154324e-21,),
+    ),
+    *(
+        Pinned(
+            f"label gradient that overflows before the share of a smoothing of {smoothing:g}",
+            0,
+            _call(
+                _BCE,
+                {**_of_x(-3.4028234663852886e38, 0.0), "pos_weight": Scalar(2.0)},
+                method="label_gradient",
+                label_smoothing=smoothing,
+            ),
+            (right,),
+        )
+        for smoothing, right in ((0.75, 1.7014117331926443e38), (1.0, 0.0))
+    ),
 )
