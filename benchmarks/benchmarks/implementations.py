@@ -30,7 +30,7 @@ class Implementation:
 def _xbce(library: str) -> Implementation:
     loss = xbce.binary_cross_entropy_with_logits
     mean = partial(loss, reduction="mean")
-    step = _AUTODIFF[library](mean) if library in _AUTODIFF else partial(loss.value_and_gradient, reduction="mean")
+    step = AUTODIFF[library](mean) if library in AUTODIFF else partial(loss.value_and_gradient, reduction="mean")
     return Implementation(loss, mean, loss.value_and_gradient, step)
 
 
@@ -52,7 +52,7 @@ def _textbook(library: str) -> Implementation:
         losses, gradient = value_and_gradient(x, z)
         return xp.mean(losses), gradient / x.size
 
-    step = _AUTODIFF[library](mean) if library in _AUTODIFF else closed_form
+    step = AUTODIFF[library](mean) if library in AUTODIFF else closed_form
     return Implementation(elementwise, mean, value_and_gradient, step)
 
 
@@ -150,7 +150,7 @@ def _jax_step(mean: Callable[..., Any]) -> Callable[..., Any]:
     return jax.value_and_grad(mean)
 
 
-_AUTODIFF = {"torch": _torch_step, "jax": _jax_step}
+AUTODIFF = {"torch": _torch_step, "jax": _jax_step}
 _sklearn_on_all = partial(_sklearn, n_threads=len(os.sched_getaffinity(0)))
 IMPLEMENTATIONS: dict[str, dict[str, Callable[[str], Implementation]]] = {
     "numpy": {

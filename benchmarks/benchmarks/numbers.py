@@ -1,0 +1,43 @@
+"""A focal loss in a step of training, with the same gamma in each step, and with another one in each."""
+
+from functools import partial
+from itertools import count
+from typing import Any
+
+import xbce
+
+from .calls import arrays_of, find_backend
+from .common import QUICK
+from .implementations import AUTODIFF
+
+_STEPS = count()
+
+
+def _step(backend: str, *, changes: bool, x: Any, z: Any) -> None:
+    gamma = 1.5 + 1e-6 * next(_STEPS) if changes else 1.5
+    mean = partial(xbce.sigmoid_focal_loss, gamma=gamma, reduction="mean")
+    if backend in AUTODIFF:
+        AUTODIFF[backend](mean)(x, z)
+    else:
+        xbce.sigmoid_focal_loss.value_and_gradient(x, z, gamma=gamma, reduction="mean")
+
+
+class ChangingGamma:
+    """A schedule of gamma should cost little more than none; "changing-gamma" stands beside "xbce" in the tables."""
+
+    param_names = ("case", "size")
+    params = (
+        tuple(f"{backend} float32 {name}" for backend in ("numpy", "torch:cpu") for name in ("xbce", "changing-gamma")),
+        (10**3, 10**5) if QUICK else (10**3, 10**5, 10**7),
+    )
+    repeat = (3, 100, 0.4)
+    timeout = 180.0
+
+    def setup(self, case: str, size: int) -> None:
+        name, dtype, implementation = case.split()
+        x, z = arrays_of(find_backend(name), dtype, size)
+        self._call = partial(_step, name.partition(":")[0], changes=implementation != "xbce", x=x, z=z)
+        self._call()
+
+    def time_call(self, *_params: object) -> None:
+        self._call()
