@@ -27,7 +27,7 @@ from torch.utils._pytree import tree_leaves
 
 import xbce
 from xbce._backends import cupy as _cupy
-from xbce._call.kernel import Kernel, SumSpec
+from xbce._call.kernel import Kernel, SumSpec, summed
 
 ROOT = Path(__file__).parents[1]
 DTYPES = ("float32", "float16")
@@ -111,7 +111,7 @@ def fused_cupy(_implementation: str, function: str, dtype: str) -> int:
     planned = xbce.binary_cross_entropy_with_logits._planned  # noqa: SLF001
     plan, _ = planned(methods, arguments, {"reduction": reduction})
     runner = _CupyTraffic()
-    with mock.patch.object(_cupy, "fused", runner.fused):
+    with mock.patch.multiple(_cupy, fused=runner.fused, summed=runner.summed):
         replace(plan, runner=runner)(arguments)
     return runner.bytes
 
@@ -136,9 +136,13 @@ class _CupyTraffic(_cupy.CupyRunner):
 
         return count
 
-    def sum(self, xp: Any, x: Any, total: SumSpec) -> Any:  # noqa: ARG002
+    def summed(self, xp: Any, results: tuple[Any, ...], sums: tuple[SumSpec | None, ...]) -> tuple[Any, ...]:
+        """Return results, some of them summed after the fused kernel."""
+        return summed(xp, results, sums, self._summed_later)
+
+    def _summed_later(self, _xp: Any, x: Any, spec: SumSpec) -> Any:
         self.bytes += x.nbytes
-        return array((), total.dtype)
+        return array((), spec.dtype)
 
     def map(self, xp: Any, function: Any, arrays: tuple[Any, ...]) -> Any:  # noqa: ARG002
         """Return the first array in place of a quotient of scalars."""

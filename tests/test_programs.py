@@ -10,7 +10,7 @@ import pytest
 
 import xbce
 from tests.helpers import some_long
-from xbce._compiler.identity_cache import IdentityCache
+from xbce._compiler.cache import IdentityCache
 from xbce._compiler.lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from xbce._compiler.program import Compiler, NotANumberError
 from xbce._compiler.recording import Recorder, record

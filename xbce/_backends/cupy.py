@@ -6,11 +6,10 @@ from typing import Any
 
 import cupy
 
-from .._call.kernel import Kernel, SumSpec
+from .._call.kernel import Kernel, SumSpec, summed
 from .._compiler.hoisting import Hoisted, hoisted
 from .._typing import Array, Namespace
 from .eager import EagerRunner
-from .protocol import summed
 
 
 class CupyRunner(EagerRunner):
@@ -34,7 +33,7 @@ class CupyRunner(EagerRunner):
             return (fused(xp, function, sums[0], first.ndim)(*arrays),)
         results = fused(xp, function)(*arrays)
         results = results if isinstance(results, tuple) else (results,)
-        return summed(xp, results, sums, self.sum)
+        return summed(xp, results, sums)
 
 
 @lru_cache(maxsize=512)

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._call.kernel import SumSpec
+from .._call.kernel import SumSpec, summed
 from .._typing import Array, Namespace
-from .protocol import summed
 
 
 class EagerRunner:
@@ -19,13 +18,8 @@ class EagerRunner:
         sums: tuple[SumSpec | None, ...],
     ) -> tuple[Array, ...]:
         """Return the results, summed by the library's own sum."""
-        results = self.map(xp, function, arrays)
-        return summed(xp, results, sums, self.sum)
+        return summed(xp, self.map(xp, function, arrays), sums)
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`."""
         return function(xp, *arrays)
-
-    def sum(self, xp: Namespace, x: Array, spec: SumSpec) -> Array:
-        """Return the library's own sum."""
-        return xp.sum(x, axis=spec.axes, dtype=spec.dtype)

@@ -10,14 +10,23 @@ from typing import Any
 
 import jax
 
-from .._call.kernel import Kernel
+from .._call.kernel import Kernel, SumSpec, summed
 from .._formulas import Idiom
 from .._typing import Array, Namespace
-from .eager import EagerRunner
 
 
-class JaxRunner(EagerRunner):
+class JaxRunner:
     """Runs kernels by `jax.custom_jvp`; everything else is differentiated by JAX."""
+
+    def run(
+        self,
+        xp: Namespace,
+        function: Callable[..., tuple[Array, ...]],
+        arrays: tuple[Array | float, ...],
+        sums: tuple[SumSpec | None, ...],
+    ) -> tuple[Array, ...]:
+        """Return the results, summed by JAX's own sum."""
+        return summed(xp, self.map(xp, function, arrays), sums)
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`."""

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from array_api_compat import numpy as namespace
 
-from .._call.kernel import SumSpec
+from .._call.kernel import SumSpec, summed
 from .._compiler.blocks import (
     TEMPORARY,
     Block,
     Blocks,
-    at_once,
     keep_freed_memory,
     memory_order,
     sequentially,
@@ -25,7 +24,6 @@ from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node
 from .._compiler.threads import in_threads, usable_threads
 from .._typing import Array, Namespace
-from .protocol import summed
 
 _BLOCK = 2**15
 """Elements of a block, on one thread: what is in use stays in cache, and a NumPy call costs little beside it."""
@@ -57,7 +55,7 @@ class NumpyRunner:
                     keep_freed_memory(xp)
                 if 0 in first.strides:
                     arrays = (_dense(first), *arrays[1:])
-                return at_once(_CACHE.compiled(function, arrays), arrays, sums, _sum)
+                return _CACHE.compiled(function, arrays).summed(arrays, sums, _sum)
             keep_freed_memory(xp)
             unit = size = _BLOCK
             threads = usable_threads() if first.size >= _SHARED else 1

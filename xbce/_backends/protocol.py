@@ -7,18 +7,6 @@ from .._call.kernel import SumSpec
 from .._typing import Array, Namespace
 
 
-def summed(
-    xp: Namespace,
-    results: tuple[Array, ...],
-    sums: tuple[SumSpec | None, ...],
-    sum: Callable[[Namespace, Array, SumSpec], Array],  # noqa: A002
-) -> tuple[Array, ...]:
-    """Return results, each summed by `sum` where `sums` says so."""
-    if not any(sums):
-        return results
-    return tuple(x if spec is None else sum(xp, x, spec) for x, spec in zip(results, sums, strict=True))
-
-
 class Runner(Protocol):
     """Runs elementwise functions, kernels first of all, and sums on the arrays of one library.
 

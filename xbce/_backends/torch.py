@@ -10,15 +10,14 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from .._call.kernel import Kernel, SumSpec
+from .._call.kernel import Kernel, SumSpec, library_sum, summed
 from .._call.promotion import accumulation_dtype
-from .._compiler.identity_cache import IdentityCache
+from .._compiler.cache import IdentityCache
 from .._typing import Array, Namespace
 from . import torch_cpu
-from .eager import EagerRunner
 
 
-class TorchRunner(EagerRunner):
+class TorchRunner:
     """Runs kernels as `torch.autograd.Function`; everything else is differentiated by PyTorch."""
 
     def run(
@@ -30,15 +29,19 @@ class TorchRunner(EagerRunner):
     ) -> tuple[Array, ...]:
         """Return the results, summed by PyTorch's own sum."""
         if _is_recorded():
-            return super().run(xp, function, arrays, sums)
+            return summed(xp, function(xp, *arrays), sums)
         if not isinstance(function, Kernel):  # counts, which depend on the shape of the first array only
             if _may_be_differentiated(arrays[1:]):
-                return super().run(xp, function, arrays, sums)
+                return summed(xp, function(xp, *arrays), sums)
             return _evaluated(xp, function, arrays, sums)
         if not _may_be_differentiated(arrays):
             return _evaluated(xp, function, arrays, sums)
         results: tuple[Array, ...] = _node_class().apply(xp, function, sums, *arrays)
         return results
+
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+        """Return `function(xp, *arrays)`."""
+        return function(xp, *arrays)
 
 
 def _node_class() -> Any:
@@ -72,8 +75,8 @@ def _evaluated(
 ) -> tuple[Array, ...]:
     """Return the results of a function that nobody differentiates, block by block where that is quicker."""
     if torch.compiler.is_compiling() or not torch_cpu.serve(arrays):
-        return EagerRunner.run(RUNNER, xp, function, arrays, sums)
-    return torch_cpu.run(function, arrays, sums, RUNNER.sum)
+        return summed(xp, function(xp, *arrays), sums)
+    return torch_cpu.run(function, arrays, sums)
 
 
 def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[SumSpec | None, ...], arrays: tuple[Any, ...]) -> None:
@@ -183,12 +186,12 @@ def _pulled_back_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, cota
     axes = () if target.shape == first.shape else _broadcast_axes(target, first)
     # Dynamo must not trace the cache.
     pull = _pull if torch.compiler.is_compiling() else _kept_pull
-    kernel, summed = pull(ctx.kernel, ctx.xp, k, i, len(arrays), axes, target.dtype, target.device)
+    kernel, spec = pull(ctx.kernel, ctx.xp, k, i, len(arrays), axes, target.dtype, target.device)
     if kernel is None:
         product = _slope(ctx, arrays, k, i, cotangent)
-        result = product if summed is None else RUNNER.sum(ctx.xp, product, summed)
+        result = product if spec is None else library_sum(ctx.xp, product, spec)
     else:
-        (result,) = RUNNER.run(ctx.xp, kernel, (*arrays, cotangent), (summed,))
+        (result,) = RUNNER.run(ctx.xp, kernel, (*arrays, cotangent), (spec,))
     if axes:
         result = result.reshape(target.shape)
     return result if result.dtype == target.dtype else result.to(target.dtype)
@@ -220,12 +223,12 @@ def _pushed_forward(ctx: Any, arrays: tuple[Any, ...], tangents: tuple[Array | N
 
 
 def _pushed_forward_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, tangent: Array) -> Array:
-    derivative, summed = ctx.kernel.derivative(k, i), ctx.sums[k]
+    derivative, spec = ctx.kernel.derivative(k, i), ctx.sums[k]
     if derivative is None:
         product = _slope(ctx, arrays, k, i, tangent)
-        return product if summed is None else RUNNER.sum(ctx.xp, product, summed)
+        return product if spec is None else library_sum(ctx.xp, product, spec)
     kernel = derivative.times(len(arrays), ctx.kernel.outputs[k].dtype)
-    return RUNNER.run(ctx.xp, kernel, (*arrays, tangent), (summed,))[0]
+    return RUNNER.run(ctx.xp, kernel, (*arrays, tangent), (spec,))[0]
 
 
 def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, factor: Array) -> Array:

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from array_api_compat import torch as xp
 
-from .._call.kernel import SumSpec
-from .._compiler.blocks import TEMPORARY, Blocks, at_once, keep_freed_memory
+from .._call.kernel import SumSpec, library_sum
+from .._compiler.blocks import TEMPORARY, Blocks, keep_freed_memory
 from .._compiler.cache import CompiledCache
 from .._compiler.lowering import Call, Lowered
 from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node
-from .._typing import Array, DType, Namespace
+from .._typing import Array, DType
 
 _BLOCK = 2**16
 """Elements of a block for each thread: what is in use stays in cache, and threads are not woken for too little."""
@@ -55,18 +55,17 @@ def run(
     function: Callable[..., tuple[Array, ...]],
     arrays: tuple[Any, ...],
     sums: tuple[SumSpec | None, ...],
-    sum_of: Callable[[Namespace, Array, SumSpec], Array],
 ) -> tuple[Array, ...]:
-    """Return the results of a function, summed by `sum_of`. PyTorch's own threads share the work on each block."""
+    """Return the results, summed by PyTorch's own sum; its own threads share the work on each block."""
     if arrays[0].numel() > TEMPORARY:
         keep_freed_memory(xp)
     size = _BLOCK * torch.get_num_threads()
     results: tuple[Array, ...]
     if arrays[0].numel() <= size:
-        results = at_once(_CACHE.compiled(function, arrays), arrays, sums, sum_of)
+        results = _CACHE.compiled(function, arrays).summed(arrays, sums)
     else:
         contiguous, strides = torch.Tensor.is_contiguous, torch.Tensor.stride
-        results = Blocks(_CACHE, function, arrays, sums, size, size, sum_of, contiguous, strides).results()
+        results = Blocks(_CACHE, function, arrays, sums, size, size, library_sum, contiguous, strides).results()
     return results
 
 

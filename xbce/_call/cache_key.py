@@ -6,7 +6,7 @@ from typing import Any
 
 from .._typing import Array
 from .options import ARRAYS
-from .promotion import autocasts
+from .promotion import autocasts, jax_devices
 
 
 def call_key(
@@ -16,8 +16,8 @@ def call_key(
 
     What the options named in `numbers` are is the second part of the key; the first is the same for all numbers.
 
-    None where this is not so simple: for arrays of other libraries than NumPy and PyTorch, for scalars in the place of
-    arrays, for options that compare equal to others (True to 1), and while PyTorch compiles.
+    None where this is not so simple: for arrays of other libraries than NumPy, PyTorch and JAX, for scalars in the
+    place of arrays, for options that compare equal to others (True to 1), and while PyTorch compiles.
     """
     torch = sys.modules.get("torch")
     if len(args) != 2 or (torch is not None and torch.compiler.is_compiling()):
@@ -27,9 +27,9 @@ def call_key(
     library = _fingerprints[type(args[0])]
     for x in args:
         fingerprint = _fingerprints[type(x)]
-        if fingerprint is None or fingerprint is not library:
+        if fingerprint is None or fingerprint is not library or (seen := fingerprint(x)) is None:
             return None
-        key.append(fingerprint(x))
+        key.append(seen)
     for name, x in kwargs.items():
         kind = type(x)
         if name in numbers:
@@ -38,9 +38,9 @@ def call_key(
             of_numbers.append((name, kind, x))
         elif name in ARRAYS and x is not None:
             fingerprint = _fingerprints[kind]
-            if fingerprint is None or fingerprint is not library:
+            if fingerprint is None or fingerprint is not library or (seen := fingerprint(x)) is None:
                 return None
-            key.append((name, fingerprint(x)))
+            key.append((name, seen))
         elif x is None or kind in (str, int, float) or (kind is tuple and all(type(i) is int for i in x)):
             key.append((name, kind, x))
         else:
@@ -53,12 +53,14 @@ class _Fingerprints(dict[type, Callable[[Any], Hashable] | None]):
     """Maps a class of arrays to the function that returns what the checks see of one; None if all must be checked."""
 
     def __missing__(self, cls: type) -> Callable[[Any], Hashable] | None:
-        numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+        numpy, torch, jax = (sys.modules.get(name) for name in ("numpy", "torch", "jax"))
         found: Callable[[Any], Hashable] | None = None
         if numpy is not None and cls is numpy.ndarray:
             found = _seen_of_numpy
         elif torch is not None and cls in (torch.Tensor, torch.nn.Parameter):
             found = _seen_of_torch
+        elif jax is not None and issubclass(cls, (jax.Array, jax.core.Tracer)):
+            found = _seen_of_jax
         self[cls] = found
         return found
 
@@ -72,6 +74,14 @@ def _seen_of_torch(x: Any) -> Hashable:
     half = dtype.itemsize == 2 and autocasts(sys.modules["torch"], device)
     # Sparse tensors are of the same class, and so are nested ones, which have no shape.
     return x.layout, dtype, x.is_nested or x.shape, device, half
+
+
+def _seen_of_jax(x: Any) -> Hashable:
+    shape = x.shape
+    if not all(type(n) is int for n in shape):  # symbols of a scope that ends
+        return None
+    # Whether there is float64 may change from call to call.
+    return x.dtype, shape, x.weak_type, jax_devices(x), sys.modules["jax"].config.jax_enable_x64
 
 
 _fingerprints = _Fingerprints()

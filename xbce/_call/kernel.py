@@ -40,6 +40,23 @@ class SumSpec:
         return x
 
 
+def library_sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
+    """Return the library's own sum."""
+    return xp.sum(x, axis=spec.axes, dtype=spec.dtype)
+
+
+def summed(
+    xp: Namespace,
+    results: tuple[Array, ...],
+    sums: tuple[SumSpec | None, ...],
+    sum: Callable[[Namespace, Array, SumSpec], Array] = library_sum,  # noqa: A002
+) -> tuple[Array, ...]:
+    """Return results, each summed by `sum` where `sums` says so."""
+    if not any(sums):
+        return results
+    return tuple(x if spec is None else sum(xp, x, spec) for x, spec in zip(results, sums, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """A result of the formula, times weights, divided; arrays are named by their position in the call."""

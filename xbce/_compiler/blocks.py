@@ -7,7 +7,6 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from .._backends.protocol import summed
 from .._call.kernel import SumSpec
 from .._typing import Array, Namespace
 from .cache import Compiled, CompiledCache
@@ -35,17 +34,6 @@ def keep_freed_memory(xp: Namespace) -> None:
     the mean of 10^7 losses in NumPy, and twice its time.
     """
     xp.empty(2**25 - 2**20, dtype=xp.uint8)
-
-
-def at_once(
-    compiled: Compiled,
-    arrays: tuple[Any, ...],
-    sums: tuple[SumSpec | None, ...],
-    sum: Callable[[Namespace, Array, SumSpec], Array],  # noqa: A002
-) -> Any:
-    """Return what `Blocks` do, of arrays that are one block."""
-    results = compiled.results(arrays)
-    return results[0] if compiled.single else summed(compiled.target.xp, results, sums, sum)
 
 
 def memory_order(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:

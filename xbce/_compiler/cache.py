@@ -6,12 +6,33 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any
 
-from .._call.kernel import Kernel
-from .._typing import Array
-from .identity_cache import IdentityCache
+from .._call.kernel import Kernel, SumSpec, library_sum, summed
+from .._typing import Array, Namespace
 from .lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from .program import Compiler, NotANumberError, Program, Target
 from .recording import Recorder, record
+
+_MOST = 1024
+
+
+class IdentityCache:
+    """Keeps what a function returns for a key and other arguments.
+
+    Keyed by `id()`, which is faster than hashing; the key is kept alive, so that its id is not reused.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def __call__(self, key: Any, *rest: Any) -> Any:
+        """Return `function(key, *rest)`."""
+        found = self._known.get((id(key), *rest))
+        if found is None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            found = self._known[(id(key), *rest)] = (key, self._function(key, *rest))
+        return found[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +46,18 @@ class Compiled:
     single: bool
     """Whether the function returns an array, not a tuple of them."""
 
-    def results(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-        """Return the results for arrays that are one block."""
+    def summed(
+        self,
+        arrays: tuple[Any, ...],
+        sums: tuple[SumSpec | None, ...],
+        sum: Callable[[Namespace, Array, SumSpec], Array] = library_sum,  # noqa: A002
+    ) -> Any:
+        """Return what `Blocks` do, of arrays that are one block."""
         try:
-            return self.quick.fresh(arrays)
+            results = self.quick.fresh(arrays)
         except NotANumberError:
-            return self.exact.fresh(arrays)
+            results = self.exact.fresh(arrays)
+        return results[0] if self.single else summed(self.target.xp, results, sums, sum)
 
     def scratch(self, shape: tuple[int, ...]) -> list[Array]:
         """Return what `run` takes, any number of times."""

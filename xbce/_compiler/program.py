@@ -155,10 +155,18 @@ class Compiler:
             self._call(node.operation, self._target.calls[node.operation], operands, into=place)
         else:
             place = f"{'n' if node.is_number() else 'r'}{next(self._numbers)}"
-            self._call(node.operation, function_of(self._target.xp, node.operation, node.value), operands, new=place)
+            self._call(node.operation, *self._plain_call(node, operands), new=place)
         self._places[node] = place
         if node in self._graph.checked:
             self._call("require_numbers", self._target.require_numbers, [place])
+
+    def _plain_call(self, node: Node, operands: list[str]) -> tuple[Callable[..., Any], list[str]]:
+        """Return what is called for an operation as it stands, and its operands."""
+        if node.operation != "astype":
+            return function_of(self._target.xp, node.operation, node.value), operands
+        dtype = f"c{next(self._numbers)}"
+        self._names[dtype] = node.value
+        return self._target.xp.astype, [*operands, dtype]
 
     def _call(
         self, name: str, function: Callable[..., Any], operands: list[str], into: str = "", new: str = ""
