@@ -1,0 +1,28 @@
+"""What the tests of all conventions read: two tables at the end of each convention's own test.
+
+`ARRAYS` says per function how it is called: the first argument with its values, then every other that takes an array.
+`TRACED` are calls of logits, labels and weights, as a compiler traces them.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+import xbce
+
+MATRIX = [[0.25, 0.5], [0.75, 0.125]]
+VECTOR = [0.25, 0.5]
+ZEROS_AND_ONES = [[0.0, 1.0], [1.0, 0.0]]
+
+
+def gathered(table: str) -> dict[str, Any]:
+    """Return the rows of all conventions; those whose system is absent are not tested, so neither are their rows."""
+    rows: dict[str, Any] = {}
+    for name in xbce.conventions.__all__:
+        try:
+            tests = import_module(f"tests.conventions.test_{name}")
+        except pytest.skip.Exception:
+            continue
+        rows |= getattr(tests, table)
+    return rows
