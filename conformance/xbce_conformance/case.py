@@ -46,6 +46,8 @@ class Case:
     positional: int = 2
     exponent: float = 0.0
     """The largest power of a rounded factor in the definition: its errors are multiplied by it."""
+    factor: float = 1.0
+    """What multiplies exp(-|x|) in the tails, if it is more than 1: it multiplies the spacing of subnormal numbers."""
     quick: tuple[str, ...] | None = None
     """Dtypes in which xbce is tried at the level "quick", if not all."""
 

@@ -78,11 +78,19 @@ def with_arrays(arrays: tuple[str, ...], loss: Definition) -> Definition:
 # --- losses of logits -----------------------------------------------------------------------------------------------
 
 
-def cross_entropy(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
-    """Return (1 - z) softplus(x) + p z softplus(-x)."""
-    if pos_weight is None:
-        return mix(z, softplus(x), softplus(-x), slope=-x)
-    return mix(z, softplus(x), pos_weight * softplus(-x))
+def of_sides(side: Callable[[Series], Series], slope: Callable[[Series], Series]) -> Definition:
+    """Return (1 - z) f(x) + p z f(-x), where f is the `side`; `slope` is f(-x) - f(x) in terms of one sign."""
+
+    def loss(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
+        if pos_weight is None:
+            return mix(z, side(x), side(-x), slope=slope(x))
+        return mix(z, side(x), pos_weight * side(-x))
+
+    return loss
+
+
+cross_entropy = of_sides(softplus, slope=lambda x: -x)
+"""(1 - z) softplus(x) + p z softplus(-x)"""
 
 
 def focal(gamma: float, alpha: float | None = None) -> Definition:

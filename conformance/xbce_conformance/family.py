@@ -63,20 +63,25 @@ class Loss:
     options: Mapping[str, Option]
     """Its own, in the order of its signature."""
     tried: tuple[Tried, ...]
+    factor: Callable[..., float] = lambda **_: 1.0
+    """Takes its own options, and returns what multiplies exp(-|x|) in its tails, if that is more than 1."""
 
     def definition(self, options: Mapping[str, float]) -> Definition:
         """Return what it should compute, as a function of scores, labels and perhaps pos_weight.
 
         `options` are its own or `label_smoothing`; those that are left out have their defaults.
         """
-        own = {name: option.default for name, option in self.options.items()} | dict(options)
-        smoothing = own.pop("label_smoothing", 0.0)
-        loss = self.define(**own)
+        smoothing = options.get("label_smoothing", 0.0)
+        loss = self.define(**self.own(options))
         return definitions.smoothed(smoothing, loss) if smoothing else loss
+
+    def own(self, options: Mapping[str, float]) -> dict[str, float | None]:
+        """Return its own options, those that are left out with their defaults."""
+        return {name: options.get(name, option.default) for name, option in self.options.items()}
 
     def exponent(self, options: Mapping[str, float]) -> float:
         """Return the largest power of a rounded factor."""
-        powers = [options.get(name, option.default) for name, option in self.options.items() if option.exponent]
+        powers = [number for name, number in self.own(options).items() if self.options[name].exponent]
         return max((power for power in powers if power is not None), default=0.0)
 
     @property
@@ -106,6 +111,7 @@ class Loss:
             means=tried.means,
             derivatives_of_mean=tried.derivatives_of_mean,
             exponent=self.exponent(numbers),
+            factor=self.factor(**self.own(numbers)),
             quick=tried.quick,
         )
 

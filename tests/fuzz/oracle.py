@@ -184,12 +184,16 @@ _LIKE_NUMPY = ("numpy", "dask", "array-api-strict")
 _BACKEND = {"torch": "torch:cpu"}
 
 
+def _numbers(call: Call) -> dict[str, float]:
+    return {name: scalar.value for name, scalar in call.options}
+
+
 def promised(call: Call, quantity: str, fmt: Format, *, hard: bool) -> float:
     """Return the bound of an elementwise quantity in ULP of a format.
 
     Exceptions are stated for the options that the suite measures; here they hold for the function with any options.
     """
-    options = {name: scalar.value for name, scalar in call.options}
+    options = _numbers(call)
     names = [f"{name}={value:g}" for name, value in options.items()]
     if call.argument("pos_weight") is not None:
         names.insert(0, "pos_weight")
@@ -327,7 +331,7 @@ def _leaves_range(call: Call, x: float, z: float, p: float | None) -> bool:
     if not FAMILY[call.function].modulated or math.isnan(x) or math.isnan(z):
         return False
     fmt = _computing(FORMATS[result_dtype(call)])
-    options = {name: scalar.value for name, scalar in call.options}
+    options = _numbers(call)
     exponent = max((g for name, g in options.items() if name.startswith("gamma")), default=4.0)
     if math.isinf(x):
         growing = float(_sides(options, z)[x > 0])
@@ -367,7 +371,9 @@ class _Elements:
         self.call, self.quantity, self.fmt, self.numbers, self.reduction = call, quantity, fmt, numbers, reduction
         self.x, self.p, self.w, self.kept = x, p, w, kept
         of_losses = call.function == "reduce"
-        self._modulated = not of_losses and FAMILY[call.function].modulated
+        loss = None if of_losses else FAMILY[call.function]
+        self._modulated = loss is not None and loss.modulated
+        self._tails = 1.0 if loss is None else max(1.0, loss.factor(**loss.own(_numbers(call))))
         rounded = {h: _rounded_bound(call, quantity, fmt, hard=h) for h in {*hard}} if not of_losses else {}
         self.bounds = [1.0 if of_losses else rounded[h] for h in hard]
         if call.mode in ("vjp", "jvp"):  # one more product, and a result of the dtype of the loss
@@ -437,6 +443,7 @@ class _Elements:
         factor = max(1.0, self.p[i] or 0.0)
         factor *= max(1.0, _double(abs(Fraction(self.w[i] or 0.0)) / divisor) if self.w[i] is not None else 1.0)
         factor *= max(1.0, _double(1 / divisor) if divisor < 1 and self.w[i] is None else 1.0)
+        factor *= self._tails
         if self.quantity != "value" and self._modulated:
             exponent = max((s.value for name, s in self.call.options if name.startswith("gamma")), default=4.0)
             factor *= max(1.0, exponent * min(abs(self.x[i]), last_nonzero(_computing(self.fmt))))
