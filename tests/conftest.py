@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 import xbce
 from xbce_conformance.backends import BACKEND_NAMES, find_backends
+from xbce_conformance.cases import WITH_NUMBERS
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
 settings.register_profile(
@@ -20,16 +21,8 @@ settings.load_profile(os.environ.get("XBCE_HYPOTHESIS_PROFILE", "default"))
 _FOUND, _MISSING = find_backends()
 # name: loss, options, does it take probabilities
 _FAMILY = {
-    "with_logits": (xbce.binary_cross_entropy_with_logits, {}, False),
-    "with_logits, smoothed": (xbce.binary_cross_entropy_with_logits, {"label_smoothing": 0.1}, False),
-    "focal": (xbce.sigmoid_focal_loss, {"gamma": 2.0, "alpha": 0.25}, False),
-    "focal, gamma < 1": (xbce.sigmoid_focal_loss, {"gamma": 0.5}, False),
-    "asymmetric": (xbce.asymmetric_loss, {}, False),
-    "asymmetric, shifted": (xbce.asymmetric_loss, {"gamma_pos": 1.0, "gamma_neg": 3.0, "shift": 0.05}, False),
-    "probabilities": (xbce.binary_cross_entropy, {}, True),
-    "probabilities, clipped": (xbce.binary_cross_entropy, {"clip": 1e-3}, True),
-    "probabilities, floored": (xbce.binary_cross_entropy, {"log_floor": -100.0}, True),
-    "probabilities, offset": (xbce.binary_cross_entropy, {"log_offset": 1e-7}, True),
+    case.name: (getattr(xbce, case.function), dict(case.options), case.arguments[0] == "probabilities")
+    for case in WITH_NUMBERS
 }
 
 

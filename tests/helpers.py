@@ -1,6 +1,8 @@
 """What several test files share."""
 
+import doctest
 from collections.abc import Callable, Container, Mapping
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -37,3 +39,10 @@ def saved_for_backward(function: Callable[..., Any], *arrays: Any) -> int:
     given = {a.untyped_storage().data_ptr() for a in arrays}
     assert value.requires_grad
     return sum(size for storage, size in saved.items() if storage not in given)
+
+
+def docstring_examples(module: ModuleType) -> list[str]:
+    """Return the statements in the docstrings of a module's public names, but for those that import PyTorch."""
+    docstrings = [getattr(module, name).__doc__ or "" for name in module.__all__]
+    parser = doctest.DocTestParser()
+    return [e.source for text in docstrings if "import torch" not in text for e in parser.get_examples(text)]

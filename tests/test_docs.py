@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from xbce_conformance import contract
+from xbce_conformance.family import FAMILY
 
 ROOT = Path(__file__).parents[1]
 ACCURACY = (ROOT / "docs" / "accuracy.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_special_values():
@@ -44,6 +46,12 @@ def test_bounds(page):
         [bound("mean", "float16"), sums],
         [bound("mean", "float16"), bound("mean", "float32"), bound("mean", "float64")],
     )
+
+
+@pytest.mark.parametrize("loss", FAMILY.values(), ids=FAMILY)
+def test_every_loss_is_listed(loss):
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| `xbce.{loss.name}({loss.first}, labels")]
+    assert all(name in row for name in loss.options)
 
 
 def test_exceptions():

@@ -12,6 +12,7 @@ import pytest
 
 import xbce
 from xbce_conformance.backends import find_backends
+from xbce_conformance.family import FAMILY
 from xbce_conformance.formats import FORMATS
 
 loss = xbce.binary_cross_entropy_with_logits
@@ -440,14 +441,13 @@ def test_arguments_are_positional_or_keyword_only():
         loss(x, x, weights=x)
 
 
-FAMILY = [loss, xbce.sigmoid_focal_loss, xbce.asymmetric_loss, xbce.binary_cross_entropy]
-each_loss = pytest.mark.parametrize("any_loss", FAMILY, ids=lambda loss: loss.__name__)
+each_loss = pytest.mark.parametrize("any_loss", [getattr(xbce, name) for name in FAMILY], ids=FAMILY)
 
 
 @each_loss
 def test_options_may_not_enlarge_the_shape(backend, any_loss):
     x = backend.from_numpy(np.full((2, 1), 0.5))
-    name = "probabilities" if any_loss is xbce.binary_cross_entropy else "logits"
+    name = FAMILY[any_loss.__name__].first
     for option, shape in (("pos_weight", (3,)), ("weight", (2, 3)), ("weight", (1, 2, 1)), ("where", (4,))):
         array = backend.from_numpy(np.ones(shape, bool if option == "where" else float))
         text = f"{option} must broadcast to the shape of {name} without enlarging it, got {option} {shape} and "

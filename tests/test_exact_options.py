@@ -51,7 +51,7 @@ def test_a_compiler_merges_no_constants_and_no_quotients(library, mode, eps, dty
 
     for quantity, computed in zip(quantities, call(library, mode, all_of_them, *arrays), strict=True):
         bound = contract.bound(quantity, dtype, hard=True, case="binary_cross_entropy(log_offset=1e-07)")
-        assert errors(computed, definitions.log_offset(eps), quantity, arrays, dtype).max() <= bound, quantity
+        assert errors(computed, definitions.offset_by(eps), quantity, arrays, dtype).max() <= bound, quantity
 
 
 LOGITS = np.float32([-36.491142, *np.linspace(-60, 60, 241), *np.linspace(-3, 3, 61)])

@@ -10,11 +10,12 @@ from array_api_compat import array_namespace
 import xbce
 from xbce import special
 from xbce_conformance.backends import BACKEND_NAMES, find_backends
+from xbce_conformance.family import FAMILY
 
 testing = pytest.importorskip("array_api_extra.testing")
 lazy_xp_function = testing.lazy_xp_function
 
-LOSSES = ("binary_cross_entropy_with_logits", "binary_cross_entropy", "sigmoid_focal_loss", "asymmetric_loss")
+LOSSES = tuple(FAMILY)
 METHODS = ("gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "label_gradient")
 PRIMITIVES = {
     "expit": (-3.0, 3.0),

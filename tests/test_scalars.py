@@ -13,6 +13,7 @@ import pytest
 import xbce
 from tests.helpers import some_long
 from xbce import special
+from xbce_conformance.family import COMMON, FAMILY
 from xbce_conformance.formats import FORMATS
 
 bce = xbce.binary_cross_entropy_with_logits
@@ -153,15 +154,8 @@ def test_integers_beyond_int64(backend):
 
 
 OPTIONS = {
-    "gamma": (xbce.sigmoid_focal_loss, 2),
-    "alpha": (xbce.sigmoid_focal_loss, 1),
-    "gamma_pos": (xbce.asymmetric_loss, 2),
-    "gamma_neg": (xbce.asymmetric_loss, 2),
-    "shift": (xbce.asymmetric_loss, 0),
-    "label_smoothing": (bce, 1),
-    "clip": (xbce.binary_cross_entropy, 0),
-    "log_floor": (xbce.binary_cross_entropy, -2),
-    "log_offset": (xbce.binary_cross_entropy, 2),
+    "label_smoothing": (bce, COMMON["label_smoothing"].whole),
+    **{name: (getattr(xbce, loss.name), of.whole) for loss in FAMILY.values() for name, of in loss.options.items()},
 }
 
 

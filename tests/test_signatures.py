@@ -12,13 +12,9 @@ import xbce
 from xbce._call import options as _options
 from xbce._call.loss import Loss
 from xbce._typing import ArrayObject
+from xbce_conformance.family import FAMILY
 
-OWN = {
-    "binary_cross_entropy_with_logits": ("logits", {}),
-    "binary_cross_entropy": ("probabilities", {"clip": None, "log_floor": None, "log_offset": None}),
-    "sigmoid_focal_loss": ("logits", {"gamma": 2.0, "alpha": None}),
-    "asymmetric_loss": ("logits", {"gamma_pos": 0.0, "gamma_neg": 4.0, "shift": 0.0}),
-}
+OWN = {name: (loss.first, {option: of.default for option, of in loss.options.items()}) for name, loss in FAMILY.items()}
 """What each loss calls its first argument, and its own options with their defaults."""
 COMMON = {
     "pos_weight": None,

@@ -5,6 +5,8 @@ from functools import partial
 import pytest
 
 import xbce
+from xbce_conformance.cases import WITH_NUMBERS
+from xbce_conformance.family import FAMILY
 
 torch = pytest.importorskip("torch")
 
@@ -37,11 +39,13 @@ def samples(_op_info, device, dtype, requires_grad, *, options=({},), low=-6, **
 REDUCED = ({}, {"reduction": "mean"}, {"reduction": "sum"}, {"label_smoothing": 0.1})
 
 
-def op(loss, low, options):
-    name = repr(loss).partition("xbce.")[2].rstrip(">")
+def op(loss):
+    own = [dict(case.options) for case in WITH_NUMBERS if case.function == loss.name]
+    options = (*REDUCED, *(numbers for numbers in own if numbers not in REDUCED))
+    low = 0.05 if loss.first == "probabilities" else -6
     return OpInfo(
-        f"xbce.{name}",
-        op=loss,
+        f"xbce.{loss.name}",
+        op=getattr(xbce, loss.name),
         dtypes=floating_types_and(torch.float16, torch.bfloat16),
         sample_inputs_func=partial(samples, options=options, low=low),
         supports_out=False,
@@ -52,12 +56,7 @@ def op(loss, low, options):
     )
 
 
-LOSSES = [
-    op(xbce.binary_cross_entropy_with_logits, -6, REDUCED),
-    op(xbce.sigmoid_focal_loss, -6, (*REDUCED, {"gamma": 0.5, "alpha": 0.25})),
-    op(xbce.asymmetric_loss, -6, (*REDUCED, {"shift": 0.05})),
-    op(xbce.binary_cross_entropy, 0.05, (*REDUCED, {"clip": 1e-3}, {"log_floor": -100.0})),
-]
+LOSSES = [op(loss) for loss in FAMILY.values()]
 
 
 def function_of_tensors(op, sample):

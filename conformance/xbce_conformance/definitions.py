@@ -44,39 +44,12 @@ def smooth(z: Series, smoothing: float) -> Series:
     return z.compose(z.at_0 * (1 - a) + a / 2, lambda: 1 - a, lambda: flint.arb(0))
 
 
-# --- losses of logits -----------------------------------------------------------------------------------------------
+# --- losses with what all of them take ---------------------------------------------------------------------------
 
 
-def _cross_entropy(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
-    """Return (1 - z) softplus(x) + p z softplus(-x)."""
-    if pos_weight is None:
-        return mix(z, softplus(x), softplus(-x), slope=-x)
-    return mix(z, softplus(x), pos_weight * softplus(-x))
-
-
-def cross_entropy(x: Series, z: Series) -> Series:
-    """Return the plain loss."""
-    return _cross_entropy(x, z)
-
-
-def pos_weighted(x: Series, z: Series, pos_weight: Series) -> Series:
-    """Return the loss with a weight of its positive term."""
-    return _cross_entropy(x, z, pos_weight)
-
-
-def smoothed(label_smoothing: float) -> Definition:
-    """Return the loss of smoothed labels."""
-    return lambda x, z: _cross_entropy(x, smooth(z, label_smoothing))
-
-
-def weighted(x: Series, z: Series, weight: Series) -> Series:
-    """Return the loss times a weight."""
-    return weight * _cross_entropy(x, z)
-
-
-def masked(x: Series, z: Series, weight: Series, where: Series) -> Series:
-    """Return the same, 0 where the mask is False."""
-    return weighted(x, z, weight) if where.at_0 != 0 else Series.constant(0)
+def smoothed(label_smoothing: float, loss: Definition) -> Definition:
+    """Return a loss of smoothed labels."""
+    return lambda x, z, *pos_weight: loss(x, smooth(z, label_smoothing), *pos_weight)
 
 
 def scaled(factor: float, loss: Definition) -> Definition:
@@ -89,12 +62,43 @@ def with_pos_weight(pos_weight: float, loss: Definition) -> Definition:
     return lambda x, z: loss(x, z, Series.constant(pos_weight))
 
 
+def with_arrays(arrays: tuple[str, ...], loss: Definition) -> Definition:
+    """Return a loss that takes arrays besides: times `weight`, and 0 where `where` is False."""
+
+    def taken(x: Series, z: Series, *series: Series) -> Series:
+        given = dict(zip(arrays, series, strict=True))
+        if "where" in given and given["where"].at_0 == 0:
+            return Series.constant(0)
+        losses = loss(x, z, given["pos_weight"]) if "pos_weight" in given else loss(x, z)
+        return given["weight"] * losses if "weight" in given else losses
+
+    return taken
+
+
+# --- losses of logits -----------------------------------------------------------------------------------------------
+
+
+def of_sides(side: Callable[[Series], Series], slope: Callable[[Series], Series]) -> Definition:
+    """Return (1 - z) f(x) + p z f(-x), where f is the `side`; `slope` is f(-x) - f(x) in terms of one sign."""
+
+    def loss(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
+        if pos_weight is None:
+            return mix(z, side(x), side(-x), slope=slope(x))
+        return mix(z, side(x), pos_weight * side(-x))
+
+    return loss
+
+
+cross_entropy = of_sides(softplus, slope=lambda x: -x)
+"""(1 - z) softplus(x) + p z softplus(-x)"""
+
+
 def focal(gamma: float, alpha: float | None = None) -> Definition:
     """Return alpha_t m^gamma ce, where m = 1 - p_t = z sigmoid(-x) + (1 - z) sigmoid(x)."""
 
     def loss(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
         m = mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
-        modulated = power(m, Series.constant(gamma)) * _cross_entropy(x, z, pos_weight)
+        modulated = power(m, Series.constant(gamma)) * cross_entropy(x, z, pos_weight)
         if alpha is None:
             return modulated
         a = flint.arb(alpha)
@@ -112,7 +116,7 @@ def asymmetric(gamma_pos: float, gamma_neg: float, shift: float = 0.0) -> Defini
 
     def loss(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
         if shift == 0:
-            ce = _cross_entropy(x, z, pos_weight)  # -log1p(-sigmoid(x)) is softplus(x)
+            ce = cross_entropy(x, z, pos_weight)  # -log1p(-sigmoid(x)) is softplus(x)
             m = mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
         else:
             p = sigmoid(x)
@@ -135,15 +139,26 @@ def probability(p: Series, z: Series, pos_weight: Series | None = None) -> Serie
     return _of_logs(z, minus_log1p(-p), minus_log(p), pos_weight)
 
 
+def of_probabilities(
+    clip: float | None = None, log_floor: float | None = None, log_offset: float | None = None
+) -> Definition:
+    """Return the loss by one of three rules, or by none."""
+    if clip is not None:
+        return clipped(clip)
+    if log_floor is not None:
+        return log_floored(log_floor)
+    return probability if log_offset is None else offset_by(log_offset)
+
+
 def clipped(eps: float) -> Definition:
     """Return the loss of p clipped to [eps, 1 - eps]."""
 
-    def loss(p: Series, z: Series) -> Series:
+    def loss(p: Series, z: Series, pos_weight: Series | None = None) -> Series:
         if p.at_0 < eps:
             p = Series.constant(eps)
         elif 1 - p.at_0 < eps:  # not p > 1 - eps, which balls of few digits leave undecided
             p = Series.constant(1 - flint.arb(eps))
-        return probability(p, z)
+        return probability(p, z, pos_weight)
 
     return loss
 
@@ -154,10 +169,13 @@ def log_floored(floor: float) -> Definition:
     def limited(minus_log: Series) -> Series:
         return Series.constant(-floor) if minus_log.at_0 > -floor else minus_log
 
-    return lambda p, z: _of_logs(z, limited(minus_log1p(-p)), limited(minus_log(p)))
+    def loss(p: Series, z: Series, pos_weight: Series | None = None) -> Series:
+        return _of_logs(z, limited(minus_log1p(-p)), limited(minus_log(p)), pos_weight)
+
+    return loss
 
 
-def log_offset(eps: float) -> Definition:
+def offset_by(eps: float) -> Definition:
     """Return -w z log(p + eps) - (1 - z) log(1 - p + eps)."""
 
     def loss(p: Series, z: Series, pos_weight: Series | None = None) -> Series:

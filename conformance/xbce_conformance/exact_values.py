@@ -18,7 +18,10 @@ from xbce_conformance.checkpoint import digest, write_whole
 from xbce_conformance.formats import Floats
 from xbce_conformance.reference import Exact, Reference
 
-_CODE = ("cases.py", "definitions.py", "exact_values.py", "formats.py", "reference.py", "series.py")
+_CODE = tuple(
+    f"{name}.py"
+    for name in ("case", "cases", "definitions", "exact_values", "family", "formats", "reference", "series")
+)
 
 
 class KeptReference:

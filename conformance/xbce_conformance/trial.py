@@ -60,20 +60,20 @@ class Trial:
 
     @cached_property
     def factor(self) -> Doubles:
-        """The weight of each loss, where that is more than 1."""
+        """The weight of each loss, times the factor of the case, where that is more than 1."""
         return self._weight(positive_term=np.asarray(self.inputs.arrays.get("labels", 1.0)) != 0)
 
     def _weight(self, *, positive_term: Mask | bool) -> Doubles:
-        """Return the larger of weight, pos_weight where there is a positive term, and 1."""
+        """Return the larger of weight, pos_weight where there is a positive term, and 1; times the factor."""
         given = dict(self.case.options) | self.inputs.arrays
         weight, pos_weight = (np.float64(given.get(name, 1.0)) for name in ("weight", "pos_weight"))
-        largest = np.maximum(weight, np.where(positive_term, pos_weight, 1.0))
+        largest = np.maximum(weight, np.where(positive_term, pos_weight, 1.0)) * self.case.factor
         return np.asarray(np.maximum(largest, np.ones(self.inputs.hard.shape)))
 
     def _factor_of(self, quantity: str) -> Doubles:
         """Return what multiplies exp(-|x|): in derivatives of a power also its exponent and a loss of up to |x|."""
         if quantity == "pos_weight_gradient":  # does not depend on pos_weight
-            return np.ones_like(self.factor)
+            return np.full_like(self.factor, self.case.factor)
         factor = self._weight(positive_term=True) if quantity == "label_gradient" else self.factor
         if quantity == "value" or not self.case.exponent:
             return factor

@@ -15,6 +15,8 @@ from xbce_conformance.series import Parts, Series
 
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 DOUBLE = FORMATS["float64"]
+WEIGHTED = definitions.with_arrays(("weight",), definitions.cross_entropy)
+MASKED = definitions.with_arrays(("weight", "where"), definitions.cross_entropy)
 
 
 def exact(definition, quantity, *arrays):
@@ -62,10 +64,10 @@ def test_special_cases_of_options_are_the_plain_loss(quantity):
     same = [
         exact(definitions.focal(0.0), quantity, x, z),
         exact(definitions.asymmetric(0.0, 0.0), quantity, x, z),
-        exact(definitions.smoothed(0.0), quantity, x, z),
-        exact(definitions.pos_weighted, quantity, x, z, ones),
-        exact(definitions.weighted, quantity, x, z, ones),
-        exact(definitions.masked, quantity, x, z, ones, ones),
+        exact(definitions.smoothed(0.0, definitions.cross_entropy), quantity, x, z),
+        exact(definitions.cross_entropy, quantity, x, z, ones),
+        exact(WEIGHTED, quantity, x, z, ones),
+        exact(MASKED, quantity, x, z, ones, ones),
     ]
     for other in same:
         np.testing.assert_array_equal(other.high, plain.high)
@@ -73,10 +75,10 @@ def test_special_cases_of_options_are_the_plain_loss(quantity):
 
 def test_smoothing_is_the_loss_of_smoothed_labels():
     for quantity in ("value", "gradient", "hessian"):
-        assert number(definitions.smoothed(0.5), quantity, 3.0, 1.0) == number(
+        assert number(definitions.smoothed(0.5, definitions.cross_entropy), quantity, 3.0, 1.0) == number(
             definitions.cross_entropy, quantity, 3.0, 0.75
         )
-    assert number(definitions.smoothed(0.5), "label_gradient", 3.0, 1.0) == -1.5
+    assert number(definitions.smoothed(0.5, definitions.cross_entropy), "label_gradient", 3.0, 1.0) == -1.5
 
 
 def test_worked_values():
@@ -90,7 +92,7 @@ def test_worked_values():
     assert number(asymmetric, "value", 0.0, 0.0) == approx(0.45**4 * -math.log(0.55), rel=1e-15)
     assert number(asymmetric, "value", 0.0, 1.0) == approx(0.5 * log2, rel=1e-15)
     assert [number(asymmetric, quantity, -3.0, 0.0) for quantity in QUANTITIES] == [0, 0, 0, 0]
-    assert number(definitions.pos_weighted, "value", 0.0, 1.0, 3.0) == approx(3 * log2, rel=1e-15)
+    assert number(definitions.cross_entropy, "value", 0.0, 1.0, 3.0) == approx(3 * log2, rel=1e-15)
 
 
 def test_label_gradient_is_the_difference_quotient():
@@ -117,7 +119,7 @@ def test_probabilities():
     assert [number(clipped, q, 1.0, 0.0) for q in QUANTITIES[:3]] == [-math.log(1e-7), 0, 0]
     floored = definitions.log_floored(-100.0)
     assert [number(floored, q, 0.0, 0.5) for q in QUANTITIES] == [50, 0.5, 0.5, 100]
-    offset = definitions.log_offset(1e-7)
+    offset = definitions.offset_by(1e-7)
     assert number(offset, "value", 0.0, 1.0) == -math.log(1e-7)
     assert number(offset, "value", 0.0, 0.0) == approx(-math.log1p(1e-7), rel=1e-15)
     assert number(offset, "value", 1.0, 1.0) == number(offset, "value", 0.0, 0.0)
@@ -147,7 +149,7 @@ def test_primitives(name, arguments, value):
 def test_scale_is_the_larger_of_the_terms_of_each_sign():
     x, z, p = 1.5, 0.75, 3.0
     s = 1 / (1 + math.exp(-x))
-    gradient = exact(definitions.pos_weighted, "gradient", [x], [z], [p])
+    gradient = exact(definitions.cross_entropy, "gradient", [x], [z], [p])
     up, down = (1 - z) * s, p * z * (1 - s)
     assert gradient.high[0] == approx(up - down, rel=1e-14)
     assert gradient.scale[0] == approx(max(up, down), rel=1e-14)
@@ -191,7 +193,7 @@ def test_the_slope_in_the_labels_is_one_term(definition, arguments, exact_value)
 
 def test_a_result_beyond_the_doubles_is_infinite():
     assert number(definitions.probability, "hessian", 1e-300, 1.0) == math.inf
-    assert number(definitions.weighted, "value", 1e308, 0.0, 100.0) == math.inf
+    assert number(WEIGHTED, "value", 1e308, 0.0, 100.0) == math.inf
 
 
 def test_a_definition_without_a_value_is_an_error():
@@ -202,12 +204,12 @@ def test_a_definition_without_a_value_is_an_error():
 @pytest.mark.parametrize(
     ("plain", "weighted", "first"),
     [
-        (definitions.cross_entropy, definitions.pos_weighted, -3.0),
+        (definitions.cross_entropy, definitions.cross_entropy, -3.0),
         (definitions.focal(1.5, 0.25), definitions.focal(1.5, 0.25), 2.0),
         (definitions.asymmetric(0.5, 4.0), definitions.asymmetric(0.5, 4.0), -0.25),
         (definitions.asymmetric(0.5, 4.0, 0.05), definitions.asymmetric(0.5, 4.0, 0.05), 1.0),
         (definitions.probability, definitions.probability, 0.125),
-        (definitions.log_offset(1e-7), definitions.log_offset(1e-7), 0.75),
+        (definitions.offset_by(1e-7), definitions.offset_by(1e-7), 0.75),
     ],
     ids=["with logits", "focal", "asymmetric", "shifted", "probabilities", "log_offset"],
 )
@@ -223,11 +225,11 @@ def test_every_loss_is_linear_in_pos_weight(plain, weighted, first, label):
 
 def test_options_are_exact_numbers():
     """Those that a double holds, however few of the other formats do."""
-    heavy = definitions.with_pos_weight(1e39, definitions.pos_weighted)
+    heavy = definitions.with_pos_weight(1e39, definitions.cross_entropy)
     assert number(heavy, "value", 1.0, 0.0) == number(definitions.cross_entropy, "value", 1.0, 0.0)
-    assert number(heavy, "value", 100.0, 1.0) == number(definitions.pos_weighted, "value", 100.0, 1.0, 1e39)
+    assert number(heavy, "value", 100.0, 1.0) == number(definitions.cross_entropy, "value", 100.0, 1.0, 1e39)
     scaled = definitions.scaled(1e39, definitions.cross_entropy)
-    assert number(scaled, "gradient", 100.0, 1.0) == number(definitions.weighted, "gradient", 100.0, 1.0, 1e39)
+    assert number(scaled, "gradient", 100.0, 1.0) == number(WEIGHTED, "gradient", 100.0, 1.0, 1e39)
     clipped = definitions.clipped(1e-50)
     assert [number(clipped, "value", *at) for at in ((0.0, 1.0), (1.0, 0.0))] == [-math.log(1e-50)] * 2
     assert [number(clipped, "gradient", *at) for at in ((0.0, 1.0), (1.0, 0.0))] == [0, 0]

@@ -1,7 +1,8 @@
 """The table of what was compared: per row of the conventions, with what, and how often.
 
 Every differential test carries ``@pytest.mark.compared(row, package)``. The counts travel with the test reports, so the
-table is the same with any number of workers. `XBCE_CONVENTIONS_TABLE=1` writes it into docs/conventions.md.
+table is the same with any number of workers. `XBCE_CONVENTIONS_TABLE=1` writes it into docs/conventions.md, and the
+table of modules, too.
 """
 
 import os
@@ -13,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.conventions.differential import TALLY
+from tests.conventions.gathered import table_of_modules
 
 PAGE = Path(__file__).parents[2] / "docs" / "conventions.md"
-BEGIN, END = "<!-- compared: begin -->\n", "<!-- compared: end -->\n"
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,9 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.section("conventions compared with their originals")
     terminalreporter.write_line("\n".join(lines))
     if os.environ.get("XBCE_CONVENTIONS_TABLE"):
-        head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-        tail = rest.partition(END)[2]
-        PAGE.write_text(head + BEGIN + "\n".join(lines) + "\n" + END + tail, "utf-8")
+        page = PAGE.read_text("utf-8")
+        for name, table in (("modules", table_of_modules()), ("compared", lines)):
+            head, _, rest = page.partition(f"<!-- {name}: begin -->\n")
+            tail = rest.partition(f"<!-- {name}: end -->\n")[2]
+            page = "\n".join((f"{head}<!-- {name}: begin -->", *table, f"<!-- {name}: end -->", tail))
+        PAGE.write_text(page, "utf-8")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conventions.differential import agree, on
+from tests.conventions.gathered import VECTOR
 from tests.helpers import approx
 from xbce.conventions.boosting import lightgbm_metric, lightgbm_objective, xgboost_metric, xgboost_objective
 
@@ -614,3 +615,18 @@ def test_any_library(backend):
         # A number alone, or between the name and the direction.
         result, expected = (r if isinstance(r, float) else r[1] for r in (result, expected))
         assert result == approx(expected, rel=2e-6)
+
+
+# --- what the tests of all conventions call ----------------------------------------------------------------------
+
+ARRAYS = {
+    f"boosting.{type(function).__name__}": (
+        lambda scores, labels, weight=None, function=function: function(labels, scores, weight),
+        {"scores": VECTOR, "labels": VECTOR, "weight": VECTOR},
+    )
+    for function in (xgboost_objective(), lightgbm_objective(), xgboost_metric(), lightgbm_metric())
+}
+TRACED = {
+    "xgboost": lambda x, z, w: xgboost_objective(scale_pos_weight=2)(z[:, 0], x[:, 0], w[:, 0])[0],
+    "lightgbm": lambda x, z, w: lightgbm_objective(sigmoid=2.0)(z[:, 0], x[:, 0], w[:, 0])[1],
+}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conventions.differential import LOGITS, SHAPES, SOFT, agree, arrays, on
+from tests.conventions.gathered import MATRIX, ZEROS_AND_ONES
 from tests.helpers import approx
 from xbce.conventions.caffe import SigmoidCrossEntropyLoss
 
@@ -173,3 +174,15 @@ def test_any_library(normalization, backend):
         arguments = on(backend, X), on(backend, y, dtype)
         np.testing.assert_allclose(backend.to_numpy(layer.forward(*arguments)), layer.forward(X, y), rtol=1e-6)
         np.testing.assert_allclose(backend.to_numpy(layer.backward(*arguments)), layer.backward(X, y), rtol=1e-6)
+
+
+# --- what the tests of all conventions call ----------------------------------------------------------------------
+
+ARRAYS = {
+    "caffe.forward": (SigmoidCrossEntropyLoss().forward, {"logits": MATRIX, "targets": ZEROS_AND_ONES}),
+    "caffe.backward": (SigmoidCrossEntropyLoss(1).backward, {"logits": MATRIX, "targets": ZEROS_AND_ONES}),
+}
+TRACED = {
+    "caffe": lambda x, z, w: SigmoidCrossEntropyLoss(0, "VALID").forward(x, z * w),
+    "caffe backward": lambda x, z, w: SigmoidCrossEntropyLoss(0, "VALID").backward(x, z * w),
+}

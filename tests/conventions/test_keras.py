@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conventions.differential import LOGITS, PROBABILITIES, SOFT, WEIGHTS, agree, arrays, on, stated
+from tests.conventions.gathered import MATRIX, VECTOR, ZEROS_AND_ONES
 from tests.helpers import approx
 from xbce.conventions import keras as ours
 
@@ -348,3 +349,19 @@ def test_any_library(name, reduction, backend):
         expected = loss(np.array(z), np.float32(x), np.float32(w), mask=np.array(m))
         result = loss(on(backend, z, "int32"), on(backend, x), on(backend, w), mask=on(backend, m, "bool"))
         np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=2e-6)
+
+
+# --- what the tests of all conventions call ----------------------------------------------------------------------
+
+_SAMPLES = {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES, "sample_weight": VECTOR, "mask": VECTOR}
+ARRAYS = {
+    "keras.binary_crossentropy": (ours.binary_crossentropy, {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES}),
+    "keras.binary_focal_crossentropy": (ours.binary_focal_crossentropy, {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES}),
+    "keras.BinaryCrossentropy": (ours.BinaryCrossentropy(), _SAMPLES),
+    "keras.BinaryFocalCrossentropy": (ours.BinaryFocalCrossentropy(), _SAMPLES),
+}
+TRACED = {
+    "keras": lambda x, z, w: ours.BinaryCrossentropy()(z, x, w),
+    "keras mask": lambda x, z, w: ours.BinaryCrossentropy(from_logits=True)(z, x, mask=w[:, 0] != 0),
+    "keras focal": lambda x, z, w: ours.BinaryFocalCrossentropy(True, reduction="mean_with_sample_weight")(z, x, w),
+}

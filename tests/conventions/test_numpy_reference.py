@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conventions.differential import LOGITS, SOFT, agree, arrays, on
+from tests.conventions.gathered import VECTOR
 from tests.helpers import approx
 from xbce.conventions.numpy_reference import binary_cross_entropy
 
@@ -82,3 +83,9 @@ def test_any_library(backend):
     x, y = [[9.7], [0.0]], [0, 1]
     result = binary_cross_entropy(on(backend, x), on(backend, y, "int32"))
     assert float(backend.to_numpy(result)) == approx(5.196604231088620577, rel=1e-6)
+
+
+# --- what the tests of all conventions call ----------------------------------------------------------------------
+
+ARRAYS = {"numpy_reference": (binary_cross_entropy, {"X": VECTOR, "y": VECTOR})}
+TRACED = {"numpy_reference": lambda x, z, w: binary_cross_entropy(x[:, 0], (z * w)[:, 0])}

@@ -5,77 +5,10 @@ import re
 import numpy as np
 import pytest
 
+from tests.conventions.gathered import gathered
 from tests.helpers import approx
-from xbce.conventions import boosting, caffe, keras, numpy_reference, optax, pytorch, tensorflow
 
-MATRIX = [[0.25, 0.5], [0.75, 0.125]]
-VECTOR = [0.25, 0.5]
-ZEROS_AND_ONES = [[0.0, 1.0], [1.0, 0.0]]
-
-# Per function: the first argument and its values, then the others. Every array that a function takes is here.
-FUNCTIONS = {
-    "tensorflow.sigmoid_cross_entropy_with_logits": (
-        tensorflow.sigmoid_cross_entropy_with_logits,
-        {"logits": MATRIX, "labels": ZEROS_AND_ONES},
-    ),
-    "tensorflow.weighted_cross_entropy_with_logits": (
-        tensorflow.weighted_cross_entropy_with_logits,
-        {"logits": MATRIX, "labels": ZEROS_AND_ONES, "pos_weight": VECTOR},
-    ),
-    "tensorflow.sigmoid_cross_entropy": (
-        tensorflow.sigmoid_cross_entropy,
-        {"logits": MATRIX, "multi_class_labels": ZEROS_AND_ONES, "weights": MATRIX},
-    ),
-    "tensorflow.log_loss": (
-        tensorflow.log_loss,
-        {"predictions": MATRIX, "labels": ZEROS_AND_ONES, "weights": MATRIX},
-    ),
-    "pytorch.binary_cross_entropy_with_logits": (
-        pytorch.binary_cross_entropy_with_logits,
-        {"input": MATRIX, "target": ZEROS_AND_ONES, "weight": VECTOR, "pos_weight": VECTOR},
-    ),
-    "pytorch.binary_cross_entropy": (
-        pytorch.binary_cross_entropy,
-        {"input": MATRIX, "target": ZEROS_AND_ONES, "weight": VECTOR},
-    ),
-    "pytorch.sigmoid_focal_loss": (pytorch.sigmoid_focal_loss, {"inputs": MATRIX, "targets": ZEROS_AND_ONES}),
-    "caffe.forward": (caffe.SigmoidCrossEntropyLoss().forward, {"logits": MATRIX, "targets": ZEROS_AND_ONES}),
-    "caffe.backward": (caffe.SigmoidCrossEntropyLoss(1).backward, {"logits": MATRIX, "targets": ZEROS_AND_ONES}),
-    "keras.binary_crossentropy": (keras.binary_crossentropy, {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES}),
-    "keras.binary_focal_crossentropy": (
-        keras.binary_focal_crossentropy,
-        {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES},
-    ),
-    "keras.BinaryCrossentropy": (
-        keras.BinaryCrossentropy(),
-        {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES, "sample_weight": VECTOR, "mask": VECTOR},
-    ),
-    "keras.BinaryFocalCrossentropy": (
-        keras.BinaryFocalCrossentropy(),
-        {"y_pred": MATRIX, "y_true": ZEROS_AND_ONES, "sample_weight": VECTOR, "mask": VECTOR},
-    ),
-    "optax.sigmoid_binary_cross_entropy": (
-        optax.sigmoid_binary_cross_entropy,
-        {"logits": MATRIX, "labels": ZEROS_AND_ONES},
-    ),
-    "optax.sigmoid_focal_loss": (
-        optax.sigmoid_focal_loss,
-        {"logits": MATRIX, "labels": ZEROS_AND_ONES, "alpha": VECTOR},
-    ),
-    "numpy_reference": (numpy_reference.binary_cross_entropy, {"X": VECTOR, "y": VECTOR}),
-    **{
-        f"boosting.{type(function).__name__}": (
-            lambda scores, labels, weight=None, function=function: function(labels, scores, weight),
-            {"scores": VECTOR, "labels": VECTOR, "weight": VECTOR},
-        )
-        for function in (
-            boosting.xgboost_objective(),
-            boosting.lightgbm_objective(),
-            boosting.xgboost_metric(),
-            boosting.lightgbm_metric(),
-        )
-    },
-}
+FUNCTIONS = gathered("ARRAYS")
 OTHERS = [(name, argument) for name, (_, arguments) in FUNCTIONS.items() for argument in list(arguments)[1:]]
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conventions.differential import LOGITS, SOFT, agree, arrays, on
+from tests.conventions.gathered import MATRIX, VECTOR, ZEROS_AND_ONES
 from xbce.conventions import optax as ours
 
 jax = pytest.importorskip("jax")
@@ -165,3 +166,21 @@ def test_any_library(backend):
         np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=4e-6)
     weighted = ours.sigmoid_focal_loss(on(backend, x), on(backend, z), alpha=on(backend, [0.25]))
     np.testing.assert_allclose(backend.to_numpy(weighted), expected, rtol=4e-6)
+
+
+# --- what the tests of all conventions call ----------------------------------------------------------------------
+
+ARRAYS = {
+    "optax.sigmoid_binary_cross_entropy": (
+        ours.sigmoid_binary_cross_entropy,
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES},
+    ),
+    "optax.sigmoid_focal_loss": (
+        ours.sigmoid_focal_loss,
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES, "alpha": VECTOR},
+    ),
+}
+TRACED = {
+    "optax": lambda x, z, w: ours.sigmoid_binary_cross_entropy(x, z * w),
+    "optax focal": lambda x, z, w: ours.sigmoid_focal_loss(x, z, alpha=w),
+}

@@ -18,6 +18,7 @@ from tests.conventions.differential import (
     narrowed,
     on,
 )
+from tests.conventions.gathered import MATRIX, VECTOR, ZEROS_AND_ONES
 from tests.helpers import approx
 from xbce.conventions import pytorch
 
@@ -331,3 +332,23 @@ def test_any_library(name, backend):
         torch.tensor(x), torch.tensor(y), **{key: torch.tensor(z) for key, z in options.items()}
     )
     np.testing.assert_allclose(backend.to_numpy(ours), reference, rtol=1e-6)
+
+
+# --- what the tests of all conventions call ----------------------------------------------------------------------
+
+ARRAYS = {
+    "pytorch.binary_cross_entropy_with_logits": (
+        pytorch.binary_cross_entropy_with_logits,
+        {"input": MATRIX, "target": ZEROS_AND_ONES, "weight": VECTOR, "pos_weight": VECTOR},
+    ),
+    "pytorch.binary_cross_entropy": (
+        pytorch.binary_cross_entropy,
+        {"input": MATRIX, "target": ZEROS_AND_ONES, "weight": VECTOR},
+    ),
+    "pytorch.sigmoid_focal_loss": (pytorch.sigmoid_focal_loss, {"inputs": MATRIX, "targets": ZEROS_AND_ONES}),
+}
+TRACED = {
+    "pytorch logits": lambda x, z, w: pytorch.binary_cross_entropy_with_logits(x, z, w, pos_weight=w),
+    "pytorch probabilities": lambda x, z, w: pytorch.binary_cross_entropy(x, z, w),
+    "pytorch focal": lambda x, z, w: pytorch.sigmoid_focal_loss(x, z * w / 2),
+}

@@ -248,3 +248,10 @@ def test_arrays_that_numpy_cannot_read(foreign):
     expected = log_loss(**arguments)
     arguments |= {name: strict.asarray(arguments[name], device=strict.Device("device1")) for name in foreign}
     assert log_loss(**arguments) == expected
+
+
+# --- what the tests of all conventions call ----------------------------------------------------------------------
+
+# It makes NumPy arrays of what is none, and reads their values, as scikit-learn does.
+ARRAYS = {}
+TRACED = {}

@@ -18,6 +18,7 @@ from tests.conventions.differential import (
     on,
     stated,
 )
+from tests.conventions.gathered import MATRIX, VECTOR, ZEROS_AND_ONES
 from tests.helpers import approx
 from xbce.conventions import tensorflow as ours
 
@@ -318,3 +319,31 @@ def test_any_library(reduction, backend):
     assert not np.any(backend.to_numpy(nothing))
     weighted = ours.weighted_cross_entropy_with_logits(on(backend, z), on(backend, x), on(backend, [[[2.0]], [[3.0]]]))
     assert backend.to_numpy(weighted).shape == (2, 2, 2)
+
+
+# --- what the tests of all conventions call ----------------------------------------------------------------------
+
+ARRAYS = {
+    "tensorflow.sigmoid_cross_entropy_with_logits": (
+        ours.sigmoid_cross_entropy_with_logits,
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES},
+    ),
+    "tensorflow.weighted_cross_entropy_with_logits": (
+        ours.weighted_cross_entropy_with_logits,
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES, "pos_weight": VECTOR},
+    ),
+    "tensorflow.sigmoid_cross_entropy": (
+        ours.sigmoid_cross_entropy,
+        {"logits": MATRIX, "multi_class_labels": ZEROS_AND_ONES, "weights": MATRIX},
+    ),
+    "tensorflow.log_loss": (
+        ours.log_loss,
+        {"predictions": MATRIX, "labels": ZEROS_AND_ONES, "weights": MATRIX},
+    ),
+}
+TRACED = {
+    "tensorflow": lambda x, z, w: ours.sigmoid_cross_entropy_with_logits(z * w, x),
+    "tensorflow weighted": lambda x, z, w: ours.weighted_cross_entropy_with_logits(z, x, w),
+    "tensorflow v1": lambda x, z, w: ours.sigmoid_cross_entropy(z, x, w, 0.1),
+    "tensorflow log_loss": lambda x, z, w: ours.log_loss(z, x, w, reduction="weighted_mean"),
+}

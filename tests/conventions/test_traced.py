@@ -3,32 +3,14 @@
 import numpy as np
 import pytest
 
+from tests.conventions.gathered import gathered
 from tests.helpers import some_long
-from xbce.conventions import boosting, caffe, keras, numpy_reference, optax, pytorch, tensorflow
 
 X = np.float32([[0.25, 0.5], [0.75, 0.125], [0.5, 0.875]])
 Z = np.float32([[0, 1], [1, 1], [0, 0]])
 W = np.float32([[1], [0], [2]])
 
-CALLS = {
-    "pytorch logits": lambda x, z, w: pytorch.binary_cross_entropy_with_logits(x, z, w, pos_weight=w),
-    "pytorch probabilities": lambda x, z, w: pytorch.binary_cross_entropy(x, z, w),
-    "pytorch focal": lambda x, z, w: pytorch.sigmoid_focal_loss(x, z * w / 2),
-    "tensorflow": lambda x, z, w: tensorflow.sigmoid_cross_entropy_with_logits(z * w, x),
-    "tensorflow weighted": lambda x, z, w: tensorflow.weighted_cross_entropy_with_logits(z, x, w),
-    "tensorflow v1": lambda x, z, w: tensorflow.sigmoid_cross_entropy(z, x, w, 0.1),
-    "tensorflow log_loss": lambda x, z, w: tensorflow.log_loss(z, x, w, reduction="weighted_mean"),
-    "keras": lambda x, z, w: keras.BinaryCrossentropy()(z, x, w),
-    "keras mask": lambda x, z, w: keras.BinaryCrossentropy(from_logits=True)(z, x, mask=w[:, 0] != 0),
-    "keras focal": lambda x, z, w: keras.BinaryFocalCrossentropy(True, reduction="mean_with_sample_weight")(z, x, w),
-    "optax": lambda x, z, w: optax.sigmoid_binary_cross_entropy(x, z * w),
-    "optax focal": lambda x, z, w: optax.sigmoid_focal_loss(x, z, alpha=w),
-    "caffe": lambda x, z, w: caffe.SigmoidCrossEntropyLoss(0, "VALID").forward(x, z * w),
-    "caffe backward": lambda x, z, w: caffe.SigmoidCrossEntropyLoss(0, "VALID").backward(x, z * w),
-    "xgboost": lambda x, z, w: boosting.xgboost_objective(scale_pos_weight=2)(z[:, 0], x[:, 0], w[:, 0])[0],
-    "lightgbm": lambda x, z, w: boosting.lightgbm_objective(sigmoid=2.0)(z[:, 0], x[:, 0], w[:, 0])[1],
-    "numpy_reference": lambda x, z, w: numpy_reference.binary_cross_entropy(x[:, 0], (z * w)[:, 0]),
-}
+CALLS = gathered("TRACED")
 calls = pytest.mark.parametrize("name", CALLS)
 
 

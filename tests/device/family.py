@@ -9,12 +9,10 @@ import pytest
 
 import xbce
 from xbce_conformance.backends import Backend, find_backends
-from xbce_conformance.cases import CASES, METHODS, Case
+from xbce_conformance.cases import WITH_NUMBERS, Case
 from xbce_conformance.formats import FORMATS
 
-FAMILY = tuple(case for case in CASES if len(case.arguments) == 2 and case.methods == tuple(METHODS) and not case.quick)
-"""Every loss, with options that are numbers; their definitions and bounds are those of the conformance suite."""
-every_case = pytest.mark.parametrize("case", FAMILY, ids=lambda case: case.name)
+every_case = pytest.mark.parametrize("case", WITH_NUMBERS, ids=lambda case: case.name)
 NUMPY = find_backends(("numpy",))[0]["numpy"]
 
 bce = xbce.binary_cross_entropy_with_logits

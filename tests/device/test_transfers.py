@@ -3,8 +3,8 @@
 import pytest
 
 import xbce
-from tests.device.family import FAMILY, arguments, bce, call_of, every_case, of_probabilities
-from xbce_conformance.cases import METHODS
+from tests.device.family import arguments, bce, call_of, every_case, of_probabilities
+from xbce_conformance.cases import METHODS, WITH_NUMBERS
 
 OPTIONS = [
     {},
@@ -72,7 +72,7 @@ def test_every_operation_of_pytorch_is_on_the_device(case):
     x, z, w = (torch.empty(6, 5, device="meta") for _ in range(3))
     kept = torch.empty(6, 5, device="meta", dtype=torch.bool)
     with Watch() as watch:
-        chosen = OPTIONS if case is FAMILY[0] else OPTIONS[3:4]
+        chosen = OPTIONS if case is WITH_NUMBERS[0] else OPTIONS[3:4]
         every_call(case, x, z, w, kept, chosen)
         train(case, torch, x, z, w, kept, chosen)
         xbce.reduce(x, weight=w, where=kept, normalize_by="weight")
@@ -95,7 +95,7 @@ def test_eager_calls_of_jax_take_nothing_to_the_host(jax_device):
     jax = pytest.importorskip("jax")
     x, z, _, w, kept = arguments(jax_device, "float32")
     with jax.transfer_guard_device_to_host("disallow"):
-        every_call(FAMILY[0], x, z, w, kept)
+        every_call(WITH_NUMBERS[0], x, z, w, kept)
         jax.grad(lambda x: bce(x, z, weight=w, where=kept, reduction="mean"))(x)
 
 

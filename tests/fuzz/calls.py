@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from xbce_conformance.cases import CASES
 from xbce_conformance.formats import FORMATS
 
 FLOATS = tuple(FORMATS)
@@ -96,20 +97,7 @@ class Call:
         return arrays[0]
 
 
-POSITIONAL = {
-    "binary_cross_entropy_with_logits": ("logits", "labels"),
-    "binary_cross_entropy": ("probabilities", "labels"),
-    "sigmoid_focal_loss": ("logits", "labels"),
-    "asymmetric_loss": ("logits", "labels"),
-    "reduce": ("losses",),
-    "special.expit": ("x",),
-    "special.log_expit": ("x",),
-    "special.softplus": ("x",),
-    "special.logit": ("p",),
-    "special.log1mexp": ("x",),
-    "special.xlogy": ("x", "y"),
-    "special.xlog1py": ("x", "y"),
-}
+POSITIONAL = {case.function: case.arguments[: case.positional] for case in CASES}
 """The positional arguments of each function."""
 
 REFUSED_HOLDERS = {

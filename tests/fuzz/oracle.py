@@ -7,7 +7,6 @@ values. Where nothing is promised, nothing is checked.
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -19,10 +18,10 @@ import numpy as np
 from tests.fuzz.calls import AUTODIFF, FLOATS, REFUSED_HOLDERS, Array, Call, Scalar
 from xbce_conformance import contract, definitions
 from xbce_conformance.cases import CASES, METHODS
+from xbce_conformance.family import COMMON, FAMILY
 from xbce_conformance.formats import FORMATS, Format
 from xbce_conformance.inputs import last_nonzero
 from xbce_conformance.reference import Exact, SeriesReference
-from xbce_conformance.series import Series, minus_log1p, power, sigmoid, softplus, tanh_half
 
 nan, inf = math.nan, math.inf
 
@@ -52,87 +51,7 @@ class Right:
     shape: tuple[int, ...]
 
 
-# --- definitions with all options at once ---------------------------------------------------------------------------
-
-
-def _mix_of(
-    at_0: Callable[[Series], Series], at_1: Callable[[Series], Series], slope: Any
-) -> Callable[[Series, Series, Series | None], Series]:
-    def loss(x: Series, z: Series, p: Series | None) -> Series:
-        if p is None:
-            return definitions.mix(z, at_0(x), at_1(x), slope=None if slope is None else slope(x))
-        return definitions.mix(z, at_0(x), p * at_1(x))
-
-    return loss
-
-
-_entropy = _mix_of(softplus, lambda x: softplus(-x), lambda x: -x)
-
-
-def _definition(function: str, options: dict[str, float]) -> Callable[..., Series]:
-    """Return the loss of x (or u), z and perhaps p as a function of series."""
-    smoothing = options.get("label_smoothing", 0.0)
-    kernel = _KERNELS[function](options)
-    return lambda x, z, p=None: kernel(x, definitions.smooth(z, smoothing) if smoothing else z, p)
-
-
-def _focal(options: dict[str, float]) -> Callable[..., Series]:
-    gamma, alpha = options.get("gamma", 2.0), options.get("alpha")
-
-    def loss(x: Series, z: Series, p: Series | None) -> Series:
-        m = definitions.mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
-        modulated = power(m, Series.constant(gamma)) * _entropy(x, z, p)
-        if alpha is None:
-            return modulated
-        a = flint.arb(alpha)
-        sides = Series.constant(1 - a), Series.constant(a)
-        return definitions.mix(z, *sides, slope=Series.constant(2 * a - 1)) * modulated
-
-    return loss
-
-
-def _asymmetric(options: dict[str, float]) -> Callable[..., Series]:
-    positive, negative = (flint.arb(options.get(f"gamma_{side}", g)) for side, g in (("pos", 0.0), ("neg", 4.0)))
-    shift = flint.arb(options.get("shift", 0.0))
-
-    def loss(x: Series, z: Series, p: Series | None) -> Series:
-        if shift == 0:
-            entropy, m = (
-                _entropy(x, z, p),
-                definitions.mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x)),
-            )
-        else:
-            f = sigmoid(x)
-            f_m = f - Series.constant(shift) if f.at_0 > shift else Series.constant(0)
-            entropy = definitions.mix(z, minus_log1p(-f_m), softplus(-x) if p is None else p * softplus(-x))
-            m = definitions.mix(z, f_m, sigmoid(-x))
-        gap = Series.constant(positive - negative)
-        g = definitions.mix(z, Series.constant(negative), Series.constant(positive), slope=gap)
-        return power(m, g) * entropy
-
-    return loss
-
-
-def _of_probabilities(options: dict[str, float]) -> Callable[..., Series]:
-    rules = {"clip": definitions.clipped, "log_floor": definitions.log_floored, "log_offset": definitions.log_offset}
-    given = [rules[name](options[name]) for name in rules if name in options]
-    plain = given[0] if given else definitions.probability
-    label = Series.constant
-
-    def loss(u: Series, z: Series, p: Series | None) -> Series:
-        # Linear in z, so its two sides are what it is for the hard labels.
-        return plain(u, z) if p is None else definitions.mix(z, plain(u, label(0)), p * plain(u, label(1)))
-
-    return loss
-
-
-_KERNELS: dict[str, Callable[[dict[str, float]], Callable[..., Series]]] = {
-    "binary_cross_entropy_with_logits": lambda _options: _entropy,
-    "binary_cross_entropy": _of_probabilities,
-    "sigmoid_focal_loss": _focal,
-    "asymmetric_loss": _asymmetric,
-}
-LOSSES = tuple(_KERNELS)
+LOSSES = tuple(FAMILY)
 
 # --- one element ----------------------------------------------------------------------------------------------------
 
@@ -157,7 +76,7 @@ def element(
         # Where a clip or a floor holds, no derivative depends on anything.
         limited = quantity != "value" and ("clip" in chosen or "log_floor" in chosen)
         return None if limited and not math.isnan(x) else _of_nan(quantity, x, z)
-    if function == "binary_cross_entropy":
+    if FAMILY[function].first == "probabilities":
         special = _of_probability(chosen, quantity, x, z, p)
     else:
         special = _of_logit(function, chosen, quantity, x, z, p)
@@ -175,7 +94,7 @@ def _series(
 ) -> Number | None:
     numbers = (x, z) if p is None else (x, z, p)
     try:
-        exact = SeriesReference(_definition(function, dict(options))).exact(
+        exact = SeriesReference(FAMILY[function].definition(dict(options))).exact(
             quantity, tuple(np.array([n], np.float64) for n in numbers)
         )[quantity]
     except (ArithmeticError, ValueError):  # no derivative there, such as that of 0 to a power below 1
@@ -200,7 +119,7 @@ def _of_logit(
     function: str, options: dict[str, float], quantity: str, x: float, z: float, p: float | None
 ) -> Number | None:
     positive, negative = _sides(options, z)
-    modulated = function != "binary_cross_entropy_with_logits"
+    modulated = FAMILY[function].modulated
     shift = Fraction(options.get("shift", 0.0))
     if modulated and not 0 <= z <= 1:
         return None
@@ -265,18 +184,21 @@ _LIKE_NUMPY = ("numpy", "dask", "array-api-strict")
 _BACKEND = {"torch": "torch:cpu"}
 
 
+def _numbers(call: Call) -> dict[str, float]:
+    return {name: scalar.value for name, scalar in call.options}
+
+
 def promised(call: Call, quantity: str, fmt: Format, *, hard: bool) -> float:
     """Return the bound of an elementwise quantity in ULP of a format.
 
     Exceptions are stated for the options that the suite measures; here they hold for the function with any options.
     """
-    options = {name: scalar.value for name, scalar in call.options}
+    options = _numbers(call)
     names = [f"{name}={value:g}" for name, value in options.items()]
     if call.argument("pos_weight") is not None:
         names.insert(0, "pos_weight")
     case = f"{call.function}({', '.join(names)})" if names else call.function
-    gammas = {"sigmoid_focal_loss": {"gamma": 2.0}, "asymmetric_loss": {"gamma_pos": 0.0, "gamma_neg": 4.0}}
-    exponent = max((options.get(name, g) for name, g in gammas.get(call.function, {}).items()), default=0.0)
+    exponent = FAMILY[call.function].exponent(options)
     bound = contract.bound(quantity, fmt.name, hard=hard, case=case, exponent=exponent)
     backend = _BACKEND.get(call.library, call.library)
     for stated in CASES:
@@ -406,10 +328,10 @@ def _leaves_range(call: Call, x: float, z: float, p: float | None) -> bool:
 
     The other factor may bring the product back into the range: that is not promised.
     """
-    if call.function not in ("sigmoid_focal_loss", "asymmetric_loss") or math.isnan(x) or math.isnan(z):
+    if not FAMILY[call.function].modulated or math.isnan(x) or math.isnan(z):
         return False
     fmt = _computing(FORMATS[result_dtype(call)])
-    options = {name: scalar.value for name, scalar in call.options}
+    options = _numbers(call)
     exponent = max((g for name, g in options.items() if name.startswith("gamma")), default=4.0)
     if math.isinf(x):
         growing = float(_sides(options, z)[x > 0])
@@ -449,6 +371,9 @@ class _Elements:
         self.call, self.quantity, self.fmt, self.numbers, self.reduction = call, quantity, fmt, numbers, reduction
         self.x, self.p, self.w, self.kept = x, p, w, kept
         of_losses = call.function == "reduce"
+        loss = None if of_losses else FAMILY[call.function]
+        self._modulated = loss is not None and loss.modulated
+        self._tails = 1.0 if loss is None else max(1.0, loss.factor(**loss.own(_numbers(call))))
         rounded = {h: _rounded_bound(call, quantity, fmt, hard=h) for h in {*hard}} if not of_losses else {}
         self.bounds = [1.0 if of_losses else rounded[h] for h in hard]
         if call.mode in ("vjp", "jvp"):  # one more product, and a result of the dtype of the loss
@@ -518,7 +443,8 @@ class _Elements:
         factor = max(1.0, self.p[i] or 0.0)
         factor *= max(1.0, _double(abs(Fraction(self.w[i] or 0.0)) / divisor) if self.w[i] is not None else 1.0)
         factor *= max(1.0, _double(1 / divisor) if divisor < 1 and self.w[i] is None else 1.0)
-        if self.quantity != "value" and self.call.function in ("sigmoid_focal_loss", "asymmetric_loss"):
+        factor *= self._tails
+        if self.quantity != "value" and self._modulated:
             exponent = max((s.value for name, s in self.call.options if name.startswith("gamma")), default=4.0)
             factor *= max(1.0, exponent * min(abs(self.x[i]), last_nonzero(_computing(self.fmt))))
         return min(factor, self.fmt.max / 4)
@@ -718,16 +644,9 @@ def _of_primitive(function: str, dtype: str, numbers: tuple[float, ...]) -> Numb
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 RANGES: dict[str, tuple[float, float, bool]] = {
-    "label_smoothing": (0, 1, False),
-    "gamma": (0, inf, True),
-    "alpha": (0, 1, False),
-    "gamma_pos": (0, inf, True),
-    "gamma_neg": (0, inf, True),
-    "shift": (0, 1, True),
-    "clip": (0, 0.5, True),
-    "log_floor": (-inf, 0, False),
-    "log_offset": (0, inf, True),
-    "pos_weight": (0, inf, True),
+    name: (option.low, option.high, option.below)
+    for options in (COMMON, *(loss.options for loss in FAMILY.values()))
+    for name, option in options.items()
 }
 """Least and largest number of an option, and whether it has to be below the largest; all are finite."""
 

@@ -16,16 +16,12 @@ from hypothesis import strategies as st
 from tests.fuzz.calls import AUTODIFF, FLOATS, HOLDERS, POSITIONAL, REFUSED_HOLDERS, Array, Call, Scalar
 from tests.fuzz.check import backend
 from tests.fuzz.oracle import LOSSES, RANGES, Refused, expected
+from xbce_conformance.family import COMMON, FAMILY
 from xbce_conformance.formats import FORMATS
 
 Draw = Any
 
-OPTIONS = {
-    "binary_cross_entropy_with_logits": ("label_smoothing",),
-    "binary_cross_entropy": ("label_smoothing", "clip", "log_floor", "log_offset"),
-    "sigmoid_focal_loss": ("label_smoothing", "gamma", "alpha"),
-    "asymmetric_loss": ("label_smoothing", "gamma_pos", "gamma_neg", "shift"),
-}
+OPTIONS = {name: ("label_smoothing", *loss.options) for name, loss in FAMILY.items()}
 """The options of each loss that are numbers."""
 
 ARRAYS = ("pos_weight", "weight", "where")
@@ -91,18 +87,12 @@ def factors(dtype: str) -> st.SearchStrategy[float]:
     return st.one_of(st.sampled_from(edges), st.sampled_from(edges), moderate, wide)
 
 
-_OPTION_EDGES = {
-    "label_smoothing": (0.1, 0.0, 1.0, 0.25, 0.3, 1e-50, 1e-9),
-    "gamma": (2.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.3, 1.5, 1.7, 3.0, 5.0, 1e-50, 50.0),
-    "alpha": (0.25, 0.0, 1.0, 0.3, 1e-50),
-    "shift": (0.05, 0.0, 0.1, 0.5, 1e-50, 0.99),
-    "clip": (1e-7, 0.0, 0.1, 1e-15, 1e-50, 0.49),
-    "log_floor": (-100.0, 0.0, -1.0, -16.1, -1e39, -1e-50),
-    "log_offset": (1e-7, 0.0, 1e-8, 1e-15, 1e-50, 0.1, 1.0),
-    "pos_weight": (2.0, 0.0, 1.0, 0.1, 3.7, 1e39, 1e-50),
-    "weight": (2.0, 0.0, 1.0, 0.1, 3.7, 1e39, 1e-50),
+_HARD = {
+    name: option.hard
+    for options in (COMMON, *(loss.options for loss in FAMILY.values()))
+    for name, option in options.items()
 }
-_OPTION_EDGES |= dict.fromkeys(("gamma_pos", "gamma_neg"), _OPTION_EDGES["gamma"])
+_HARD["weight"] = _HARD["pos_weight"]
 
 _NUMPY_KINDS = ("numpy.float16", "numpy.float32", "numpy.float64", "numpy.int64", "numpy.bool")
 
@@ -119,7 +109,7 @@ def number_of(draw: Draw, name: str, kinds: tuple[str, ...] = ("python",)) -> Sc
     least, most = max(low, -200.0), min(high, 50.0)
     # JAX takes a subnormal number of float64 for 0.
     anything = st.floats(least, most, exclude_max=below and most == high, allow_subnormal=False)
-    value = draw(st.one_of(st.sampled_from(_OPTION_EDGES[name]), st.sampled_from(_OPTION_EDGES[name]), anything))
+    value = draw(st.one_of(st.sampled_from(_HARD[name]), st.sampled_from(_HARD[name]), anything))
     kind = draw(_kind(kinds))
     if kind == "python" and value == int(value) and abs(value) < 2**53 and draw(st.booleans()):
         value = int(value)
@@ -254,12 +244,13 @@ def _loss_calls(draw: Draw, library: str, mode: str) -> Call:
     if mode in AUTODIFF or mode == "vmap" or mode.startswith("debug_nans"):
         holders = ("plain",)
     finite = mode.startswith("debug_nans") or mode == "backward, anomalies"
-    scores = probabilities if function == "binary_cross_entropy" else logits
+    of_probabilities = FAMILY[function].first == "probabilities"
+    scores = probabilities if of_probabilities else logits
     numbers = scores(dtype, finite=draw(st.booleans()))
     where = draw(st.integers(0, 2)) == 0 and lengths != "jagged"
     if finite and not where:
         infinite = st.one_of(logits(dtype, finite=True), st.sampled_from([_inf, -_inf]))
-        numbers = scores(dtype, finite=True) if function == "binary_cross_entropy" else infinite
+        numbers = scores(dtype, finite=True) if of_probabilities else infinite
     first = draw(array(library, dtype, shape, numbers, holders))
     first_name = POSITIONAL[function][0]
     arguments: list[tuple[str, Any]] = [(first_name, first)]

@@ -129,11 +129,12 @@ def test_the_oracle_knows_the_table_of_special_values(case, row, quantity) -> No
     fmt = FORMATS["float64"]
     arguments = {name: contract.number(text, fmt) for name, text in row.arguments.items()}
     text = getattr(row, quantity)
-    weight = arguments.pop("weight", 1.0)
+    options = dict(case.options)
+    weight = arguments.pop("weight", options.pop("weight", 1.0))
     if text is None or arguments.pop("where", 1.0) == 0 or weight != 1:
         return
-    x, z, *p = arguments.values()
-    number = element(case.function, case.options, quantity, x, z, p[0] if p else None)
+    x, z, *p = [*arguments.values(), *(options.pop(name) for name in ("pos_weight",) if name in options)]
+    number = element(case.function, tuple(options.items()), quantity, x, z, p[0] if p else None)
     if number is None:
         assert not all(map(math.isfinite, arguments.values())) or quantity != "value"
         return

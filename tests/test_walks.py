@@ -1,0 +1,130 @@
+"""The walks of CONTRIBUTING: each diff applies to this tree, touches what it says, and what it adds is found and right.
+
+A diff that no longer applies is renewed in a copy: merged there, mended by hand, and written anew.
+
+    git worktree add --detach .walk && cd .walk
+    git apply --3way docs/walks/loss.diff
+    git diff HEAD > ../docs/walks/loss.diff
+    cd .. && git worktree remove --force .walk
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import some_long
+
+ROOT = Path(__file__).parents[1]
+WALKS = ROOT / "docs" / "walks"
+NAMES = ("loss", "backend", "convention")
+# What is run in the copy: files, the tests of theirs that are about the new thing, and how many these are at least.
+FOUND_BY = {
+    "loss": (
+        """tests/test_signatures.py tests/test_docs.py tests/test_operations.py tests/test_errors.py
+        tests/test_family.py tests/fuzz/test_fuzz.py tests/conformance/test_cases.py
+        tests/conformance/test_promise.py xbce/losses.py""",
+        "(poly1 or is_drawn or is_measured) and not jax and not dask and not strict",
+        80,
+    ),
+    "backend": (
+        "tests/test_family.py tests/test_loss.py tests/test_special_values.py",
+        "thinarray",
+        250,
+    ),
+    "convention": (
+        """tests/conventions/test_chainer.py tests/conventions/test_package.py tests/conventions/test_docs.py
+        tests/conventions/test_one_library.py tests/test_vendoring.py xbce/conventions/chainer.py""",
+        "chainer or every_array or listed or every_convention or test_conventions",
+        30,
+    ),
+}
+
+
+def added_and_changed(name):
+    """Return the new files of a diff, and those that it changes."""
+    text = (WALKS / f"{name}.diff").read_text("utf-8")
+    pairs = re.findall(r"^--- (\S+)\n\+\+\+ b/(\S+)$", text, re.MULTILINE)
+    assert len(pairs) == text.count("diff --git ")
+    return {new for old, new in pairs if old == "/dev/null"}, {new for old, new in pairs if old != "/dev/null"}
+
+
+def test_a_loss_touches_eight_files():
+    added, changed = added_and_changed("loss")
+    assert len(added | changed) <= 8
+
+
+def test_a_backend_is_one_file_and_one_row():
+    added, changed = added_and_changed("backend")
+    assert added == {"xbce/_backends/_thinarray.py"}
+    assert changed == {"xbce/_backends/__init__.py", "conformance/xbce_conformance/backends.py"}
+
+
+def test_a_convention_is_its_module_its_test_and_one_row():
+    added, changed = added_and_changed("convention")
+    assert added == {"xbce/conventions/chainer.py", "tests/conventions/test_chainer.py"}
+    assert changed == {"xbce/conventions/__init__.py", "docs/conventions.md"}  # the page is written by a command
+
+
+def test_contributing_walks_through_them():
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for name in NAMES:
+        section = page.partition(f"](docs/walks/{name}.diff)")[2].partition("\n### ")[0]
+        added, changed = added_and_changed(name)
+        assert [path for path in added | changed if f"`{path}`" not in section] == []
+
+
+@pytest.fixture
+def walked(tmp_path):
+    """Return a function that applies a diff to a copy of what is under version control here."""
+
+    def apply(name):
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for path in filter(None, listed.split("\0")):
+            if (ROOT / path).is_file():  # one that was removed and not yet committed is listed, too
+                (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / path, tmp_path / path)
+        done = subprocess.run(
+            ["git", "apply", WALKS / f"{name}.diff"],  # noqa: S607
+            cwd=tmp_path,
+            env=os.environ | {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"docs/walks/{name}.diff is behind the tree: tests/test_walks.py\n{done.stderr}"
+        return tmp_path
+
+    return apply
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_diffs_apply(walked, name):
+    copy = walked(name)
+    added, changed = added_and_changed(name)
+    assert all((copy / path).is_file() for path in added)
+    assert all((copy / path).read_text("utf-8") != (ROOT / path).read_text("utf-8") for path in changed)
+
+
+@pytest.mark.parametrize("name", some_long({name: name for name in NAMES}, {"loss", "backend"}))
+def test_what_is_added_is_found_and_right(walked, name):
+    copy = walked(name)
+    files, chosen, least = FOUND_BY[name]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "XBCE_"))}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, (copy, copy / "conformance", WALKS)))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", "-k", chosen]
+    done = subprocess.run(
+        [*command, *files.split()], cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) >= least
