@@ -60,7 +60,7 @@ def test_a_loss_touches_eight_files():
 
 def test_a_backend_is_one_file_and_one_row():
     added, changed = added_and_changed("backend")
-    assert added == {"xbce/_backends/_thinarray.py"}
+    assert added == {"xbce/_backends/thinarray.py"}
     assert changed == {"xbce/_backends/__init__.py", "conformance/xbce_conformance/backends.py"}
 
 
