@@ -3,9 +3,12 @@
 import pkgutil
 import subprocess
 import sys
+from functools import partial
 from importlib import import_module
 from inspect import isfunction, ismodule
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import xbce
@@ -104,3 +107,39 @@ def test_every_function_of_a_module_is_in_all(name):
 def test_all_of_conventions_is_complete():
     names = [module.name for module in pkgutil.iter_modules(xbce.conventions.__path__)]
     assert xbce.conventions.__all__ == [name for name in names if not name.startswith("_")]
+
+
+def _files_of(call):
+    """Return the files of xbce that functions are called in, in a call like earlier ones; a program is one, too."""
+    call()
+    call()
+    folder = Path(xbce.__file__).parent
+    files = set()
+
+    def profile(frame, event, _argument):
+        path = frame.f_code.co_filename
+        if event == "call" and (path.startswith("<xbce program") or Path(path).is_relative_to(folder)):
+            files.add("a program" if path.startswith("<") else str(Path(path).relative_to(folder)))
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return files
+
+
+@pytest.mark.parametrize(("library", "most"), [("numpy", 8), ("torch", 8), ("jax", 9)])
+def test_a_logit_passes_few_files(library, most):
+    """CONTRIBUTING draws the way; the ninth file of JAX tells the devices of an array for the cache's key."""
+    numbers = np.linspace(-3, 3, 100, dtype=np.float32)
+    loss = partial(xbce.binary_cross_entropy_with_logits, reduction="mean")
+    if library == "torch":
+        torch = pytest.importorskip("torch")
+        x, z = torch.tensor(numbers, requires_grad=True), torch.ones(100)
+        files = _files_of(lambda: loss(x, z).backward())
+    else:
+        x = numbers if library == "numpy" else pytest.importorskip("jax.numpy").asarray(numbers)
+        files = _files_of(lambda: loss(x, x * 0))
+    assert len(files) <= most, sorted(files)
