@@ -8,8 +8,8 @@ import pytest
 
 import xbce
 from xbce._compiler import threads as _threads
-from xbce._compiler.blocks import memory_order
 from xbce._compiler.cache import Compiled
+from xbce._compiler.layout import memory_order
 
 numpy_runner = pytest.importorskip("xbce._backends.numpy")
 loss = xbce.binary_cross_entropy_with_logits

@@ -12,13 +12,12 @@ from .._call.kernel import SumSpec, summed
 from .._compiler.blocks import (
     TEMPORARY,
     Block,
-    Blocks,
     keep_freed_memory,
-    memory_order,
+    run_in_blocks,
     sequentially,
-    sorting,
 )
 from .._compiler.cache import CompiledCache
+from .._compiler.layout import memory_order, sorting
 from .._compiler.lowering import Call, Lowered
 from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node
@@ -63,7 +62,7 @@ class NumpyRunner:
                 share = -(-first.size // threads)
                 size = min(_SHARED_BLOCK_BYTES // max(4, first.dtype.itemsize), -(-share // unit) * unit)
             each = partial(_in_quiet_threads, threads) if threads > 1 else sequentially
-            return Blocks(_CACHE, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each).results()
+            return run_in_blocks(_CACHE, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each)
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
         """Return `function(xp, *arrays)`, a single array, block by block where that is large."""

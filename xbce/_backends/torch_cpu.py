@@ -8,7 +8,7 @@ import torch
 from array_api_compat import torch as xp
 
 from .._call.kernel import SumSpec, library_sum
-from .._compiler.blocks import TEMPORARY, Blocks, keep_freed_memory
+from .._compiler.blocks import TEMPORARY, keep_freed_memory, run_in_blocks
 from .._compiler.cache import CompiledCache
 from .._compiler.lowering import Call, Lowered
 from .._compiler.program import NotANumberError, Target, standard_calls
@@ -65,7 +65,7 @@ def run(
         results = _CACHE.compiled(function, arrays).summed(arrays, sums)
     else:
         contiguous, strides = torch.Tensor.is_contiguous, torch.Tensor.stride
-        results = Blocks(_CACHE, function, arrays, sums, size, size, library_sum, contiguous, strides).results()
+        results = run_in_blocks(_CACHE, function, arrays, sums, size, size, library_sum, contiguous, strides)
     return results
 
 

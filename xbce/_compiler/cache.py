@@ -52,7 +52,7 @@ class Compiled:
         sums: tuple[SumSpec | None, ...],
         sum: Callable[[Namespace, Array, SumSpec], Array] = library_sum,  # noqa: A002
     ) -> Any:
-        """Return what `Blocks` do, of arrays that are one block."""
+        """Return the results of arrays that are one block, summed where `sums` says so."""
         try:
             results = self.quick.fresh(arrays)
         except NotANumberError:
