@@ -221,7 +221,8 @@ def sigmoid_focal_loss(
     labels : array or scalar
         As for :func:`binary_cross_entropy_with_logits`; in [0, 1].
     gamma : float, optional
-        Exponent, not negative. 0 gives the cross-entropy.
+        Exponent, not negative. 0 gives the cross-entropy. It may change with every call, as all numbers here: nothing
+        is compiled for each.
     alpha : float, optional
         In [0, 1]: weight of the positive label; 1 - alpha is that of the negative one.
     **options : LossOptions
