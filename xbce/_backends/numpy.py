@@ -27,7 +27,7 @@ from .._typing import Array, Namespace
 _BLOCK = 2**15
 """Elements of a block, on one thread: what is in use stays in cache, and a NumPy call costs little beside it."""
 _SHARED_BLOCK_BYTES = 2**19
-"""Of one array in a block on several threads. They take turns between calls, and wait for it where these are short."""
+"""Of one array in a block on several threads. NumPy holds the GIL between calls, so that short ones serialise."""
 _SMALL = 2**10
 """Arrays of fewer elements are not worth the preparation, where a function is called but once in a while."""
 _SHARED = 2**19
@@ -48,7 +48,7 @@ class NumpyRunner:
         first: Any = arrays[0]
         with np.errstate(all="ignore"):
             if first.size <= _BLOCK:
-                if first.ndim == 0 or first.size == 0:  # whose results are scalars; whose maximum is none
+                if first.ndim == 0 or first.size == 0:  # 0-d results are scalars; the maximum of an empty array raises
                     return summed(xp, function(xp, *arrays), sums, _sum)
                 if first.size > TEMPORARY:
                     keep_freed_memory(xp)

@@ -77,7 +77,7 @@ _COMPARISONS = {"lt", "le", "eq", "ne", "ge", "gt"}
 
 
 def _number_of_condition(work: Lowered, call: Call) -> Node | None:
-    """Have a comparison write numbers itself; from truth values they would be slow to make."""
+    """Use a comparison that writes 0.0 or 1.0: converting a tensor of booleans is slow."""
     (condition,) = call.operands
     number = work.recorder.operation("astype", call.operands, call.value)
     compares = condition.operation in _COMPARISONS and condition.full and call.is_only_use(0)

@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from .._formulas.exponents import QUICK
 from .._typing import Array, Device, DType, Namespace
 from .lengths import is_in_dynamo
 
@@ -52,7 +53,7 @@ def as_argument(number: Any) -> Any:
 
     if symbolic_shapes.has_static_value(number):
         return number
-    for quick in (0.0, 1.0, 2.0):  # which choose operations
+    for quick in QUICK:  # 0, too, chooses operations
         if number == quick:
             return quick
     return torch.zeros((), dtype=torch.float64) + number

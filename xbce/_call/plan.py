@@ -4,7 +4,6 @@ Weights, masks, axes, denominators and the dtype of accumulation. Everything ele
 here are sums, and the quotients that means are.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from .._formulas import Formula, Number
 from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
 from .checks import reduction_options
 from .chunks import checked
+from .denominator import Counts, Denominator
 from .inputs import Inputs
 from .kernel import Kernel, Output, SumSpec
 from .lengths import elements_along
@@ -65,15 +65,15 @@ class Reduction:
         weighing = _accumulating(inputs) if weights else inputs.computing
         return Output(method, weighing, weighing, weights)
 
-    def _mean(self, inputs: Inputs) -> "_Mean":
+    def _mean(self, inputs: Inputs) -> Denominator | float:
         x, dtype = inputs.arrays[0], _accumulating(inputs)
-        size = elements_along(x, (0,) if self.normalize_by == "batch" else self.axes)
+        size: float | None = elements_along(x, (0,) if self.normalize_by == "batch" else self.axes)
         weight = inputs.weight if self.normalize_by in ("weight", "nonzero") else None
         where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
         if weight is None and where is None and size is not None:
-            return _Mean(SumSpec(self.axes, dtype), size=size)
-        counts = checked(inputs, _Counts(dtype, weight, where, self.normalize_by == "nonzero"))
-        return _Mean(SumSpec(self.axes, dtype), counts=counts)
+            return size  # 0 needs no care: all sums are of no elements then, and 0 / 0 is NaN
+        counts = checked(inputs, Counts(dtype, weight, where, self.normalize_by == "nonzero"))
+        return Denominator(SumSpec(self.axes, dtype), counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ class Plan:
     kernel: Callable[..., tuple[Array, ...]]
     sums: tuple[SumSpec | None, ...]
     """How each output of the kernel is summed."""
-    mean: "_Mean | None"
+    mean: Denominator | float | None
+    """What a mean divides by; None for none."""
     divides: bool
     """Whether the kernel expects what a mean divides by, after all others."""
     dtype: DType
@@ -95,10 +96,11 @@ class Plan:
 
     def __call__(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return what the call returns."""
-        denominator = None if self.mean is None else self.mean.denominator(self.xp, self.runner, arrays)
-        arrays = (*arrays, *self.numbers)
-        if self.mean is not None and self.divides:
-            arrays = (*arrays, self.mean.spread(self.xp, denominator))
+        denominator = divisor = self.mean
+        if isinstance(self.mean, Denominator):
+            denominator = self.mean.of(self.xp, self.runner, arrays)
+            divisor = self.mean.spread(self.xp, denominator) if self.divides else None
+        arrays = (*arrays, *self.numbers, divisor) if self.divides else (*arrays, *self.numbers)
         results = self.runner.run(self.xp, self.kernel, arrays, self.sums)
         if self.sums[0] is None:  # losses come first
             return results
@@ -106,49 +108,8 @@ class Plan:
         return (total, *results[1:])
 
 
-@dataclass(frozen=True, slots=True)
-class _Mean:
-    """What a mean divides by."""
-
-    summed: SumSpec
-    size: float | None = None
-    """The number, if that is known. 0 needs no care: all sums are of no elements then, and 0 / 0 is NaN."""
-    counts: Callable[..., tuple[Array]] | None = None
-    """How it is counted, if it is to be; NaN stands for 0 there."""
-
-    def denominator(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> Array | float | None:
-        """Return a number, or an array of the shape of the result."""
-        if self.counts is None:
-            return self.size
-        (total,) = runner.run(xp, self.counts, arrays, (self.summed,))
-        return runner.map(xp, _zero_as_nan, (total,))
-
-    def spread(self, xp: Namespace, denominator: Array) -> Array:
-        """Return a denominator that broadcasts against the losses."""
-        if self.counts is None or denominator.ndim == 0:
-            return denominator
-        return self.summed.spread(xp, denominator)
-
-
 def _accumulating(inputs: Inputs) -> DType:
     return accumulation_dtype(inputs.xp, inputs.computing, inputs.device)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """How much each element counts in a denominator: 1, its weight, or whether that is not 0; 0 if it is dropped."""
-
-    dtype: DType
-    weight: int | None
-    where: int | None
-    nonzero: bool
-
-    def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array]:
-        counts = xp.ones_like(arrays[0], dtype=self.dtype)
-        if self.weight is not None:
-            weight = xp.astype(arrays[self.weight], self.dtype)  # which may be boolean
-            counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * weight
-        return (counts if self.where is None else xp.where(arrays[self.where], counts, 0.0),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +121,3 @@ class _Quotient:
     def __call__(self, xp: Namespace, total: Array, denominator: Any) -> Array:
         result = total if denominator is None else total / denominator
         return result if result.dtype == self.dtype else xp.astype(result, self.dtype)
-
-
-def _zero_as_nan(xp: Namespace, x: Array) -> Array:
-    return xp.where(x == 0, math.nan, x)

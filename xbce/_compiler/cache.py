@@ -41,7 +41,7 @@ class Compiled:
 
     target: Target
     quick: Program
-    """Fails where something is NaN that seldom is."""
+    """Omits the guards against 0 times infinity; raises NotANumberError if they were needed."""
     exact: Program
     single: bool
     """Whether the function returns an array, not a tuple of them."""
@@ -84,7 +84,7 @@ class CompiledCache:
         """Return a function made ready for arrays like these; the first one has the full shape."""
         shape = arrays[0].shape
         kinds = tuple([(a.dtype, a.ndim, a.shape == shape) if hasattr(a, "ndim") else type(a) for a in arrays])
-        # Kernels are kept by those who call them; of other functions there are new ones, if equal, in each call.
+        # Kernels live long: cached by identity. Other functions are made anew in each call: cached by equality.
         known = self._known if isinstance(function, Kernel) else self._equal
         compiled: Compiled = known(function, kinds)
         return compiled

@@ -103,7 +103,7 @@ class Compiler:
         self._nodes = graph.nodes()
         self._last = {operand: i for i, node in enumerate(self._nodes) for operand in node.operands}
         self._free: dict[str, tuple[DType, int]] = {}
-        """Where results may be put that are needed no longer than to the call of a certain number; of which dtype."""
+        """Buffers that temporaries may have: their dtype, and the number of the call before which they must be free."""
 
     def program(self) -> Program:
         """Return the program."""

@@ -26,7 +26,7 @@ class Exponent(NamedTuple):
         """Return an exponent; a quick one, if libraries have quicker ways to it."""
         if not isinstance(number, float):
             return ArrayExponent(number)
-        kind = _QuickExponent if number in _QUICK else cls
+        kind = _QuickExponent if number in QUICK else cls
         return kind(number, *_split(number))
 
     def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> "Exponent":
@@ -60,7 +60,8 @@ class ArrayExponent(NamedTuple):
 
 
 AnyExponent: TypeAlias = Exponent | ArrayExponent
-_QUICK = (0.0, 1.0, 2.0)
+QUICK = (0.0, 1.0, 2.0)
+"""Exponents that libraries have quicker ways to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class ModulatedCrossEntropy(Formula):
         return self._hessian(self._parts(xp, x, z, p))
 
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, p: Array, /) -> Array:
-        """Return a M^g z softplus(-x): M knows nothing of p."""
+        """Return a M^g z softplus(-x): M does not depend on p."""
         positive_term = CrossEntropy(self.label_smoothing).pos_weight_gradient(xp, x, z, p)
         return self._parts(xp, x, z, p).modulated(positive_term)
 

@@ -1,0 +1,50 @@
+"""What a mean divides by, where that is to be counted."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._backends import Runner
+from .._typing import Array, DType, Namespace
+from .kernel import SumSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Denominator:
+    """A denominator that depends on weights, on a mask, or on lengths that are not known yet."""
+
+    summed: SumSpec
+    counts: Callable[..., tuple[Array]]
+    """How much each element counts."""
+
+    def of(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> Array:
+        """Return an array of the shape of the result, with NaN in the place of 0."""
+        (total,) = runner.run(xp, self.counts, arrays, (self.summed,))
+        denominator: Array = runner.map(xp, _zero_as_nan, (total,))
+        return denominator
+
+    def spread(self, xp: Namespace, denominator: Array) -> Array:
+        """Return a denominator that broadcasts against the losses."""
+        return denominator if denominator.ndim == 0 else self.summed.spread(xp, denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much each element counts in a denominator: 1, its weight, or whether that is not 0; 0 if it is dropped."""
+
+    dtype: DType
+    weight: int | None
+    where: int | None
+    nonzero: bool
+
+    def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array]:
+        """Return what each element counts."""
+        counts = xp.ones_like(arrays[0], dtype=self.dtype)
+        if self.weight is not None:
+            weight = xp.astype(arrays[self.weight], self.dtype)  # which may be boolean
+            counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * weight
+        return (counts if self.where is None else xp.where(arrays[self.where], counts, 0.0),)
+
+
+def _zero_as_nan(xp: Namespace, x: Array) -> Array:
+    return xp.where(x == 0, math.nan, x)
