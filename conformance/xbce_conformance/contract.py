@@ -1,4 +1,7 @@
-"""The promise, read from the package's data files: bounds in ULP, and the tables of special values."""
+"""The promise, read from the package's data files: bounds in ULP, and the tables of special values.
+
+`data/README.md` says what their columns mean.
+"""
 
 import json
 import math
@@ -39,6 +42,14 @@ def bound(
     for row in exceptions(quantity, dtype, backend, case, compiled=compiled):
         if row.get("labels", labels) == labels and row.get("part", part) == part:
             return float(row["ulp"])
+    row = promise(quantity, dtype, labels, case, of_mean=of_mean, precision=precision)
+    return float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * exponent
+
+
+def promise(
+    quantity: str, dtype: str, labels: str, case: str = PLAIN, *, of_mean: bool = False, precision: str = "native"
+) -> dict[str, Any]:
+    """Return the first row of the bounds that fits; `labels` are hard or soft."""
     function = case.partition("(")[0]
     for row in _load("contract.json")["bounds"]:
         if (
@@ -50,7 +61,8 @@ def bound(
             and function in row.get("functions", (function,))
             and row.get("option", "") in case
         ):
-            return float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * exponent
+            found: dict[str, Any] = row
+            return found
     msg = f"no bound is promised for {quantity} of {case} in {dtype} ({labels} labels, {precision})"
     raise LookupError(msg)
 

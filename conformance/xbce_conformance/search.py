@@ -130,7 +130,7 @@ def add(found: Found, path: Path = DATA) -> bool:
         return False
     data["cases"].append(asdict(found))
     lines = ",\n".join(json.dumps(case) for case in data["cases"])
-    path.write_text(f'{{"schema": {json.dumps(data["schema"])}, "cases": [\n{lines}\n]}}\n', "utf-8")
+    path.write_text(f'{{"cases": [\n{lines}\n]}}\n', "utf-8")
     return True
 
 

@@ -44,7 +44,7 @@ def test_the_climb_reaches_the_top():
 
 def test_the_file_only_grows(tmp_path):
     path = tmp_path / "cases.json"
-    path.write_text(json.dumps({"schema": "text", "cases": []}), "utf-8")
+    path.write_text(json.dumps({"cases": []}), "utf-8")
     first = Found("float64", "value", "xbce", "1", "numpy", "0x1p+0", "0x0p+0", "0x1p+0", 1.5)
     assert add(first, path)
     assert not add(replace(first, logits="0x1p+1"), path)
@@ -74,7 +74,7 @@ def test_known_cases_are_what_they_say():
 
 def test_command(tmp_path):
     data = tmp_path / "cases.json"
-    data.write_text(json.dumps({"schema": "text", "cases": []}), "utf-8")
+    data.write_text(json.dumps({"cases": []}), "utf-8")
     options = ["search", "--dtype", "float32", "--backend", "numpy", "--seconds", "0.5", "--data", str(data)]
     result = CliRunner().invoke(main, options, catch_exceptions=False)
     assert result.exit_code == 0
@@ -89,4 +89,4 @@ def test_command(tmp_path):
 
 def test_the_file_that_is_shipped_is_data():
     assert Path(search.DATA).name == "worst_cases.json"
-    assert set(json.loads(Path(search.DATA).read_text("utf-8"))) == {"schema", "cases"}
+    assert set(json.loads(Path(search.DATA).read_text("utf-8"))) == {"cases"}

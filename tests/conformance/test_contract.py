@@ -1,0 +1,79 @@
+"""The promise as data: of the documented form, explained, and without a row that another one hides."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+
+import xbce_conformance
+from xbce_conformance import contract
+from xbce_conformance.cases import CASES
+from xbce_conformance.formats import FORMATS
+
+DATA = Path(xbce_conformance.__file__).parent / "data"
+CONTRACT = json.loads((DATA / "contract.json").read_text("utf-8"))
+SCHEMA = json.loads((DATA / "contract.schema.json").read_text("utf-8"))
+
+
+def test_the_contract_has_the_form_of_its_schema():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(CONTRACT, SCHEMA)
+
+
+def test_every_column_is_explained():
+    page = (DATA / "README.md").read_text("utf-8")
+    for name in ("bounds", "exceptions"):
+        after = "\n\nULP are" if name == "exceptions" else "**exceptions**"
+        section = page.partition(f"**{name}**")[2].partition(after)[0]
+            "\n\nULP are" if name == "exceptions" else "**exceptions**"
+        )[0]
+        columns = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
+        assert columns == set(SCHEMA["properties"][name]["items"]["properties"])
+
+
+def _asked_for():
+    """Return everything that a bound is asked for: case, quantity, dtype, labels, and whether of a mean."""
+    for case, dtype, labels in itertools.product(CASES, FORMATS, ("hard", "soft")):
+        for quantity in {*case.quantities, "sum", "mean"}:
+            yield case.name, quantity, dtype, labels, False
+        for quantity in case.derivatives_of_mean:
+            yield case.name, quantity, dtype, labels, True
+
+
+def _used(bounds):
+    """Return the numbers of the rows that count somewhere."""
+    used = set()
+    for case, quantity, dtype, labels, of_mean in _asked_for():
+        row = contract.promise(quantity, dtype, labels, case, of_mean=of_mean)
+        used |= {i for i, other in enumerate(bounds) if other is row}
+    return used
+
+
+def test_no_bound_is_hidden_by_an_earlier_one():
+    bounds = contract._load("contract.json")["bounds"]
+    assert _used(bounds) == set(range(len(bounds)))
+
+
+def test_a_bound_that_is_hidden_is_found(monkeypatch):
+    bounds = [*CONTRACT["bounds"], CONTRACT["bounds"][1] | {"ulp": 3}]
+    monkeypatch.setattr(contract, "_load", lambda _: CONTRACT | {"bounds": bounds})
+    assert _used(bounds) == set(range(len(bounds) - 1))
+
+
+def test_every_exception_is_met():
+    names = {case.name for case in CASES}
+    for row in CONTRACT["exceptions"]:
+        assert set(row.get("cases", ())) <= names
+        (case, *_) = row.get("cases", (contract.PLAIN,))
+        met = contract.exceptions(row["quantity"], row["dtype"], row["backends"][0], case, compiled=True)
+        earlier = [other for other in met[: met.index(row)] if _covers(other, row)]
+        assert earlier == [], "an earlier exception holds wherever this one does"
+
+
+def _covers(one, other):
+    keys = ("labels", "part", "compiled")
+    return all(key not in one or one[key] == other.get(key) for key in keys) and set(one["backends"]) >= set(
+        other["backends"]
+    )
