@@ -24,6 +24,14 @@ def some_long(cases: Mapping[str, Any], usual: Container[str]) -> list[Any]:
     ]
 
 
+def leave_out_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reports be written without their pictures, which take longer than all else of a small run."""
+    from xbce_conformance.report import html
+
+    for name in ("error_plot", "label_plot"):
+        monkeypatch.setattr(html, name, lambda *_: "")
+
+
 def saved_for_backward(function: Callable[..., Any], *arrays: Any) -> int:
     """Return the storages that a call of PyTorch keeps alive beyond those of the arguments, in bytes."""
     import torch

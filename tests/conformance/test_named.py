@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.helpers import leave_out_pictures
 from xbce_conformance.cli import main
 from xbce_conformance.named import Adapter, BadSubject, load
 
@@ -16,7 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
+def written(tmp_path, monkeypatch):
     """Write a module that can be named, and go there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -26,6 +27,13 @@ def module(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(textwrap.dedent(text), "utf-8")
 
     return write
+
+
+@pytest.fixture
+def module(written, monkeypatch):
+    """Do the same, and leave out the pictures of the reports."""
+    leave_out_pictures(monkeypatch)
+    return written
 
 
 def run(*arguments, dtypes=("float32",)):
@@ -42,12 +50,12 @@ def run(*arguments, dtypes=("float32",)):
 # --- five lines -----------------------------------------------------------------------------------------------------
 
 
-def test_a_newcomers_five_lines(module):
+def test_a_newcomers_five_lines(written):
     """The example of the documentation: one command, and a verdict."""
     text = (EXAMPLES / "my_loss.py").read_text("utf-8")
     assert len([line for line in text.splitlines() if line]) <= 5
     assert text in (EXAMPLES.parent / "conformance.md").read_text("utf-8")
-    module(text, "my_loss")
+    written(text, "my_loss")
     result, (row,) = run("--subject", "my_loss:loss")
     assert result.exit_code == 1
     # Right for hard labels, but it takes soft ones for 0, and that is what the row says.
@@ -55,6 +63,7 @@ def test_a_newcomers_five_lines(module):
     assert {"soft near 1", "soft"} <= {name for name, error in row["parts"].items() if error is None or error > 100}
     assert row["parts"]["tail, label agrees"] < 4
     assert "BROKEN: my_loss:loss" in result.output
+    assert Path("out/report.html").read_text("utf-8").count("<svg") == 2
 
 
 @pytest.mark.parametrize(
@@ -236,24 +245,28 @@ def test_entry_point(tmp_path):
     )
     (info / "RECORD").write_text("other.py,,\n", "utf-8")
 
-    def python(code):
-        path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        command = [sys.executable, "-c", path + code]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
     options = ["run", "--dtype", "float16", "--out", "out", "--subject", "other-loss"]
-    named = python(f"from xbce_conformance.cli import main; main({options})")
-    assert named.returncode == 1, named.stderr
-    (row,) = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["rows"]
-    assert (row["subject"], row["version"], row["judged"]) == ("other-loss", "3.1", True)
-    installed = python("""
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
 from xbce_conformance.backends import find_backends
+from xbce_conformance.cli import main
 from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
+try:
+    main({options})
+except SystemExit as error:
+    print("exit", error.code)
 ((subject,), missing) = find_subjects(SUBJECT_NAMES[-2:], find_backends(("numpy",))[0])
 print(subject.name, subject.judged, missing)
-""")
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    *_, code_of_named, installed = done.stdout.splitlines()
+    assert code_of_named == "exit 1", done.stderr
+    (row,) = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["rows"]
+    assert (row["subject"], row["version"], row["judged"]) == ("other-loss", "3.1", True)
     spoilt = {"spoilt": "other:nothing: other has no attribute 'nothing'"}
-    assert installed.stdout == f"other-loss False {spoilt}\n", installed.stderr
+    assert installed == f"other-loss False {spoilt}", done.stderr
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------
