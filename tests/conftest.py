@@ -1,5 +1,6 @@
 """Fixtures over every array library; what is absent is skipped with its reason, unless it is required."""
 
+import gc
 import getpass
 import os
 import tempfile
@@ -33,11 +34,35 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001
         # PyTorch's compiler would take code from its cache that was generated for the whole processor.
         folder = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{capability}")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    if "jax" in _FOUND:
+        _keep_what_jax_compiles()
     required = [name for name in os.environ.get("XBCE_REQUIRED_BACKENDS", "").split(",") if name]
     absent = [f"{name} ({_MISSING.get(name, 'unknown backend')})" for name in required if name not in _FOUND]
     if absent:
         msg = f"required backends are absent: {', '.join(absent)}"
         raise pytest.UsageError(msg)
+
+
+def _keep_what_jax_compiles() -> None:
+    """Let JAX take from a folder what an earlier run has compiled, as PyTorch's compiler does of itself.
+
+    It compiles every operation for each new shape, thousands in all. The name of a file is a digest of the program, the
+    versions and the options. No two processes write the same folder at once: JAX does not write a file whole.
+    """
+    import jax
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    folder = Path(tempfile.gettempdir(), f"xbce_jax_{getpass.getuser()}", worker)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:  # noqa: ARG001
+    """Spare the collector of garbage what lives as long as the process: millions of objects, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:  # noqa: ARG001
