@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 
 def approx(expected: Any, *, rel: float) -> Any:
@@ -22,6 +23,10 @@ def some_long(cases: Mapping[str, Any], usual: Container[str]) -> list[Any]:
     return [
         pytest.param(case, id=name, marks=() if name in usual else pytest.mark.long) for name, case in cases.items()
     ]
+
+
+larger_examples = settings(max_examples=settings.default.max_examples // 3)
+"""For properties of elements: as many of them, in arrays of 24 instead of 8, for a call takes as long for these."""
 
 
 def leave_out_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

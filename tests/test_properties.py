@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xbce
-from tests.helpers import approx
+from tests.helpers import approx, larger_examples
 from xbce_conformance import contract
 from xbce_conformance.formats import FORMATS
 
@@ -27,13 +27,14 @@ _labels = {
 formats = pytest.mark.parametrize("name", ["float32", "float64"])
 
 
-def _draw_pairs(data, name, size=8):
+def _draw_pairs(data, name, size=24):
     x = data.draw(st.lists(_logits[name], min_size=size, max_size=size))
     z = data.draw(st.lists(_labels[name], min_size=size, max_size=size))
     return FORMATS[name].round(x), FORMATS[name].round(z)
 
 
 @formats
+@larger_examples
 @given(data=st.data())
 def test_mirror_of_hard_labels_is_exact(backend, name, data):
     """L(x, 1) = L(-x, 0), bit for bit; the derivatives likewise."""
@@ -45,11 +46,12 @@ def test_mirror_of_hard_labels_is_exact(backend, name, data):
 
 
 @formats
+@larger_examples
 @given(data=st.data())
 def test_mirror_of_soft_labels_is_exact(backend, name, data):
     """L(x, z) = L(-x, 1 - z), bit for bit, where 1 - z is exact."""
     x, _ = _draw_pairs(data, name)
-    z = FORMATS[name].round(np.array(data.draw(st.lists(st.integers(0, 2**20), min_size=8, max_size=8))) / 2**20)
+    z = FORMATS[name].round(np.array(data.draw(st.lists(st.integers(0, 2**20), min_size=24, max_size=24))) / 2**20)
     left = loss(backend.from_numpy(x), backend.from_numpy(z))
     right = loss(backend.from_numpy(-x), backend.from_numpy(1 - z))
     at_zero = x == 0  # h is 1 on both sides there, so the two are computed differently
@@ -57,6 +59,7 @@ def test_mirror_of_soft_labels_is_exact(backend, name, data):
 
 
 @formats
+@larger_examples
 @given(data=st.data())
 def test_value_is_positive_and_at_least_the_linear_part(backend, name, data):
     x, z = _draw_pairs(data, name)
@@ -67,6 +70,7 @@ def test_value_is_positive_and_at_least_the_linear_part(backend, name, data):
 
 
 @formats
+@larger_examples
 @given(data=st.data())
 def test_gradient_lies_between_its_limits(backend, name, data):
     x, z = _draw_pairs(data, name)
@@ -78,10 +82,11 @@ def test_gradient_lies_between_its_limits(backend, name, data):
 
 
 @formats
+@larger_examples
 @given(data=st.data())
 def test_gradient_is_the_slope_of_the_exact_loss(backend, name, data):
     """Against difference quotients of the definition in ball arithmetic, which shares no formula with anything."""
-    x, z = _draw_pairs(data, name, size=3)
+    x, z = _draw_pairs(data, name, size=9)
     arrays = backend.from_numpy(x), backend.from_numpy(z)
     gradient, hessian = backend.to_numpy(loss.gradient(*arrays)), backend.to_numpy(loss.hessian(*arrays))
     fmt = FORMATS[name]
@@ -107,7 +112,7 @@ def _definition(x, z):
 @formats
 @given(data=st.data())
 def test_reductions_commute_with_slicing(backend, name, data):
-    x, z = _draw_pairs(data, name)
+    x, z = _draw_pairs(data, name, size=8)
     total = float(backend.to_numpy(loss(backend.from_numpy(x), backend.from_numpy(z), reduction="sum")))
     halves = [
         float(backend.to_numpy(loss(backend.from_numpy(x[s]), backend.from_numpy(z[s]), reduction="sum")))
