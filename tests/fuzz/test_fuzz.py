@@ -201,7 +201,7 @@ def test_it_sees_what_is_wrong(monkeypatch, call, faulty, what) -> None:
 def test_a_search_finds_what_is_wrong(monkeypatch) -> None:
     reduce = xbce.reduce
     monkeypatch.setattr(xbce, "reduce", lambda losses, **options: reduce(losses, **options) * losses.dtype.type(1.001))
-    hunt = Hunt((("numpy", "eager"),), seconds=60.0, seed=0, shrinking=0.5)
+    hunt = Hunt((("numpy", "eager"),), seconds=60.0, seed=0)
     found = next(c for _, new in hunt.rounds() for c in new if c.finding.call.function == "reduce")
     assert found.finding.what == "value: wrong number"
     assert found.kind == 0
