@@ -189,7 +189,7 @@ LARGE_LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("view", LARGE_LAYOUTS.values(), ids=LARGE_LAYOUTS)
+@pytest.mark.parametrize("view", some_long(LARGE_LAYOUTS, {"1-d", "contiguous", "transposed"}))
 @pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.long)])
 def test_large_tensors_are_worked_on_in_blocks_with_the_same_bits(view, dtype):
     generator = torch.Generator().manual_seed(0)

@@ -66,7 +66,11 @@ def test_peers_are_reported(run):
     ("options", "says"),
     [
         (["--xbce-subject", "theirs:nothing"], "theirs:nothing: theirs has no attribute 'nothing'"),
-        (["--xbce-subject", "theirs:right", "--xbce-function", "special.expit"], "nothing to measure (no subject has"),
+        pytest.param(
+            ["--xbce-subject", "theirs:right", "--xbce-function", "special.expit"],
+            "nothing to measure (no subject has",
+            marks=pytest.mark.long,
+        ),
         (["--xbce-backend", "cupy"], "nothing to measure (cupy: "),
     ],
 )
