@@ -15,7 +15,8 @@ BACKENDS := numpy torch:cpu jax dask array-api-strict
 comma := ,
 empty :=
 space := $(empty) $(empty)
-PYTEST := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2
+# A process has half of the tests and takes over from the other at the end: what a module shares is computed once.
+PYTEST := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full gpu gpu-wheels gpu-exact-values clean
 
