@@ -27,7 +27,7 @@ _FAMILY = {
 }
 
 
-def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001
+def pytest_configure(config: pytest.Config) -> None:
     """Stop before the first test if a backend that should be here is not: a skip would hide it."""
     capability = os.environ.get("ATEN_CPU_CAPABILITY")
     if capability:
@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001
         folder = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{capability}")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
     if "jax" in _FOUND:
-        _keep_what_jax_compiles()
+        _keep_what_jax_compiles(config.rootpath / ".pytest_cache")
     required = [name for name in os.environ.get("XBCE_REQUIRED_BACKENDS", "").split(",") if name]
     absent = [f"{name} ({_MISSING.get(name, 'unknown backend')})" for name in required if name not in _FOUND]
     if absent:
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001
         raise pytest.UsageError(msg)
 
 
-def _keep_what_jax_compiles() -> None:
+def _keep_what_jax_compiles(folder: Path) -> None:
     """Let JAX take from a folder what an earlier run has compiled, as PyTorch's compiler does of itself.
 
     It compiles every operation for each new shape, thousands in all. The name of a file is a digest of the program, the
@@ -52,8 +52,7 @@ def _keep_what_jax_compiles() -> None:
     import jax
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    folder = Path(tempfile.gettempdir(), f"xbce_jax_{getpass.getuser()}", worker)
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", str(folder / "jax" / worker))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
