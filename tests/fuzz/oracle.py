@@ -540,8 +540,8 @@ class _Elements:
             own = _double(Fraction(scale) / weight) if weight else 0.0
             spacing = float(fmt.ulp(max(abs(own), max(1.0, self.p[i] or 0.0) * fmt.tiny)))
             slack += self.within[i] * _double(Fraction(spacing) * weight / divisor) * copies
-        if self.fmt.name == "float64":  # products are rounded, and so is each partial sum
-            slack += 4 * _double(sum((Fraction(abs(h)) for h, _, _ in numbers), Fraction(0)) / divisor) * 2.0**-53
+        # Products are rounded to float64, and so is each partial sum: that counts where losses of both signs cancel.
+        slack += 4 * _double(sum((Fraction(abs(h)) for h, _, _ in numbers), Fraction(0)) / divisor) * 2.0**-53
         return _pair(total / divisor), slack
 
     def summed_tangent(self) -> Right:

@@ -484,4 +484,18 @@ PINNED = (
         )
         for smoothing, right in ((0.75, 1.7014117331926443e38), (1.0, 0.0))
     ),
+    *(
+        Pinned(
+            f"power of {gamma:g} where the fourth root of exp(-|x|) underflows, {dtype}",
+            0,
+            _call(_FOCAL, _of_x(x, 0.0, dtype), method="label_gradient", gamma=gamma),
+            (right,),
+            open="M^g is a power of exp(-|x| / 4), which is 0 from |x| = 412 on, 2980 in float64; so is the result",
+        )
+        for x, gamma, dtype, right in (
+            (-500.0, 0.0625, "float32", 1.3406694966326379e-11),
+            (-8208.0, 1e-50, "float32", 8208.0),
+            (-5000.0, 0.0625, "float64", 9.592898254403234e-133),
+        )
+    ),
 )

@@ -207,6 +207,26 @@ def test_a_search_finds_what_is_wrong(monkeypatch) -> None:
     assert found.kind == 0
 
 
+_CANCEL = (1.0, 1e30, -1e30, 2.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_what_large_losses_of_both_signs_leave_is_not_judged(dtype: str, reduction: str) -> None:
+    """Their rounding errors are larger than what is left of them; but they are no excuse for anything else."""
+    fmt = FORMATS[dtype]
+
+    def call(*values: float) -> Call:
+        values = tuple(float(fmt.round([x])[0]) for x in values)
+        return Call(
+            "reduce", (("losses", Array(values, dtype)),), "", "numpy", "eager", (), (("reduction", reduction),)
+        )
+
+    assert judge(call(*_CANCEL)) is None
+    (right,) = expected(call(*_CANCEL[:3], 1e30))
+    assert np.max(right.bound) <= 16
+
+
 def test_every_function_and_option_is_drawn() -> None:
     losses = {name for name in xbce.__all__ if hasattr(getattr(xbce, name), "gradient")}
     assert losses == {*LOSSES} == {*strategies.OPTIONS}
