@@ -54,8 +54,8 @@ def reduce(
     Notes
     -----
     Sums run in float64 (float32 on a device without float64) and are rounded once. For losses of one sign they are
-    within 1 ULP of the exact result for up to 10^7 losses of float32 or narrower, and 4 ULP for float64. Where losses of
-    both signs cancel, the rounding errors of the larger ones stay.
+    within 1 ULP of the exact result for up to 10^7 losses of float32 or narrower, and 4 ULP for float64. Where losses
+    of both signs cancel, the rounding errors of the larger ones stay.
 
     Examples
     --------
