@@ -130,9 +130,9 @@ def _files_of(call):
     return files
 
 
-@pytest.mark.parametrize(("library", "most"), [("numpy", 8), ("torch", 8), ("jax", 9)])
-def test_a_logit_passes_few_files(library, most):
-    """CONTRIBUTING draws the way; the ninth file of JAX tells the devices of an array for the cache's key."""
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
+def test_a_logit_passes_few_files(library):
+    """CONTRIBUTING draws the way."""
     numbers = np.linspace(-3, 3, 100, dtype=np.float32)
     loss = partial(xbce.binary_cross_entropy_with_logits, reduction="mean")
     if library == "torch":
@@ -142,4 +142,4 @@ def test_a_logit_passes_few_files(library, most):
     else:
         x = numbers if library == "numpy" else pytest.importorskip("jax.numpy").asarray(numbers)
         files = _files_of(lambda: loss(x, x * 0))
-    assert len(files) <= most, sorted(files)
+    assert len(files) <= 8, sorted(files)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._typing import Array
 from .options import ARRAYS
-from .promotion import autocasts, jax_devices
+from .promotion import autocasts
 
 
 def call_key(
@@ -80,8 +80,11 @@ def _seen_of_jax(x: Any) -> Hashable:
     shape = x.shape
     if not all(type(n) is int for n in shape):  # symbols of a scope that ends
         return None
+    jax = sys.modules["jax"]
+    # Of an array that JAX may move, and while it traces, the place does not count.
+    placed = not isinstance(x, jax.core.Tracer) and getattr(x, "committed", False)
     # Whether there is float64 may change from call to call.
-    return x.dtype, shape, x.weak_type, jax_devices(x), sys.modules["jax"].config.jax_enable_x64
+    return x.dtype, shape, x.weak_type, x.sharding if placed else None, jax.config.jax_enable_x64
 
 
 _fingerprints = _Fingerprints()
