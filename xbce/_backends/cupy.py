@@ -6,7 +6,7 @@ from typing import Any
 
 import cupy
 
-from .._call.kernel import Kernel, SumSpec, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, summed
 from .._compiler.hoisting import Hoisted, hoisted
 from .._typing import Array, Namespace
 from .eager import EagerRunner
@@ -15,13 +15,7 @@ from .eager import EagerRunner
 class CupyRunner(EagerRunner):
     """Fuses kernels; everything else is plain calls. CuPy raises no floating-point warnings."""
 
-    def run(
-        self,
-        xp: Namespace,
-        function: Callable[..., tuple[Array, ...]],
-        arrays: tuple[Array | float, ...],
-        sums: tuple[SumSpec | None, ...],
-    ) -> tuple[Array, ...]:
+    def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results. A single sum is taken in the kernel, several results are summed after it."""
         first: Any = arrays[0]
         if not isinstance(function, Kernel):

@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from .._call.chunks import unchecked
-from .._call.kernel import SumSpec
+from .._call.kernel import Arguments, Function, Sums, SumSpec
 from .._compiler.threads import one_thread
 from .._typing import Array, Namespace
 
@@ -18,13 +18,7 @@ from .._typing import Array, Namespace
 class DaskRunner:
     """Maps functions over chunks, so that nothing is computed and few tasks are made."""
 
-    def run(
-        self,
-        xp: Namespace,
-        function: Callable[..., tuple[Array, ...]],
-        arrays: tuple[Array | float, ...],
-        sums: tuple[SumSpec | None, ...],
-    ) -> tuple[Array, ...]:
+    def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the lazy results. Each chunk is summed where it is made, by the means of its own library."""
         chunkwise = partial(_run_chunk, function, sums)
         like = chunkwise(*(getattr(a, "_meta", a) for a in arrays))
@@ -39,7 +33,7 @@ class DaskRunner:
             ]
         return tuple(part if spec is None else _sum(part, spec) for part, spec in zip(parts, sums, strict=True))
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return the lazy result of `function`, a single array."""
         chunkwise = partial(_map_chunk, function)
         return _blockwise(xp, chunkwise, arrays, chunkwise(*(getattr(a, "_meta", a) for a in arrays)), None)
@@ -73,9 +67,7 @@ def _quiet_sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, dtype: Any = 
         return np.sum(x, axis=axis, keepdims=keepdims, dtype=dtype)
 
 
-def _run_chunk(
-    function: Callable[..., tuple[Array, ...]], sums: tuple[SumSpec | None, ...], *chunks: Array | float
-) -> Any:
+def _run_chunk(function: Function, sums: Sums, *chunks: Array | float) -> Any:
     """Return the result for one chunk, or a tuple of several; what is summed keeps its dimensions."""
     from . import runner_for
 

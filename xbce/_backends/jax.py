@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from .._call.kernel import Kernel, SumSpec, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, summed
 from .._formulas import Idiom
 from .._typing import Array, Namespace
 
@@ -18,17 +18,11 @@ from .._typing import Array, Namespace
 class JaxRunner:
     """Runs kernels by `jax.custom_jvp`; everything else is differentiated by JAX."""
 
-    def run(
-        self,
-        xp: Namespace,
-        function: Callable[..., tuple[Array, ...]],
-        arrays: tuple[Array | float, ...],
-        sums: tuple[SumSpec | None, ...],
-    ) -> tuple[Array, ...]:
+    def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by JAX's own sum."""
         return summed(xp, self.map(xp, function, arrays), sums)
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`."""
         ndim = max(getattr(a, "ndim", 0) for a in arrays)
         aligned = tuple(_aligned(xp, a, ndim) for a in arrays)

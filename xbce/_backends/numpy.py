@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import numpy as namespace
 
-from .._call.kernel import SumSpec, summed
+from .._call.kernel import Arguments, Function, Sums, SumSpec, summed
 from .._compiler.blocks import (
     TEMPORARY,
     Block,
@@ -37,13 +37,7 @@ _SHARED = 2**19
 class NumpyRunner:
     """Floating-point warnings are off: infinities and NaN have defined results here."""
 
-    def run(
-        self,
-        xp: Namespace,
-        function: Callable[..., tuple[Array, ...]],
-        arrays: tuple[Array | float | None, ...],
-        sums: tuple[SumSpec | None, ...],
-    ) -> Any:
+    def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> Any:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
         first: Any = arrays[0]
         with np.errstate(all="ignore"):
@@ -64,7 +58,7 @@ class NumpyRunner:
             each = partial(_in_quiet_threads, threads) if threads > 1 else sequentially
             return run_in_blocks(_CACHE, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each)
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`, a single array, block by block where that is large."""
         if math.prod(getattr(a, "size", 1) for a in arrays) < _SMALL:  # and so is what they broadcast to
             with np.errstate(all="ignore"):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .._call.kernel import SumSpec
+from .._call.kernel import Arguments, Function, Sums
 from .._typing import Array, Namespace
 
 
@@ -13,17 +13,11 @@ class Runner(Protocol):
     What is given as an array may also be a Python scalar.
     """
 
-    def run(
-        self,
-        xp: Namespace,
-        function: Callable[..., tuple[Array, ...]],
-        arrays: tuple[Array | float, ...],
-        sums: tuple[SumSpec | None, ...],
-    ) -> tuple[Array, ...]:
+    def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results of `function(xp, *arrays)`, each summed where `sums` says so.
 
         Sums have little error at any size.
         """
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`, an array or several, without floating-point warnings."""

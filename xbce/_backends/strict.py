@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._call.kernel import SumSpec
+from .._call.kernel import Arguments, Function, Sums
 from .._typing import Array, Namespace
 from .eager import EagerRunner
 
@@ -11,20 +11,14 @@ from .eager import EagerRunner
 class StrictRunner(EagerRunner):
     """Plain calls with floating-point warnings off."""
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`."""
         import numpy as np
 
         with np.errstate(all="ignore"):
             return function(xp, *arrays)
 
-    def run(
-        self,
-        xp: Namespace,
-        function: Callable[..., tuple[Array, ...]],
-        arrays: tuple[Array | float, ...],
-        sums: tuple[SumSpec | None, ...],
-    ) -> tuple[Array, ...]:
+    def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by the library's own sum."""
         import numpy as np
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from .._call.kernel import Kernel, SumSpec, library_sum, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, library_sum, summed
 from .._call.promotion import accumulation_dtype
 from .._compiler.cache import IdentityCache
 from .._typing import Array, Namespace
@@ -20,13 +20,7 @@ from . import torch_cpu
 class TorchRunner:
     """Runs kernels as `torch.autograd.Function`; everything else is differentiated by PyTorch."""
 
-    def run(
-        self,
-        xp: Namespace,
-        function: Callable[..., tuple[Array, ...]],
-        arrays: tuple[Array | float, ...],
-        sums: tuple[SumSpec | None, ...],
-    ) -> tuple[Array, ...]:
+    def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by PyTorch's own sum."""
         if _is_recorded():
             return summed(xp, function(xp, *arrays), sums)
@@ -39,7 +33,7 @@ class TorchRunner:
         results: tuple[Array, ...] = _node_class().apply(xp, function, sums, *arrays)
         return results
 
-    def map(self, xp: Namespace, function: Callable[..., Any], arrays: tuple[Array | float | None, ...]) -> Any:
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`."""
         return function(xp, *arrays)
 
@@ -70,16 +64,14 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
     return torch_cpu.in_transform() or forward_ad._current_level >= 0  # noqa: SLF001
 
 
-def _evaluated(
-    xp: Namespace, function: Callable[..., tuple[Array, ...]], arrays: tuple[Any, ...], sums: tuple[SumSpec | None, ...]
-) -> tuple[Array, ...]:
+def _evaluated(xp: Namespace, function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
     """Return the results of a function that nobody differentiates, block by block where that is quicker."""
     if torch.compiler.is_compiling() or not torch_cpu.serve(arrays):
         return summed(xp, function(xp, *arrays), sums)
     return torch_cpu.run(function, arrays, sums)
 
 
-def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[SumSpec | None, ...], arrays: tuple[Any, ...]) -> None:
+def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, arrays: tuple[Any, ...]) -> None:
     """Keep what the derivatives need: the arguments."""
     ctx.xp, ctx.kernel, ctx.sums = xp, kernel, sums
     ctx.scalars = tuple(None if isinstance(a, torch.Tensor) else a for a in arrays)
@@ -108,9 +100,7 @@ class _Node(torch.autograd.Function):
     """A kernel in reverse and forward mode, at the least cost of a call."""
 
     @staticmethod
-    def forward(
-        ctx: Any, xp: Namespace, kernel: Kernel, sums: tuple[SumSpec | None, ...], *arrays: Array | float
-    ) -> tuple[Array, ...]:
+    def forward(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, *arrays: Array | float) -> tuple[Array, ...]:
         _keep(ctx, xp, kernel, sums, arrays)
         return _evaluated(xp, kernel, arrays, sums)
 
@@ -122,9 +112,7 @@ class _TracedNode(torch.autograd.Function):
     """A kernel in reverse mode, which is all that torch.compile takes; torch.func.jvp is traced through, too."""
 
     @staticmethod
-    def forward(
-        xp: Namespace, kernel: Kernel, sums: tuple[SumSpec | None, ...], *arrays: Array | float
-    ) -> tuple[Array, ...]:
+    def forward(xp: Namespace, kernel: Kernel, sums: Sums, *arrays: Array | float) -> tuple[Array, ...]:
         return _evaluated(xp, kernel, arrays, sums)
 
     @staticmethod
@@ -146,7 +134,7 @@ class _TransformedNode(_TracedNode):
         in_dims: tuple[Any, ...],
         xp: Namespace,
         kernel: Kernel,
-        sums: tuple[SumSpec | None, ...],
+        sums: Sums,
         *arrays: Any,
     ) -> tuple[tuple[Array, ...], tuple[int, ...]]:
         """Make the batch the first axis of every array that has one; axes of sums are counted from the end."""

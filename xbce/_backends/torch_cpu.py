@@ -1,13 +1,12 @@
 """PyTorch on the CPU, outside of its tracers and transforms: in blocks, by operations that write into scratch."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from array_api_compat import torch as xp
 
-from .._call.kernel import SumSpec, library_sum
+from .._call.kernel import Function, Sums, library_sum
 from .._compiler.blocks import TEMPORARY, keep_freed_memory, run_in_blocks
 from .._compiler.cache import CompiledCache
 from .._compiler.lowering import Call, Lowered
@@ -52,9 +51,9 @@ _PLAIN = {torch.Tensor, torch.nn.Parameter}
 
 
 def run(
-    function: Callable[..., tuple[Array, ...]],
+    function: Function,
     arrays: tuple[Any, ...],
-    sums: tuple[SumSpec | None, ...],
+    sums: Sums,
 ) -> tuple[Array, ...]:
     """Return the results, summed by PyTorch's own sum; its own threads share the work on each block."""
     if arrays[0].numel() > TEMPORARY:

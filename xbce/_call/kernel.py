@@ -7,6 +7,7 @@ without knowing what it says.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from .._formulas import Formula, settled
 from .._typing import Array, DType, Namespace
@@ -40,6 +41,14 @@ class SumSpec:
         return x
 
 
+Function: TypeAlias = Callable[..., tuple[Array, ...]]
+"""Takes a namespace and arrays, and returns results; a kernel, first of all."""
+Arguments: TypeAlias = tuple[Array | float | None, ...]
+"""Of a function: arrays, and numbers in their place."""
+Sums: TypeAlias = tuple[SumSpec | None, ...]
+"""How each result of a function is summed, if it is."""
+
+
 def library_sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
     """Return the library's own sum."""
     return xp.sum(x, axis=spec.axes, dtype=spec.dtype)
@@ -48,7 +57,7 @@ def library_sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
 def summed(
     xp: Namespace,
     results: tuple[Array, ...],
-    sums: tuple[SumSpec | None, ...],
+    sums: Sums,
     sum: Callable[[Namespace, Array, SumSpec], Array] = library_sum,  # noqa: A002
 ) -> tuple[Array, ...]:
     """Return results, each summed by `sum` where `sums` says so."""

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from .._call.kernel import SumSpec
+from .._call.kernel import Sums, SumSpec
 from .._typing import Array, Namespace
 from .cache import Compiled, CompiledCache
 from .layout import Layout, laid_out, sorting
@@ -39,7 +39,7 @@ def run_in_blocks(
     cache: CompiledCache,
     function: Callable[..., Any],
     arrays: tuple[Any, ...],
-    sums: tuple[SumSpec | None, ...],
+    sums: Sums,
     size: int,
     unit: int,
     sum: Callable[[Namespace, Array, SumSpec], Array],  # noqa: A002

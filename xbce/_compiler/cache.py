@@ -6,11 +6,11 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any
 
-from .._call.kernel import Kernel, SumSpec, library_sum, summed
+from .._call.kernel import Kernel, Sums, SumSpec, library_sum, summed
 from .._typing import Array, Namespace
 from .lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from .program import Compiler, NotANumberError, Program, Target
-from .recording import Recorder, record
+from .recording import SAMPLE_NUMBER, Recorder, record
 
 _MOST = 1024
 
@@ -49,7 +49,7 @@ class Compiled:
     def summed(
         self,
         arrays: tuple[Any, ...],
-        sums: tuple[SumSpec | None, ...],
+        sums: Sums,
         sum: Callable[[Namespace, Array, SumSpec], Array] = library_sum,  # noqa: A002
     ) -> Any:
         """Return the results of arrays that are one block, summed where `sums` says so."""
@@ -106,5 +106,4 @@ class CompiledCache:
             sample = self.target.empty((1,) * ndim, dtype)
             sample[...] = 1
             return sample
-        # Not 1, which a formula may subtract from a number that it divides by.
-        return None if kind is NoneType else 0.75 if kind is float else kind(1)
+        return None if kind is NoneType else SAMPLE_NUMBER if kind is float else kind(1)

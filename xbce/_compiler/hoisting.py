@@ -14,10 +14,7 @@ from array_api_compat import numpy as namespace
 from .._call.kernel import Kernel, Output
 from .._typing import Array, Namespace
 from .lowering import lowered
-from .recording import Graph, Node, Recorder, function_of, record
-
-_NUMBER = 0.75
-"""Stands for every number: not 1, which a formula may subtract from a number that it divides by."""
+from .recording import SAMPLE_NUMBER, Graph, Node, Recorder, function_of, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +32,15 @@ class Hoisted:
 
     def __call__(self, xp: Namespace, /, *arrays: Array | float) -> tuple[Array, ...]:
         """Return the outputs."""
-        graph, meeting = _graph_of(self.kernel, self.kinds)
-        given = len(self.kinds)
-        values = {**_inputs(graph, arrays[:given]), **dict(zip(meeting, arrays[given:], strict=True))}
+        graph, inputs, meeting = _graph_of(self.kernel, self.kinds)
+        values = {node: arrays[node.value] for node in inputs}
+        values |= dict(zip(meeting, arrays[len(self.kinds) :], strict=True))
         return tuple(_value(xp, output, values) for output in graph.outputs)
 
     def arguments(self, arrays: tuple[Array | float, ...]) -> tuple[Array | float, ...]:
         """Return what the call takes."""
-        graph, meeting = _graph_of(self.kernel, self.kinds)
-        values = _inputs(graph, arrays)
+        _, inputs, meeting = _graph_of(self.kernel, self.kinds)
+        values = {node: arrays[node.value] for node in inputs}
         return (*arrays, *(_value(namespace, node, values) for node in meeting))
 
 
@@ -53,18 +50,16 @@ def hoisted(kernel: Kernel, arrays: tuple[Array | float, ...]) -> Hoisted:
 
 
 @lru_cache(maxsize=512)
-def _graph_of(kernel: Kernel, kinds: tuple[Any, ...]) -> tuple[Graph, tuple[Node, ...]]:
-    """Return what a kernel does, and the numbers that meet arrays in it."""
-    samples = tuple(_NUMBER if kind is None else np.ones((1,) * kind[1], kind[0]) for kind in kinds)
+def _graph_of(kernel: Kernel, kinds: tuple[Any, ...]) -> tuple[Graph, tuple[Node, ...], tuple[Node, ...]]:
+    """Return what a kernel does, what it is given, and the numbers that meet arrays in it."""
+    samples = tuple(SAMPLE_NUMBER if kind is None else np.ones((1,) * kind[1], kind[0]) for kind in kinds)
     with np.errstate(all="ignore"):
         recorded = record(Recorder(namespace), kernel, samples, (True,) * len(kinds))
         graph = lowered(namespace, recorded, {})
-    meeting = {x: None for node in graph.nodes() if not node.is_number() for x in node.operands if x.is_number()}
-    return graph, tuple(meeting)
-
-
-def _inputs(graph: Graph, arrays: tuple[Array | float, ...]) -> dict[Node, Array | float]:
-    return {node: arrays[node.value] for node in graph.nodes() if node.operation == "input"}
+    nodes = graph.nodes()
+    inputs = tuple(node for node in nodes if node.operation == "input")
+    meeting = {x: None for node in nodes if not node.is_number() for x in node.operands if x.is_number()}
+    return graph, inputs, tuple(meeting)
 
 
 def _value(xp: Namespace, node: Node, values: dict[Node, Any]) -> Any:

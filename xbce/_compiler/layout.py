@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._call.kernel import SumSpec
+from .._call.kernel import Sums, SumSpec
 from .._typing import Array, Namespace
 
 _LEAST_SUMMED = 64
@@ -20,7 +20,7 @@ class Layout:
     """The axes of the first array, in the order of its memory."""
     shape: tuple[int, ...]
     """After axes are merged."""
-    sums: tuple[SumSpec | None, ...]
+    sums: Sums
     """Over merged axes."""
     lengths: tuple[int, ...]
     """Of a block."""
@@ -44,7 +44,7 @@ class Layout:
 def laid_out(
     xp: Namespace,
     arrays: tuple[Any, ...],
-    sums: tuple[SumSpec | None, ...],
+    sums: Sums,
     size: int,
     unit: int,
     contiguous: Callable[[Array], bool],
@@ -90,7 +90,7 @@ def sorting(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-def _is_flat(arrays: tuple[Any, ...], sums: tuple[SumSpec | None, ...], contiguous: Callable[[Array], bool]) -> bool:
+def _is_flat(arrays: tuple[Any, ...], sums: Sums, contiguous: Callable[[Array], bool]) -> bool:
     """Tell whether all arrays are contiguous and of the full shape, and sums run over all axes."""
     shape = arrays[0].shape
     return all(a.shape == shape and contiguous(a) for a in arrays if getattr(a, "ndim", 0)) and all(
@@ -100,7 +100,7 @@ def _is_flat(arrays: tuple[Any, ...], sums: tuple[SumSpec | None, ...], contiguo
 
 def _groups(
     arrays: tuple[Any, ...],
-    sums: tuple[SumSpec | None, ...],
+    sums: Sums,
     order: tuple[int, ...],
     strides: Callable[[Array], Sequence[int]],
 ) -> list[list[int]]:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from .._formulas import Idiom
 from .._typing import DType, Namespace
 
+SAMPLE_NUMBER = 0.75
+"""Stands for a number while a function is recorded: not 1, which a formula may subtract from what it divides by."""
 _COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
 
 

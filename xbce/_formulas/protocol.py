@@ -12,7 +12,7 @@ Number: TypeAlias = Any
 
 
 class Fixed:
-    """A tuple of numbers that choose operations: they are no arguments of a kernel."""
+    """What chooses operations, even if it holds numbers: it is no argument of a kernel."""
 
     __slots__ = ()
 
