@@ -71,7 +71,7 @@ def compiled(kernel):
 
 def formula_of(name, **options):
     """Return the formula of a loss without its numbers, and these."""
-    return getattr(xbce, name)._formula_of(None, None, **{"label_smoothing": 0.0} | options).apart()
+    return getattr(xbce, name)._formula_of(None, None, **{"label_smoothing": None} | options).apart()
 
 
 def _hoisted(kernel, arrays):

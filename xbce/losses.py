@@ -115,7 +115,7 @@ def binary_cross_entropy_with_logits(
     >>> xbce.binary_cross_entropy_with_logits(logits, [[0], [np.nan]] * labels, where=kept, reduction="mean")
     np.float64(9.70006128161...)
     """
-    return CrossEntropy(as_argument(options["label_smoothing"] or None))
+    return CrossEntropy(options["label_smoothing"])
 
 
 @Loss
@@ -188,7 +188,7 @@ def binary_cross_entropy(
     at_most_one(clip=clip, log_floor=log_floor, log_offset=log_offset)
     offset = None if log_offset is None else number_in("log_offset", log_offset, 0) or None
     return ProbabilityCrossEntropy(
-        label_smoothing=as_argument(options["label_smoothing"] or None),
+        label_smoothing=options["label_smoothing"],
         clip=None if clip is None else Clip.of(number_in("clip", clip, 0, 0.5, below=True)),
         log_floor=as_argument(None if log_floor is None else number_in("log_floor", log_floor, high=0)),
         log_offset=as_argument(offset),
@@ -261,7 +261,7 @@ def sigmoid_focal_loss(
     return ModulatedCrossEntropy(
         *exponents_of(gamma, gamma, as_argument),
         alpha=as_argument(None if alpha is None else number_in("alpha", alpha, 0, 1)),
-        label_smoothing=as_argument(options["label_smoothing"] or None),
+        label_smoothing=options["label_smoothing"],
     )
 
 
@@ -330,5 +330,5 @@ def asymmetric_loss(
     return ModulatedCrossEntropy(
         *exponents_of(pos, neg, as_argument),
         shift=as_argument(number_in("shift", shift, 0, 1, below=True) or None),
-        label_smoothing=as_argument(options["label_smoothing"] or None),
+        label_smoothing=options["label_smoothing"],
     )

@@ -16,7 +16,7 @@ from .._typing import Array, ArrayObject, ArrayT
 from .cache_key import call_key
 from .checks import number_in
 from .inputs import Inputs, fits_float32, loss_inputs
-from .numbers import as_number
+from .numbers import as_argument, as_number
 from .options import DEFAULTS, documented, parameters
 from .plan import Plan, Reduction
 
@@ -108,6 +108,10 @@ class Loss(Generic[P]):
         options["label_smoothing"] = number_in("label_smoothing", options["label_smoothing"], 0, 1)
         return options
 
+    def _formula(self, args: Any, options: dict[str, Any]) -> Formula:
+        """Check the other numbers; return what is computed of each element. Labels that are not smoothed have None."""
+        return self._formula_of(*args, **options | {"label_smoothing": as_argument(options["label_smoothing"] or None)})
+
     def _numbers_of(self, options: dict[str, Any]) -> dict[str, float]:
         """Return the numbers that the computation must hold, which the formula has checked."""
         own = {name: as_number(options[name]) for name in self._own if options[name] is not None}
@@ -161,13 +165,13 @@ class Loss(Generic[P]):
     def _planned(self, methods: tuple[str, ...], args: Any, given: Any) -> tuple[Plan, tuple[Array, ...]]:
         """Return the plan of a call, and the arrays that it takes."""
         options = self._options(args, given)
-        plan, inputs = self._plan(methods, args, options, self._formula_of(*args, **options))
+        plan, inputs = self._plan(methods, args, options, self._formula(args, options))
         return plan, inputs.arrays
 
     def _plan_like_another(self, rest: Hashable, methods: tuple[str, ...], args: Any, given: Any) -> Plan:
         """Return the plan of a call, from one whose numbers alone were others if there was one; `rest` is its key."""
         options = self._options(args, given)
-        formula = self._formula_of(*args, **options)
+        formula = self._formula(args, options)
         pattern, numbers = formula.apart()
         # Of the numbers themselves, the dtype of the computation is all that depends on them.
         fits = all(map(fits_float32, self._numbers_of(options).values()))
