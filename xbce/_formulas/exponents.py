@@ -13,13 +13,23 @@ _REST = 29
 
 
 class Exponent(NamedTuple):
-    """A number, as the nearest one that a dtype holds and what is left of it."""
+    """A number, as the nearest one that a dtype holds and what is left of it; and as 2 scale mantissa.
+
+    exp(x)^(number / 2) is exp(scale x)^mantissa, where exp(scale x) underflows only if the power does, and an error of it
+    counts twice at most.
+    """
 
     number: Number
     head: Number
     """What float32 holds."""
     tail: Number | None
     """None if nothing is left."""
+    scale: Number
+    """A power of two"""
+    mantissa: Number
+    """0, or in [1, 2)"""
+    mantissa_head: Number
+    """What float32 holds of it."""
 
     @classmethod
     def of(cls, number: Number) -> "Exponent | ArrayExponent":
@@ -27,19 +37,21 @@ class Exponent(NamedTuple):
         if not isinstance(number, float):
             return ArrayExponent(number)
         kind = _QuickExponent if number in QUICK else cls
-        return kind(number, *_split(number))
+        half, power = math.frexp(number)
+        return kind(number, *_split(number), math.ldexp(0.25, power), 2 * half, _split(2 * half)[0])
 
     def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> "Exponent":
         """Return the exponent for one dtype, float32 or float64: its head is what the dtype holds."""
-        head = self.number if xp.finfo(dtype).bits == 64 else self.head
-        exactly = exactly or xp.finfo(dtype).bits == 64
-        return Exponent(self.number, head, None if exactly else self.tail)
+        if xp.finfo(dtype).bits == 64:
+            return self._replace(head=self.number, tail=None, mantissa_head=self.mantissa)
+        return self._replace(tail=None) if exactly else self
 
     def times(self, part: float) -> "Exponent":
         """Return a multiple by a power of two, which is exact."""
         if part == 1:
             return self
-        return Exponent(part * self.number, part * self.head, None if self.tail is None else part * self.tail)
+        tail = None if self.tail is None else part * self.tail
+        return self._replace(number=part * self.number, head=part * self.head, tail=tail, scale=part * self.scale)
 
 
 class _QuickExponent(Exponent, Fixed):
@@ -53,10 +65,15 @@ class ArrayExponent(NamedTuple):
 
     def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> Exponent:
         """Return the exponent for one dtype, float32 or float64: its head is what the dtype holds."""
+        number = self.number
+        # A library's power of two may be off by its last digit.
+        scale, _ = _split(2.0 ** (xp.floor(xp.log2(number)) - 1))
+        mantissa = number / xp.where(scale == 0, 1.0, 2 * scale)
         if exactly or xp.finfo(dtype).bits == 64:
-            return Exponent(self.number, self.number, None)
-        head = xp.astype(self.number, dtype)
-        return Exponent(self.number, head, xp.astype(self.number - xp.astype(head, self.number.dtype), dtype))
+            return Exponent(number, number, None, scale, mantissa, mantissa)
+        head, mantissa_head = xp.astype(number, dtype), xp.astype(mantissa, dtype)
+        tail = xp.astype(number - xp.astype(head, number.dtype), dtype)
+        return Exponent(number, head, tail, scale, mantissa, mantissa_head)
 
 
 AnyExponent: TypeAlias = Exponent | ArrayExponent

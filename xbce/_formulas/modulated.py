@@ -151,17 +151,27 @@ class ModulatedCrossEntropy(Formula):
         if self.shift is None:
             agrees = agrees | ((positive == 0) & (x < 0))
         deep = agrees & (parts.entropy.m < 2.0**-60)
-        # A fourth of M's logarithm; any number where the power is not used, or is 0.
-        log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x) / 4, -1.0)
-        root = xp.where(xp.isinf(x), 0.0, xp.exp(log)) ** (2 * parts.g)
+        scale, mantissa = self._scale_and_mantissa(xp, x)
+        # M's logarithm; any number where the power is not used, or is 0.
+        log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x), -1.0)
+        root = xp.where(xp.isinf(x), 0.0, xp.exp(scale * log)) ** mantissa
         weight = 0.5 * (negative + (positive if p is None else p * positive))
-        deep_root = root if parts.tail is None else enlarged(xp, root, 2 * parts.tail * log)
+        deep_root = root if parts.tail is None else enlarged(xp, root, 0.5 * parts.tail * log)
         second = 1.0 if parts.second is None else parts.second
         return (
             xp.where(deep, deep_root, parts.root),
             xp.where(deep, deep_root, second),
             xp.where(deep, weight, half_ratio),
         )
+
+    def _scale_and_mantissa(self, xp: Namespace, x: Array) -> tuple[Array | Number, Array | Number]:
+        """Return those of the exponent of the hard label that agrees with x: exp(x)^(g / 2) is exp(scale x)^mantissa."""
+        pos = self.gamma_pos.held(xp, x.dtype, exactly=self.exponents.exact)
+        if self.gamma_neg is None:
+            return pos.scale, pos.mantissa_head
+        neg = self.gamma_neg.held(xp, x.dtype, exactly=self.exponents.exact)
+        h = xp.astype(x > 0, x.dtype)  # two finite numbers, one of them times 0
+        return h * pos.scale + (1 - h) * neg.scale, h * pos.mantissa_head + (1 - h) * neg.mantissa_head
 
     def _value(self, parts: _Parts) -> Array:
         return parts.modulated(parts.entropy.c)
