@@ -15,8 +15,8 @@ _REST = 29
 class Exponent(NamedTuple):
     """A number, as the nearest one that a dtype holds and what is left of it; and as 2 scale mantissa.
 
-    exp(x)^(number / 2) is exp(scale x)^mantissa, where exp(scale x) underflows only if the power does, and an error of it
-    counts twice at most.
+    exp(x)^(number / 2) is exp(scale x)^mantissa: exp(scale x) underflows only where the power does, and an error of it
+    counts at most twice.
     """
 
     number: Number

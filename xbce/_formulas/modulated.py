@@ -165,7 +165,7 @@ class ModulatedCrossEntropy(Formula):
         )
 
     def _scale_and_mantissa(self, xp: Namespace, x: Array) -> tuple[Array | Number, Array | Number]:
-        """Return those of the exponent of the hard label that agrees with x: exp(x)^(g / 2) is exp(scale x)^mantissa."""
+        """Return those of g for the hard label that agrees with x: exp(x)^(g / 2) is exp(scale x)^mantissa."""
         pos = self.gamma_pos.held(xp, x.dtype, exactly=self.exponents.exact)
         if self.gamma_neg is None:
             return pos.scale, pos.mantissa_head
