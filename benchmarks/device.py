@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from xbce_conformance.backends import BACKEND_NAMES, Backend
-from xbce_conformance.checkpoint import write_whole
 from xbce_conformance.cli.common import console, environment
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.interrupt import interruptible
+from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.storage import write_whole
+from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend
 
 SIZES = (10**7, 10**8, 10**5, 10**3)
 """The most telling first, for a run that is stopped."""

@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from xbce_conformance.backends import find_backends
 from xbce_conformance.cli.common import environment
+from xbce_conformance.subjects.backends import find_backends
 
 
 def main() -> int:

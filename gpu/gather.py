@@ -8,7 +8,7 @@ from typing import Any
 from gpu.parts import Part
 from gpu.record import FILE, read
 from gpu.run import Outcome
-from xbce_conformance.results import Results
+from xbce_conformance.results.model import Results
 
 MOST_FILES, MOST_BYTES = 8, 16 * 2**20
 """What can be brought back from a machine that is lent."""

@@ -13,8 +13,8 @@ from itertools import groupby
 from pathlib import Path
 
 from gpu.parts import Part
-from xbce_conformance.checkpoint import write_whole
-from xbce_conformance.interrupt import interruptible
+from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.storage import write_whole
 
 _GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""

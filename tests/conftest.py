@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import xbce
-from xbce_conformance.backends import BACKEND_NAMES, find_backends
 from xbce_conformance.cases import WITH_NUMBERS
+from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
 settings.register_profile(

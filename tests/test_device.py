@@ -12,7 +12,7 @@ import pytest
 from click import ClickException
 from click.testing import CliRunner
 
-from xbce_conformance.backends import find_backends
+from xbce_conformance.subjects.backends import find_backends
 
 pytest.importorskip("sklearn._loss")
 device = pytest.importorskip("device", exc_type=ImportError)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xbce_conformance import contract
-from xbce_conformance.family import FAMILY
+from xbce_conformance.cases.losses import FAMILY
 
 ROOT = Path(__file__).parents[1]
 ACCURACY = (ROOT / "docs" / "accuracy.md").read_text("utf-8")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import xbce
-from xbce_conformance.backends import find_backends
-from xbce_conformance.family import FAMILY
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.cases.losses import FAMILY
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.backends import find_backends
 
 loss = xbce.binary_cross_entropy_with_logits
 METHODS = [loss, loss.gradient, loss.hessian, loss.value_and_gradient]

@@ -7,11 +7,12 @@ import pytest
 
 import xbce
 from tests.helpers import approx
-from xbce_conformance import contract, definitions
-from xbce_conformance.backends import find_backends
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.measure import measure
-from xbce_conformance.reference import SeriesReference
+from xbce_conformance import contract
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.measurement.errors import measure
+from xbce_conformance.reference import definitions
+from xbce_conformance.reference.by_series import SeriesReference
+from xbce_conformance.subjects.backends import find_backends
 
 FOUND = find_backends()[0]
 MODES = {"numpy": ["eager"], "torch:cpu": ["eager", "compiled"], "jax": ["eager", "compiled"]}

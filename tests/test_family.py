@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import xbce
 from tests.helpers import approx
 from xbce_conformance import contract
-from xbce_conformance.backends import find_backends
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.backends import find_backends
 
 bce = xbce.binary_cross_entropy_with_logits
 focal, asymmetric, of_probabilities = xbce.sigmoid_focal_loss, xbce.asymmetric_loss, xbce.binary_cross_entropy

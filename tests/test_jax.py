@@ -9,7 +9,7 @@ import pytest
 
 import xbce
 from tests.helpers import approx
-from xbce_conformance.backends import find_backends
+from xbce_conformance.subjects.backends import find_backends
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy

@@ -9,8 +9,8 @@ from array_api_compat import array_namespace
 
 import xbce
 from xbce import special
-from xbce_conformance.backends import BACKEND_NAMES, find_backends
-from xbce_conformance.family import FAMILY
+from xbce_conformance.cases.losses import FAMILY
+from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 
 testing = pytest.importorskip("array_api_extra.testing")
 lazy_xp_function = testing.lazy_xp_function

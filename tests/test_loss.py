@@ -12,7 +12,7 @@ from array_api_compat import array_namespace, device
 import xbce
 from tests.helpers import approx
 from xbce_conformance import contract
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 loss = xbce.binary_cross_entropy_with_logits
 

@@ -7,7 +7,7 @@ import pytest
 
 import xbce
 from tests.helpers import approx
-from xbce_conformance.backends import find_backends
+from xbce_conformance.subjects.backends import find_backends
 
 find_backends(("jax",))  # float64
 bce = xbce.binary_cross_entropy_with_logits

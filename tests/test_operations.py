@@ -17,7 +17,7 @@ import pytest
 import xbce
 from xbce._compiler.lowering import lowered
 from xbce._compiler.recording import Recorder, record
-from xbce_conformance.family import FAMILY
+from xbce_conformance.cases.losses import FAMILY
 
 FILE = Path(__file__).with_suffix("").with_name("operations.json")
 COUNTS = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}

@@ -17,7 +17,7 @@ from xbce._compiler.recording import Recorder, record
 from xbce._formulas import idioms as _idioms
 from xbce._formulas.idioms import add_signed, constant_zero, product
 from xbce._formulas.parts import halves
-from xbce_conformance.family import FAMILY
+from xbce_conformance.cases.losses import FAMILY
 
 numpy_runner = pytest.importorskip("xbce._backends.numpy")
 TARGET = numpy_runner._CACHE.target

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import xbce
 from tests.helpers import approx, larger_examples
 from xbce_conformance import contract
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 loss = xbce.binary_cross_entropy_with_logits
 

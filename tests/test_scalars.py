@@ -13,8 +13,8 @@ import pytest
 import xbce
 from tests.helpers import some_long
 from xbce import special
-from xbce_conformance.family import COMMON, FAMILY
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.cases.losses import COMMON, FAMILY
+from xbce_conformance.inputs.formats import FORMATS
 
 bce = xbce.binary_cross_entropy_with_logits
 NUMPY_SCALARS = {

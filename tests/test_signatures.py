@@ -12,7 +12,7 @@ import xbce
 from xbce._call import options as _options
 from xbce._call.loss import Loss
 from xbce._typing import ArrayObject
-from xbce_conformance.family import FAMILY
+from xbce_conformance.cases.losses import FAMILY
 
 OWN = {name: (loss.first, {option: of.default for option, of in loss.options.items()}) for name, loss in FAMILY.items()}
 """What each loss calls its first argument, and its own options with their defaults."""

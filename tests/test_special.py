@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.helpers import larger_examples
 from xbce import special
-from xbce_conformance.backends import find_backends
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.measure import measure
-from xbce_conformance.reference import Exact
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.measurement.errors import measure
+from xbce_conformance.reference.exact import Exact
+from xbce_conformance.subjects.backends import find_backends
 
 BOUND = {"float16": 0.51, "bfloat16": 0.51, "float32": 4.0, "float64": 4.0}
 UNARY = ("expit", "log_expit", "softplus", "logit", "log1mexp")

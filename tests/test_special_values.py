@@ -7,7 +7,7 @@ import pytest
 
 import xbce
 from xbce_conformance import contract
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 loss = xbce.binary_cross_entropy_with_logits
 TABLE = contract.special_values()

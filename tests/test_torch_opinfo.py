@@ -6,7 +6,7 @@ import pytest
 
 import xbce
 from xbce_conformance.cases import WITH_NUMBERS
-from xbce_conformance.family import FAMILY
+from xbce_conformance.cases.losses import FAMILY
 
 torch = pytest.importorskip("torch")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from xbce_conformance.backends import Backend, find_backends
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.backends import Backend, find_backends
 
 from .implementations import IMPLEMENTATIONS
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from xbce_conformance.engine import Job
+    from xbce_conformance.judge.runner import Job
 
 _SUITE = Path(__file__).parent / "suite"
 
@@ -51,10 +51,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _jobs(config: pytest.Config) -> list[Job]:
-    from xbce_conformance.choice import Choice
-    from xbce_conformance.engine import jobs
-    from xbce_conformance.formats import FORMATS
-    from xbce_conformance.named import BadSubject
+    from xbce_conformance.inputs.formats import FORMATS
+    from xbce_conformance.judge.runner import jobs
+    from xbce_conformance.subjects.selection import Choice
+    from xbce_conformance.subjects.user import BadSubject
 
     option = config.getoption
     choice = Choice(

@@ -1,47 +1,26 @@
-"""Hill climbing on ULP: inputs with larger errors than sampling finds, kept in a data file that only grows.
+"""Hill climbing on ULP: inputs with larger errors than sampling finds.
 
 For float64, and for soft labels, not all inputs can be tried. The climb starts from the regimes of `inputs`, changes
-bits of logit and label, and keeps what makes the error larger. Every case that was ever found is tried in every run.
+bits of logit and label, and keeps what makes the error larger.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbce_conformance.formats import Doubles, Floats, Format
-from xbce_conformance.measure import measure
-from xbce_conformance.reference import Reference
+from xbce_conformance.inputs.formats import Doubles, Floats, Format
+from xbce_conformance.measurement.errors import measure
+from xbce_conformance.reference.exact import Reference
 
 Rng = np.random.Generator
 Loss = Callable[[Floats, Floats], Floats]
 """Logits and labels in, results out, as NumPy arrays of the format."""
 
-DATA = Path(str(files("xbce_conformance").joinpath("data", "worst_cases.json")))
 CLIMBERS = 256
 """How many inputs climb at once."""
 _PATIENCE = 40
 """Steps without success after which a climber starts anew."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """One input, and the error that a function has there."""
-
-    dtype: str
-    quantity: str
-    subject: str
-    version: str
-    backend: str
-    logits: str
-    labels: str
-    computed: str
-    ulp: float
 
 
 @dataclass(frozen=True)
@@ -111,32 +90,3 @@ def _step(x: Floats, fmt: Format, rng: Rng) -> Floats:
     with np.errstate(over="ignore"):
         moved = fmt.round(np.float64(x) + distance * fmt.ulp(np.float64(x)))
     return np.where(np.isfinite(np.float64(moved)), moved, x).astype(fmt.dtype)
-
-
-# --- the data file --------------------------------------------------------------------------------------------------
-
-
-def load(path: Path = DATA) -> list[Found]:
-    """Return every case that was found."""
-    return [Found(**case) for case in json.loads(path.read_text("utf-8"))["cases"]]
-
-
-def add(found: Found, path: Path = DATA) -> bool:
-    """Append a case if it is worse than all that are known of the same function; return whether it was."""
-    data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    same = ("dtype", "quantity", "subject", "backend")
-    known = [case["ulp"] for case in data["cases"] if all(case[name] == getattr(found, name) for name in same)]
-    if known and found.ulp <= max(known):
-        return False
-    data["cases"].append(asdict(found))
-    lines = ",\n".join(json.dumps(case) for case in data["cases"])
-    path.write_text(f'{{"cases": [\n{lines}\n]}}\n', "utf-8")
-    return True
-
-
-@cache
-def known(fmt: Format) -> tuple[Floats, Floats]:
-    """Return logits and labels of all cases that were found in a format."""
-    cases = [case for case in load() if case.dtype == fmt.name]
-    logits, labels = ([float.fromhex(getattr(case, name)) for case in cases] for name in ("logits", "labels"))
-    return fmt.round(logits), fmt.round(labels)

@@ -15,9 +15,10 @@ import numpy as np
 
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, METHODS, Case
-from xbce_conformance.formats import FORMATS, Doubles, Floats, Format
-from xbce_conformance.inputs import drawn_set
-from xbce_conformance.reference import Exact, SeriesReference
+from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
+from xbce_conformance.inputs.input_set import drawn_set
+from xbce_conformance.reference.by_series import SeriesReference
+from xbce_conformance.reference.exact import Exact
 
 VERSION = 1
 """Raised whenever a vector of the same id changes."""

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from xbce_conformance.backends import find_backends
-from xbce_conformance.subjects import find_subjects
+from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.selection import find_subjects
 
 # JAX with two devices, each in turn the default one; the second plays a GPU.
 PROGRAM = """
@@ -16,10 +16,10 @@ import jax
 import numpy as np
 first, second = devices = jax.devices("cpu")
 jax.devices = lambda platform: {"cpu": [first], "cuda": [second]}[platform]
-from xbce_conformance.backends import find_backends
+from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.engine import backend_facts
-from xbce_conformance.subjects import find_subjects
+from xbce_conformance.judge.runner import backend_facts
+from xbce_conformance.subjects.selection import find_subjects
 
 found, missing = find_backends(("jax", "jax:cuda"))
 assert not missing

@@ -9,10 +9,10 @@ import xbce
 import xbce.special
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, FUNCTIONS, METHODS, PLAIN
-from xbce_conformance.family import FAMILY
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.subjects import find_subjects
-from xbce_conformance.trial import Trial
+from xbce_conformance.cases.losses import FAMILY
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.measurement.trial import Trial
+from xbce_conformance.subjects.selection import find_subjects
 
 HALF = FORMATS["float16"]
 

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from xbce_conformance import cli, subjects
-from xbce_conformance.backends import find_backends
 from xbce_conformance.cli import main
-from xbce_conformance.subjects import Function, Subject
+from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.model import Function, Subject
 
 
 def invoke(*arguments):

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import xbce
-from xbce_conformance import compiled, engine
-from xbce_conformance.backends import find_backends
 from xbce_conformance.cases import CASES
-from xbce_conformance.subject import Function, Subject
-from xbce_conformance.subjects import find_subjects
+from xbce_conformance.judge import runner as engine
+from xbce_conformance.subjects import compiled
+from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.model import Function, Subject
+from xbce_conformance.subjects.selection import find_subjects
 
 loss = xbce.binary_cross_entropy_with_logits
 BY_NAME = {case.name: case for case in CASES}

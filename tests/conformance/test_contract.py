@@ -10,7 +10,7 @@ import jsonschema
 import xbce_conformance
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 DATA = Path(xbce_conformance.__file__).parent / "data"
 CONTRACT = json.loads((DATA / "contract.json").read_text("utf-8"))

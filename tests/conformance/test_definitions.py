@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from tests.helpers import approx
-from xbce_conformance import definitions
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.inputs import input_set
-from xbce_conformance.reference import BallReference, SeriesReference
-from xbce_conformance.series import Parts, Series
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.input_set import input_set
+from xbce_conformance.reference import definitions
+from xbce_conformance.reference.by_series import SeriesReference
+from xbce_conformance.reference.plain_loss import BallReference
+from xbce_conformance.reference.signed_series import Parts, Series
 
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 DOUBLE = FORMATS["float64"]

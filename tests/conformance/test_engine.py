@@ -9,13 +9,14 @@ import pytest
 
 import xbce
 from tests.helpers import approx
-from xbce_conformance import contract, engine
-from xbce_conformance.backends import find_backends
+from xbce_conformance import contract
 from xbce_conformance.cases import CASES, PLAIN
-from xbce_conformance.inputs import SEARCHED
-from xbce_conformance.reductions import exact_denominator, exact_quotient, exact_reduction
-from xbce_conformance.reference import Exact
-from xbce_conformance.subjects import Function, Subject
+from xbce_conformance.inputs.input_set import SEARCHED
+from xbce_conformance.judge import runner as engine
+from xbce_conformance.reference.exact import Exact
+from xbce_conformance.reference.reductions import exact_denominator, exact_quotient, exact_reduction
+from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.model import Function, Subject
 
 NUMPY = find_backends(("numpy",))[0]["numpy"]
 right = xbce.binary_cross_entropy_with_logits
@@ -191,7 +192,7 @@ def test_contract_is_complete():
 
 
 def test_exceptions_have_reasons_and_name_real_backends():
-    from xbce_conformance.backends import BACKEND_NAMES
+    from xbce_conformance.subjects.backends import BACKEND_NAMES
 
     for row in contract._load("contract.json")["exceptions"]:
         assert set(row["backends"]) <= set(BACKEND_NAMES)

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)

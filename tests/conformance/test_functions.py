@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.helpers import approx
-from xbce_conformance.backends import find_backends
 from xbce_conformance.cli import functions as command
 from xbce_conformance.cli import main
-from xbce_conformance.formats import FORMATS
 from xbce_conformance.functions import ELEMENTARY, FunctionRow, Report, Unmeasured, measure_function
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.sweep import device
 from xbce_conformance.sweep.tally import Tally
 

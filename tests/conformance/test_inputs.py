@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.inputs import (
-    BREAST_CANCER,
-    DIGITS,
-    LOGIT_REGIMES,
-    PROBABILITY_REGIMES,
-    SEARCHED,
-    STRATIFIED,
-    descriptions,
-    drawn_set,
-    input_set,
-    last_normal,
-    real_logits,
-)
-from xbce_conformance.search import known
+from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, real_logits
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.input_set import SEARCHED, descriptions, drawn_set, input_set
+from xbce_conformance.inputs.regimes import LOGIT_REGIMES, PROBABILITY_REGIMES, STRATIFIED, last_normal
+from xbce_conformance.inputs.worst_cases import known
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)

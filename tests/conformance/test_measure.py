@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.measure import Measurement, allow_flushing, measure
-from xbce_conformance.reference import Exact
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.measurement.errors import Measurement, allow_flushing, measure
+from xbce_conformance.reference.exact import Exact
 
 SINGLE = FORMATS["float32"]
 

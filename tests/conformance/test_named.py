@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.helpers import leave_out_pictures
 from xbce_conformance.cli import main
-from xbce_conformance.named import Adapter, BadSubject, load
+from xbce_conformance.subjects.user import Adapter, BadSubject, load
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -171,7 +171,7 @@ def test_another_case(module):
 def test_adapter_in_the_module(module):
     module("""
         import xbce
-        from xbce_conformance.named import Adapter
+        from xbce_conformance.subjects.user import Adapter
         loss = xbce.binary_cross_entropy_with_logits
         theirs = Adapter(
             lambda y, x: loss(x, y), gradient=lambda y, x: loss.gradient(x, y), order=("labels", "logits"),
@@ -249,9 +249,9 @@ def test_entry_point(tmp_path):
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from xbce_conformance.backends import find_backends
+from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.cli import main
-from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
+from xbce_conformance.subjects.selection import SUBJECT_NAMES, find_subjects
 try:
     main({options})
 except SystemExit as error:

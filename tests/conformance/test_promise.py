@@ -5,10 +5,10 @@ The command measures the other libraries and dtypes as well. A formula that is w
 
 import pytest
 
-from xbce_conformance import engine
-from xbce_conformance.backends import find_backends
 from xbce_conformance.cases import CASES
-from xbce_conformance.subjects import find_subjects
+from xbce_conformance.judge import runner as engine
+from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.selection import find_subjects
 
 (NUMPY,) = find_subjects(("xbce",), find_backends(("numpy",))[0])[0]
 

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from xbce_conformance.cli import main
-from xbce_conformance.compare import compare
-from xbce_conformance.results import Results
+from xbce_conformance.results.compare import compare
+from xbce_conformance.results.model import Results
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "results.schema.json").read_text("utf-8"))
 

@@ -10,7 +10,7 @@ import pytest
 
 from xbce_conformance.report.league import leagues
 from xbce_conformance.report.table import ulp_text
-from xbce_conformance.results import Results
+from xbce_conformance.results.model import Results
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "conformance" / "results"

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from tests.helpers import leave_out_pictures
 from xbce_conformance import subjects
 from xbce_conformance.cli import main
-from xbce_conformance.interrupt import interruptible
-from xbce_conformance.results import Results
-from xbce_conformance.resume import Outcome, RunCheckpoint
-from xbce_conformance.subjects import Function, Subject
+from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.judge.resume import Outcome, RunCheckpoint
+from xbce_conformance.results.model import Results
+from xbce_conformance.subjects.model import Function, Subject
 
 OPTIONS = ["--subject", "xbce", "--backend", "numpy", "--dtype", "float32", "--function", "special.expit"]
 OPTIONS += ["--function", "special.softplus", "--function", "special.log_expit", "--function", "reduce"]

@@ -12,10 +12,12 @@ from tests.helpers import approx
 from xbce_conformance import search
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.cli import main
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.inputs import SEARCHED, input_set
-from xbce_conformance.measure import measure
-from xbce_conformance.search import Found, add, climb, known, load
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.input_set import SEARCHED, input_set
+from xbce_conformance.inputs.worst_cases import WorstCase as Found
+from xbce_conformance.inputs.worst_cases import add, known, load
+from xbce_conformance.measurement.errors import measure
+from xbce_conformance.search import climb
 
 SINGLE = FORMATS["float32"]
 

@@ -16,20 +16,21 @@ from click.testing import CliRunner
 
 import xbce
 from tests.helpers import approx
-from xbce_conformance.backends import find_backends
-from xbce_conformance.checkpoint import OtherPlan
 from xbce_conformance.cli import main
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.measure import measure
-from xbce_conformance.profile import profile_edges
-from xbce_conformance.reference import BallReference, Float64Reference
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.measurement.errors import measure
+from xbce_conformance.measurement.profile import profile_edges
+from xbce_conformance.reference.plain_loss import ArrayReference as Shared
+from xbce_conformance.reference.plain_loss import BallReference, Float64Reference
+from xbce_conformance.storage import OtherPlan
+from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
 from xbce_conformance.sweep import plan as plan_module
 from xbce_conformance.sweep import run as run_module
 from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.device import array_device, numpy_device
 from xbce_conformance.sweep.errors import Segment, _histogram, segments
-from xbce_conformance.sweep.kernel import Measured, Shared, measure_chunk
+from xbce_conformance.sweep.kernel import Measured, measure_chunk
 from xbce_conformance.sweep.plan import BLOCK, CHUNK, DEVICE_BLOCK, DEVICE_CHUNK, Chunk
 from xbce_conformance.sweep.run import merged
 from xbce_conformance.sweep.tally import Tally, upper_edge

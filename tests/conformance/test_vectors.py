@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from xbce_conformance.cli import main
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.vectors import exported, round_pair, slug
 
 DOCS = Path(__file__).parents[2] / "docs"

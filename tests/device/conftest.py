@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpu.parts import STAND_INS
-from xbce_conformance.backends import BACKEND_NAMES, find_backends
+from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 
 _NAMES = (*STAND_INS, *STAND_INS.values())
 _FOUND, _MISSING = find_backends(tuple(name for name in _NAMES if name in BACKEND_NAMES))

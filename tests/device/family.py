@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import xbce
-from xbce_conformance.backends import Backend, find_backends
 from xbce_conformance.cases import WITH_NUMBERS, Case
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.backends import Backend, find_backends
 
 every_case = pytest.mark.parametrize("case", WITH_NUMBERS, ids=lambda case: case.name)
 NUMPY = find_backends(("numpy",))[0]["numpy"]

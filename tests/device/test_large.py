@@ -7,7 +7,7 @@ import pytest
 
 from tests.device.family import bce
 from xbce_conformance import contract
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 N = 2**31 + 2**10
 

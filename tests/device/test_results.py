@@ -10,7 +10,7 @@ from array_api_compat import device as device_of
 from tests.device.family import NUMPY, arguments, bce, call_of, numbers, of_probabilities
 from xbce_conformance import contract
 from xbce_conformance.cases import METHODS, WITH_NUMBERS
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 _PLAIN = WITH_NUMBERS[0]

@@ -8,7 +8,7 @@ import pytest
 import xbce
 from tests.device.family import bce
 from xbce_conformance import contract
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbce_conformance.cases import CASES
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 FLOATS = tuple(FORMATS)
 

@@ -17,9 +17,9 @@ import numpy as np
 import xbce
 from tests.fuzz.calls import POSITIONAL, Call, source
 from tests.fuzz.oracle import RANGES, Refused, Right, expected
-from xbce_conformance.backends import Backend, find_backends
-from xbce_conformance.formats import FORMATS, Floats
-from xbce_conformance.measure import allow_flushing, measure
+from xbce_conformance.inputs.formats import FORMATS, Floats
+from xbce_conformance.measurement.errors import allow_flushing, measure
+from xbce_conformance.subjects.backends import Backend, find_backends
 
 _PACKAGE = Path(xbce.__file__).parent
 _BACKEND_NAMES = {"torch": "torch:cpu"}

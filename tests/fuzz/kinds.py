@@ -12,7 +12,7 @@ from dataclasses import replace
 from tests.fuzz.calls import FLOATS, Array, Call, Scalar
 from tests.fuzz.check import Finding, judge
 from tests.fuzz.oracle import Refused, expected
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 
 KINDS = {
     1: "what compilers may rewrite",

@@ -16,12 +16,14 @@ import flint
 import numpy as np
 
 from tests.fuzz.calls import AUTODIFF, FLOATS, REFUSED_HOLDERS, Array, Call, Scalar
-from xbce_conformance import contract, definitions
+from xbce_conformance import contract
 from xbce_conformance.cases import CASES, METHODS
-from xbce_conformance.family import COMMON, FAMILY
-from xbce_conformance.formats import FORMATS, Format
-from xbce_conformance.inputs import last_nonzero
-from xbce_conformance.reference import Exact, SeriesReference
+from xbce_conformance.cases.losses import COMMON, FAMILY
+from xbce_conformance.inputs.formats import FORMATS, Format
+from xbce_conformance.inputs.regimes import last_nonzero
+from xbce_conformance.reference import definitions
+from xbce_conformance.reference.by_series import SeriesReference
+from xbce_conformance.reference.exact import Exact
 
 nan, inf = math.nan, math.inf
 

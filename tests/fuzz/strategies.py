@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tests.fuzz.calls import AUTODIFF, FLOATS, HOLDERS, POSITIONAL, REFUSED_HOLDERS, Array, Call, Scalar
 from tests.fuzz.check import backend
 from tests.fuzz.oracle import LOSSES, RANGES, Refused, expected
-from xbce_conformance.family import COMMON, FAMILY
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.cases.losses import COMMON, FAMILY
+from xbce_conformance.inputs.formats import FORMATS
 
 Draw = Any
 

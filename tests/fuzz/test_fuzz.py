@@ -22,9 +22,9 @@ from tests.fuzz.strategies import calls
 from tests.helpers import approx
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.inputs import drawn_set
-from xbce_conformance.reference import SeriesReference
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.input_set import drawn_set
+from xbce_conformance.reference.by_series import SeriesReference
 
 # How many calls: as many as seconds allow. torch.compile takes as long as all the others: `make fuzz` has it.
 _EXAMPLES = {"numpy": 60, "array-api-strict": 15, "dask": 12, "torch": 15, "jax": 3}

@@ -12,9 +12,9 @@ from rich.console import Console
 
 import xbce
 from xbce_conformance.cases import CASES
-from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
-from xbce_conformance.named import BadSubject
-from xbce_conformance.subject import Subject
+from xbce_conformance.subjects.model import Subject
+from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
+from xbce_conformance.subjects.user import BadSubject
 
 _FILE_WIDTH = 120
 """Columns of the table where the output is not a terminal."""

@@ -7,9 +7,9 @@ import click
 from rich.text import Text
 
 from xbce_conformance.cli.common import console, out_option
-from xbce_conformance.compare import compare
 from xbce_conformance.report import write_plots, write_reports
-from xbce_conformance.results import Results
+from xbce_conformance.results.compare import compare
+from xbce_conformance.results.model import Results
 
 _File = click.Path(exists=True, dir_okay=False, path_type=Path)
 

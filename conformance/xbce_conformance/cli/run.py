@@ -16,21 +16,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from xbce_conformance.backends import BACKEND_NAMES, Backend, find_backends
 from xbce_conformance.cases import FUNCTIONS
-from xbce_conformance.checkpoint import OtherPlan
-from xbce_conformance.choice import ALL_BACKEND_NAMES, Choice
 from xbce_conformance.cli.common import console, environment, find, out_option, subject_options
-from xbce_conformance.engine import Job, backend_facts, jobs
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.inputs import LEVELS, descriptions
-from xbce_conformance.interrupt import interruptible
-from xbce_conformance.profile import label_edges, profile_edges
+from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.input_set import LEVELS, descriptions
+from xbce_conformance.judge.resume import Outcome, RunCheckpoint, outcome_of, plan
+from xbce_conformance.judge.runner import Job, backend_facts, jobs
+from xbce_conformance.measurement.profile import label_edges, profile_edges
 from xbce_conformance.report import write_reports
-from xbce_conformance.results import Results
-from xbce_conformance.resume import Outcome, RunCheckpoint, outcome_of, plan
-from xbce_conformance.subject import Subject
-from xbce_conformance.subjects import SUBJECT_NAMES, find_subjects
+from xbce_conformance.results.model import Results
+from xbce_conformance.storage import OtherPlan
+from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.subjects.model import Subject
+from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, SUBJECT_NAMES, Choice, find_subjects
 
 
 @click.command("list")

@@ -11,14 +11,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from xbce_conformance.backends import Backend
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.choice import Choice
 from xbce_conformance.cli.common import console, find, quantity_option, subject_options
-from xbce_conformance.formats import FORMATS, Floats, Format
-from xbce_conformance.inputs import input_set
-from xbce_conformance.search import DATA, Found, Loss, Peak, add, climb
-from xbce_conformance.subject import Function, Subject
+from xbce_conformance.inputs.formats import FORMATS, Floats, Format
+from xbce_conformance.inputs.input_set import input_set
+from xbce_conformance.inputs.worst_cases import DATA, add
+from xbce_conformance.inputs.worst_cases import WorstCase as Found
+from xbce_conformance.search import Loss, Peak, climb
+from xbce_conformance.subjects.backends import Backend
+from xbce_conformance.subjects.model import Function, Subject
+from xbce_conformance.subjects.selection import Choice
 
 
 @click.command("search")

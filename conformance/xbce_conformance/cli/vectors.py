@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from xbce_conformance.cli.common import console
-from xbce_conformance.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.vectors import export, exported
 
 

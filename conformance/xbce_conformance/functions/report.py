@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xbce_conformance.checkpoint import write_whole
 from xbce_conformance.report.table import ulp_text
-from xbce_conformance.results import json_of_rows
+from xbce_conformance.results.model import json_of_rows
+from xbce_conformance.storage import write_whole
 from xbce_conformance.sweep.tally import Tally
 
 SCHEMA_VERSION = 1

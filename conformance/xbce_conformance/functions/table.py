@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from xbce_conformance.reference.plain_loss import tails
 from xbce_conformance.sweep.device import Array
-from xbce_conformance.sweep.kernel import tails
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from xbce_conformance.report.html import write_html
 from xbce_conformance.report.markdown import write_markdown
 from xbce_conformance.report.plots import error_plot, label_plot
 from xbce_conformance.report.table import print_results
-from xbce_conformance.results import Results
+from xbce_conformance.results.model import Results
 
 __all__ = ["print_results", "write_html", "write_markdown", "write_plots", "write_reports"]
 

@@ -9,7 +9,7 @@ import jinja2
 from xbce_conformance.report.league import leagues
 from xbce_conformance.report.plots import error_plot, label_plot
 from xbce_conformance.report.table import bound_text, stated_exceptions, title, ulp_text, verdict
-from xbce_conformance.results import Results
+from xbce_conformance.results.model import Results
 
 
 def write_html(results: Results, path: Path) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.results import Results, Row
+from xbce_conformance.results.model import Results, Row
 
 QUANTITIES = ("value", "gradient", "hessian")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
 from xbce_conformance.report.table import figures, stated_exceptions, title, ulp_text
-from xbce_conformance.results import Results, Row
+from xbce_conformance.results.model import Results, Row
 
 
 def write_markdown(results: Results, path: Path) -> None:

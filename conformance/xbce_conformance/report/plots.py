@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xbce_conformance.formats import FORMATS
-from xbce_conformance.results import Results, Row
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.results.model import Results, Row
 
 _COLOURS = {
     "xbce": "#0b6e4f",

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xbce_conformance.results import Results, Row
+from xbce_conformance.results.model import Results, Row
 
 
 def ulp_text(error: float | None) -> str:

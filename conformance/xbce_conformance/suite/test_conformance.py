@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from xbce_conformance.engine import Job, run
+from xbce_conformance.judge.runner import Job, run
 
 
 def test_conformance(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from xbce_conformance.checkpoint import CheckpointFolder
+from xbce_conformance.storage import CheckpointFolder
 from xbce_conformance.sweep.plan import Plan
 from xbce_conformance.sweep.tally import Tally
 

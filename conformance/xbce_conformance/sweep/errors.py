@@ -11,7 +11,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from xbce_conformance.formats import Doubles, Format
+from xbce_conformance.inputs.formats import Doubles, Format
 from xbce_conformance.sweep.device import Array, Device, ulp_of
 from xbce_conformance.sweep.tally import BINS, FIRST_BIN, SHIFT, Tally
 

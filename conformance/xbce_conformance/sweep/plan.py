@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from xbce_conformance.formats import FORMATS, Format
+from xbce_conformance.inputs.formats import FORMATS, Format
 
 BLOCK = 2**17
 """Logits that are measured at once on a CPU: as many doubles as a second-level cache holds."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from xbce_conformance import contract
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.profile import profile_edges
-from xbce_conformance.reproduce import reproducer
-from xbce_conformance.results import Row, Worst
-from xbce_conformance.subject import Function
+from xbce_conformance.measurement.profile import profile_edges
+from xbce_conformance.results.model import Row, Worst
+from xbce_conformance.subjects.expressions import reproducer
+from xbce_conformance.subjects.model import Function
 from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.kernel import kind, tally_key
 from xbce_conformance.sweep.plan import Plan, Target

@@ -9,10 +9,10 @@ import numpy as np
 
 import xbce
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.choice import Choice
-from xbce_conformance.engine import jobs
-from xbce_conformance.profile import profile_edges
-from xbce_conformance.subject import Function, Subject
+from xbce_conformance.judge.runner import jobs
+from xbce_conformance.measurement.profile import profile_edges
+from xbce_conformance.subjects.model import Function, Subject
+from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.sweep.device import Device, device_at, place
 from xbce_conformance.sweep.kernel import Measured, measure_chunk
 from xbce_conformance.sweep.plan import Plan, Target

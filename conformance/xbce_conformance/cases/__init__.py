@@ -1,0 +1,21 @@
+"""What is promised for: each function of xbce with the options that it is measured with."""
+
+from xbce_conformance.cases.case import METHODS, SAMPLES, Case, Quantity
+from xbce_conformance.cases.losses import DENOMINATORS, FAMILY, Loss, Option, Tried
+from xbce_conformance.cases.table import CASES, FUNCTIONS, PLAIN, WITH_NUMBERS
+
+__all__ = [
+    "CASES",
+    "DENOMINATORS",
+    "FAMILY",
+    "FUNCTIONS",
+    "METHODS",
+    "PLAIN",
+    "SAMPLES",
+    "WITH_NUMBERS",
+    "Case",
+    "Loss",
+    "Option",
+    "Quantity",
+    "Tried",
+]

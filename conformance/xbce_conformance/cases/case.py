@@ -1,0 +1,73 @@
+"""What a case is: one function of xbce with the options that it is measured with.
+
+Its name is its key in the tables of bounds and of special values.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from xbce_conformance.inputs.formats import Format
+from xbce_conformance.inputs.input_set import InputSet, drawn_set
+from xbce_conformance.reference.by_series import SeriesReference
+from xbce_conformance.reference.definitions import Definition
+from xbce_conformance.reference.exact import Reference
+
+SAMPLES = {"quick": 128, "full": 2048}
+"""Elements per regime of all cases but the plain one: their exact values are dearer."""
+
+Quantity: TypeAlias = Literal["value", "gradient", "hessian", "label_gradient", "pos_weight_gradient", "sum", "mean"]
+
+METHODS: dict[str, tuple[Quantity, ...]] = {
+    "": ("value",),
+    "gradient": ("gradient",),
+    "hessian": ("hessian",),
+    "value_and_gradient": ("value", "gradient"),
+    "gradient_and_hessian": ("gradient", "hessian"),
+    "label_gradient": ("label_gradient",),
+}
+"""The methods of a loss and what they return; "" is the call."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One function with its options."""
+
+    function: str
+    definition: Definition
+    regimes: tuple[str, ...]
+    arguments: tuple[str, ...]
+    """Arrays, positional ones first."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """Keywords that are not arrays: each the exact number that its float is."""
+    methods: tuple[str, ...] = tuple(METHODS)
+    means: tuple[str, ...] = ()
+    """What means divide by; a case with such is reduced, too."""
+    derivatives_of_mean: tuple[Quantity, ...] = ()
+    """What is measured of the mean that is divided by the sum of weights."""
+    positional: int = 2
+    exponent: float = 0.0
+    """The largest power of a rounded factor in the definition: its errors are multiplied by it."""
+    factor: float = 1.0
+    """What multiplies exp(-|x|) in the tails, if it is more than 1: it multiplies the spacing of subnormal numbers."""
+    quick: tuple[str, ...] | None = None
+    """Dtypes in which xbce is tried at the level "quick", if not all."""
+
+    @property
+    def name(self) -> str:
+        """The function as its users call it, without the positional arguments."""
+        keywords = [*self.arguments[self.positional :], *(f"{key}={value:g}" for key, value in self.options)]
+        return f"{self.function}({', '.join(keywords)})" if keywords else self.function
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What is promised of each element; the gradient in pos_weight is one of automatic differentiation alone."""
+        returned = dict.fromkeys(quantity for method in self.methods for quantity in METHODS[method])
+        return (*returned, *(("pos_weight_gradient",) if "pos_weight" in self.arguments else ()))
+
+    def inputs(self, fmt: Format, level: str) -> InputSet:
+        """Return what is tried."""
+        return drawn_set(fmt, SAMPLES[level], self.regimes, self.arguments)
+
+    def reference(self, fmt: Format) -> Reference:  # noqa: ARG002
+        """Return the reference for subjects of a format."""
+        return SeriesReference(self.definition)

@@ -1,0 +1,1 @@
+"""What is measured: a function is called on the inputs of a case, and compared with the exact values."""

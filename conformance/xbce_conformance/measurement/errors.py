@@ -1,0 +1,99 @@
+"""How far results are from the exact values: ULP, and what ULP must not hide."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
+from xbce_conformance.reference.exact import Exact
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of one array of results, element by element."""
+
+    ulp: Doubles
+    """Error in ULP of the exact scale; inf where a finite result was due and none came; 0 where flushed."""
+    flushed: Mask
+    """The result is what flushing of subnormal numbers makes of it: counted apart."""
+    gross: Mask
+    """Zero where a normal number is right."""
+    rounded: Mask
+    """Correctly rounded."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The errors of one array of results in figures."""
+
+    count: int
+    max_ulp: float
+    worst: int
+    """Index of the element with the largest error."""
+    p999_ulp: float
+    rounded: int
+    gross: int
+    flushed: int
+    mismatched: int
+    """NaN or infinite where a finite number is right, or the other way round."""
+
+    @classmethod
+    def of(cls, errors: Errors) -> "Measurement":
+        """Summarise at least one element."""
+        worst = int(np.argmax(errors.ulp))
+        return cls(
+            count=errors.ulp.size,
+            max_ulp=float(errors.ulp[worst]),
+            worst=worst,
+            p999_ulp=float(np.quantile(errors.ulp, 0.999, method="higher")),
+            rounded=int(errors.rounded.sum()),
+            gross=int(errors.gross.sum()),
+            flushed=int(errors.flushed.sum()),
+            mismatched=int(np.isinf(errors.ulp).sum()),
+        )
+
+
+def measure(computed: Floats, exact: Exact, fmt: Format) -> Errors:
+    """Measure results against exact values, with no allowance for flushing."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        got = np.float64(computed)
+        error = np.abs((got - exact.high) - exact.low)
+        ulp = error / fmt.ulp(exact.scale)
+    # An exact value beyond the largest number rounds to inf: then inf is right, and counts as half a ULP.
+    nearest = np.float64(fmt.round(exact.high))
+    ulp = np.where(np.isinf(nearest) & (got == nearest), 0.5, ulp)
+    ulp = np.where(np.isnan(got) | (np.isinf(got) & (got != nearest)), np.inf, ulp)
+    # An exact value that is infinite itself is hit or missed.
+    ulp = np.where(np.isinf(exact.high), np.where(got == exact.high, 0.0, np.inf), ulp)
+    return Errors(
+        ulp=ulp,
+        flushed=np.zeros(ulp.shape, np.bool_),
+        # Not where terms cancel: there 0 is as good as any number below the error that the scale allows.
+        gross=(got == 0) & (np.abs(exact.high) >= fmt.tiny) & (np.abs(exact.scale) == np.abs(exact.high)),
+        rounded=got == nearest,
+    )
+
+
+def allow_flushing(
+    errors: Errors,
+    computed: Floats,
+    fmt: Format,
+    bound: Doubles,
+    candidates: tuple[Exact, ...],
+    terms: Doubles | float = 1.0,
+) -> Errors:
+    """Count apart the errors that flushing of subnormal numbers explains.
+
+    Such is an error beyond `bound`, or a result of zero, that is off by at most `terms` smallest normal numbers more
+    than the bound (results or terms were flushed) from one of the `candidates`: the exact value of the inputs, or of
+    the inputs with their subnormal numbers replaced by zero.
+    """
+    got = np.float64(computed)
+    explained = np.zeros(got.shape, np.bool_)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for exact in candidates:
+            error = np.abs((got - exact.high) - exact.low)
+            explained |= error <= terms * fmt.tiny + bound * fmt.ulp(exact.scale)
+            explained |= got == np.float64(fmt.round(exact.high))
+    flushed = explained & ~errors.rounded & ((errors.ulp > bound) | (got == 0))
+    return Errors(np.where(flushed, 0.0, errors.ulp), flushed, errors.gross & ~flushed, errors.rounded)

@@ -1,0 +1,205 @@
+"""The plain loss and its derivatives, exactly: three references of it, independent of xbce.
+
+`Float64Reference` is NumPy's float64, for float32 and narrower. `BallReference` is ball arithmetic (python-flint's
+`arb`), for float64 and to certify the other: an enclosure is accepted when both of its ends round to the same double,
+else the precision is raised. `SeriesReference` of `by_series` does the same with any definition, in every format; it is
+slower, and certifies `BallReference`. `ArrayReference` is float64 in the namespace of any array library, for sweeps: on
+a GPU nothing leaves the device.
+
+An exact value is a pair of doubles, the nearest one and what is left, so that errors of a fraction of a ULP of
+float64 can be measured.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import flint
+import numpy as np
+
+from xbce_conformance.inputs.formats import Doubles, Floats
+from xbce_conformance.reference.exact import Exact
+from xbce_conformance.reference.rounding import PRECISION_LIMIT, rounded
+
+Array: TypeAlias = Any
+
+
+class PlainReference:
+    """The plain loss of finite logits and labels in [0, 1]."""
+
+    def exact(self, quantity: str, arrays: tuple[Floats, ...]) -> dict[str, Exact]:
+        """Return one quantity."""
+        exact: Exact = getattr(self, quantity)(*arrays)
+        return {quantity: exact}
+
+    def label_gradient(self, logits: Floats, labels: Floats) -> Exact:  # noqa: ARG002
+        """Return softplus(-x) - softplus(x)."""
+        return _itself(-_doubles(logits))
+
+
+class Float64Reference(PlainReference):
+    """Float64 in NumPy: within 2 ULP of float64 (value) and 3 (derivatives), for inputs of float32 and narrower.
+
+    Certified against `BallReference` by the tests.
+    """
+
+    def value(self, logits: Floats, labels: Floats) -> Exact:
+        """Return the loss as a sum of three non-negative terms."""
+        x, z = _doubles(logits), _doubles(labels)
+        positive, negative = np.maximum(x, 0), np.maximum(-x, 0)
+        return _itself(positive * (1 - z) + negative * z + np.log1p(np.exp(-np.abs(x))))
+
+    def gradient(self, logits: Floats, labels: Floats) -> Exact:
+        """Return the gradient; from the small sigmoid, never 1 - the large one."""
+        x, z = _doubles(logits), _doubles(labels)
+        small = _small_sigmoid(x)
+        gradient = np.where(x >= 0, (1 - z) - small, small - z)
+        up, down = (1 - z) * np.where(x >= 0, 1 - small, small), z * np.where(x >= 0, small, 1 - small)
+        hard = (z == 0) | (z == 1)
+        return Exact(gradient, np.zeros_like(gradient), np.where(hard, gradient, np.maximum(up, down)))
+
+    def hessian(self, logits: Floats, labels: Floats) -> Exact:  # noqa: ARG002
+        """Return the second derivative."""
+        small = _small_sigmoid(_doubles(logits))
+        return _itself(small * (1 - small))
+
+
+def _doubles(x: Floats) -> Doubles:
+    return np.asarray(x, np.float64)
+
+
+def _itself(value: Doubles) -> Exact:
+    return Exact(value, np.zeros_like(value), value)
+
+
+def _small_sigmoid(x: Doubles) -> Doubles:
+    e = np.exp(-np.abs(x))
+    small: Doubles = e / (1 + e)
+    return small
+
+
+class BallReference(PlainReference):
+    """Ball arithmetic: exact to the last bit of `high`, and `low` to half a double."""
+
+    def value(self, logits: Floats, labels: Floats) -> Exact:
+        """Return the loss."""
+        high, low = _enclose(_ball_value, logits, labels)
+        return Exact(high, low, high)
+
+    def gradient(self, logits: Floats, labels: Floats) -> Exact:
+        """Return the gradient."""
+        high, low = _enclose(_ball_gradient, logits, labels)
+        z = _doubles(labels)
+        hard = (z == 0) | (z == 1)
+        soft_scale = Float64Reference().gradient(logits, labels).scale  # its exponent is all that counts
+        return Exact(high, low, np.where(hard, high, soft_scale))
+
+    def hessian(self, logits: Floats, labels: Floats) -> Exact:
+        """Return the second derivative."""
+        high, low = _enclose(_ball_hessian, logits, labels)
+        return Exact(high, low, high)
+
+
+# exp(-|x|) of larger logits is below every double: an interval from 0 will do, and keeps exponents small.
+# exp(-|x|) of larger logits is below every double: an interval from 0 will do, and keeps exponents small.
+_UNDERFLOW = 800.0
+
+
+def _ball_exp(x: float) -> flint.arb:
+    """Enclose exp(-|x|)."""
+    if abs(x) > _UNDERFLOW:
+        return flint.arb(0, 1) * flint.arb(2) ** -1150
+    return (-abs(flint.arb(x))).exp()
+
+
+def _ball_value(x: float, z: float) -> flint.arb:
+    linear = flint.arb(abs(x)) * ((1 - flint.arb(z)) if x >= 0 else flint.arb(z))
+    return linear + _ball_exp(x).log1p()
+
+
+def _ball_gradient(x: float, z: float) -> flint.arb:
+    e = _ball_exp(x)
+    small = e / (1 + e)
+    return (1 - flint.arb(z)) - small if x >= 0 else small - flint.arb(z)
+
+
+def _ball_hessian(x: float, _z: float) -> flint.arb:
+    e = _ball_exp(x)
+    return e / (1 + e) ** 2
+
+
+def _enclose(function: Callable[[float, float], flint.arb], logits: Floats, labels: Floats) -> tuple[Doubles, Doubles]:
+    x, z = np.broadcast_arrays(_doubles(logits), _doubles(labels))
+    high, low = np.empty(x.shape), np.empty(x.shape)
+    for i, (xi, zi) in enumerate(zip(x.ravel().tolist(), z.ravel().tolist(), strict=True)):
+        high.flat[i], low.flat[i] = _round_once(function, xi, zi)
+    return high, low
+
+
+def _round_once(function: Callable[[float, float], flint.arb], x: float, z: float) -> tuple[float, float]:
+    precision = 192
+    while True:
+        with flint.ctx.workprec(precision):
+            # At the limit |x| is so large that exp(-|x|) is below every double, and the value lies at the middle of two
+            # doubles but for that: either of them will do, since `low` holds the rest.
+            pair = rounded(function(x, z), at_any_width=precision > PRECISION_LIMIT)
+            if pair is not None:
+                return pair
+        precision *= 2
+
+
+def tails(xp: Any, x: Array) -> tuple[Array, Array, Array]:
+    """Return exp(-|x|), sigmoid(-|x|) and sigmoid(|x|), without loss of digits."""
+    e = xp.exp(-xp.abs(x))
+    large = 1 / (1 + e)
+    return e, e * large, large
+
+
+@dataclass(frozen=True)
+class ArrayReference:
+    """The plain loss of one block of logits: what the exact values of all labels are made of."""
+
+    xp: Any
+    x: Array
+    log1p: Array
+    """log1p(exp(-|x|))"""
+    small: Array
+    """sigmoid(-|x|)"""
+    large: Array
+    """sigmoid(|x|)"""
+
+    @classmethod
+    def of(cls, xp: Any, x: Array) -> "ArrayReference":
+        """Compute them."""
+        e, small, large = tails(xp, x)
+        return cls(xp, x, xp.log1p(e), small, large)
+
+    def exact(self, quantity: str, z: float) -> tuple[Array, Array]:
+        """Return the exact values for one label, and the scale of their errors."""
+        exact: Array = getattr(self, f"_{quantity}")(z)
+        if quantity != "gradient" or z in (0.0, 1.0):
+            return exact, exact
+        xp = self.xp
+        up, down = (1 - z) * self._sigmoid(self.x >= 0), z * self._sigmoid(self.x < 0)
+        return exact, xp.maximum(up, down)
+
+    def _sigmoid(self, large: Array) -> Array:
+        return self.xp.where(large, self.large, self.small)
+
+    def _value(self, z: float) -> Array:
+        xp, linear = self.xp, self.log1p
+        for share, x in ((1 - z, self.x), (z, -self.x)):
+            if share:  # a product of 0 and an infinite logit would be NaN
+                linear = linear + share * xp.where(x > 0, x, xp.zeros_like(x))
+        return linear
+
+    def _gradient(self, z: float) -> Array:
+        positive = self.x >= 0
+        if z == 0:
+            return self._sigmoid(positive)
+        if z == 1:
+            return -self._sigmoid(~positive)
+        return self.xp.where(positive, (1 - z) - self.small, self.small - z)
+
+    def _hessian(self, z: float) -> Array:  # noqa: ARG002
+        return self.small * self.large

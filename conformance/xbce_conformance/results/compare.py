@@ -1,0 +1,60 @@
+"""What got worse between two runs."""
+
+from dataclasses import dataclass
+
+from xbce_conformance.report.table import title, ulp_text
+from xbce_conformance.results.model import Results, Row
+
+_RELATIVE = 1e-9
+"""Errors that differ by less are the same: figures are written in decimal."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of one row that differs."""
+
+    row: str
+    what: str
+    worse: bool
+
+
+def compare(old: Results, new: Results) -> list[Change]:
+    """Return all changes; a row that is gone is one for the worse, for what is not measured is not kept."""
+    before, after = ({row.key: row for row in results.rows} for results in (old, new))
+    changes = [
+        Change(_name(row), "is not measured any more", worse=True) for key, row in before.items() if key not in after
+    ]
+    for key, row in after.items():
+        if key in before:
+            changes += _of_row(before[key], row)
+        else:
+            changes.append(
+                Change(_name(row), f"is new: {ulp_text(row.max_ulp)} ULP", worse=bool(row.judged and row.broken))
+            )
+    return changes
+
+
+def _name(row: Row) -> str:
+    return f"{title(row)}, {row.backend}, {row.dtype}{', all inputs' * row.upper_bound}"
+
+
+def _of_row(old: Row, new: Row) -> list[Change]:
+    name, changes = _name(new), []
+    for what in ("max_ulp", "p999_ulp"):
+        a, b = getattr(old, what), getattr(new, what)
+        if a != b and not abs(a - b) <= _RELATIVE * abs(a):
+            label = {"max_ulp": "largest error", "p999_ulp": "99.9th percentile"}[what]
+            changes.append(Change(name, f"{label}: {ulp_text(a)} -> {ulp_text(b)} ULP", worse=b > a))
+    for what, label in {"gross": "zeros for normal numbers", "flushed": "flushed", "mismatched": "NaN or inf"}.items():
+        a, b = getattr(old, what), getattr(new, what)
+        if a != b:
+            changes.append(Change(name, f"{label}: {a} -> {b}", worse=b > a))
+    if old.sha256 and new.sha256 and old.sha256 != new.sha256:
+        changes.append(Change(name, "other bits", worse=False))
+    a, b = len(old.special_mismatches), len(new.special_mismatches)
+    if a != b:
+        changes.append(Change(name, f"wrong special values: {a} -> {b}", worse=b > a))
+    if new.judged and bool(old.broken) != bool(new.broken):
+        says = "; ".join(new.broken) or "nothing"
+        changes.append(Change(name, f"breaks the promise by: {says}", worse=bool(new.broken)))
+    return changes

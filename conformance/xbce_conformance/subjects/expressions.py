@@ -1,0 +1,85 @@
+"""Calls as expressions: what a table says is what is measured, and what a reproducer shows.
+
+An expression names the arguments of its case in braces.
+"""
+
+import shlex
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xbce_conformance.subjects.backends import Backend
+from xbce_conformance.subjects.model import Function
+
+_TORCH = (
+    "(lambda {first}: torch.autograd.grad(({call}).sum(), {first})[0])({argument}.detach().clone().requires_grad_())"
+)
+_JAX = "jax.grad(lambda {first}: ({call}).sum())({argument})"
+REVERSE_MODE = {
+    "torch:cpu": _TORCH,
+    "torch:cuda": _TORCH,
+    "jax": _JAX,
+    "jax:cuda": _JAX,
+    "mlx": "mx.grad(lambda {first}: ({call}).sum())({argument})",
+    "tensorflow": "(lambda {first}, t: (t.__enter__(), t.watch({first}), t.gradient({call}, {first}))[-1])"
+    "({argument}, tf.GradientTape())",
+    "paddle": "(lambda {first}: (setattr({first}, 'stop_gradient', False), paddle.grad(({call}).sum(), {first})[0])"
+    "[-1])({argument}.clone())",
+}
+"""Expression of the gradient of `call` in the variable `first` at `argument`, per backend."""
+
+
+def reverse_mode_code(backend: str, call: str, first: str) -> str | None:
+    """Return the expression of the gradient of an expression, or None where the backend has no autodiff.
+
+    `call` names the arguments in braces; `first` is the one that is differentiated.
+    """
+    template = REVERSE_MODE.get(backend)
+    if template is None:
+        return None
+    bound = call.replace("{" + first + "}", first)
+    return template.format(first=first, call=bound, argument="{" + first + "}")
+
+
+def evaluate(code: str, arguments: tuple[str, ...], backend: Backend, imports: str = "") -> Callable[..., Any]:
+    """Return the function of the arguments that an expression is."""
+    names: dict[str, Any] = {}
+    source = code
+    for argument in arguments:
+        source = source.replace("{" + argument + "}", argument)
+    function: Callable[..., Any] | None = None
+
+    def call(*arrays: Any) -> Any:
+        nonlocal function
+        if function is None:  # a peer is imported when it is measured, not when it is listed
+            # Texts of our own tables, or the name, resolved before, of what a user asks to run.
+            exec("\n".join((backend.imports, imports)), names)  # noqa: S102
+            function = eval(f"lambda {', '.join(arguments)}: {source}", names)  # noqa: S307
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a peer warns of is not what is measured
+            return function(*arrays)
+
+    return call
+
+
+def reproducer(function: Function, backend: Backend, dtype: str, arguments: dict[str, str]) -> str:
+    """Return a command for a shell that prints the result at these arguments (hexadecimal) as `float.hex` does.
+
+    Empty where the function has no expression, or where there are no arguments: those of a reduction are a whole array.
+    """
+    if not function.code or not arguments:
+        return ""
+    code = function.code
+    for name, value in arguments.items():
+        code = code.replace("{" + name + "}", backend.array_code(value, "bool" if name == "where" else dtype))
+    element = "" if backend.name == "scalar" else "[0]"
+    results = (
+        [f"{code}[{i}]{element}" for i in range(len(function.quantities))] if len(function.quantities) > 1 else None
+    )
+    shown = ", ".join(f"float({result}).hex()" for result in results or [f"({code}){element}"])
+    statements = "; ".join(part for part in (backend.imports, function.imports) if part)
+    # The shell's own quotes are single ones.
+    program = f"{statements}; print({shown})".replace("'", '"').removeprefix("; ")
+    return f"python -c {shlex.quote(program)}"

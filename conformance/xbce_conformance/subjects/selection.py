@@ -1,0 +1,110 @@
+"""Which subjects a person asks for: by name, by backend, or code of their own with how it is called."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.subjects.model import Subject
+from xbce_conformance.subjects.peers import PEERS, find_peer, peer_needs
+from xbce_conformance.subjects.user import BadSubject, build, entry_points, find_entry_point, is_spec, load
+from xbce_conformance.subjects.xbce import find_xbce
+
+ALL_BACKEND_NAMES = (*BACKEND_NAMES, *PEER_BACKEND_NAMES)
+
+
+_Finder = Callable[[dict[str, Backend]], Iterator[Subject]]
+
+
+def _peer(name: str) -> _Finder:
+    return lambda backends: find_peer(name, backends)
+
+
+def _installed(name: str) -> _Finder:
+    return lambda backends: find_entry_point(name, backends)
+
+
+_FINDERS: dict[str, _Finder] = {
+    "xbce": find_xbce,
+    **{name: _peer(name) for name in PEERS},
+    **{name: _installed(name) for name in entry_points()},
+}
+SUBJECT_NAMES = tuple(_FINDERS)
+
+
+def find_subjects(names: tuple[str, ...], backends: dict[str, Backend]) -> tuple[list[Subject], dict[str, str]]:
+    """Return the named subjects that can run here, and for each of the others the reason why it cannot."""
+    found: list[Subject] = []
+    missing: dict[str, str] = {}
+    for name in names:
+        try:
+            subjects = list(_FINDERS[name](backends))
+        except BadSubject as error:  # an entry point of a distribution that is broken must not stop the others
+            missing[name] = str(error)
+            continue
+        found += subjects
+        if not subjects:
+            missing[name] = peer_needs(name) if name in PEERS else "no backend that it takes is here"
+    return found, missing
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the command and the pytest plugin are told; empty means everything that is here."""
+
+    subjects: tuple[str, ...] = ()
+    """Names of the table of subjects, or module:callable."""
+    backends: tuple[str, ...] = ()
+    """For code of one's own, the arrays that it takes."""
+    order: tuple[str, ...] = ()
+    """Arguments as code of one's own takes them, as in `named.Adapter`."""
+    gradient: str | None = None
+    """module:callable of its gradient."""
+    case: str | None = None
+    """What it should compute."""
+    bound: float | None = None
+    """What it is judged by, in ULP, instead of the contract."""
+
+    def find(self) -> tuple[list[Subject], dict[str, str]]:
+        """Return the subjects, and what is missing, and why; those of one's own are judged."""
+        own = [name for name in self.subjects if is_spec(name) or name in entry_points()]
+        if not own and (self.order or self.gradient or self.case or self.bound is not None):
+            msg = "order, gradient, case and bound are for a subject of your own; none is named"
+            raise BadSubject(msg)
+        for name in self.subjects:
+            if not is_spec(name) and name not in SUBJECT_NAMES:
+                msg = f"{name!r} is neither module:callable nor one of {', '.join(SUBJECT_NAMES)}"
+                raise BadSubject(msg)
+        names = tuple(name for name in self.subjects if name not in own)
+        if not self.subjects:
+            names = SUBJECT_NAMES
+        backends, missing = find_backends(self.backends or _backends_of(names)) if names else ({}, {})
+        subjects, missing_subjects = find_subjects(names, backends)
+        missing |= missing_subjects
+        for name in own:
+            found, refused = self._own(name)
+            subjects += found
+            missing |= refused
+        return subjects, missing
+
+    def _own(self, name: str) -> tuple[list[Subject], dict[str, str]]:
+        loaded = load(entry_points().get(name, name), gradient=self.gradient, order=self.order, case=self.case)
+        loaded = replace(loaded, name=name)
+        backends, missing = find_backends(self.backends or (loaded.adapter.backend,))
+        subjects = []
+        for backend in backends.values():
+            subject, refused = build(loaded, backend, judged=True, bound=self.bound)
+            missing |= refused
+            if subject.dtypes:
+                subjects.append(subject)
+        return subjects, missing
+
+
+def _backends_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the backends that subjects can take: a framework takes seconds to import."""
+    wanted: set[str] = set()
+    for name in names:
+        if name == "xbce":
+            wanted |= set(BACKEND_NAMES)
+        else:
+            wanted |= set(PEERS[name].backends() if name in PEERS else ALL_BACKEND_NAMES)
+    return tuple(name for name in ALL_BACKEND_NAMES if name in wanted)

@@ -1,0 +1,237 @@
+"""Subjects that users name: any callable of their own, as `module:callable`, or under an entry point.
+
+A distribution offers its loss under the entry point group `xbce_conformance.subjects`; the object is a callable or an
+`Adapter`. Such a subject is judged by the bounds that xbce is judged by, or by one that its user sets.
+"""
+
+import importlib
+import importlib.metadata
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbce_conformance.cases import CASES, PLAIN, Case, Quantity
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.backends import Backend
+from xbce_conformance.subjects.expressions import evaluate, reverse_mode_code
+from xbce_conformance.subjects.model import Function, Subject
+
+GROUP = "xbce_conformance.subjects"
+_BY_NAME = {case.name: case for case in CASES}
+
+
+class BadSubject(Exception):  # noqa: N818
+    """A subject cannot be loaded or called; the message says why."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A function of someone else's, and how it is called.
+
+    Parameters
+    ----------
+    value : callable
+        The function: arrays in, the elementwise losses out, in the shape and dtype of the first argument.
+    gradient, hessian : callable, optional
+        Its first and second derivative in the first argument, called alike. Without `gradient`, the attribute
+        ``value.gradient`` is taken, and without that the automatic differentiation of the backend.
+    order : tuple of str, default those of the case
+        The names of the arguments as the function takes them: ``("labels", "logits")``, or with keywords
+        ``("y_true=labels", "y_pred=logits")``.
+    backend : str, default "numpy"
+        The arrays that it takes: a name that ``xbce-conformance list`` shows. "scalar" calls it with one Python float
+        for each argument; an exception of arithmetic counts as NaN there.
+    dtypes : tuple of str, default all that it accepts
+        The dtypes to measure.
+    case : str, default "binary_cross_entropy_with_logits"
+        What it should compute: a function of xbce with its options, as the tables name it.
+
+    Examples
+    --------
+    >>> from xbce_conformance.named import Adapter
+    >>> Adapter(lambda y, x: (1 - y) * x, order=("labels", "logits")).backend
+    'numpy'
+    """
+
+    value: Callable[..., Any]
+    gradient: Callable[..., Any] | None = None
+    hessian: Callable[..., Any] | None = None
+    order: tuple[str, ...] = ()
+    backend: str = "numpy"
+    dtypes: tuple[str, ...] = ()
+    case: str = PLAIN.name
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An adapter, and the expressions of its parts."""
+
+    name: str
+    version: str
+    adapter: Adapter
+    imports: str
+    code: dict[Quantity, str]
+    """Expression of the function per quantity."""
+
+
+# --- loading --------------------------------------------------------------------------------------------------------
+
+
+def is_spec(text: str) -> bool:
+    """Tell whether a name of a subject is `module:callable`."""
+    return ":" in text
+
+
+def load(spec: str, *, gradient: str | None = None, **options: Any) -> Loaded:
+    """Import `module:callable` and return it with its adapter; `options` are fields of `Adapter` that are set anew."""
+    module, value = _resolve(spec)
+    path = spec.replace(":", ".")
+    if isinstance(value, Adapter):
+        adapter, code = value, {"value": f"{path}.value"}
+        parts: dict[Quantity, str] = {"gradient": f"{path}.gradient", "hessian": f"{path}.hessian"}
+    elif callable(value):
+        adapter, code = Adapter(value), {"value": path}
+        adapter = replace(adapter, gradient=_method(value, "gradient"), hessian=_method(value, "hessian"))
+        parts = {"gradient": f"{path}.gradient", "hessian": f"{path}.hessian"}
+    else:
+        msg = f"{spec} is {type(value).__name__} {value!r}; a callable or an Adapter is expected"
+        raise BadSubject(msg)
+    imports = f"import {module}"
+    if gradient is not None:
+        gradient_module, derivative = _resolve(gradient)
+        adapter = replace(adapter, gradient=derivative)
+        parts["gradient"] = gradient.replace(":", ".")
+        imports = f"import {', '.join(dict.fromkeys((module, gradient_module)))}"
+    adapter = replace(adapter, **{key: option for key, option in options.items() if option})
+    if adapter.case not in _BY_NAME:
+        msg = f"case {adapter.case!r} of {spec} is unknown; one of these is expected: {', '.join(_BY_NAME)}"
+        raise BadSubject(msg)
+    code |= {name: path for name, path in parts.items() if getattr(adapter, name) is not None}
+    return Loaded(spec, _version_of(module), adapter, imports, code)  # type: ignore[arg-type]
+
+
+def _method(value: Any, name: str) -> Callable[..., Any] | None:
+    method = getattr(value, name, None)
+    return method if callable(method) else None
+
+
+def _resolve(spec: str) -> tuple[str, Any]:
+    module, _, attribute = spec.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:  # as `python -m` has it: a console script has not
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module)
+    except ImportError as error:
+        msg = f"{spec}: {module} cannot be imported: {error}"
+        raise BadSubject(msg) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            msg = f"{spec}: {getattr(found, '__name__', found)} has no attribute {part!r}"
+            raise BadSubject(msg)
+        found = getattr(found, part)
+    return module, found
+
+
+def _version_of(module: str) -> str:
+    top = module.partition(".")[0]
+    distributions = importlib.metadata.packages_distributions().get(top, [])
+    return importlib.metadata.version(distributions[0]) if distributions else ""
+
+
+@cache
+def entry_points() -> dict[str, str]:
+    """Return `module:callable` of each installed entry point, by its name."""
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def find_entry_point(name: str, backends: dict[str, Backend]) -> Iterator[Subject]:
+    """Yield the subject of an entry point, if its backend is here; it is reported, not judged."""
+    loaded = load(entry_points()[name])
+    if loaded.adapter.backend in backends:
+        subject, _ = build(replace(loaded, name=name), backends[loaded.adapter.backend])
+        yield subject
+
+
+# --- building -------------------------------------------------------------------------------------------------------
+
+
+def build(
+    loaded: Loaded, backend: Backend, *, judged: bool = False, bound: float | None = None
+) -> tuple[Subject, dict[str, str]]:
+    """Return the subject on a backend, and what of it cannot be measured, and why."""
+    case = _BY_NAME[loaded.adapter.case]
+    missing: dict[str, str] = {}
+    functions = []
+    for quantity, code in _expressions(loaded, backend, case):
+        call = evaluate(code, case.arguments, backend, loaded.imports)
+        function = Function(
+            loaded.name if quantity == "value" else f"{loaded.name}, {quantity}",
+            (quantity,),
+            _one_by_one(call) if backend.name == "scalar" else call,
+            case=case,
+            code=code,
+            imports=loaded.imports,
+        )
+        refused = {dtype: _refusal(function, backend, dtype) for dtype in loaded.adapter.dtypes or backend.dtypes}
+        missing |= {f"{function.name} in {dtype} on {backend.name}": why for dtype, why in refused.items() if why}
+        accepted = tuple(dtype for dtype, why in refused.items() if not why)
+        if accepted:
+            functions.append(replace(function, dtypes=accepted))
+    dtypes = tuple(name for name in FORMATS if any(name in function.dtypes for function in functions))
+    subject = Subject(loaded.name, loaded.version, backend, dtypes, tuple(functions), judged=judged, bound=bound)
+    return subject, missing
+
+
+def _expressions(loaded: Loaded, backend: Backend, case: Case) -> Iterator[tuple[Quantity, str]]:
+    arguments = ", ".join(_argument(entry, case) for entry in loaded.adapter.order or case.arguments)
+    for quantity, path in loaded.code.items():
+        yield quantity, f"{path}({arguments})"
+    if "gradient" not in loaded.code:
+        gradient = reverse_mode_code(backend.name, f"{loaded.code['value']}({arguments})", case.arguments[0])
+        if gradient is not None:
+            yield "gradient", gradient
+
+
+def _argument(entry: str, case: Case) -> str:
+    """Write an entry of the order: "labels" or "y_true=labels"."""
+    keyword, _, name = entry.rpartition("=")
+    if name not in case.arguments or not (keyword or name).isidentifier():
+        msg = f"order names {entry!r}; the arguments of {case.name} are {', '.join(case.arguments)}"
+        raise BadSubject(msg)
+    return f"{keyword}={{{name}}}" if keyword else f"{{{name}}}"
+
+
+def _one_by_one(call: Callable[..., Any]) -> Callable[..., Any]:
+    def elementwise(*arrays: Any) -> Any:
+        def value(*numbers: float) -> float:
+            try:
+                return float(call(*numbers))
+            except (ArithmeticError, ValueError):  # math.log(0), math.exp(1000)
+                return math.nan
+
+        columns = (array.tolist() for array in arrays)
+        return np.array([value(*numbers) for numbers in zip(*columns, strict=True)])
+
+    return elementwise
+
+
+def _refusal(function: Function, backend: Backend, dtype: str) -> str:
+    """Return why a function cannot be measured in a dtype; "" if it can."""
+    fmt = FORMATS[dtype]
+    arrays = [fmt.round([0.5, 0.25] if i == 0 else [1.0, 0.0]) for i in range(len(function.case.arguments))]
+    where = [name == "where" for name in function.case.arguments]
+    try:
+        result = function.call(*(backend.from_numpy(a != 0 if w else a) for a, w in zip(arrays, where, strict=True)))
+        back = backend.to_numpy(result)
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's function raises is reported
+        return f"{type(error).__name__}: {error}"
+    if back.dtype != fmt.dtype or back.shape != (2,):
+        return f"it returned {back.dtype} of shape {back.shape} for {dtype} of shape (2,)"
+    return ""
