@@ -32,19 +32,19 @@ def test_every_column_is_explained():
 
 
 def _asked_for():
-    """Return everything that a bound is asked for: case, quantity, dtype, labels, and whether of a mean."""
+    """Yield everything that a bound is asked for: case, quantity, dtype, labels, and whether of a mean."""
     for case, dtype, labels in itertools.product(CASES, FORMATS, ("hard", "soft")):
         for quantity in {*case.quantities, "sum", "mean"}:
-            yield case.name, quantity, dtype, labels, False
+            yield case, quantity, dtype, labels, False
         for quantity in case.derivatives_of_mean:
-            yield case.name, quantity, dtype, labels, True
+            yield case, quantity, dtype, labels, True
 
 
 def _used(bounds):
     """Return the numbers of the rows that count somewhere."""
     used = set()
     for case, quantity, dtype, labels, of_mean in _asked_for():
-        row = contract.promise(quantity, dtype, labels, case, of_mean=of_mean)
+        row = contract.promise(quantity, dtype, labels, case.name, exponent=case.exponent, of_mean=of_mean)
         used |= {i for i, other in enumerate(bounds) if other is row}
     return used
 

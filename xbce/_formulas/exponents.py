@@ -15,8 +15,7 @@ _REST = 29
 class Exponent(NamedTuple):
     """A number, as the nearest one that a dtype holds and what is left of it; and as 2 scale mantissa.
 
-    exp(x)^(number / 2) is exp(scale x)^mantissa: exp(scale x) underflows only where the power does, and an error of it
-    counts at most twice.
+    exp(x)^(number / 2) is exp(scale x)^mantissa, where exp(scale x) underflows no sooner than exp(x)^number does.
     """
 
     number: Number
@@ -27,7 +26,7 @@ class Exponent(NamedTuple):
     scale: Number
     """A power of two"""
     mantissa: Number
-    """0, or in [1, 2)"""
+    """0, or in [0.5, 1)"""
     mantissa_head: Number
     """What float32 holds of it."""
 
@@ -37,8 +36,8 @@ class Exponent(NamedTuple):
         if not isinstance(number, float):
             return ArrayExponent(number)
         kind = _QuickExponent if number in QUICK else cls
-        half, power = math.frexp(number)
-        return kind(number, *_split(number), math.ldexp(0.25, power), 2 * half, _split(2 * half)[0])
+        mantissa, power = math.frexp(number)
+        return kind(number, *_split(number), math.ldexp(0.5, power), mantissa, _split(mantissa)[0])
 
     def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> "Exponent":
         """Return the exponent for one dtype, float32 or float64: its head is what the dtype holds."""
@@ -67,7 +66,7 @@ class ArrayExponent(NamedTuple):
         """Return the exponent for one dtype, float32 or float64: its head is what the dtype holds."""
         number = self.number
         # A library's power of two may be off by its last digit.
-        scale, _ = _split(2.0 ** (xp.floor(xp.log2(number)) - 1))
+        scale, _ = _split(2.0 ** xp.floor(xp.log2(number)))
         mantissa = number / xp.where(scale == 0, 1.0, 2 * scale)
         if exactly or xp.finfo(dtype).bits == 64:
             return Exponent(number, number, None, scale, mantissa, mantissa)

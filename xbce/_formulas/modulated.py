@@ -21,6 +21,7 @@ does not; for small g it multiplies at once, with fewer roundings. Exponents are
 cannot hold of them is a factor of its own.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -151,10 +152,9 @@ class ModulatedCrossEntropy(Formula):
         if self.shift is None:
             agrees = agrees | ((positive == 0) & (x < 0))
         deep = agrees & (parts.entropy.m < 2.0**-60)
-        scale, mantissa = self._scale_and_mantissa(xp, x)
         # M's logarithm; any number where the power is not used, or is 0.
         log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x), -1.0)
-        root = xp.where(xp.isinf(x), 0.0, xp.exp(scale * log)) ** mantissa
+        root = self._root_of_exp(xp, x, log, parts.g)
         weight = 0.5 * (negative + (positive if p is None else p * positive))
         deep_root = root if parts.tail is None else enlarged(xp, root, 0.5 * parts.tail * log)
         second = 1.0 if parts.second is None else parts.second
@@ -164,14 +164,24 @@ class ModulatedCrossEntropy(Formula):
             xp.where(deep, weight, half_ratio),
         )
 
-    def _scale_and_mantissa(self, xp: Namespace, x: Array) -> tuple[Array | Number, Array | Number]:
-        """Return those of g for the hard label that agrees with x: exp(x)^(g / 2) is exp(scale x)^mantissa."""
+    def _root_of_exp(self, xp: Namespace, x: Array, log: Array, g: Array | Number) -> Array:
+        """Return exp(log)^(g / 2), where g is the exponent of the hard label that agrees with x; for an infinite x 0^g.
+
+        The power multiplies the error of the exponential that it is taken of. That is exp(log / 4) where it is a normal
+        number; farther out it is the one that is the least normal number, to a power of 1/2 to 1 for small g.
+        """
         pos = self.gamma_pos.held(xp, x.dtype, exactly=self.exponents.exact)
-        if self.gamma_neg is None:
-            return pos.scale, pos.mantissa_head
-        neg = self.gamma_neg.held(xp, x.dtype, exactly=self.exponents.exact)
-        h = xp.astype(x > 0, x.dtype)  # two finite numbers, one of them times 0
-        return h * pos.scale + (1 - h) * neg.scale, h * pos.mantissa_head + (1 - h) * neg.mantissa_head
+        scale, mantissa = pos.scale, pos.mantissa_head
+        if self.gamma_neg is not None:
+            neg = self.gamma_neg.held(xp, x.dtype, exactly=self.exponents.exact)
+            h = xp.astype(x > 0, x.dtype)  # two finite numbers, one of them times 0
+            scale, mantissa = h * pos.scale + (1 - h) * neg.scale, h * mantissa + (1 - h) * neg.mantissa_head
+        least = math.log(float(xp.finfo(x.dtype).smallest_normal))
+        near, far = log / 4, scale * log
+        is_near, twice = xp.astype(near >= least, x.dtype), xp.astype(far < least, x.dtype)
+        exponential = xp.exp(xp.where(near >= least, near, xp.where(far < least, far / 2, far)))
+        # Selected before the power: of exp(x)^y alone XLA makes exp(x y), with the error of the product.
+        return xp.where(xp.isinf(x), 0.0, exponential) ** (is_near * (2 * g) + (1 - is_near) * ((1 + twice) * mantissa))
 
     def _value(self, parts: _Parts) -> Array:
         return parts.modulated(parts.entropy.c)

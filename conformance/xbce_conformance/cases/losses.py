@@ -122,6 +122,7 @@ options, and float64 holds what a Python float is. Next to them nothing is, or t
 has none of the size."""
 _EXPONENTS = (2.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.3, 1.5, 1.7, 3.0, 5.0, 1e-50, 50.0)
 _BESIDE = ("beside logit(0.05)",)
+_ROOT = ("exp(-|x|/4) underflows",)
 
 
 def _exponent(default: float) -> Option:
@@ -192,6 +193,7 @@ _ROWS = (
             Tried({"gamma": 5.0}),
             Tried({"gamma": 0.3, "alpha": 0.3}, quick=_UNHELD),
             Tried({"gamma": 1.3}, quick=_UNHELD),
+            Tried({"gamma": 0.2}, regimes=_ROOT, quick=_UNHELD),
             Tried({"gamma": 1.7}, arrays=("pos_weight",)),
         ),
     ),

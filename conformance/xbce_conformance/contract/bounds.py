@@ -29,12 +29,19 @@ def bound(
     for row in exceptions(quantity, dtype, backend, case, compiled=compiled):
         if row.get("labels", labels) == labels and row.get("part", part) == part:
             return float(row["ulp"])
-    row = promise(quantity, dtype, labels, case, of_mean=of_mean, precision=precision)
+    row = promise(quantity, dtype, labels, case, exponent=exponent, of_mean=of_mean, precision=precision)
     return float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * exponent
 
 
 def promise(
-    quantity: str, dtype: str, labels: str, case: str = PLAIN, *, of_mean: bool = False, precision: str = "native"
+    quantity: str,
+    dtype: str,
+    labels: str,
+    case: str = PLAIN,
+    *,
+    exponent: float = 0.0,
+    of_mean: bool = False,
+    precision: str = "native",
 ) -> dict[str, Any]:
     """Return the first row of the bounds that fits; `labels` are hard or soft."""
     function = case.partition("(")[0]
@@ -45,6 +52,7 @@ def promise(
             and dtype in row["dtypes"]
             and row.get("labels", labels) == labels
             and row.get("of_mean", of_mean) == of_mean
+            and ("exponent_below" not in row or 0 < exponent < row["exponent_below"])
             and function in row.get("functions", (function,))
             and row.get("option", "") in case
         ):

@@ -115,6 +115,12 @@ def _soft_at_root(fmt: Format, n: int, rng: Rng) -> tuple[Floats, Floats]:
     return x, fmt.round(np.clip(neighbour, 0, 1))
 
 
+def _root_underflows(fmt: Format, n: int, rng: Rng) -> Arrays:
+    """Draw logits from where exp(-|x| / 4) is subnormal to where exp(-|x| / 5) is, with labels that agree."""
+    x = _signed(fmt.round(rng.uniform(4 * last_normal(fmt), 5 * last_normal(fmt), n)), rng)
+    return x, _label_of_sign(fmt, x, agrees=True)
+
+
 def _beside_logit(fmt: Format, n: int, rng: Rng) -> Arrays:
     """Draw logits close to where sigmoid(x) is 0.05, the usual shift of the asymmetric loss."""
     distance = np.exp2(rng.uniform(4 - fmt.p, 0, n)) * rng.choice([-1, 1], n)
@@ -263,6 +269,7 @@ _PROBABILITIES: dict[str, tuple[_Draw, str]] = {
 }
 _OTHERS: dict[str, tuple[_Draw, str]] = {
     "beside logit(0.05)": (_beside_logit, "logits closer and closer to where sigmoid(x) is 0.05; hard and soft labels"),
+    "exp(-|x|/4) underflows": (_root_underflows, "|x| from there on; the label agrees: a small power of it is normal"),
     "x < 0": (_negative, "negative numbers: up to 4, and every binade down to where exp(x) rounds to zero"),
     "x, y > 0": (_factor_and_number, "x of every size; y of every size, half of them between 1/4 and 2"),
     "losses": (_losses, "numbers between 2^-10 and 2^10, and 0"),
