@@ -108,7 +108,13 @@ def test_conformance_has_command_plugin_and_data(both):
     names = [text.partition(">")[0] for text in requirements(found)]
     assert names == [*OTHERS, f"xbce=={xbce.__version__}"]
     assert files(both / "xbce_conformance") == files(ROOT / "conformance" / "xbce_conformance")
-    data = {"py.typed", "data/contract.json", "report/report.html.j2", "report/report.js"}
+    data = {
+        "py.typed",
+        "contract/data/contract.json",
+        "inputs/worst_cases.json",
+        "report/report.html.j2",
+        "report/report.js",
+    }
     assert data <= files(both / "xbce_conformance")
 
 

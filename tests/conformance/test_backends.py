@@ -65,7 +65,7 @@ def test_jax_computes_on_the_device_of_its_backend():
 def test_jax_without_a_cuda_device():
     """Said, quickly, and without a word of JAX's own."""
     pytest.importorskip("jax")
-    program = "from xbce_conformance.backends import find_backends; print(find_backends(('jax:cuda',)))"
+    program = "from xbce_conformance.subjects.backends import find_backends; print(find_backends(('jax:cuda',)))"
     run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
     if "Backend(" in run.stdout:
         pytest.skip("JAX has a CUDA device")

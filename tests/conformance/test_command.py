@@ -8,8 +8,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from xbce_conformance import cli, subjects
+from xbce_conformance import cli
 from xbce_conformance.cli import main
+from xbce_conformance.subjects import selection
 from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.subjects.model import Function, Subject
 
@@ -95,7 +96,7 @@ def test_broken_promise_exits_1(tmp_path, monkeypatch):
         function = Function("x - x z", ("value",), lambda x, z: x - x * z)
         yield Subject("xbce", "0", backends["numpy"], ("float16",), (function,), judged=True)
 
-    monkeypatch.setitem(subjects._FINDERS, "xbce", broken)
+    monkeypatch.setitem(selection._FINDERS, "xbce", broken)
     with pytest.warns(RuntimeWarning, match="invalid value"):
         result = invoke("run", "--backend", "numpy", "--dtype", "float16", "--subject", "xbce", "--out", tmp_path)
     assert result.exit_code == 1

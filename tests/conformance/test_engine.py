@@ -11,8 +11,9 @@ import xbce
 from tests.helpers import approx
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, PLAIN
+from xbce_conformance.contract.data import load
 from xbce_conformance.inputs.input_set import SEARCHED
-from xbce_conformance.judge import runner as engine
+from xbce_conformance.judge import runner
 from xbce_conformance.reference.exact import Exact
 from xbce_conformance.reference.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.subjects.backends import find_backends
@@ -26,7 +27,7 @@ def judge(function, quantity, dtype="float32", case=PLAIN):
     """Return the row of a function that claims to keep the promise."""
     tried = Function("tried", (quantity,), function, case=case)
     subject = Subject("tried", "1", NUMPY, (dtype,), (tried,), judged=True)
-    ((row,),) = engine.run(engine.jobs([subject], (dtype,)), "quick")
+    ((row,),) = runner.run(runner.jobs([subject], (dtype,)), "quick")
     return row
 
 
@@ -91,7 +92,7 @@ def mean_of(function, denominator):
     case = next(case for case in CASES if case.function == "reduce")
     tried = Function("tried", ("mean",), function, case=case, denominator=denominator)
     subject = Subject("tried", "1", NUMPY, ("float64",), (tried,), judged=True)
-    ((row,),) = engine.run(engine.jobs([subject], ("float64",)), "quick")
+    ((row,),) = runner.run(runner.jobs([subject], ("float64",)), "quick")
     return row
 
 
@@ -167,7 +168,7 @@ def test_flushing_backend_is_allowed_only_what_flushing_explains():
     assert row.broken
     flushing = replace(NUMPY, to_numpy=np.asarray, from_numpy=lambda a: np.array(a).view(_Flushed))
     subject = Subject("tried", "1", flushing, ("float32",), (Function("tried", ("value",), flush),), judged=True)
-    ((row,),) = engine.run(engine.jobs([subject], ("float32",)), "quick")
+    ((row,),) = runner.run(runner.jobs([subject], ("float32",)), "quick")
     assert row.broken == []
     assert row.flushed > 1000
 
@@ -194,7 +195,7 @@ def test_contract_is_complete():
 def test_exceptions_have_reasons_and_name_real_backends():
     from xbce_conformance.subjects.backends import BACKEND_NAMES
 
-    for row in contract._load("contract.json")["exceptions"]:
+    for row in load("contract.json")["exceptions"]:
         assert set(row["backends"]) <= set(BACKEND_NAMES)
         assert "found: " in row["reason"]
         promised = contract.bound(row["quantity"], row["dtype"], hard=row.get("labels") != "soft")

@@ -6,7 +6,7 @@ import pytest
 from xbce_conformance.cases import CASES
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.trial import Trial
-from xbce_conformance.reference import kept as exact_values
+from xbce_conformance.reference import kept as kept_values
 from xbce_conformance.reference.kept import KeptReference
 
 BY_NAME = {case.name: case for case in CASES}
@@ -69,7 +69,7 @@ def test_what_differs_is_computed(tmp_path, monkeypatch):
         counting, reference = kept(name, tmp_path)
         reference.exact(quantity, arrays)
         assert counting.calls == 1, (name, quantity)
-    monkeypatch.setattr(exact_values, "_code", lambda: (b"other",))
+    monkeypatch.setattr(kept_values, "_code", lambda: (b"other",))
     counting, reference = kept(FOCAL, tmp_path)
     reference.exact("value", (X, Z))
     assert counting.calls == 1

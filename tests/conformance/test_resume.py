@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from tests.helpers import leave_out_pictures
-from xbce_conformance import subjects
+from xbce_conformance.cases import CASES
 from xbce_conformance.cli import main
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.judge.resume import Outcome, RunCheckpoint
 from xbce_conformance.results.model import Results
+from xbce_conformance.subjects import selection, xbce
 from xbce_conformance.subjects.model import Function, Subject
 
 OPTIONS = ["--subject", "xbce", "--backend", "numpy", "--dtype", "float32", "--function", "special.expit"]
@@ -233,15 +234,15 @@ def raising(_x):
 
 def test_a_function_that_fails_costs_its_own_rows_only(tmp_path, monkeypatch):
     """It is named, the exit code is 1, and it is tried again when the run goes on."""
-    right = subjects._bind(next(case for case in subjects.CASES if case.name == "special.expit"))
+    right = xbce._bind(next(case for case in CASES if case.name == "special.expit"))
     calls = {"first": raising, "second": right}
 
     def two(backends):
-        case = next(case for case in subjects.CASES if case.name == "special.expit")
+        case = next(case for case in CASES if case.name == "special.expit")
         functions = tuple(Function(name, ("value",), lambda x, n=name: calls[n](x), case=case) for name in calls)
         yield Subject("xbce", "0", backends["numpy"], ("float32",), functions, judged=True)
 
-    monkeypatch.setitem(subjects._FINDERS, "xbce", two)
+    monkeypatch.setitem(selection._FINDERS, "xbce", two)
     options = ("--subject", "xbce", "--backend", "numpy", "--checkpoint", tmp_path / "kept", "--out", tmp_path)
     result = invoke(*options)
     assert result.exit_code == 1
@@ -260,11 +261,11 @@ def test_what_a_peer_refuses_is_kept(tmp_path, monkeypatch):
     calls = []
 
     def one(backends):
-        case = next(case for case in subjects.CASES if case.name == "special.expit")
+        case = next(case for case in CASES if case.name == "special.expit")
         function = Function("f", ("value",), lambda x: (calls.append(x), raising(x)), case=case)
         yield Subject("scipy", "0", backends["numpy"], ("float32",), (function,))
 
-    monkeypatch.setitem(subjects._FINDERS, "scipy", one)
+    monkeypatch.setitem(selection._FINDERS, "scipy", one)
     options = ("--subject", "scipy", "--backend", "numpy", "--checkpoint", tmp_path / "kept", "--out", tmp_path)
     for _ in range(2):
         assert invoke(*options).exit_code == 0

@@ -9,15 +9,14 @@ import numpy as np
 from click.testing import CliRunner
 
 from tests.helpers import approx
-from xbce_conformance import search
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.cli import main
+from xbce_conformance.inputs import worst_cases
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import SEARCHED, input_set
-from xbce_conformance.inputs.worst_cases import WorstCase as Found
-from xbce_conformance.inputs.worst_cases import add, known, load
+from xbce_conformance.inputs.worst_cases import WorstCase, add, known, load
 from xbce_conformance.measurement.errors import measure
-from xbce_conformance.search import climb
+from xbce_conformance.search import CLIMBERS, climb
 
 SINGLE = FORMATS["float32"]
 
@@ -39,7 +38,7 @@ def test_the_climb_reaches_the_top():
     assert heights == sorted(heights)
     assert heights[-1] > max(heights[0] + 5, 15)
     assert abs(found[-1].logits - 5.4321) < 2**-14
-    assert found[-1].tried == 300 * search.CLIMBERS
+    assert found[-1].tried == 300 * CLIMBERS
     x, z = np.float32([found[-1].logits]), np.float32([found[-1].labels])
     assert float(with_a_hidden_peak(x, z)[0]) == found[-1].computed
 
@@ -47,7 +46,7 @@ def test_the_climb_reaches_the_top():
 def test_the_file_only_grows(tmp_path):
     path = tmp_path / "cases.json"
     path.write_text(json.dumps({"cases": []}), "utf-8")
-    first = Found("float64", "value", "xbce", "1", "numpy", "0x1p+0", "0x0p+0", "0x1p+0", 1.5)
+    first = WorstCase("float64", "value", "xbce", "1", "numpy", "0x1p+0", "0x0p+0", "0x1p+0", 1.5)
     assert add(first, path)
     assert not add(replace(first, logits="0x1p+1"), path)
     assert not add(replace(first, ulp=1.4), path)
@@ -90,5 +89,5 @@ def test_command(tmp_path):
 
 
 def test_the_file_that_is_shipped_is_data():
-    assert Path(search.DATA).name == "worst_cases.json"
-    assert set(json.loads(Path(search.DATA).read_text("utf-8"))) == {"cases"}
+    assert Path(worst_cases.DATA).name == "worst_cases.json"
+    assert set(json.loads(Path(worst_cases.DATA).read_text("utf-8"))) == {"cases"}

@@ -15,8 +15,7 @@ from xbce_conformance.cases import PLAIN
 from xbce_conformance.cli.common import console, find, quantity_option, subject_options
 from xbce_conformance.inputs.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs.input_set import input_set
-from xbce_conformance.inputs.worst_cases import DATA, add
-from xbce_conformance.inputs.worst_cases import WorstCase as Found
+from xbce_conformance.inputs.worst_cases import DATA, WorstCase, add
 from xbce_conformance.search import Loss, Peak, climb
 from xbce_conformance.subjects.backends import Backend
 from xbce_conformance.subjects.model import Function, Subject
@@ -50,7 +49,7 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
         raise click.ClickException(msg)
     for subject, function in todo:
         peak, interrupted = _climb(subject, function, FORMATS[dtype], seconds, seed, screen)
-        found = Found(
+        found = WorstCase(
             dtype,
             function.quantities[0],
             subject.name,

@@ -2,9 +2,8 @@
 
 from typing import Any
 
+from xbce_conformance.cases import PLAIN
 from xbce_conformance.contract.data import load
-
-PLAIN = "binary_cross_entropy_with_logits"
 
 
 def bound(
@@ -12,7 +11,7 @@ def bound(
     dtype: str,
     *,
     hard: bool,
-    case: str = PLAIN,
+    case: str = PLAIN.name,
     exponent: float = 0.0,
     backend: str = "",
     part: str = "",
@@ -37,7 +36,7 @@ def promise(
     quantity: str,
     dtype: str,
     labels: str,
-    case: str = PLAIN,
+    case: str = PLAIN.name,
     *,
     exponent: float = 0.0,
     of_mean: bool = False,
@@ -63,7 +62,7 @@ def promise(
 
 
 def exceptions(
-    quantity: str, dtype: str, backend: str, case: str = PLAIN, *, compiled: bool = False
+    quantity: str, dtype: str, backend: str, case: str = PLAIN.name, *, compiled: bool = False
 ) -> list[dict[str, Any]]:
     """Return the bounds that this backend cannot keep, and why; some hold for compiled functions only."""
     return [
@@ -72,6 +71,6 @@ def exceptions(
         if row["quantity"] == quantity
         and row["dtype"] == dtype
         and backend in row["backends"]
-        and case in row.get("cases", (PLAIN,))
+        and case in row.get("cases", (PLAIN.name,))
         and (compiled or not row.get("compiled", False))
     ]

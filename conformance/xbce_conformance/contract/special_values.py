@@ -3,10 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from xbce_conformance.cases import PLAIN
 from xbce_conformance.contract.data import load
 from xbce_conformance.inputs.formats import Format
-
-PLAIN = "binary_cross_entropy_with_logits"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class SpecialValue:
 _PROMISES = ("value", "gradient", "hessian", "label_gradient", "pos_weight_gradient")
 
 
-def special_values(case: str = PLAIN) -> tuple[SpecialValue, ...]:
+def special_values(case: str = PLAIN.name) -> tuple[SpecialValue, ...]:
     """Return the special values of a case; those of other cases are not tabulated."""
     rows = load("special_values.json")["tables"].get(case, [])
     return tuple(

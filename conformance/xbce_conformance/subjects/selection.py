@@ -56,7 +56,7 @@ class Choice:
     backends: tuple[str, ...] = ()
     """For code of one's own, the arrays that it takes."""
     order: tuple[str, ...] = ()
-    """Arguments as code of one's own takes them, as in `named.Adapter`."""
+    """Arguments as code of one's own takes them, as in `Adapter`."""
     gradient: str | None = None
     """module:callable of its gradient."""
     case: str | None = None

@@ -54,7 +54,7 @@ class Adapter:
 
     Examples
     --------
-    >>> from xbce_conformance.named import Adapter
+    >>> from xbce_conformance import Adapter
     >>> Adapter(lambda y, x: (1 - y) * x, order=("labels", "logits")).backend
     'numpy'
     """
