@@ -1,6 +1,6 @@
-"""How many bytes of memory an element moves on each path to the loss, counted in the programs themselves.
+"""Counts the bytes of memory that an element moves for each subject, in the programs themselves.
 
-No GPU is needed, and nothing is timed. Run as a command, it writes the section of docs/benchmarks.md.
+This needs no GPU, and times nothing. Run as a command, it writes the section of docs/benchmarks.md.
 """
 
 import json
@@ -32,20 +32,20 @@ from xbce._call.kernel import Kernel, SumSpec, summed
 ROOT = Path(__file__).parents[1]
 DTYPES = ("float32", "float16")
 SIZE = 2**15
-"""Elements of the arrays that are looked at; what scalars move is lost in the rounding."""
+"""Elements of the arrays; so many that the bytes of scalars vanish in the rounding."""
 
 
-def eager_torch(implementation: str, function: str, dtype: str) -> int:
-    """Return the bytes of PyTorch's operations, one by one, as a GPU runs them."""
+def eager_torch(subject: str, function: str, dtype: str) -> int:
+    """Return the bytes of PyTorch's operations, each of which is a kernel on a GPU."""
     x, z = (torch.zeros(SIZE, dtype=getattr(torch, dtype)) for _ in range(2))
-    # Under a dispatch mode xbce does not work in blocks, which it does on a CPU only.
+    # Under a dispatch mode xbce does not work block by block, as it does on a CPU only.
     with TorchTraffic() as traffic:
-        function_of("torch", implementation, function)(x, z)
+        function_of("torch", subject, function)(x, z)
     return traffic.bytes
 
 
 class TorchTraffic(TorchDispatchMode):
-    """Counts what each operation reads and writes."""
+    """Counts the bytes that each operation reads and writes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class TorchTraffic(TorchDispatchMode):
         name = func.overloadpacket.__name__
         if func.is_view or func.namespace == "prim" or name.startswith("empty"):
             return result
-        # The second result of a log-sigmoid is scratch of the CPU's kernel; on a GPU it is empty.
+        # The second result of log_sigmoid_forward is scratch of the CPU's kernel; on a GPU it is empty.
         written = tree_leaves(result)[:1] if name == "log_sigmoid_forward" else tree_leaves(result)
         read = [] if name.endswith("_like") else tree_leaves((args, kwargs))
         self.bytes += sum(_moved(a) for a in (*read, *written) if isinstance(a, torch.Tensor))
@@ -68,19 +68,19 @@ class TorchTraffic(TorchDispatchMode):
 
 
 def _moved(a: torch.Tensor) -> int:
-    """Return the bytes of an array's memory; what is broadcast is there once."""
+    """Return the bytes of an array in memory, where a broadcast axis has length 1."""
     lengths = (n for n, stride in zip(a.shape, a.stride(), strict=True) if stride)
     return int(np.prod(list(lengths))) * a.element_size()
 
 
 def native_loss(x: Any, z: Any, weight: None = None, pos_weight: None = None, reduction: int = 1) -> Any:  # noqa: ARG001
-    """Call what the native loss calls inside (ATen's Loss.cpp), where no dispatch mode looks."""
+    """Call the operations of the native loss (ATen's Loss.cpp), which no dispatch mode intercepts inside of it."""
     losses = torch.ones_like(z).sub_(z).mul_(x).sub_(logsigmoid(x))
     return losses if reduction == 0 else losses.mean()
 
 
-def compiled_torch(implementation: str, function: str, dtype: str) -> int:
-    """Return what Inductor says of the kernels that it makes, which are not built."""
+def compiled_torch(subject: str, function: str, dtype: str) -> int:
+    """Return Inductor's count of bytes for the kernels that it generates, which are not built."""
     total = 0
     compile_to_module = GraphLowering.compile_to_module
 
@@ -91,7 +91,7 @@ def compiled_torch(implementation: str, function: str, dtype: str) -> int:
         return module
 
     x, z = (torch.zeros(SIZE, dtype=getattr(torch, dtype)) for _ in range(2))
-    # Or sizes that were compiled before would make it a program for all sizes.
+    # Or else torch.compile would make code for all sizes, since it has compiled others before.
     torch.compiler.reset()
     with (
         mock.patch.object(GraphLowering, "compile_to_module", counted),
@@ -99,12 +99,12 @@ def compiled_torch(implementation: str, function: str, dtype: str) -> int:
         inductor.patch(fx_graph_cache=False),
         functorch.patch(enable_autograd_cache=False),
     ):
-        function_of("torch", f"{implementation}-compiled", function)(x, z)
+        function_of("torch", f"{subject}-compiled", function)(x, z)
     return total
 
 
-def fused_cupy(_implementation: str, function: str, dtype: str) -> int:
-    """Return the arguments and results of the kernels that CuPy fuses, and of what follows them."""
+def fused_cupy(_subject: str, function: str, dtype: str) -> int:
+    """Return the bytes of arguments and results of the kernels that CuPy fuses, and of the sums after them."""
     methods = ("value",) if function in ("elementwise", "mean") else ("value", "gradient")
     reduction = "mean" if function in ("mean", "training_step") else "none"
     arguments = (array((SIZE,), dtype), array((SIZE,), dtype))
@@ -117,13 +117,13 @@ def fused_cupy(_implementation: str, function: str, dtype: str) -> int:
 
 
 class _CupyTraffic(_cupy.CupyRunner):
-    """Launches nothing, and counts what would go through memory."""
+    """Launches no kernel, and counts the bytes that it would move."""
 
     def __init__(self) -> None:
         self.bytes = 0
 
     def fused(self, xp: Any, kernel: Kernel, total: SumSpec | None = None, ndim: int = 0) -> Callable[..., Any]:
-        """Return a function that counts in place of the fused one."""
+        """Return a function that counts bytes, in place of the fused one."""
         function = _fused(xp, kernel, total, ndim)
 
         def count(*arrays: Any) -> Any:
@@ -137,7 +137,7 @@ class _CupyTraffic(_cupy.CupyRunner):
         return count
 
     def summed(self, xp: Any, results: tuple[Any, ...], sums: tuple[SumSpec | None, ...]) -> tuple[Any, ...]:
-        """Return results, some of them summed after the fused kernel."""
+        """Return results, of which some are summed after the fused kernel."""
         return summed(xp, results, sums, self._summed_later)
 
     def _summed_later(self, _xp: Any, x: Any, spec: SumSpec) -> Any:
@@ -157,21 +157,21 @@ def _is_result(parameter: Any) -> bool:
     return parameter.dtype is not None and not parameter.is_const
 
 
-def unfused_cupy(implementation: str, function: str, dtype: str) -> int:
-    """Return the bytes of CuPy's functions, each a kernel; they are those of NumPy, which is what is called."""
+def unfused_cupy(subject: str, function: str, dtype: str) -> int:
+    """Return the bytes of CuPy's functions, each of which is a kernel, by calling the same functions of NumPy."""
     traffic = NumpyTraffic()
-    function_of("numpy", implementation, function)(*traffic.arrays(SIZE, dtype))
+    function_of("numpy", subject, function)(*traffic.arrays(SIZE, dtype))
     return traffic.bytes
 
 
 class NumpyTraffic:
-    """Counts what universal functions, and their reductions, read and write."""
+    """Counts the bytes that ufuncs and their reductions read and write."""
 
     def __init__(self) -> None:
         self.bytes = 0
 
     def arrays(self, size: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return two arrays whose functions are counted, as are those of their results."""
+        """Return two arrays; ufuncs of them and of their results are counted."""
         x, z = (np.zeros(size, dtype).view(_Counted) for _ in range(2))
         x.traffic = z.traffic = self
         return x, z
@@ -196,24 +196,28 @@ class _Counted(np.ndarray):
         return result
 
 
-def jitted_jax(implementation: str, function: str, dtype: str) -> float:
-    """Return what XLA says of the program that it makes for a CPU."""
+def jitted_jax(subject: str, function: str, dtype: str) -> float:
+    """Return XLA's count of bytes for the program that it compiles for a CPU."""
     shaped = jax.ShapeDtypeStruct((SIZE,), dtype)
     with jax.enable_x64(True):
-        compiled = function_of("jax", f"{implementation}-jit", function).lower(shaped, shaped).compile()
+        compiled = function_of("jax", f"{subject}-jit", function).lower(shaped, shaped).compile()
     return compiled.cost_analysis()["bytes accessed"]
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to the loss: its name on the page, how its bytes are counted, and what measures it on a GPU."""
+    """A way of running a subject."""
 
     name: str
+    """Its name on the page."""
     count: Callable[[str, str, str], float]
+    """Takes subject, function and dtype, and returns the bytes."""
     counted: str
-    """The implementation, as `count` knows it."""
+    """The subject that `count` takes."""
     backend: str
-    implementation: str
+    """The backend that `device.py` times it on."""
+    subject: str
+    """The subject that `device.py` times."""
 
 
 WAYS = (
@@ -232,7 +236,7 @@ WAYS = (
 
 @dataclass(frozen=True)
 class Row:
-    """Bytes that an element moves, and those that it has to."""
+    """Bytes that an element moves, and the least possible number."""
 
     function: str
     way: Way
@@ -269,29 +273,28 @@ def table(found: list[Row], function: str, measured: list[dict[str, Any]]) -> li
 
 
 def share_of(row: Row, measured: list[dict[str, Any]]) -> float | None:
-    """Return what was measured of a row, at the largest size."""
-    key = (row.way.backend, row.dtype, row.function, row.way.implementation)
-    mine = [m for m in measured if (m["backend"], m["dtype"], m["function"], m["implementation"]) == key]
+    """Return the measured share of a row at the largest size."""
+    key = (row.way.backend, row.dtype, row.function, row.way.subject)
+    mine = [m for m in measured if (m["backend"], m["dtype"], m["function"], m["subject"]) == key]
     return max(mine, key=lambda m: m["size"])["share"] if mine else None
 
 
 def on_devices(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of a results file of `device.py` that a GPU gave."""
+    """Return the rows of a results file of `device.py` that were measured on a GPU."""
     return [row for row in results["rows"] if results["environments"][row["backend"]]["kind"] == "GPU"]
 
 
 TEXT = """\
-Made by `python benchmarks/bandwidth.py`, without a GPU: how many bytes of memory an element moves on its way to the
-result, counted in the programs themselves, beside the least possible: logits and labels are read once, results are
-written once. Where memory is what limits a GPU, a ratio of 2 takes twice the time. The last column is what
-`benchmarks/device.py` has measured on a GPU: the share of the bandwidth that a copy of the least bytes has; "-" where
-none has been measured.
+Made by `python benchmarks/bandwidth.py`, without a GPU: the bytes of memory that an element moves for each subject,
+counted in the programs themselves. The baseline of the ratio is the least possible: logits and labels are read once,
+results are written once. Where memory limits a GPU, a ratio of 2 takes twice the time. The last column is the share of
+the bandwidth of a copy of the least bytes that `benchmarks/device.py` has measured on a GPU; "-" where it has not.
 
-- PyTorch: what each operation reads and writes, as a GPU gets them (xbce's blocks are for CPUs only).
-- torch.compile: what Inductor says of the kernels that it makes, for a CPU.
-- CuPy: arguments and results of the fused kernels, and the sum after them; the textbook is a kernel for each function.
-- jax.jit: what XLA says of the program that it makes for a CPU. It fuses by other rules for a GPU, which has to be
-  measured; here several results, or a sum and what comes before it, are several kernels.
+- PyTorch: the bytes that each operation reads and writes on a GPU, where xbce does not work block by block.
+- torch.compile: Inductor's count for the kernels that it generates for a CPU.
+- CuPy: arguments and results of the fused kernels, and of sums after them. The textbook has a kernel for each function.
+- jax.jit: XLA's count for the program that it compiles for a CPU. For a GPU it fuses by other rules, which must be
+  measured; here several results, or a sum and the operations before it, are several kernels.
 """
 
 

@@ -1,4 +1,4 @@
-"""What the fuser of CuPy makes of a function, without a GPU."""
+"""The kernels that `cupy.fuse` makes of a function, without a GPU."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from cupy._core import fusion
 
 
 def array(shape: tuple[int, ...], dtype: Any) -> cupy.ndarray:
-    """Return an array of CuPy that has no memory: enough for the fuser, which looks at dtypes and shapes."""
+    """Return a CuPy array without memory: the fuser reads only dtypes and shapes."""
     size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
     memory = cupy.cuda.UnownedMemory(1, size, None, 0)
     return cupy.ndarray(shape, dtype, memptr=cupy.cuda.MemoryPointer(memory, 0))

@@ -1,7 +1,7 @@
-"""Time xbce and the alternatives on a GPU, beside a copy of the same bytes; asv is not needed.
+"""Time xbce and its peers on a GPU, with a copy of the same bytes as the baseline; without asv.
 
-Each backend has a process of its own. FOLDER/benchmarks.json is written after each time; what is there already is not
-timed again, so a run that was stopped goes on.
+Each backend has a process of its own. FOLDER/benchmarks.json is written after each measurement. Jobs that it holds are
+not measured a second time, so a run that was stopped can be continued.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from typing import Any
 import click
 import numpy as np
 from benchmarks.calls import ARRAYS_MOVED, TITLES, NotMeasured, arrays_of, find_backend, finisher, function_of, versions
-from benchmarks.implementations import IMPLEMENTATIONS
+from benchmarks.subjects import SUBJECTS
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -33,37 +33,37 @@ from xbce_conformance.storage import write_whole
 from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend
 
 SIZES = (10**7, 10**8, 10**5, 10**3)
-"""The most telling first, for a run that is stopped."""
+"""The most informative sizes first, for a run that is stopped."""
 COPY = "copy"
-"""In the place of an implementation: it copies an array so long that it moves the least bytes of the function."""
+"""The baseline, in place of a subject: copies an array of such a length that it moves the least bytes of a function."""
 STOPPED = 130
 _BATCH = 0.002
-"""Seconds between two synchronisations at least, or else the synchronisation is what is timed."""
+"""Least number of seconds between two synchronisations, or else these would dominate the time."""
 _SAMPLING = 0.2
 _SAMPLES = (5, 100)
 _GRACE = 2.0
-"""Seconds that a process has to end in."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is timed at once."""
+    """One measurement."""
 
     backend: str
     dtype: str
     function: str
-    implementation: str
+    subject: str
     size: int
 
     @property
     def least_bytes(self) -> int:
-        """What goes through memory at least."""
+        """The least number of bytes that are moved."""
         return ARRAYS_MOVED[self.function] * self.size * np.dtype(FORMATS[self.dtype].dtype).itemsize
 
 
 def jobs(backend: str, dtypes: tuple[str, ...], sizes: tuple[int, ...]) -> Iterator[Job]:
-    """Return what is timed, in order: the copy before what is compared with it, what is compiled for long last."""
-    names = IMPLEMENTATIONS[backend.partition(":")[0]]
+    """Yield the jobs in order: the copy before the subjects, and subjects that take long to compile last."""
+    names = SUBJECTS[backend.partition(":")[0]]
     quick = [name for name in names if not name.endswith("-compiled")]
     groups = ([COPY, *quick], [name for name in names if name not in quick])
     for size, dtype, group in itertools.product(sizes, dtypes, groups):
@@ -84,7 +84,7 @@ class Results:
             self.environments, self.rows, self.failures = (content[k] for k in ("environments", "rows", "failures"))
 
     def enter(self, backend: str, here: dict[str, Any]) -> None:
-        """Take times of a backend from here on, if those that are there are of the same environment."""
+        """Accept measurements of a backend; refuse if the file has some from another environment."""
         there = self.environments.setdefault(backend, here)
         other = [k for k in sorted(here.keys() | there.keys()) if k != "date" and here.get(k) != there.get(k)]
         if other:
@@ -94,12 +94,12 @@ class Results:
         self.failures = [row for row in self.failures if row["backend"] != backend]
 
     def seconds(self, job: Job) -> float | None:
-        """Return what was timed."""
+        """Return the measured time of a job."""
         return next((row["seconds"] for row in self.rows if all(row[k] == v for k, v in asdict(job).items())), None)
 
     def add(self, job: Job, seconds: float) -> None:
-        """Write a time, with its share of the bandwidth of the copy, if that has been timed."""
-        copy = seconds if job.implementation == COPY else self.seconds(Job(**asdict(job) | {"implementation": COPY}))
+        """Write a time, with its share of the bandwidth of the copy, if the copy has been timed."""
+        copy = seconds if job.subject == COPY else self.seconds(Job(**asdict(job) | {"subject": COPY}))
         self.rows.append(
             {
                 **asdict(job),
@@ -112,12 +112,12 @@ class Results:
         self.write()
 
     def fail(self, job: Job, reason: str) -> None:
-        """Write why there is no time."""
+        """Write the reason why a job has no time."""
         self.failures.append({**asdict(job), "reason": reason})
         self.write()
 
     def write(self) -> None:
-        """Write the file at once, so that a process that is killed leaves a whole one."""
+        """Write the file atomically, so that a killed process leaves a complete one."""
         content = {"environments": self.environments, "rows": self.rows, "failures": self.failures}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, (json.dumps(content, indent=1) + "\n").encode())
@@ -128,16 +128,16 @@ def _rounded(x: float) -> float:
 
 
 def described(backend: Backend) -> dict[str, Any]:
-    """Return what times of a backend depend on. A CPU is named as one."""
+    """Return the environment that the times of a backend depend on; `kind` is CPU or GPU."""
     here: dict[str, Any] = {**environment(), "versions": versions()}
-    # PyTorch says cpu, JAX TFRT_CPU_0.
+    # The device of PyTorch is "cpu", of JAX "TFRT_CPU_0".
     if "cpu" in backend.device.lower():
         return {"kind": "CPU", "device": f"CPU: {here['processor']}", **here}
     return {"kind": "GPU", "device": backend.device, **_nvidia(), **here}
 
 
 def _nvidia() -> dict[str, str]:
-    """Return what NVIDIA's own tool says of the first GPU."""
+    """Return name and driver of the first GPU, from nvidia-smi."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return {}
@@ -148,8 +148,8 @@ def _nvidia() -> dict[str, str]:
 
 
 def timed(run: Callable[[], Any], finish: Callable[[Any], Any], *, batches: bool) -> float:
-    """Return the median time of a call. Short ones are timed in batches with one synchronisation at the end."""
-    # Compiles, and starts threads.
+    """Return the median time of a call. Short calls are timed in batches with one synchronisation at the end."""
+    # The first call compiles, and starts threads.
     finish(run())
     begin = time.perf_counter()
     finish(run())
@@ -168,18 +168,18 @@ def timed(run: Callable[[], Any], finish: Callable[[Any], Any], *, batches: bool
 
 
 def call_of(job: Job, backend: Backend, arrays: tuple[Any, Any]) -> Callable[[], Any]:
-    """Return a job as a function of nothing."""
-    if job.implementation == COPY:
+    """Return the function, without arguments, that a job times."""
+    if job.subject == COPY:
         x = arrays[0]
-        # A copy reads and writes: half of the bytes are the array's.
+        # A copy reads and writes, so the array has half of the bytes.
         length = max(1, job.least_bytes * len(x) // (2 * x.nbytes))
         return copier(job.backend, backend.from_numpy(FORMATS[job.dtype].round(np.ones(length))))
-    if job.implementation.endswith("-compiled"):
+    if job.subject.endswith("-compiled"):
         import torch
 
-        # Or a second size would make the compiler try a program for all sizes.
+        # Or else torch.compile would make code for all sizes when it meets a second one.
         torch.compiler.reset()
-    run = function_of(job.backend, job.implementation, job.function)
+    run = function_of(job.backend, job.subject, job.function)
     return lambda: run(*arrays)
 
 
@@ -217,13 +217,13 @@ def time_backend(name: str, results: Results, dtypes: tuple[str, ...], sizes: tu
             arrays = arrays_of(backend, dtype, size)
             finish(arrays)
             for job in group:
-                progress.update(task, description=f"{name} {size} {dtype} {job.function} {job.implementation}")
+                progress.update(task, description=f"{name} {size} {dtype} {job.function} {job.subject}")
                 try:
-                    # Where calls of JAX for a CPU overlap, the last one may not be the last to end.
+                    # Calls of JAX on a CPU may overlap, and the last call may not be the last to end.
                     results.add(job, timed(call_of(job, backend, arrays), finish, batches=name != "jax"))
                 except NotMeasured:
                     pass
-                except Exception as error:  # noqa: BLE001 - what one implementation cannot do leaves the others' times
+                except Exception as error:  # noqa: BLE001 - the failure of one subject costs no other
                     reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
                     results.fail(job, reason)
                 progress.advance(task)
@@ -231,12 +231,12 @@ def time_backend(name: str, results: Results, dtypes: tuple[str, ...], sizes: tu
 
 
 def table(results: Results, backend: str, dtype: str) -> Table:
-    """Return the time of xbce, multiples of it, and each one's share of the copy's bandwidth."""
+    """Return the time of xbce, ratios to it, and shares of the copy's bandwidth."""
     rows = [row for row in results.rows if (row["backend"], row["dtype"]) == (backend, dtype)]
-    names = list(dict.fromkeys(row["implementation"] for row in rows if row["implementation"] != COPY))
-    found = {(row["function"], row["size"], row["implementation"]): row for row in rows}
+    names = list(dict.fromkeys(row["subject"] for row in rows if row["subject"] != COPY))
+    found = {(row["function"], row["size"], row["subject"]): row for row in rows}
     title = f"{backend}, {dtype}, {results.environments[backend]['device']}"
-    made = Table(title=title, caption="x: multiple of the first one's time; %: share of the bandwidth of a copy")
+    made = Table(title=title, caption="x: ratio to the time of the first subject; %: share of the bandwidth of a copy")
     for name in ("function", "size", COPY, *names):
         made.add_column(name, justify="left" if name == "function" else "right", no_wrap=name == "function")
     for function, size in itertools.product(TITLES, sorted({row["size"] for row in rows})):
@@ -251,7 +251,7 @@ def table(results: Results, backend: str, dtype: str) -> Table:
 def _cell(row: dict[str, Any] | None, first: dict[str, Any] | None) -> str:
     if row is None:
         return ""
-    if row["implementation"] == COPY:
+    if row["subject"] == COPY:
         return f"{row['gb_per_second']:.3g} GB/s"
     time_ = f"{1e6 * row['seconds']:.4g} us" if first is None else f"{row['seconds'] / first['seconds']:.2f} x"
     return time_ if row["share"] is None else f"{time_} {row['share']:.0%}"
@@ -260,7 +260,7 @@ def _cell(row: dict[str, Any] | None, first: dict[str, Any] | None) -> str:
 def in_processes(command: list[str], backends: tuple[str, ...], seconds: float | None) -> int:
     """Time each backend in a process of its own; return the exit code.
 
-    Each has its share of the seconds; what one leaves is for those that were stopped.
+    Each has an equal share of the seconds; unused seconds go to backends that were stopped.
     """
     end = math.inf if seconds is None else time.monotonic() + seconds
     status, waiting = 0, deque(backends)
@@ -272,13 +272,13 @@ def in_processes(command: list[str], backends: tuple[str, ...], seconds: float |
             waiting.append(backend)
         elif code:
             status = 1
-            if code != 1:  # else it has said why
+            if code != 1:  # with 1 it has printed the reason
                 click.echo(f"{backend}: its process ended with {code}", err=True)
     return STOPPED if waiting else status
 
 
 def _run(command: list[str], seconds: float | None) -> int | None:
-    """Return the exit code of a process, or None if its time was over."""
+    """Return the exit code of a process, or None if it was stopped."""
     process = subprocess.Popen(command)  # noqa: S603
     try:
         return process.wait(seconds)
@@ -301,7 +301,7 @@ def _run(command: list[str], seconds: float | None) -> int | None:
     multiple=True,
     required=True,
     type=click.Choice([name for name in BACKEND_NAMES if name.partition(":")[0] in ("numpy", "torch", "jax", "cupy")]),
-    help="Where to time, one after the other: torch:cuda, say; torch:cpu for a rehearsal. More than once.",
+    help="Backends to time, one after the other: for example torch:cuda; torch:cpu for a rehearsal. More than once.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="For benchmarks.json.")
 @click.option("--size", "sizes", multiple=True, type=click.IntRange(1), default=SIZES, show_default=True)
@@ -317,7 +317,7 @@ def main(
     *,
     here: bool,
 ) -> None:
-    """Time xbce, the alternatives and a copy of the same bytes; write FOLDER/benchmarks.json."""
+    """Time xbce, its peers and a copy of the same bytes; write FOLDER/benchmarks.json."""
     try:
         with interruptible():
             if here:

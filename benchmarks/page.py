@@ -1,10 +1,10 @@
-"""Sections of a page of the documentation, which several commands write."""
+"""Sections of a page of the documentation, each written by a command of its own."""
 
 ON_PAPER = "## Bandwidth on paper"
 
 
 def section(page: str, heading: str) -> str:
-    """Return a section with its heading, up to the next heading like it; nothing if it is not there."""
+    """Return a section with its heading, up to the next heading of the same level; "" if there is none."""
     begin = page.find(f"{heading}\n")
     if begin < 0:
         return ""
@@ -13,6 +13,6 @@ def section(page: str, heading: str) -> str:
 
 
 def with_section(page: str, heading: str, text: str) -> str:
-    """Return a page with another section under a heading, at the end if there was none."""
+    """Return a page with the section under a heading replaced, or added at the end."""
     old = section(page, heading)
     return page.replace(old, text) if old else f"{page.rstrip()}\n\n{text}"

@@ -1,4 +1,4 @@
-"""From measured times to tables of ratios, plots, and the page of the documentation."""
+"""Makes tables of ratios, plots, and the page of the documentation from asv's results."""
 
 import itertools
 import json
@@ -20,11 +20,11 @@ from benchmarks import calls
 TITLES = {function.title().replace("_", ""): title for function, title in calls.TITLES.items()}
 """By the name of the benchmark's class."""
 TABLES = {**TITLES, "ChangingGamma": "focal loss, mean and gradient, with one gamma or another in each step"}
-"""What has a table; plots have the functions alone that every implementation has."""
+"""Benchmarks with a table; plots show only functions that every subject has."""
 
 
 def describe(machine: dict[str, Any]) -> dict[str, Any]:
-    """Return what there is to know about where it was measured; no name of a machine."""
+    """Return the CPU, Python and library versions of the measurements, without the name of the machine."""
     return {
         "cpu": machine["cpu"],
         "cores": int(machine["num_cpu"]),
@@ -34,24 +34,24 @@ def describe(machine: dict[str, Any]) -> dict[str, Any]:
 
 
 def rows_of(results: Results, *, since: float) -> list[dict[str, Any]]:
-    """Return what asv measured since a time in milliseconds: a row for each benchmark, case and size."""
+    """Return what asv measured since a time in milliseconds: a row per benchmark, backend, dtype, subject and size."""
     rows = []
     for name, started in sorted(results.started_at.items()):
         if started < since:
             continue
         params = results.get_result_params(name)
         figures = results.get_result_value(name, params)
-        for (case, size), figure in zip(itertools.product(*params), figures, strict=True):
+        for (measured, size), figure in zip(itertools.product(*params), figures, strict=True):
             if figure is None or figure != figure:  # failed, or skipped
                 continue
-            backend, dtype, implementation = case.strip("'").split()
+            backend, dtype, subject = measured.strip("'").split()
             rows.append(
                 {
                     "benchmark": name.split(".")[1],
                     "unit": "bytes" if name.endswith("bytes") else "seconds",
                     "backend": backend,
                     "dtype": dtype,
-                    "implementation": implementation,
+                    "subject": subject,
                     "size": int(size),
                     "figure": float(f"{figure:.4g}"),
                 }
@@ -60,19 +60,19 @@ def rows_of(results: Results, *, since: float) -> list[dict[str, Any]]:
 
 
 def tables(results: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
-    """Return a title and rows for each benchmark and backend: the figure of xbce, the others as multiples of it."""
+    """Return a title and rows per benchmark and backend: the figure of xbce, and the ratios of the others to it."""
     found = []
     key = ("benchmark", "unit", "backend")
     rows = sorted(results["rows"], key=lambda row: tuple(row[k] for k in key))
     for (benchmark, unit, backend), group in itertools.groupby(rows, lambda row: tuple(row[k] for k in key)):
         mine = list(group)
-        figures = {(r["dtype"], r["size"], r["implementation"]): r["figure"] for r in mine}
-        names = list(dict.fromkeys(r["implementation"] for r in mine))
+        figures = {(r["dtype"], r["size"], r["subject"]): r["figure"] for r in mine}
+        names = list(dict.fromkeys(r["subject"] for r in mine))
         for xbce in (name for name in names if name.startswith("xbce")):
             suffix = xbce.removeprefix("xbce")
             others = [name for name in names if name != xbce and _belongs(name, suffix)]
             table = [["dtype", "size", xbce, *others]]
-            for dtype, size in sorted({(r["dtype"], r["size"]) for r in mine if r["implementation"] == xbce}):
+            for dtype, size in sorted({(r["dtype"], r["size"]) for r in mine if r["subject"] == xbce}):
                 base = figures[dtype, size, xbce]
                 ratios = (figures.get((dtype, size, name)) for name in others)
                 cells = ("" if ratio is None else f"{ratio / base:.2f} x" for ratio in ratios)
@@ -96,7 +96,7 @@ def text(results: dict[str, Any]) -> str:
 
 
 def plot(results: dict[str, Any], folder: Path, suffix: str = "png") -> list[Path]:
-    """Draw time per element against size, a picture for each backend; return where they are."""
+    """Draw time per element against size, a picture for each backend; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     timed = [row for row in results["rows"] if row["unit"] == "seconds"]
@@ -108,8 +108,8 @@ def plot(results: dict[str, Any], folder: Path, suffix: str = "png") -> list[Pat
         for (i, dtype), (j, benchmark) in itertools.product(enumerate(dtypes), enumerate(TITLES)):
             rows = [r for r in timed if (r["backend"], r["dtype"], r["benchmark"]) == (backend, dtype, benchmark)]
             ax = axes[i][j]
-            for name in dict.fromkeys(r["implementation"] for r in rows):
-                line = sorted((r["size"], r["figure"]) for r in rows if r["implementation"] == name)
+            for name in dict.fromkeys(r["subject"] for r in rows):
+                line = sorted((r["size"], r["figure"]) for r in rows if r["subject"] == name)
                 style = {"color": "0.6", "linestyle": ":"} if name.startswith("traffic") else {}
                 style |= {"linewidth": 2.5} if name.startswith("xbce") else {}
                 ax.plot([n for n, _ in line], [1e9 * t / n for n, t in line], label=name, marker=".", **style)
@@ -142,9 +142,9 @@ def publish(results: dict[str, Any], folder: Path, docs: Path) -> None:
         "# Benchmarks",
         "",
         "Made by `make bench-full`; what each name means, and how to read the figures, is in",
-        "[benchmarks/README.md](../benchmarks/README.md). In each table xbce has its own figure; the others are",
-        "multiples of it: 2.00 x takes twice the time or memory of xbce, 0.50 x half. `traffic` reads and writes the",
-        "same bytes, and computes next to nothing.",
+        "[benchmarks/README.md](../benchmarks/README.md). In each table xbce is the baseline: it has a figure, and the",
+        "other subjects have the ratio of theirs to it. 2.00 x takes twice the time or memory of xbce, 0.50 x half.",
+        "`traffic` reads and writes the same bytes with hardly any computation.",
         "",
         f"Measured on: {machine['cpu']}, {machine['cores']} cores; Python {machine['python']}; {versions}.",
         "",
@@ -155,7 +155,7 @@ def publish(results: dict[str, Any], folder: Path, docs: Path) -> None:
         head, *rows = ("| " + " | ".join(row) + " |" for row in table)
         parts += [f"## {title}", "", head, "|" + "---|" * len(table[0]), *rows, ""]
     page = docs / "benchmarks.md"
-    # Another command, bandwidth.py, writes this section.
+    # bandwidth.py writes this section.
     kept = section(page.read_text("utf-8"), ON_PAPER) if page.exists() else ""
     page.write_text("\n".join([*parts, kept] if kept else parts), "utf-8")
 

@@ -1,4 +1,4 @@
-"""Run the suite on this machine, print xbce beside the alternatives and draw speed against size.
+"""Run the suite on this machine, print xbce beside its peers and draw speed against size.
 
 With ``--publish`` the results, the page and the plots of the documentation are written too. Other options are passed on
 to ``asv run``.

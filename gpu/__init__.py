@@ -1,1 +1,1 @@
-"""Everything that is to be measured on a GPU, in one command that fits into minutes."""
+"""All measurements on a GPU, in one command that takes minutes."""

@@ -1,7 +1,7 @@
-"""`python -m gpu`: measure on this machine's GPU, in minutes, what there is to measure.
+"""`python -m gpu`: make all measurements on this machine's GPU, in minutes.
 
-Exit code 0: everything ran and is as it should be; 1: something is not, or did not run to its end; 2: the command is
-wrong; 3: there is no GPU; 130: interrupted, and the same command goes on from there.
+Exit code 0: everything ran and is correct; 1: something is wrong, or did not run to its end; 2: the command is wrong;
+3: there is no GPU; 130: interrupted, and the same command goes on from there.
 """
 
 import argparse
@@ -29,11 +29,11 @@ def main() -> int:
     names = [part.name for part in parts(WORK, rehearsal=False)]
     parser.add_argument("--plan", action="store_true", help="print the parts and their seconds, and run nothing")
     parser.add_argument("--only", action="append", metavar="PART", help="run this part; may be repeated")
-    parser.add_argument("--rehearse", action="store_true", help="go the whole way with the CPU in the device's place")
+    parser.add_argument("--rehearse", action="store_true", help="run a little of every part, on the CPU instead")
     parser.add_argument("--seconds", type=float, default=_SECONDS, help="scale the limits of all parts to this total")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 4), help="parts side by side")
-    parser.add_argument("--out", type=Path, default=None, help="folder that gets a folder of results for the device")
-    parser.add_argument("--wheels", type=Path, default=WORK / "wheels", help="folder of wheels of what is missing here")
+    parser.add_argument("--out", type=Path, default=None, help="folder for the device's folder of results")
+    parser.add_argument("--wheels", type=Path, default=WORK / "wheels", help="folder of wheels of missing packages")
     arguments = parser.parse_args()
     if arguments.rehearse:
         os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -55,7 +55,7 @@ def main() -> int:
         sys.stderr.write(f"{reason}\n")
         return 2
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "conformance")]
-    # Imported here: rich, and what measures, may just have been installed.
+    # Imported here, since `install` may just have installed rich and other packages that these modules need.
     from gpu.screen import plan, run
 
     work = WORK / f"{slug(device)}-{_source()}"
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def _usual_out(*, rehearsal: bool) -> Path:
-    """Return where results go: beside those of other devices, where a rehearsal's never are."""
+    """Return the folder of all results; that of rehearsals is never committed."""
     return WORK / "results" if rehearsal else REPOSITORY / "conformance" / "results"
 
 
@@ -92,7 +92,7 @@ def _environment() -> dict[str, str]:
 
 
 def _source() -> str:
-    """Return what tells this source from another: what two have found is never mixed."""
+    """Return a digest of the sources, so that results of two versions are never mixed."""
     digest = hashlib.sha256()
     for folder in _SOURCES:
         for file in sorted((REPOSITORY / folder).rglob("*.py")):

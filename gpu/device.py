@@ -1,4 +1,4 @@
-"""Whether there is a GPU, and what it is: from the driver itself, without any array library."""
+"""Finds the GPU and its name by the CUDA driver, without any array library."""
 
 import ctypes
 import re
@@ -33,5 +33,5 @@ def _require(status: int, function: str) -> None:
 
 
 def slug(name: str) -> str:
-    """Return a device's name as that of a folder."""
+    """Return the name of the folder for a device."""
     return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")

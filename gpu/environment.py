@@ -1,4 +1,4 @@
-"""`python -m gpu.environment`: what a run is made on."""
+"""`python -m gpu.environment`: records driver, libraries and devices of a run."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def _driver() -> list[str]:
-    """Return what nvidia-smi says of each device."""
+    """Return the lines of nvidia-smi, one for each device after the header."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return []

@@ -1,4 +1,4 @@
-"""Puts what the parts have found into one folder that can be committed: few files, none large."""
+"""Gathers the results of the parts in one folder that can be committed: few files, none of them large."""
 
 import json
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from gpu.run import Outcome
 from xbce_conformance.results.model import Results
 
 MOST_FILES, MOST_BYTES = 8, 16 * 2**20
-"""What can be brought back from a machine that is lent."""
+"""Limits of machines from which results are copied."""
 
 _REHEARSAL = "a rehearsal on the CPU: no device"
 
@@ -19,7 +19,7 @@ _REHEARSAL = "a rehearsal on the CPU: no device"
 def gather(
     parts: tuple[Part, ...], outcomes: dict[str, Outcome], work: Path, out: Path, *, rehearsal: bool
 ) -> list[Path]:
-    """Write what there is; return the files. A rehearsal is marked as one in each of them."""
+    """Write the results that exist; return the files. Each file says whether it is from a rehearsal."""
     out.mkdir(parents=True, exist_ok=True)
     files = {"run.json": _run(parts, outcomes, work)}
     tests = read(work / "tests" / FILE)
@@ -50,7 +50,7 @@ def gather(
 
 
 def _run(parts: tuple[Part, ...], outcomes: dict[str, Outcome], work: Path) -> dict[str, Any]:
-    """Return what a run was made on, and what became of each part; of one that failed, the end of its log."""
+    """Return the environment of a run and the outcome of each part, with the end of the log of a failed part."""
     file = work / "environment" / "environment.json"
     data: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
     data["parts"] = {}

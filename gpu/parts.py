@@ -1,14 +1,14 @@
-"""What is measured, in which order, and how long each part may take: the most valuable first.
+"""The parts of a run, in order and with time limits: the most valuable first.
 
-A part is a command. It writes what it finds at once; it stops at SIGTERM with nothing lost; and the same command goes
-on from there. It ends with 0, or with 1 if something is not as it should be; 130 says that it was stopped.
+A part is a command. It writes each result at once, stops at SIGTERM without losing one, and goes on from there when it
+is called a second time. Its exit code is 0, 1 if it found something wrong, or 130 if it was stopped.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 STAND_INS = {"cupy": "numpy", "torch:cuda": "torch:cpu", "jax:cuda": "jax"}
-"""By device, what a rehearsal runs in its place."""
+"""Maps a backend on a GPU to the backend that replaces it in a rehearsal."""
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,19 @@ class Part:
 
     name: str
     what: str
+    """Description for tables."""
     stage: int
-    """Parts of one stage run side by side, as far as there are processors; one of another stage never beside them."""
+    """Parts of one stage run in parallel, as far as there are processors; stages run one after the other."""
     seconds: int
-    """How long it is expected to take, and all that it gets."""
+    """The expected time, which is the limit, too."""
     arguments: tuple[str, ...]
-    """Of Python."""
+    """Arguments of the Python interpreter."""
     result: Path
-    """The file without which it has failed."""
+    """The file that the part must write."""
 
 
 def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
-    """Return all parts, in order. A rehearsal goes the whole way, with little of everything."""
+    """Return all parts, in order. A rehearsal runs all of them, with little work in each."""
     backends = tuple(STAND_INS.values() if rehearsal else STAND_INS)
     few = {
         "conformance": ["--dtype=float32", "--function=binary_cross_entropy"],

@@ -1,4 +1,4 @@
-"""Runs the parts, each within its time; what one leaves undone costs no other anything."""
+"""Runs the parts, each within its time limit and independently of the others."""
 
 import json
 import os
@@ -24,54 +24,55 @@ DONE = "done"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a part."""
+    """The outcome of a part."""
 
     status: str
     """"done", "cut off" by its limit, "interrupted", or "failed"."""
     code: int
+    """Exit code."""
     seconds: float
-    """Of all tries together."""
+    """Time of all tries together."""
 
     @property
     def broken(self) -> bool:
-        """Whether it ran to its end and found something that is not as it should be."""
+        """Whether the part ran to its end and found something wrong."""
         return self.status == DONE and self.code != 0
 
 
 class Ledger:
-    """The outcomes so far, in a file that is replaced whole."""
+    """The outcomes so far, in a file that is written atomically."""
 
     def __init__(self, file: Path) -> None:
-        """Take up what was done before."""
+        """Read the outcomes of earlier runs."""
         self._file = file
         data = json.loads(file.read_text("utf-8")) if file.exists() else {}
         self.outcomes = {name: Outcome(**outcome) for name, outcome in data.items()}
 
     def is_done(self, part: Part) -> bool:
-        """Tell whether a part needs no other run."""
+        """Tell whether a part is done and has a result."""
         return part.name in self.outcomes and self.outcomes[part.name].status == DONE and part.result.exists()
 
     def keep(self, part: Part, status: str, code: int, seconds: float) -> None:
-        """Write what became of a part."""
+        """Write the outcome of a part."""
         before = self.outcomes[part.name].seconds if part.name in self.outcomes else 0.0
         self.outcomes[part.name] = Outcome(status, code, round(before + seconds, 1))
         data = {name: asdict(outcome) for name, outcome in self.outcomes.items()}
         write_whole(self._file, json.dumps(data, indent=1).encode())
 
 
-Told = Callable[[Part, str, float], None]
-"""Is told of a part "runs", or what became of it, and after how many seconds."""
+Report = Callable[[Part, str, float], None]
+"""Takes a part, its status ("runs" or that of its outcome), and its seconds so far."""
 
 
 class Runner:
-    """Runs parts stage by stage, several of one stage at once."""
+    """Runs parts stage by stage, the parts of one stage in parallel."""
 
-    def __init__(self, ledger: Ledger, logs: Path, environment: dict[str, str], jobs: int, told: Told) -> None:
-        self._ledger, self._logs, self._environment, self._jobs, self._told = ledger, logs, environment, jobs, told
+    def __init__(self, ledger: Ledger, logs: Path, environment: dict[str, str], jobs: int, report: Report) -> None:
+        self._ledger, self._logs, self._environment, self._jobs, self._report = ledger, logs, environment, jobs, report
         self._running: dict[Part, tuple[subprocess.Popen[bytes], float]] = {}
 
     def run(self, parts: tuple[Part, ...], share: float = 1.0) -> None:
-        """Run what is not done yet; `share` scales all limits. KeyboardInterrupt ends it, with nothing lost."""
+        """Run the parts that are not done; `share` scales all limits. KeyboardInterrupt stops it without loss."""
         todo = [part for part in parts if not self._ledger.is_done(part)]
         with interruptible():
             try:
@@ -94,7 +95,7 @@ class Runner:
                 elif seconds > part.seconds * share:
                     self._end(part, "cut off")
                 else:
-                    self._told(part, "runs", seconds)
+                    self._report(part, "runs", seconds)
 
     def _start(self, part: Part) -> None:
         part.result.parent.mkdir(parents=True, exist_ok=True)
@@ -108,10 +109,10 @@ class Runner:
                 start_new_session=True,
             )
         self._running[part] = process, time.monotonic()
-        self._told(part, "runs", 0.0)
+        self._report(part, "runs", 0.0)
 
     def _end(self, part: Part, status: str) -> None:
-        """Ask a part to stop, and make it."""
+        """Stop a part: terminate it, and kill it after the grace period."""
         process, _ = self._running[part]
         process.terminate()
         try:
@@ -119,9 +120,9 @@ class Runner:
         except subprocess.TimeoutExpired:
             pass
         else:
-            # It may have been about to end by itself.
+            # It may just have ended by itself.
             status = DONE if process.returncode in (0, 1) else status
-        # What it has started may outlive it.
+        # Processes that it has started may outlive it.
         _kill_group(process)
         process.wait()
         self._keep(part, status)
@@ -136,7 +137,7 @@ class Runner:
         process, begun = self._running.pop(part)
         seconds = time.monotonic() - begun
         self._ledger.keep(part, status, process.returncode, seconds)
-        self._told(part, status, seconds)
+        self._report(part, status, seconds)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What is shown: the plan, the parts while they run, and what became of them."""
+"""The output on the screen: the plan, the progress of the parts, and their outcomes."""
 
 from itertools import groupby
 from pathlib import Path
@@ -50,7 +50,7 @@ def run(
     jobs: int,
     rehearsal: bool,
 ) -> int:
-    """Run the chosen parts, gather what all have found, and return the exit code."""
+    """Run the chosen parts, gather the results of all parts, and return the exit code."""
     console = Console()
     logs = work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def run(
             if done:
                 progress.update(tasks[part.name], completed=part.seconds * share)
 
-        def told(part: Part, status: str, seconds: float) -> None:
+        def report(part: Part, status: str, seconds: float) -> None:
             limit = part.seconds * share
             state = f"{seconds:.0f} of {limit:.0f} s" if status == "runs" else f"{status}, {seconds:.0f} s"
             completed = limit if status == DONE else seconds
@@ -75,7 +75,7 @@ def run(
                 progress.console.print(Text(f"{part.name}: {status}; see {logs / part.name}.log", style="red"))
 
         try:
-            Runner(ledger, logs, environment, jobs, told).run(chosen, share)
+            Runner(ledger, logs, environment, jobs, report).run(chosen, share)
         except KeyboardInterrupt:
             interrupted = True
     files = gather(parts, ledger.outcomes, work, out, rehearsal=rehearsal)

@@ -1,4 +1,4 @@
-"""Installs what is missing from a folder of wheels: a machine with a GPU may have no network."""
+"""Installs missing packages from a folder of wheels, since a machine with a GPU may have no network."""
 
 import importlib
 import importlib.util
@@ -10,13 +10,13 @@ _LINES = Path(__file__).with_suffix(".txt").read_text("utf-8").splitlines()
 _MODULES = {
     name: "flint" if name == "python-flint" else name.replace("-", "_") for name in _LINES if not name.startswith("#")
 }
-"""By distribution: what is imported."""
+"""Maps a distribution to its module."""
 _GIVEN = ("click", "jinja2", "matplotlib", "ml_dtypes", "numpy", "pytest", "rich", "sklearn")
-"""What must be there: machines with a GPU have it, and it is large."""
+"""Modules that must be installed: machines with a GPU have them, and their wheels are large."""
 
 
 class NoWheel(Exception):  # noqa: N818
-    """Something is missing here, and there is no wheel of it."""
+    """A package is missing, and there is no wheel of it."""
 
 
 def missing() -> list[str]:
@@ -25,7 +25,7 @@ def missing() -> list[str]:
 
 
 def install(folder: Path, site: Path) -> None:
-    """Install what is missing from the wheels in a folder, into a site of its own; nothing is fetched."""
+    """Install missing packages from the wheels in `folder` into `site`; download nothing."""
     sys.path.append(str(site))
     importlib.invalidate_caches()
     absent = [module for module in _GIVEN if importlib.util.find_spec(module) is None]

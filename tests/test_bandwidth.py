@@ -117,7 +117,7 @@ def test_the_native_loss_calls_what_is_counted(reduction, last):
 
 
 def measured(kind):
-    row = {"backend": "cupy", "dtype": "float32", "function": "mean", "implementation": "xbce"}
+    row = {"backend": "cupy", "dtype": "float32", "function": "mean", "subject": "xbce"}
     rows = [
         {**row, "size": 10, "share": 0.1},
         {**row, "size": 1000, "share": 0.874},
@@ -127,7 +127,7 @@ def measured(kind):
 
 
 def test_the_measured_column_is_that_of_the_largest_size_on_a_gpu():
-    (way,) = [way for way in bandwidth.WAYS if (way.backend, way.implementation) == ("cupy", "xbce")]
+    (way,) = [way for way in bandwidth.WAYS if (way.backend, way.subject) == ("cupy", "xbce")]
     counted = [bandwidth.Row(function, way, "float32", 8 * bandwidth.SIZE, 8) for function in ("mean", "elementwise")]
     cells = {}
     for kind in ("GPU", "CPU"):

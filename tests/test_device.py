@@ -26,8 +26,8 @@ def _few_samples(monkeypatch):
     monkeypatch.setattr(device, "_BATCH", 1e-9)
 
 
-def job(implementation="xbce", **other):
-    values = {"backend": "cupy", "dtype": "float32", "function": "mean", "implementation": implementation, "size": 1000}
+def job(subject="xbce", **other):
+    values = {"backend": "cupy", "dtype": "float32", "function": "mean", "subject": subject, "size": 1000}
     return device.Job(**values | other)
 
 
@@ -46,8 +46,8 @@ def test_what_tells_most_is_first():
     assert len(order) == len(set(order)) == 2 * 2 * 4 * 8
     assert [j.size for j in order] == [10**7] * 64 + [10**3] * 64
     assert [j.dtype for j in order[:64]] == ["float32"] * 32 + ["float16"] * 32
-    assert [j.implementation for j in order[:2]] == ["copy", "xbce"]
-    assert all(j.implementation.endswith("-compiled") == (i >= 24) for i, j in enumerate(order[:32]))
+    assert [j.subject for j in order[:2]] == ["copy", "xbce"]
+    assert all(j.subject.endswith("-compiled") == (i >= 24) for i, j in enumerate(order[:32]))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_goes_on_where_it_was(tmp_path, monkeypatch):
     assert device.time_backend(*here)
     content = (tmp_path / "benchmarks.json").read_bytes()
     rows = json.loads(content)["rows"]
-    assert {row["implementation"] for row in rows} >= {"copy", "xbce", "textbook", "sklearn", "traffic"}
+    assert {row["subject"] for row in rows} >= {"copy", "xbce", "textbook", "sklearn", "traffic"}
     assert all(row["seconds"] > 0 and row["share"] > 0 for row in rows)
     monkeypatch.setattr(device, "timed", lambda *_, **__: pytest.fail("timed again"))
     assert device.time_backend("numpy", device.Results(tmp_path), ("float32",), (100,))
@@ -121,7 +121,7 @@ def test_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_what_fails_leaves_the_others_and_is_tried_again(tmp_path, monkeypatch):
     def fail(name):
         def call_of(job, *_):
-            if job.implementation == name:
+            if job.subject == name:
                 raise MemoryError("out of memory\nand more")
             return lambda: None
 
@@ -131,7 +131,7 @@ def test_what_fails_leaves_the_others_and_is_tried_again(tmp_path, monkeypatch):
     assert not device.time_backend("numpy", device.Results(tmp_path), ("float32",), (10,))
     results = device.Results(tmp_path)
     assert {row["reason"] for row in results.failures} == {"MemoryError: out of memory"}
-    assert {row["implementation"] for row in results.failures} == {"xbce"}
+    assert {row["subject"] for row in results.failures} == {"xbce"}
     count = len(results.rows)
     monkeypatch.setattr(device, "call_of", fail(None))
     assert device.time_backend("numpy", device.Results(tmp_path), ("float32",), (10,))

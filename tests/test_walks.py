@@ -61,7 +61,7 @@ def test_a_loss_touches_eight_files():
 def test_a_backend_is_one_file_and_one_row():
     added, changed = added_and_changed("backend")
     assert added == {"xbce/_backends/thinarray.py"}
-    assert changed == {"xbce/_backends/__init__.py", "conformance/xbce_conformance/backends.py"}
+    assert changed == {"xbce/_backends/__init__.py", "conformance/xbce_conformance/subjects/backends.py"}
 
 
 def test_a_convention_is_its_module_its_test_and_one_row():

@@ -1,13 +1,13 @@
-"""Names for what the array API standard leaves untyped."""
+"""Types of arrays, namespaces and options; the array API standard defines none for arrays."""
 
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 Array: TypeAlias = Any
-"""An array of any library that follows the array API standard, where nothing is known of its type."""
+"""An array of any library that follows the array API standard."""
 
 
 class ArrayObject(Protocol):
-    """An array in a public signature: what those of NumPy, PyTorch, JAX, CuPy and Dask have, and str and list lack."""
+    """An array in a public signature: it has attributes that arrays of all libraries have, and str and list lack."""
 
     @property
     def shape(self) -> Any:
@@ -19,7 +19,7 @@ class ArrayObject(Protocol):
 
 
 ArrayT = TypeVar("ArrayT", bound=ArrayObject)
-"""The class of an array that a public function takes, and returns an array of."""
+"""The array class of an argument of a public function, which is that of the result, too."""
 
 Namespace: TypeAlias = Any
 """A module with the functions of the array API standard."""

@@ -1,4 +1,4 @@
-"""The check that labels are in the range that losses are accurate on."""
+"""The check that labels are in [0, 1], where losses are accurate."""
 
 from ._backends import runner_for
 from ._call.checks import concrete_bool, digits, eager_real
@@ -8,14 +8,14 @@ __all__ = ["check_labels"]
 
 
 def check_labels(labels: ArrayObject, /) -> None:
-    """Raise ValueError unless all labels are in [0, 1], where losses keep their promise of accuracy.
+    """Raise ValueError unless all labels are in [0, 1], where the bounds on the errors of losses hold.
 
-    Losses themselves never look at values: labels outside [0, 1] follow the same formula.
+    Losses themselves never read values: labels outside [0, 1] follow the same formula.
 
     Parameters
     ----------
     labels : array
-        Boolean, integer or floating, with values to look at: not traced and not lazy.
+        Boolean, integer or floating, with concrete values: neither traced nor lazy.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def check_labels(labels: ArrayObject, /) -> None:
 
 def _first_outside(xp: Namespace, labels: Array) -> tuple[Array, tuple[int, ...]] | None:
     """Return the first label outside [0, 1] and its index."""
-    if getattr(labels, "is_nested", False):  # PyTorch's jagged arrays have no shape to count in
+    if getattr(labels, "is_nested", False):  # PyTorch's jagged tensors have no shape of integers
         found = ((i, _first_outside(xp, part)) for i, part in enumerate(labels.unbind()))
         return next(((part[0], (i, *part[1])) for i, part in found if part is not None), None)
     bad = xp.reshape(runner_for(xp).map(xp, _is_outside, (labels,)), (-1,))

@@ -39,7 +39,7 @@ def binary_cross_entropy_with_logits(
 
     Like a NumPy ufunc, the loss has methods, each taking the arguments of the call: ``gradient``, ``hessian`` (the
     diagonal), ``value_and_gradient``, ``gradient_and_hessian``, and ``label_gradient``. They are closed forms, so
-    every library has them, and they belong to what the call returns: weights, mask and denominator are in them.
+    every library has them. They are derivatives of the returned value, with its weights, mask and denominator.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def binary_cross_entropy_with_logits(
     array
         On the device of `logits`; of the shape of `logits`, without the reduced axes. Its dtype is the widest floating
         one of `logits` and of the arguments with dimensions: a Python or NumPy scalar, or an array without dimensions
-        beside one that has some, never widens, and neither does what JAX calls weakly typed. NumPy arrays beside JAX
-        arrays are taken for JAX's.
+        beside one that has some, never widens, and neither does a weakly typed array of JAX. NumPy arrays beside JAX
+        arrays are converted to JAX arrays.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def binary_cross_entropy_with_logits(
     Notes
     -----
     **Formula.** With ``h = [x >= 0]`` it is computed as ``x (h - z) + log1p(exp(-|x|))``, a sum of non-negative terms
-    for labels in [0, 1]: nothing cancels, in either tail, for hard or soft labels. It is equal on paper to the
+    for labels in [0, 1]: nothing cancels, in either tail, for hard or soft labels. It is mathematically equal to the
     ``max(x, 0) - x z + log1p(exp(-|x|))`` of TensorFlow's ``sigmoid_cross_entropy_with_logits`` [1]_, which loses the
     digits of soft labels.
 
@@ -109,7 +109,7 @@ def binary_cross_entropy_with_logits(
     >>> xbce.binary_cross_entropy_with_logits(np.float32([-20, 20]), np.float32([0, 1]))
     array([2.06115...e-09, 2.06115...e-09], dtype=float32)
 
-    What `where` drops does not count, whatever it holds:
+    Elements that `where` drops contribute nothing, whatever they hold:
 
     >>> kept = np.array([[True], [False]])
     >>> xbce.binary_cross_entropy_with_logits(logits, [[0], [np.nan]] * labels, where=kept, reduction="mean")
@@ -151,7 +151,7 @@ def binary_cross_entropy(
     log_floor : float, optional
         Both logarithms are at least this number, -100 in PyTorch; the gradient of a floored one is 0.
     log_offset : float, optional
-        Is added inside both logarithms, as in TensorFlow 1.
+        Number that is added inside both logarithms, as in TensorFlow 1.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
 
@@ -165,7 +165,7 @@ def binary_cross_entropy(
     TypeError
         As for :func:`binary_cross_entropy_with_logits`.
     ValueError
-        Likewise; or if more than one of the three rules is given.
+        As for :func:`binary_cross_entropy_with_logits`; or if more than one of the three rules is given.
 
     Notes
     -----
@@ -221,8 +221,8 @@ def sigmoid_focal_loss(
     labels : array or scalar
         As for :func:`binary_cross_entropy_with_logits`; in [0, 1].
     gamma : float, optional
-        Exponent, not negative. 0 gives the cross-entropy. It may change with every call, as all numbers here: nothing
-        is compiled for each.
+        Exponent, not negative. 0 gives the cross-entropy. It may change with every call, as all numeric options: no
+        code is compiled for each value.
     alpha : float, optional
         In [0, 1]: weight of the positive label; 1 - alpha is that of the negative one.
     **options : LossOptions
@@ -238,12 +238,12 @@ def sigmoid_focal_loss(
     TypeError
         As for :func:`binary_cross_entropy_with_logits`.
     ValueError
-        Likewise; or if `gamma` is negative or `alpha` is not in [0, 1].
+        As for :func:`binary_cross_entropy_with_logits`; or if `gamma` is negative or `alpha` is not in [0, 1].
 
     Notes
     -----
     ``1 - p_t = z sigmoid(-x) + (1 - z) sigmoid(x)`` is computed as this sum of non-negative terms, so that it keeps its
-    digits in both tails. Its relative error counts gamma times in the loss.
+    digits in both tails. The loss has gamma times its relative error.
 
     References
     ----------
@@ -307,12 +307,12 @@ def asymmetric_loss(
     TypeError
         As for :func:`binary_cross_entropy_with_logits`.
     ValueError
-        Likewise; or if an exponent is negative or `shift` is not in [0, 1).
+        As for :func:`binary_cross_entropy_with_logits`; or if an exponent is negative or `shift` is not in [0, 1).
 
     Notes
     -----
     The authors' code [1]_ clamps logarithms at 1e-8, which stops the loss at 18.4 and its gradient beyond; there is no
-    such clamp here. With a shift, digits are lost by the subtraction ``f - shift`` next to the threshold, as in any
+    such clamp here. With a shift, the subtraction ``f - shift`` loses digits next to the threshold, as in any
     floating-point evaluation.
 
     References

@@ -1,4 +1,4 @@
-"""Reducing losses of one's own."""
+"""The reductions, for losses of one's own."""
 
 from ._call.inputs import reduce_inputs
 from ._call.plan import Reduction
@@ -27,7 +27,7 @@ def reduce(
     weight : array or scalar, optional
         Factor of each loss; broadcasts to the shape of `losses`.
     where : array of bool, optional
-        False drops a loss, whatever it is: it contributes nothing. Broadcasts to the shape of `losses`.
+        False drops a loss, whatever its value: it contributes nothing. Broadcasts to the shape of `losses`.
     reduction : {"none", "mean", "sum"}, optional
         What is returned; "none" gives the weighted losses, 0 where dropped.
     axis : int or tuple of int, optional
@@ -53,9 +53,9 @@ def reduce(
 
     Notes
     -----
-    Sums run in float64 (float32 on a device without float64) and are rounded once. For losses of one sign they are
-    within 1 ULP of the exact result for up to 10^7 losses of float32 or narrower, and 4 ULP for float64. Where losses
-    of both signs cancel, the rounding errors of the larger ones stay.
+    Sums are accumulated in float64 (float32 on a device without float64) and rounded once. For losses of one sign they
+    are within 1 ULP of the exact result for up to 10^7 losses of float32 or narrower, and 4 ULP for float64. Where
+    losses of both signs cancel, the rounding errors of the larger ones remain.
 
     Examples
     --------

@@ -2,11 +2,11 @@
 
 All of them follow the rules of the losses. Arrays are of float16, bfloat16, float32 or float64 and of any library that
 follows the array API standard; the result is of the same library, on the same device. The half types are computed in
-float32 and rounded once; float64 is never narrowed. Nothing looks at the values in an array, so all of it can be
-traced, compiled and differentiated, and no floating-point warning is ever raised.
+float32 and rounded once; float64 is never narrowed. No function reads the values in an array, so all can be traced,
+compiled and differentiated, and none raises a floating-point warning.
 
-The accuracy that is promised is 4 ULP for float32 and float64, and 0.51 ULP for the half types, over the whole range of
-the dtype, tails and subnormal results included. Libraries that flush subnormal numbers to zero (JAX on CPU, CuPy by
+The errors are at most 4 ULP for float32 and float64, and 0.51 ULP for the half types, over the whole range of the
+dtype, tails and subnormal results included. Libraries that flush subnormal numbers to zero (JAX on CPU, CuPy by
 default) may return zero for a subnormal result, and take a subnormal argument as zero. The figures in the notes of each
 function are the largest errors found in millions of arguments, with NumPy 2.4.6, PyTorch 2.13 and JAX 0.10 (also
 compiled) on an x86-64 processor with AVX2; they are lower bounds.
@@ -161,7 +161,7 @@ def logit(p: ArrayT, /) -> ArrayT:
     Notes
     -----
     For ``p <= 1/2`` it is ``log(p) - log1p(-p)``, but from 1/4 on ``-log1p((1 - 2 p) / p)``, so it keeps its digits
-    next to the root at 1/2. For ``p > 1/2`` it is minus that of ``1 - p``, which is exact there.
+    next to the root at 1/2. For ``p > 1/2`` it is minus the logit of ``1 - p``, which is exact there.
 
     **Accuracy:** float32 2.96 ULP; float64 2.5; half types 0.5002.
 
@@ -181,7 +181,8 @@ def logit(p: ArrayT, /) -> ArrayT:
 def log1mexp(x: ArrayT, /) -> ArrayT:
     """Logarithm of ``1 - exp(x)``, for ``x <= 0``.
 
-    It takes the logarithm of a probability to that of its complement: ``log1mexp(log_expit(x))`` is ``log_expit(-x)``.
+    It maps the logarithm of a probability to the logarithm of its complement: ``log1mexp(log_expit(x))`` is
+    ``log_expit(-x)``.
 
     Parameters
     ----------
@@ -202,7 +203,7 @@ def log1mexp(x: ArrayT, /) -> ArrayT:
     -----
     For ``x < -1.4`` it is ``log1p(-exp(x))``, and nearer to 0 ``log(-x) + x / 2 + log(sinh(x / 2) / (x / 2))``. The
     last term is a series in ``x^2`` with Bernoulli numbers in its coefficients. The usual ``log(-expm1(x))`` [1]_
-    depends on an accurate ``expm1``, which is not to be had everywhere.
+    depends on an accurate ``expm1``, which not every library has.
 
     **Accuracy:** float32 3.26 ULP in NumPy, 2.2 elsewhere; float64 2.3; half types 0.5002.
 

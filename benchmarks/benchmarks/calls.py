@@ -1,4 +1,4 @@
-"""What is measured, on which arrays, and when it is done: for the asv suite, and for `device.py`, which has no asv."""
+"""Functions, their arrays, and how to wait for results: for the asv suite, and for `device.py`, which needs no asv."""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.subjects.backends import Backend, find_backends
 
-from .implementations import IMPLEMENTATIONS
+from .subjects import SUBJECTS
 
 TITLES = {
     "elementwise": "all losses",
@@ -17,9 +17,9 @@ TITLES = {
     "value_and_gradient": "all losses and their gradient",
     "training_step": "mean and gradient, as in a step of training",
 }
-"""The fields of `Implementation`."""
+"""The fields of `Subject`, and their titles."""
 ARRAYS_MOVED = {"elementwise": 3, "mean": 2, "value_and_gradient": 4, "training_step": 3}
-"""How many arrays go through memory at least: logits and labels are read once, results are written once."""
+"""Least number of arrays that are moved: logits and labels are read once, results are written once."""
 _DISTRIBUTIONS = (
     *("numpy", "torch", "triton", "jax", "jaxlib", "dask", "cupy", "cupy-cuda12x", "cupy-cuda13x"),
     *("scikit-learn", "optax", "xbce"),
@@ -31,7 +31,7 @@ class NotMeasured(Exception):  # noqa: N818
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that are here."""
+    """Return the versions of the libraries that are installed."""
     found = {}
     for name in _DISTRIBUTIONS:
         try:
@@ -42,18 +42,19 @@ def versions() -> dict[str, str]:
 
 
 def find_backend(name: str) -> Backend:
+    """Return a backend; raise NotMeasured if it is not available."""
     found, missing = find_backends((name,))
     if name in missing:
         raise NotMeasured(missing[name])
     return found[name]
 
 
-def function_of(backend: str, implementation: str, function: str) -> Callable[..., Any]:
-    """Return a function of logits and labels."""
+def function_of(backend: str, subject: str, function: str) -> Callable[..., Any]:
+    """Return a function of a subject; it takes logits and labels."""
     library = backend.partition(":")[0]
-    run = getattr(IMPLEMENTATIONS[library][implementation](library), function)
+    run = getattr(SUBJECTS[library][subject](library), function)
     if run is None:
-        msg = f"{implementation} has no {function}"
+        msg = f"{subject} has no {function}"
         raise NotMeasured(msg)
     return run
 
@@ -61,14 +62,14 @@ def function_of(backend: str, implementation: str, function: str) -> Callable[..
 def arrays_of(backend: Backend, dtype: str, size: int) -> tuple[Any, Any]:
     """Return logits, and labels of 0 or 1."""
     rng = np.random.default_rng(0)
-    # Their pages are touched by being written, and small enough logits keep the textbook finite.
+    # Writing the arrays maps their pages, and logits are small enough for the textbook to be finite.
     x = backend.from_numpy(FORMATS[dtype].round(rng.normal(scale=2.0, size=size)))
     z = backend.from_numpy(FORMATS[dtype].round(rng.integers(0, 2, size)))
     return x, z
 
 
 def finisher(backend: str) -> Callable[[Any], Any]:
-    """Return a function that waits until arrays are there and returns them."""
+    """Return a function that waits until arrays are computed, and returns them."""
     if backend.startswith("jax"):
         from jax import block_until_ready
 

@@ -1,4 +1,4 @@
-"""The loss, as it is called for its values, for a score, for an optimiser, and in a step of training."""
+"""The benchmarks of the loss: for its values, a score, an optimiser, and a step of training."""
 
 from .common import XPBenchmark
 

@@ -1,6 +1,6 @@
-"""The most memory that a call holds at once, beyond what was held before it, in bytes.
+"""The peak memory of a call in bytes, beyond the memory in use before it.
 
-It counts the result and every temporary array, but not the inputs.
+It includes the result and all temporary arrays, but not the inputs.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ _M_MMAP_THRESHOLD = -3
 
 
 def extra_bytes(backend: str, call: Callable[[], object]) -> int:
-    """Return the extra memory of a call that was made once before."""
+    """Return the extra memory of a call that has been made once before."""
     if backend == "torch:cuda":
         return _torch_cuda(call)
     if backend == "cupy":
@@ -54,7 +54,7 @@ def _cupy(call: Callable[[], object]) -> int:
 def _jax_device(call: Callable[[], object]) -> int:
     import jax
 
-    # The peak cannot be reset: it is that of the same call made before.
+    # The peak cannot be reset: it is the peak of the same call made before.
     device = jax.devices()[0]
     before = device.memory_stats()["bytes_in_use"]
     call()
@@ -72,12 +72,12 @@ def _resident(call: Callable[[], object]) -> int:
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     call()
-    # A page is the least that can be seen; less, or a negative figure, is memory freed meanwhile by something else.
+    # The resolution is a page; a smaller or negative figure means that other memory was freed meanwhile.
     return max(_status("VmHWM") - before, resource.getpagesize())
 
 
 def _return_freed_memory(call: Callable[[], object]) -> None:
-    """Give back the memory that glibc has kept from earlier calls, which the next call would take again unseen."""
+    """Return to the system the memory that glibc keeps from earlier calls: the next call would reuse it unnoticed."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.mallopt(_M_MMAP_THRESHOLD, 2**16)

@@ -1,4 +1,4 @@
-"""A focal loss in a step of training, with the same gamma in each step, and with another one in each."""
+"""A focal loss in a step of training, with the same gamma in each step, and with a different one in each."""
 
 from functools import partial
 from itertools import count
@@ -7,8 +7,8 @@ from typing import Any
 import xbce
 
 from .calls import arrays_of, find_backend
-from .common import QUICK
-from .implementations import AUTODIFF
+from .common import PARAMETERS, QUICK
+from .subjects import AUTODIFF
 
 _STEPS = count()
 
@@ -23,9 +23,9 @@ def _step(backend: str, *, changes: bool, x: Any, z: Any) -> None:
 
 
 class ChangingGamma:
-    """A schedule of gamma should cost little more than none; "changing-gamma" stands beside "xbce" in the tables."""
+    """A schedule of gamma should cost little more than none: the subject "changing-gamma" against "xbce"."""
 
-    param_names = ("case", "size")
+    param_names = PARAMETERS
     params = (
         tuple(f"{backend} float32 {name}" for backend in ("numpy", "torch:cpu") for name in ("xbce", "changing-gamma")),
         (10**3, 10**5) if QUICK else (10**3, 10**5, 10**7),
@@ -33,10 +33,10 @@ class ChangingGamma:
     repeat = (3, 100, 0.4)
     timeout = 180.0
 
-    def setup(self, case: str, size: int) -> None:
-        name, dtype, implementation = case.split()
+    def setup(self, measured: str, size: int) -> None:
+        name, dtype, subject = measured.split()
         x, z = arrays_of(find_backend(name), dtype, size)
-        self._call = partial(_step, name.partition(":")[0], changes=implementation != "xbce", x=x, z=z)
+        self._call = partial(_step, name.partition(":")[0], changes=subject != "xbce", x=x, z=z)
         self._call()
 
     def time_call(self, *_params: object) -> None:

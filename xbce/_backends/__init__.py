@@ -1,7 +1,7 @@
-"""How a kernel is run on one array library, and nothing about what it says.
+"""Runners: each runs kernels and sums on the arrays of one library. They contain no formulas.
 
-A runner takes any function. Adding a library is one module and one row of `_LOADERS`; a namespace without a row is run
-by plain calls. A module is imported when the first array of its library comes.
+A runner takes any function. A new library needs one module and one row of `_LOADERS`; a namespace without a row gets
+plain calls. The module of a runner is imported in the first call with an array of its library.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from .protocol import Runner
 __all__ = ["Runner", "runner_for"]
 
 
-# Import statements, not importlib: torch.compile follows only these.
+# Import statements, not importlib: torch.compile traces only import statements.
 def _load_numpy() -> Runner:
     from .numpy import RUNNER
 

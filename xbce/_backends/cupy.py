@@ -1,4 +1,4 @@
-"""CuPy: a kernel becomes one CUDA kernel by CuPy's own fuser; so does a kernel whose only result is summed."""
+"""CuPy: `cupy.fuse` compiles a kernel to one CUDA kernel, including the sum of its result if it has only one."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,10 +13,10 @@ from .eager import EagerRunner
 
 
 class CupyRunner(EagerRunner):
-    """Fuses kernels; everything else is plain calls. CuPy raises no floating-point warnings."""
+    """Fuses kernels, and calls other functions directly. CuPy raises no floating-point warnings."""
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
-        """Return the results. A single sum is taken in the kernel, several results are summed after it."""
+        """Return the results: the sum of a single result is part of the fused kernel, other sums follow it."""
         first: Any = arrays[0]
         if not isinstance(function, Kernel):
             return super().run(xp, function, arrays, sums)
@@ -32,7 +32,7 @@ class CupyRunner(EagerRunner):
 
 @lru_cache(maxsize=512)
 def fused(xp: Namespace, kernel: Kernel | Hoisted, spec: SumSpec | None = None, ndim: int = 0) -> Callable[..., Any]:
-    """Return a kernel as CuPy fuses it, of one result or several; `spec` sums a single one over axes of `ndim`."""
+    """Return the fused kernel; `spec` sums its only result over axes of arrays with `ndim` dimensions."""
 
     def elementwise(*arrays: Array) -> Any:
         results = kernel(xp, *arrays)
@@ -41,7 +41,7 @@ def fused(xp: Namespace, kernel: Kernel | Hoisted, spec: SumSpec | None = None, 
     def summed(*arrays: Array) -> Any:
         (result,) = kernel(xp, *arrays)
         axes = tuple(axis + ndim for axis in spec.axes) if spec is not None else ()
-        # The fuser knows no dtype of a sum: the summands have it.
+        # `cupy.fuse` does not support the argument `dtype` of `sum`, so the summands are cast.
         return xp.sum(result if spec is None else xp.astype(result, spec.dtype), axis=axes)
 
     name = "_".join(("xbce", *(output.method for output in kernel.outputs)))

@@ -1,4 +1,4 @@
-"""Dask: functions run inside each chunk, on the chunk's own library; sums are trees over the sums of chunks."""
+"""Dask: a function runs inside each chunk, by the runner of its library; a sum is a tree reduction of chunk sums."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -16,16 +16,16 @@ from .._typing import Array, Namespace
 
 
 class DaskRunner:
-    """Maps functions over chunks, so that nothing is computed and few tasks are made."""
+    """Maps functions over chunks: a call computes nothing and creates few tasks."""
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
-        """Return the lazy results. Each chunk is summed where it is made, by the means of its own library."""
+        """Return the lazy results. Each chunk is summed in the task that computes it, by the runner of its library."""
         chunkwise = partial(_run_chunk, function, sums)
         like = chunkwise(*(getattr(a, "_meta", a) for a in arrays))
         if len(sums) == 1:
             parts = [_blockwise(xp, chunkwise, arrays, like, sums[0])]
         else:
-            # Each chunk of `together` is a tuple, made once and shared by the arrays that are taken from it.
+            # Each chunk of `together` is a tuple of results, computed once and shared by the arrays that index it.
             together = _blockwise(xp, chunkwise, arrays, None, None)
             parts = [
                 _blockwise(xp, operator.itemgetter(k), (together,), part, spec)
@@ -42,9 +42,10 @@ class DaskRunner:
 def _blockwise(
     xp: Namespace, function: Callable[..., Any], arrays: tuple[Any, ...], like: Array | None, spec: SumSpec | None
 ) -> Array:
-    """Call the function on chunks that belong together: trailing dimensions are aligned, as in broadcasting.
+    """Return `function` mapped over matching chunks; trailing dimensions are aligned, as in broadcasting.
 
-    The results are arrays like `like`, or objects; those of sums have length 1 along each axis that is summed.
+    Chunks of the result have the library and dtype of `like`, or are objects if that is None. `spec` names the axes
+    along which the function returns sums, of length 1.
     """
     ndim = max(getattr(a, "ndim", 0) for a in arrays)
     indexed: list[Any] = []
@@ -52,13 +53,13 @@ def _blockwise(
         own = getattr(a, "ndim", None)
         indexed += [a, None if own is None else tuple(range(ndim - own, ndim))]
     summed: Mapping[int, int] = {} if spec is None else dict.fromkeys((ndim + axis for axis in spec.axes), 1)
-    # The meta has the chunks' library and dtype; only its number of dimensions must be that of the result.
+    # Dask takes library and dtype from the meta array, and adapts its number of dimensions.
     kind = {"dtype": object} if like is None else {"dtype": like.dtype, "meta": like}
     return xp.blockwise(function, tuple(range(ndim)), *indexed, adjust_chunks=summed, **kind)
 
 
 def _sum(x: Any, spec: SumSpec) -> Any:
-    """Return the sum of the sums of chunks, as Dask's own sum has it, but without floating-point warnings."""
+    """Return the tree reduction of chunk sums, as `dask.array.sum` does, but without floating-point warnings."""
     return da.reduction(x, _quiet_sum, _quiet_sum, axis=spec.axes, dtype=spec.dtype, concatenate=True)
 
 
@@ -68,7 +69,7 @@ def _quiet_sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, dtype: Any = 
 
 
 def _run_chunk(function: Function, sums: Sums, *chunks: Array | float) -> Any:
-    """Return the result for one chunk, or a tuple of several; what is summed keeps its dimensions."""
+    """Return the result for one chunk, or a tuple of several; summed axes keep length 1."""
     from . import runner_for
 
     function, chunks = unchecked(function, chunks)

@@ -1,4 +1,4 @@
-"""Plain calls: for every library that needs nothing else."""
+"""Plain calls of the library's functions: for libraries that need nothing else."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from .._typing import Array, Namespace
 
 
 class EagerRunner:
-    """Calls everything as it stands."""
+    """Calls functions directly."""
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by the library's own sum."""

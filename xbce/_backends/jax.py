@@ -1,7 +1,7 @@
-"""JAX: a kernel is a function with a custom rule of differentiation, whose derivatives are kernels again.
+"""JAX: a kernel is a `jax.custom_jvp` function, whose derivatives are kernels as well.
 
-What has no closed derivative (a derivative of third order, or a mixed one of a focal loss) is differentiated by JAX
-itself. Arrays are given the rank of the first one, for those who have JAX forbid the promotion of ranks.
+Where there is no closed derivative (third derivatives, and mixed ones of focal losses), JAX differentiates operation by
+operation. Arrays are reshaped to one rank first, since JAX can be configured to refuse rank promotion.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from .._typing import Array, Namespace
 
 
 class JaxRunner:
-    """Runs kernels by `jax.custom_jvp`; everything else is differentiated by JAX."""
+    """Runs kernels through `jax.custom_jvp`; JAX differentiates other functions itself."""
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by JAX's own sum."""
@@ -27,7 +27,7 @@ class JaxRunner:
         ndim = max(getattr(a, "ndim", 0) for a in arrays)
         aligned = tuple(_aligned(xp, a, ndim) for a in arrays)
         if isinstance(function, Kernel):
-            # Numbers are constants for XLA, and no arguments that JAX would make arrays of.
+            # Numbers become constants for XLA: as arguments JAX would convert them to arrays.
             numbers = function.numbers
             rest = tuple(None if i in numbers else a for i, a in enumerate(aligned)) if numbers else aligned
             return _differentiable(function.bound(arrays), *rest)
@@ -41,32 +41,34 @@ def _aligned(xp: Namespace, a: Any, ndim: int) -> Any:
 
 
 def _vanishes(_xp: Namespace, x: Array) -> Array:
-    """Ask of a product with 2^60, which is never subnormal.
+    """Compare x 2^60 with 0, since this product is never subnormal.
 
-    Compiled code flushes subnormal numbers, and may still tell them from 0 in a comparison.
+    Arithmetic flushes subnormal operands to zero (https://github.com/jax-ml/jax/issues/26658), but in compiled code a
+    comparison may still distinguish them from 0.
     """
     return x * 2.0**60 == 0
 
 
 def _enlarged(_xp: Namespace, x: Array, share: Array) -> Array:
-    """Add it to a multiple of x: the share of a small x would be flushed."""
+    """Scale x by 2^30 first: for a small x the product with `share` would be flushed to zero."""
     large = x * 2.0**30
     return (large + large * share) * 2.0**-30
 
 
-_SAID: dict[str, Callable[..., Array]] = {"vanishes": _vanishes, "enlarged": _enlarged}
+_XLA_FORMS: dict[str, Callable[..., Array]] = {"vanishes": _vanishes, "enlarged": _enlarged}
+"""Idioms whose plain operations are wrong where XLA flushes subnormal numbers, and their replacements."""
 
 
 class _Namespace:
-    """`jax.numpy`, and what has to be said to XLA in another way."""
+    """`jax.numpy`, with the idioms of `_XLA_FORMS` replaced."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(jax.numpy, name)
 
     def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> Array:
-        """Return an idiom."""
-        said = _SAID.get(idiom.name, idiom.plain)
-        return said(self, *operands)
+        """Return the result of an idiom, by its form for XLA if it has one."""
+        form = _XLA_FORMS.get(idiom.name, idiom.plain)
+        return form(self, *operands)
 
 
 _NAMESPACE = _Namespace()
@@ -93,10 +95,10 @@ def _slope(kernel: Kernel, k: int, arrays: tuple[Array, ...], moving: list[tuple
         if derivative is None:
             total = total + jax.jvp(_plain(kernel, arrays, k, i), (arrays[i],), (tangent,))[1]
         else:
-            # Linear in the tangent, as JAX asks for: the product stands outside of the kernel, and is rounded after it.
+            # JAX needs a rule that is linear in the tangent: multiply outside of the kernel, and round the product.
             (slope,) = _differentiable(derivative.unrounded(), *arrays)
             moved = tangent.astype(slope.dtype)
-            if kernel.where is not None:  # what is dropped has slope 0, but tangent and cotangent may be NaN
+            if kernel.where is not None:  # a masked element has slope 0, but its tangent or cotangent may be NaN
                 moved = jax.numpy.where(arrays[kernel.where], moved, 0.0)
             total = total + (slope * moved).astype(total.dtype)
     return total

@@ -1,4 +1,4 @@
-"""NumPy: in blocks on threads where arrays are large; without warnings; with sums accurate along any axis."""
+"""NumPy: runs large arrays block by block on threads, without warnings, with accurate sums along any axis."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,24 +25,26 @@ from .._compiler.threads import in_threads, usable_threads
 from .._typing import Array, Namespace
 
 _BLOCK = 2**15
-"""Elements of a block, on one thread: what is in use stays in cache, and a NumPy call costs little beside it."""
+"""Elements of a block on one thread: its arrays fit into the cache, and the overhead of a NumPy call is small."""
 _SHARED_BLOCK_BYTES = 2**19
-"""Of one array in a block on several threads. NumPy holds the GIL between calls, so that short ones serialise."""
+"""Bytes of one array of a block on several threads. NumPy holds the GIL between calls, so short calls serialise."""
 _SMALL = 2**10
-"""Arrays of fewer elements are not worth the preparation, where a function is called but once in a while."""
+"""`map` calls its function directly on fewer elements: to compile it costs more than it saves."""
 _SHARED = 2**19
-"""Arrays of fewer elements are worked on by one thread: to wake others would cost more than they save."""
+"""Arrays of fewer elements are computed on one thread: waking others costs more than they save."""
 
 
 class NumpyRunner:
-    """Floating-point warnings are off: infinities and NaN have defined results here."""
+    """Runs compiled programs with floating-point warnings off: infinities and NaN have defined results here."""
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> Any:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
         first: Any = arrays[0]
         with np.errstate(all="ignore"):
             if first.size <= _BLOCK:
-                if first.ndim == 0 or first.size == 0:  # 0-d results are scalars; the maximum of an empty array raises
+                # The results of 0-d arrays are scalars, without memory to write into; max() of an empty array raises.
+                # https://github.com/numpy/numpy/issues/24897
+                if first.ndim == 0 or first.size == 0:
                     return summed(xp, function(xp, *arrays), sums, _sum)
                 if first.size > TEMPORARY:
                     keep_freed_memory(xp)
@@ -59,8 +61,8 @@ class NumpyRunner:
             return run_in_blocks(_CACHE, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each)
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
-        """Return `function(xp, *arrays)`, a single array, block by block where that is large."""
-        if math.prod(getattr(a, "size", 1) for a in arrays) < _SMALL:  # and so is what they broadcast to
+        """Return `function(xp, *arrays)`, a single array, block by block if that is large."""
+        if math.prod(getattr(a, "size", 1) for a in arrays) < _SMALL:  # the product bounds the size of the result
             with np.errstate(all="ignore"):
                 return function(xp, *arrays)
         shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
@@ -69,7 +71,7 @@ class NumpyRunner:
 
 
 def _in_quiet_threads(threads: int, work: Callable[[Block], None], blocks: Sequence[Block]) -> None:
-    """Call `work` on all blocks on threads; each has its own state of warnings."""
+    """Call `work` on all blocks, on threads; the state of `np.errstate` belongs to a thread."""
 
     def quietly(block: Block) -> None:
         with np.errstate(all="ignore"):
@@ -88,16 +90,16 @@ def _strides(x: Array) -> Sequence[int]:
 
 
 def _dense(x: Array) -> Array:
-    """Return a copy of an array that is broadcast; of NumPy's own, the axis broadcast along would be the innermost."""
+    """Return a dense copy of a broadcast array; in NumPy's own copy the broadcast axis would be the innermost."""
     order = memory_order(x.shape, x.strides)
     return np.ascontiguousarray(x.transpose(order)).transpose(sorting(order))
 
 
 def _sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
-    """Return the sum.
+    """Return the sum, after moving the summed axes to the end and merging them.
 
-    NumPy sums pairwise only along memory that is contiguous; along any other axis its error grows with the length
-    (2e5 ULP of a float64 mean at 10^7 elements). So the summed axes are brought together at the end first.
+    NumPy sums pairwise only along contiguous memory (https://github.com/numpy/numpy/issues/9393). Along any other axis
+    the error grows with the length: 2e5 ULP of a float64 mean of 10^7 elements.
     """
     if len(spec.axes) == x.ndim:
         return xp.add.reduce(x.reshape(-1), dtype=spec.dtype)
@@ -120,7 +122,7 @@ _INTEGERS = {4: np.int32, 8: np.int64}
 
 
 def _all_bits(condition: Array, out: Array) -> None:
-    """All bits where a condition holds, none where it does not."""
+    """Write all bits where a condition holds, and none where it does not."""
     bits = _bits(out)
     np.copyto(bits, condition)
     np.negative(bits, bits)
@@ -135,7 +137,7 @@ def _xor_bits(x: Array, y: Array, out: Array) -> None:
 
 
 def _bitwise_where(work: Lowered, call: Call) -> Node | None:
-    """Select by bits, b ^ ((a ^ b) & condition): `where` takes six times as long if nothing foretells the condition."""
+    """Select by bits, b ^ ((a ^ b) & condition): `where` takes six times as long on an unpredictable condition."""
     condition, a, b = call.operands
     node = work.recorder.operation("where", call.operands)
     if not condition.full or node.dtype.itemsize not in _INTEGERS:

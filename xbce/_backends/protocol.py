@@ -1,4 +1,4 @@
-"""What a runner offers to the steps around a formula."""
+"""The interface of runners."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -8,15 +8,15 @@ from .._typing import Array, Namespace
 
 
 class Runner(Protocol):
-    """Runs elementwise functions, kernels first of all, and sums on the arrays of one library.
+    """Runs elementwise functions, mostly kernels, and sums on the arrays of one library.
 
-    What is given as an array may also be a Python scalar.
+    Each of `arrays` may also be a Python scalar.
     """
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results of `function(xp, *arrays)`, each summed where `sums` says so.
 
-        Sums have little error at any size.
+        Sums are accurate for arrays of any size.
         """
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:

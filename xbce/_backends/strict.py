@@ -1,4 +1,4 @@
-"""array-api-strict: its arrays hold NumPy's, so NumPy's floating-point warnings are turned off here too."""
+"""array-api-strict: its arrays wrap NumPy arrays, so NumPy's floating-point warnings are turned off here, too."""
 
 from collections.abc import Callable
 from typing import Any

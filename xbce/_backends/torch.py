@@ -1,7 +1,7 @@
-"""PyTorch: a kernel is a differentiable function whose derivatives are kernels again.
+"""PyTorch: a kernel is a `torch.autograd.Function`, whose derivatives are kernels as well.
 
-Nothing but the arguments is kept for the backward pass. What has no closed derivative (a derivative of third order, or
-a mixed one of a focal loss) is differentiated by PyTorch itself.
+Only the arguments are saved for the backward pass. Where there is no closed derivative (third derivatives, and mixed
+ones of focal losses), PyTorch differentiates operation by operation.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from . import torch_cpu
 
 
 class TorchRunner:
-    """Runs kernels as `torch.autograd.Function`; everything else is differentiated by PyTorch."""
+    """Runs kernels as `torch.autograd.Function`; PyTorch differentiates other functions itself."""
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by PyTorch's own sum."""
         if _is_recorded():
             return summed(xp, function(xp, *arrays), sums)
-        if not isinstance(function, Kernel):  # counts, which depend on the shape of the first array only
+        if not isinstance(function, Kernel):  # `Counts`, which depend on the shape of the first array only
             if _may_be_differentiated(arrays[1:]):
                 return summed(xp, function(xp, *arrays), sums)
             return _evaluated(xp, function, arrays, sums)
@@ -47,16 +47,16 @@ def _node_class() -> Any:
 
 
 def _is_recorded() -> bool:
-    """Tell whether torch.jit.trace records the operations, which PyTorch differentiates when they are run again.
+    """Tell whether torch.jit.trace is recording; PyTorch differentiates the recorded operations when they run.
 
-    A node would be recorded as Python code, which cannot be saved, and only where something requires a gradient, so
-    that the trace would not be that of its own check.
+    A trace with an autograd.Function cannot be saved (https://github.com/pytorch/pytorch/issues/75935). It would also
+    differ from the second trace that torch.jit.trace makes as a check, under torch.no_grad.
     """
     return not torch.compiler.is_compiling() and torch.jit.is_tracing()
 
 
 def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
-    """Tell whether anything may ask for a derivative; a node costs more than a loss of few elements."""
+    """Tell whether a derivative may be requested; if not, no node is made, which would cost more than a small loss."""
     if torch.is_grad_enabled() and any(isinstance(a, torch.Tensor) and a.requires_grad for a in arrays):
         return True
     if torch.compiler.is_compiling():
@@ -65,14 +65,14 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
 
 
 def _evaluated(xp: Namespace, function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
-    """Return the results of a function that nobody differentiates, block by block where that is quicker."""
+    """Return the results without making a node, block by block where that is faster."""
     if torch.compiler.is_compiling() or not torch_cpu.serve(arrays):
         return summed(xp, function(xp, *arrays), sums)
     return torch_cpu.run(function, arrays, sums)
 
 
 def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, arrays: tuple[Any, ...]) -> None:
-    """Keep what the derivatives need: the arguments."""
+    """Save the arguments, from which derivatives are computed."""
     ctx.xp, ctx.kernel, ctx.sums = xp, kernel, sums
     ctx.scalars = tuple(None if isinstance(a, torch.Tensor) else a for a in arrays)
     tensors = [a for a in arrays if isinstance(a, torch.Tensor)]
@@ -82,7 +82,7 @@ def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, arrays: tuple[Any
 
 
 def _backward(ctx: Any, *cotangents: Array | None) -> tuple[Array | None, ...]:
-    """Return what the cotangents of the outputs are in each argument."""
+    """Return the vector-Jacobian product for each argument."""
     arrays = _arrays(ctx)
     gradients: list[Array | None] = [None, None, None]
     for i, needed in enumerate(ctx.needs_input_grad[3:]):
@@ -91,13 +91,13 @@ def _backward(ctx: Any, *cotangents: Array | None) -> tuple[Array | None, ...]:
 
 
 def _jvp(ctx: Any, *tangents: Array | None) -> tuple[Array | None, ...]:
-    """Return what the tangents of the arguments are in each output."""
+    """Return the Jacobian-vector product for each output."""
     arrays = _arrays(ctx)
     return tuple(_pushed_forward(ctx, arrays, tangents[3:], k) for k in range(len(ctx.sums)))
 
 
 class _Node(torch.autograd.Function):
-    """A kernel in reverse and forward mode, at the least cost of a call."""
+    """A kernel in reverse and forward mode, with the least overhead."""
 
     @staticmethod
     def forward(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, *arrays: Array | float) -> tuple[Array, ...]:
@@ -109,7 +109,10 @@ class _Node(torch.autograd.Function):
 
 
 class _TracedNode(torch.autograd.Function):
-    """A kernel in reverse mode, which is all that torch.compile takes; torch.func.jvp is traced through, too."""
+    """A kernel in reverse mode, for torch.compile, which has no support for `jvp`.
+
+    Under torch.func.jvp it inlines `forward` and differentiates that: https://github.com/pytorch/pytorch/issues/192985
+    """
 
     @staticmethod
     def forward(xp: Namespace, kernel: Kernel, sums: Sums, *arrays: Array | float) -> tuple[Array, ...]:
@@ -137,7 +140,7 @@ class _TransformedNode(_TracedNode):
         sums: Sums,
         *arrays: Any,
     ) -> tuple[tuple[Array, ...], tuple[int, ...]]:
-        """Make the batch the first axis of every array that has one; axes of sums are counted from the end."""
+        """Move each batch axis to the front; the axes of sums, counted from the end, remain the same."""
         ndim = arrays[0].ndim - (in_dims[3] is not None)
         moved = [a if d is None else _with_batch(a, d, ndim) for a, d in zip(arrays, in_dims[3:], strict=True)]
         if in_dims[3] is None:
@@ -147,7 +150,7 @@ class _TransformedNode(_TracedNode):
 
 
 def _with_batch(a: Array, dim: int, ndim: int) -> Array:
-    """Return an array with its batch first and `ndim` more dimensions."""
+    """Return an array with its batch axis first and `ndim` more dimensions."""
     a = a.movedim(dim, 0)
     return a.reshape(a.shape[0], *(1,) * (ndim + 1 - a.ndim), *a.shape[1:])
 
@@ -162,7 +165,7 @@ def _pulled_back(ctx: Any, arrays: tuple[Any, ...], cotangents: tuple[Array | No
     total = None
     for k, cotangent in enumerate(cotangents):
         if cotangent is not None:
-            # One without dimensions broadcasts as it is, even to nested tensors, whose lengths nothing else has.
+            # A 0-d cotangent broadcasts as it is, also to nested tensors, whose ragged length nothing else can have.
             spread = cotangent if ctx.sums[k] is None or not cotangent.ndim else ctx.sums[k].spread(ctx.xp, cotangent)
             part = _pulled_back_through(ctx, arrays, k, i, spread)
             total = part if total is None else total + part
@@ -172,7 +175,7 @@ def _pulled_back(ctx: Any, arrays: tuple[Any, ...], cotangents: tuple[Array | No
 def _pulled_back_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, cotangent: Array) -> Array:
     target, first = arrays[i], arrays[0]
     axes = () if target.shape == first.shape else _broadcast_axes(target, first)
-    # Dynamo must not trace the cache.
+    # Dynamo must not trace the cache, which is keyed by `id()`.
     pull = _pull if torch.compiler.is_compiling() else _kept_pull
     kernel, spec = pull(ctx.kernel, ctx.xp, k, i, len(arrays), axes, target.dtype, target.device)
     if kernel is None:
@@ -188,7 +191,7 @@ def _pulled_back_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, cota
 def _pull(
     kernel: Kernel, xp: Namespace, k: int, i: int, count: int, axes: tuple[int, ...], dtype: Any, device: Any
 ) -> tuple[Kernel | None, SumSpec | None]:
-    """Return the derivative of output k in array i, times one more array, and how that is summed."""
+    """Return the kernel of the derivative of output k in array i, times a cotangent, and the sum over its result."""
     wide = accumulation_dtype(xp, kernel.computing, device)
     derivative = kernel.derivative(k, i)
     return (
@@ -220,9 +223,9 @@ def _pushed_forward_through(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, t
 
 
 def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, factor: Array) -> Array:
-    """Return the derivative of output k, not yet summed, in array i, times a factor.
+    """Return the derivative of output k, before it is summed, in array i, times a factor.
 
-    PyTorch finds it operation by operation. What is dropped has slope 0, but its factor may be NaN.
+    PyTorch differentiates operation by operation. A masked element has slope 0, but its factor may be NaN.
     """
     kernel = ctx.kernel.only(k)
 

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU, outside of its tracers and transforms: in blocks, by operations that write into scratch."""
+"""PyTorch on the CPU, outside of tracers and transforms: programs that run block by block and write into scratch."""
 
 from functools import partial
 from typing import Any
@@ -15,13 +15,14 @@ from .._compiler.recording import Node
 from .._typing import Array, DType
 
 _BLOCK = 2**16
-"""Elements of a block for each thread: what is in use stays in cache, and threads are not woken for too little."""
+"""Elements of a block per thread: its arrays fit into the cache, and each thread has enough work to be woken for."""
 
 
 def serve(arrays: tuple[Any, ...]) -> bool:
-    """Tell whether `run` takes these arrays: nobody may watch the operations, and results must be there at once.
+    """Tell whether `run` takes these arrays: dense eager tensors, whose operations no mode or tracer intercepts.
 
-    Batches of gradients are still tensors of an old kind, which have nothing to write into.
+    Gradients that are batched by `is_grads_batched` cannot be written into: they are legacy batched tensors.
+    https://github.com/pytorch/pytorch/issues/49562
     """
     return (
         all(_is_plain(a) for a in arrays if hasattr(a, "ndim"))
@@ -33,7 +34,7 @@ def serve(arrays: tuple[Any, ...]) -> bool:
 
 
 def in_transform() -> bool:
-    """Tell whether a transform of torch.func is at work."""
+    """Tell whether a transform of torch.func is active."""
     return bool(torch._C._are_functorch_transforms_active())  # noqa: SLF001
 
 
@@ -55,7 +56,7 @@ def run(
     arrays: tuple[Any, ...],
     sums: Sums,
 ) -> tuple[Array, ...]:
-    """Return the results, summed by PyTorch's own sum; its own threads share the work on each block."""
+    """Return the results, summed by PyTorch's own sum; PyTorch's threads share each block."""
     if arrays[0].numel() > TEMPORARY:
         keep_freed_memory(xp)
     size = _BLOCK * torch.get_num_threads()
@@ -86,7 +87,7 @@ def _number_of_condition(work: Lowered, call: Call) -> Node | None:
 
 
 def _add_signed(work: Lowered, call: Call) -> Node | None:
-    """Add a quotient that nothing else uses in one operation; its numerator takes the sign."""
+    """Use addcdiv for x + sign y / z, with the sign multiplied into y, if nothing else uses the quotient."""
     x, sign, quotient = call.operands
     total = work.recorder.operation("add", (x, work.recorder.operation("mul", (sign, quotient))))
     if quotient.operation != "truediv" or not call.is_only_use(2) or not total.full:
@@ -96,7 +97,7 @@ def _add_signed(work: Lowered, call: Call) -> Node | None:
 
 
 def _minus_twice(work: Lowered, call: Call) -> Node | None:
-    """Subtract the double of 0 or 1, which is exact, in one operation."""
+    """Compute 1 - 2 h in one operation, which is exact for h = 0 and h = 1."""
     (h,) = call.operands
     return work.recorder.operation("minus_twice", (work.constant(1), h), like=h) if h.full else None
 
@@ -108,13 +109,13 @@ def _require_numbers(x: Array) -> None:
 
 
 def _constant(operation: str, value: Any, dtype: DType) -> Any:
-    """Return a tensor; but an exponent is a scalar, since there are quicker ways to some of them."""
+    """Return a 0-d tensor; but the number for an exponent, since `torch.pow` has faster paths for some numbers."""
     return value if operation == "pow" else torch.tensor(value, dtype=dtype, device="cpu")
 
 
 _WITH_NUMBERS = {"add", "mul", "truediv", "pow", *_COMPARISONS}
-"""Operations that take a Python number as their second operand, which costs less than a tensor of it."""
-_STANDARD = standard_calls(torch) | {"eq": torch.eq}  # torch.equal gives one truth value
+"""Operations that take a Python number as their second operand, which costs less than a 0-d tensor."""
+_STANDARD = standard_calls(torch) | {"eq": torch.eq}  # torch.equal compares whole tensors
 _CACHE = CompiledCache(
     Target(
         xp=xp,

@@ -1,6 +1,6 @@
-"""Kinds of arrays that are refused: those that hold more than numbers, which would be ignored, or no dense numbers.
+"""Refuses arrays that hold more than numbers (masks, units), which would be ignored, and arrays that are not dense.
 
-The array itself is looked at, not its namespace, so that the same is refused for the chunks inside of an array.
+The checks look at the array itself, not at its namespace, so that they apply to the chunks of a Dask array, too.
 """
 
 import sys
@@ -13,7 +13,7 @@ from .texts import type_name
 
 
 def plain(name: str, x: Any) -> Array:
-    """Return an array as its library's own class where the subclass means the same; refuse one that means more."""
+    """Return an array in its library's own class; refuse a subclass that holds more than numbers."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
         _require_dense(name, x, torch)
@@ -31,7 +31,7 @@ def plain(name: str, x: Any) -> Array:
 
 
 def plain_chunk(name: str, chunk: Any) -> Array:
-    """Return a chunk of the argument `name` as a plain array. Dask's own operations know these two libraries."""
+    """Return a chunk of the argument `name` as a plain array. Dask's own operations support these two libraries."""
     numpy = sys.modules["numpy"]  # imported by Dask
     if not isinstance(chunk, (numpy.ndarray, numpy.generic)) and not compat.is_cupy_array(chunk):
         msg = f"{name} must have chunks that are NumPy or CuPy arrays, got chunks of type {type_name(chunk)}"
@@ -54,7 +54,7 @@ def _require_no_unit(name: str, x: Any) -> None:
 
 
 def _require_own_operations(name: str, x: Any, numpy: Any) -> None:
-    """Refuse a subclass on which NumPy's functions mean something else; those that only add attributes are harmless."""
+    """Refuse a subclass that redefines NumPy's functions; subclasses that only add attributes are harmless."""
     cls = type(x)
     for method in ("__array_ufunc__", "__array_function__"):
         if getattr(cls, method) is not getattr(numpy.ndarray, method):

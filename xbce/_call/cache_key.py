@@ -12,12 +12,13 @@ from .promotion import autocasts
 def call_key(
     methods: tuple[str, ...], args: Any, kwargs: Any, numbers: Collection[str]
 ) -> tuple[tuple[Hashable, Hashable], tuple[Array, ...]] | None:
-    """Return all that the checks of a call look at, and its arrays in the order of `Inputs.arrays`.
+    """Return the cache key of a call, and its arrays in the order of `Inputs.arrays`.
 
-    What the options named in `numbers` are is the second part of the key; the first is the same for all numbers.
+    The key holds everything that the checks of a call read. Its second part holds the options named in `numbers`, its
+    first part everything else.
 
-    None where this is not so simple: for arrays of other libraries than NumPy, PyTorch and JAX, for scalars in the
-    place of arrays, for options that compare equal to others (True to 1), and while PyTorch compiles.
+    Return None if a call must be validated in full: for arrays of libraries other than NumPy, PyTorch and JAX, for
+    scalars in place of arrays, for options that compare equal to others (True to 1), and while torch.compile traces.
     """
     torch = sys.modules.get("torch")
     if len(args) != 2 or (torch is not None and torch.compiler.is_compiling()):
@@ -50,7 +51,7 @@ def call_key(
 
 
 class _Fingerprints(dict[type, Callable[[Any], Hashable] | None]):
-    """Maps a class of arrays to the function that returns what the checks see of one; None if all must be checked."""
+    """Maps an array class to its cache-key function; None if full validation is needed."""
 
     def __missing__(self, cls: type) -> Callable[[Any], Hashable] | None:
         numpy, torch, jax = (sys.modules.get(name) for name in ("numpy", "torch", "jax"))
@@ -78,12 +79,12 @@ def _seen_of_torch(x: Any) -> Hashable:
 
 def _seen_of_jax(x: Any) -> Hashable:
     shape = x.shape
-    if not all(type(n) is int for n in shape):  # symbols of a scope that ends
+    if not all(type(n) is int for n in shape):  # symbols, which are valid in one scope of jax.export only
         return None
     jax = sys.modules["jax"]
-    # Of an array that JAX may move, and while it traces, the place does not count.
+    # The key has the sharding of a committed array only: JAX may move other arrays, and a tracer has no place.
     placed = not isinstance(x, jax.core.Tracer) and getattr(x, "committed", False)
-    # Whether there is float64 may change from call to call.
+    # jax_enable_x64 may change from call to call.
     return x.dtype, shape, x.weak_type, x.sharding if placed else None, jax.config.jax_enable_x64
 
 

@@ -1,6 +1,6 @@
-"""Checks of single arguments, each with its error text; those of arrays hold for the chunks of an array, too.
+"""Checks of single arguments, with their error texts; checks of arrays apply to the chunks of a Dask array, too.
 
-Nothing here looks at the values in an array, except for `eager_real` and `concrete_bool`, which say so.
+No check reads the values in an array; only `concrete_bool` does, for arrays from `eager_real`.
 """
 
 import math
@@ -19,7 +19,7 @@ from .promotion import FLOATS, INTEGERS, dtype_name, is_dask, is_torch, namespac
 from .texts import digits_of, shown, type_name
 
 Role = Literal["first", "same shape", "fits", "may enlarge", "mask", "scalar"]
-"""What an argument must be beside the first: of its shape, broadcast to it, one that may enlarge it, a boolean mask."""
+"""How shape and dtype of an argument must relate to those of the first: see `require_role`."""
 
 
 def reduction_options(
@@ -59,11 +59,11 @@ def reduction_options(
 
 
 def _index(x: Any) -> int | None:
-    """Return an int, or None if `x` is not one, or an array of several or of booleans."""
+    """Return `x` as an int; None for a boolean, for what is no integer, and for an array of several elements."""
     if isinstance(x, bool):
         return None
     if isinstance(x, int):
-        # torch.compile may have taken it for a number that changes, and asks it nothing; it is compiled for this one.
+        # torch.compile may have made it a symbol; `operator.index` specialises the compiled code to its value.
         return operator.index(x)
     if hasattr(x, "dtype") and not dtype_name(x.dtype).startswith(("int", "uint")):
         return None
@@ -81,7 +81,7 @@ def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf,
         raise TypeError(msg)
     infinite = number in (-math.inf, math.inf)
     if low <= number <= high and not infinite and not (below and number == high):
-        return _as_float(name, number) + 0.0  # -0.0 is equal to 0.0, and so it must do the same
+        return _as_float(name, number) + 0.0  # -0.0 equals 0.0, so both must have the same results
     bounds = [f"at least {low:g}"] if low > -math.inf else []
     if high < math.inf:
         bounds.append(f"below {high:g}" if below else f"at most {high:g}")
@@ -100,7 +100,7 @@ def _as_float(name: str, x: float) -> float:
 
 
 def count_of(name: str, n: Any) -> int:
-    """Check a positive number of things."""
+    """Check a positive int; return it."""
     number = _index(n)
     if number is None:
         msg = f"{name} must be an int, got {type_name(n)}"
@@ -120,7 +120,7 @@ def at_most_one(**options: Any) -> None:
 
 
 def eager_real(name: str, x: Any) -> tuple[Namespace, Array]:
-    """Check an argument whose values are to be looked at; return its namespace and it, in a dtype that compares."""
+    """Check an argument whose values will be read; return its namespace, and the array in a dtype with comparisons."""
     xp = namespace_of(name, x)
     x = plain(name, x)
     if require_real(name, x) is None:
@@ -128,12 +128,13 @@ def eager_real(name: str, x: Any) -> tuple[Namespace, Array]:
         if dtype == "bool":
             x = xp.astype(x, xp.uint8)
         elif is_torch(xp) and dtype in ("uint16", "uint32", "uint64"):
-            x = xp.astype(x, xp.int64)  # above 2^63 they become negative, and are outside of [0, 1] as before
+            # PyTorch compares none of these: https://github.com/pytorch/pytorch/issues/58734
+            x = xp.astype(x, xp.int64)  # numbers above 2^63 become negative, and stay outside of [0, 1]
     return xp, x.detach() if is_torch(xp) else x
 
 
 def digits(x: Array, dtype: DType) -> str:
-    """Return the value of a 0-d array in digits that tell it apart from any other of its dtype, as it was before."""
+    """Return digits that identify the value of a 0-d array; `dtype` is its dtype before `eager_real`."""
     name = dtype_name(dtype)
     if name in FLOATS:
         return digits_of(float(x), name)
@@ -142,7 +143,7 @@ def digits(x: Array, dtype: DType) -> str:
 
 
 def concrete_bool(name: str, x: Array) -> bool:
-    """Return the value of a 0-d array that was made from the argument `name`, if it has one yet."""
+    """Return the value of a 0-d array that was computed from the argument `name`; refuse lazy and traced arrays."""
     msg = f"{name} must have values that can be looked at, got a lazy or traced array"
     if is_dask(namespace_of(name, x)):  # it could be computed, but not as a side effect of a check
         raise TypeError(msg)
@@ -159,7 +160,7 @@ def _require_same_shape(name: str, x: Array, first_name: str, first: Array) -> N
 
 
 def _require_broadcastable(name: str, x: Array, first_name: str, first: Array) -> None:
-    """Nothing may enlarge the shape of the first argument."""
+    """Check that an array broadcasts to the shape of the first argument."""
     if not fits_into(x, first):
         msg = (
             f"{name} must broadcast to the shape of {first_name} without enlarging it, "
@@ -169,7 +170,7 @@ def _require_broadcastable(name: str, x: Array, first_name: str, first: Array) -
 
 
 def _require_mutual(name: str, x: Array, first_name: str, first: Array) -> None:
-    """Either may enlarge the other."""
+    """Check that two arrays broadcast against each other."""
     pairs = zip(reversed(x.shape), reversed(first.shape), strict=False)
     if not all(same_length(a, b) or a == 1 or b == 1 for a, b in pairs):
         msg = (
@@ -206,7 +207,7 @@ def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
 
 
 def require_non_negative(name: str, x: Array | float) -> None:
-    """Check a number; the values of an array are not looked at."""
+    """Check that a number is not negative; the values in an array are not read."""
     number = value_of(x)
     if number is not None and not may_be(number >= 0):
         msg = f"{name} must not be negative or NaN, got {shown(x)}"
@@ -214,7 +215,7 @@ def require_non_negative(name: str, x: Array | float) -> None:
 
 
 def require_finite(name: str, x: Array | float) -> None:
-    """Check a number; the values of an array are not looked at."""
+    """Check that a number is finite; the values in an array are not read."""
     number = value_of(x)
     if isinstance(number, float) and not may_be(abs(number) <= sys.float_info.max):
         msg = f"{name} must be finite, got {shown(x)}"
@@ -235,7 +236,7 @@ def require_real(name: str, x: Array) -> str | None:
     dtype = dtype_name(x.dtype)
     if dtype in FLOATS:
         return dtype
-    # By their names: not every namespace knows the integers of ml_dtypes, which it can convert.
+    # By name: a namespace may lack the integer dtypes of ml_dtypes, although its arrays can have and convert them.
     if dtype in INTEGERS:
         return None
     msg = f"{name} must be boolean, integer or one of {', '.join(FLOATS)}, got {dtype}"

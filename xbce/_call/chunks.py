@@ -1,6 +1,6 @@
-"""Arrays made of chunks: what a call cannot check is checked where a chunk is computed, with the same text.
+"""Dask: checks that need the chunks run in the task that computes a chunk, with the same error texts.
 
-Their lengths may not be known in the call, and a chunk may be of another kind than was announced.
+During the call lengths may be unknown, and a chunk may be of another class than the meta array says.
 """
 
 from collections.abc import Callable
@@ -17,22 +17,22 @@ from .promotion import is_dask
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A function of chunks which are checked before; of its arguments, the first ones have names."""
+    """A function of chunks, which are checked first; `names` are those of its first arguments."""
 
     function: Callable[..., Any]
     names: tuple[str, ...]
     roles: tuple[Role, ...]
     first: int
-    """Which argument the others are checked against."""
+    """Index of the argument that the others are checked against."""
     matched: tuple[tuple[int, ...], ...]
-    """Axes of each along which several chunks of unknown length meet those of the first, each one its own."""
+    """Of each argument, the axes along which chunks of unknown length must match those of the first one by one."""
 
     def __call__(self, xp: Namespace, /, *chunks: Any) -> Any:
-        """Return what the function returns."""
+        """Check the chunks, and return the result of the function."""
         return self.function(xp, *self.taken(chunks))
 
     def taken(self, chunks: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the chunks as plain arrays."""
+        """Check the chunks, and return them as plain arrays."""
         n = len(self.names)
         arrays = tuple(plain_chunk(name, chunk) for name, chunk in zip(self.names, chunks, strict=False))
         first_name, first = self.names[self.first], arrays[self.first]
@@ -61,12 +61,12 @@ def checked(inputs: Inputs, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def unchecked(function: Callable[..., Any], chunks: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """Return the function itself and chunks that have passed its checks."""
+    """Return the function inside `Checked`, and the chunks after its checks."""
     return (function.function, function.taken(chunks)) if isinstance(function, Checked) else (function, chunks)
 
 
 def _matched(name: str, x: Any, first_name: str, first: Any) -> tuple[int, ...]:
-    """Return the axes along which chunks must be matched one by one; refuse those that cannot be."""
+    """Return the axes along which chunks must match one by one; refuse numbers of chunks that cannot."""
     axes = []
     for axis in range(-min(x.ndim, first.ndim), 0):
         a, b = x.shape[axis], first.shape[axis]

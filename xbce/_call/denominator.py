@@ -1,4 +1,4 @@
-"""What a mean divides by, where that is to be counted."""
+"""Denominators of means that must be computed from arrays."""
 
 import math
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from .kernel import SumSpec
 
 @dataclass(frozen=True, slots=True)
 class Denominator:
-    """A denominator that depends on weights, on a mask, or on lengths that are not known yet."""
+    """A denominator that depends on weights, on a mask, or on unknown lengths."""
 
     summed: SumSpec
     counts: Callable[..., tuple[Array]]
-    """How much each element counts."""
+    """How elements are counted: usually `Counts`."""
 
     def of(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> Array:
-        """Return an array of the shape of the result, with NaN in the place of 0."""
+        """Return an array of the shape of the result, with NaN in place of 0."""
         (total,) = runner.run(xp, self.counts, arrays, (self.summed,))
         denominator: Array = runner.map(xp, _zero_as_nan, (total,))
         return denominator
@@ -30,7 +30,7 @@ class Denominator:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much each element counts in a denominator: 1, its weight, or whether that is not 0; 0 if it is dropped."""
+    """How elements are counted: each as 1, as its weight, or as 1 if its weight is not 0; a masked element as 0."""
 
     dtype: DType
     weight: int | None
@@ -38,10 +38,10 @@ class Counts:
     nonzero: bool
 
     def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array]:
-        """Return what each element counts."""
+        """Return the count of each element."""
         counts = xp.ones_like(arrays[0], dtype=self.dtype)
         if self.weight is not None:
-            weight = xp.astype(arrays[self.weight], self.dtype)  # which may be boolean
+            weight = xp.astype(arrays[self.weight], self.dtype)  # a weight may be boolean
             counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * weight
         return (counts if self.where is None else xp.where(arrays[self.where], counts, 0.0),)
 

@@ -1,6 +1,6 @@
 """Validates the arguments of one call against each other, and chooses the dtypes of the computation.
 
-Nothing here looks at the values in an array, so everything is raised for traced and lazy arrays too.
+No check reads the values in an array, so all errors are raised for traced and lazy arrays, too.
 """
 
 import functools
@@ -32,7 +32,7 @@ from .promotion import (
 )
 
 _LEAST_FLOAT32 = 2.0**-126
-"""The least normal number."""
+"""The smallest normal number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,19 @@ class Inputs:
     computing: DType
     """Dtype of the computation: float32 for the half types, else `dtype`."""
     arrays: tuple[Array, ...]
-    """As they came, those of the formula first; all broadcast to the shape of the first one."""
+    """Unchanged, the arguments of the formula first; all broadcast to the shape of the first one."""
     arguments: int
-    """How many of them the formula takes."""
+    """Number of arrays that the formula takes."""
     integers: tuple[int, ...] = ()
-    """Which of them are rounded to the dtype of the first: labels that are boolean, integer or Python scalars."""
+    """Indices of arrays that are rounded to the dtype of the first: boolean, integer and Python scalar labels."""
     weight: int | None = None
-    """Which of them is the weight."""
+    """Index of the weight."""
     where: int | None = None
-    """Which of them is the mask."""
+    """Index of the mask."""
     names: tuple[str, ...] = ()
+    """Name of each array in error texts."""
     roles: tuple[Role, ...] = ()
-    """What each of them must be beside the first."""
+    """Relation of each array to the first."""
 
 
 def loss_inputs(
@@ -71,9 +72,9 @@ def loss_inputs(
     where: Array | None,
     numbers: dict[str, float],
 ) -> Inputs:
-    """Check the arrays of a loss; `name` is what the loss calls its first argument.
+    """Check the arrays of a loss; `name` is the name of its first argument.
 
-    `numbers` are options of its formula, checked before.
+    `numbers` are numeric options of its formula that have been checked before.
     """
     validator = _Validator(name, scores, labels, pos_weight, weight, where)
     validator.add("labels", labels, same_shape=True)
@@ -91,9 +92,9 @@ def reduce_inputs(losses: Array, *, weight: Array | float | None, where: Array |
 
 
 def primitive_inputs(**arguments: Array | float) -> Inputs:
-    """Check arguments that broadcast against each other, of an elementwise function; one must be an array."""
+    """Check the arguments of an elementwise function, which broadcast against each other; one must be an array."""
     arrays = {name: x for name, x in arguments.items() if as_number(x) is None}
-    if not arrays:  # NumPy's scalars are arrays where there are no others
+    if not arrays:  # NumPy scalars count as arrays if there are no others
         arrays = {name: x for name, x in arguments.items() if is_from_numpy(x)}
     ranks = {name: rank_of(x) for name, x in (arrays or arguments).items()}
     first = next(name for name, rank in ranks.items() if rank == max(ranks.values()))
@@ -109,9 +110,9 @@ def primitive_inputs(**arguments: Array | float) -> Inputs:
 
 
 def one_library(**arguments: Any) -> tuple[Any, ...]:
-    """Check that arrays are of the library and on the device of the first one; return them as the losses take them.
+    """Check that arrays are of the library and on the device of the first one; return them converted as for losses.
 
-    For callers that have rules of their own for dtypes and shapes. Numbers and None come back as they are.
+    For callers with their own rules for dtypes and shapes. Numbers and None are returned unchanged.
     """
     (name, first), *others = arguments.items()
     validator = _Validator(name, first, *(x for _, x in others), floating=False)
@@ -119,7 +120,7 @@ def one_library(**arguments: Any) -> tuple[Any, ...]:
 
 
 def fits_float32(x: float) -> bool:
-    """Tell whether float32 has normal numbers of this magnitude; what PyTorch does not know while it traces fits."""
+    """Tell whether a number is 0 or in the normal range of float32; True for a symbol of PyTorch's tracers."""
     return may_be(x == 0) or (may_be(abs(x) >= _LEAST_FLOAT32) and may_be(abs(x) < 2.0**128))
 
 
@@ -145,14 +146,14 @@ class _Validator:
         self.names: list[str] = [name]
         self.roles: list[Role] = ["first"]
         self.numbers: dict[str, float] = {}
-        """What the computation must hold. Labels are rounded to the dtype of the first argument before."""
+        """Numbers that the computing dtype must hold; not labels, which are rounded to the dtype of the first array."""
 
     def add(self, name: str, x: Any, *, same_shape: bool = False, may_enlarge: bool = False) -> None:
-        """Check an argument: a number, or an array.
+        """Check an argument, a number or an array, and add it.
 
-        It must have the `same_shape` as the first, as labels have, or no dimensions. One that `may_enlarge` the first
-        must be floating too, and may enlarge its shape. No number widens, and no array without dimensions, unless the
-        first has none either.
+        With `same_shape` an array must have the shape of the first, or no dimensions. With `may_enlarge` it must be
+        floating, and may enlarge the shape of the first. A number does not widen the dtype of the result, and neither
+        does an array without dimensions, unless the first has none either.
         """
         self.names.append(name)
         number, value = as_number(x), value_of(x)
@@ -166,7 +167,7 @@ class _Validator:
             return
         rank = rank_of(x)
         x = self._same_library(name, x)
-        # One without dimensions stands for a number.
+        # An array without dimensions is treated as a number.
         self.roles.append(
             "fits" if not x.ndim else "same shape" if same_shape else "may enlarge" if may_enlarge else "fits"
         )
@@ -180,7 +181,7 @@ class _Validator:
         self.arrays.append(x)
 
     def beside(self, arguments: dict[str, Any]) -> tuple[Any, ...]:
-        """Return arguments: numbers as Python's, arrays as arrays of this library."""
+        """Return numbers as Python numbers, and arrays as arrays of this library."""
         return tuple(x if x is None else self._beside(name, x) for name, x in arguments.items())
 
     def _beside(self, name: str, x: Any) -> Any:
@@ -196,7 +197,7 @@ class _Validator:
         return self._own(where)
 
     def inputs(self, *, weight: Array | float | None = None, where: Array | None = None) -> Inputs:
-        """Take the arguments that are not the formula's, and return all."""
+        """Add weight and mask, and return the validated arguments."""
         arguments = len(self.arrays)
         if weight is not None:
             require_finite("weight", weight)
@@ -205,7 +206,7 @@ class _Validator:
         name = functools.reduce(promoted, self.dtypes)
         if name in HALVES and is_torch(self.xp) and autocasts(sys.modules["torch"], self.device):
             name = "float32"
-        # Not every namespace has the half types (NumPy gets bfloat16 from elsewhere): then an argument has the dtype.
+        # A namespace may lack a half type (NumPy's bfloat16 comes from ml_dtypes); then an argument has the dtype.
         dtype = getattr(self.xp, name, None) or self.dtypes[name]
         return Inputs(
             xp=self.xp,
@@ -222,7 +223,7 @@ class _Validator:
         )
 
     def _holding_numbers(self, float32: DType) -> DType:
-        """Return float32, or float64 if a number is too large or too small for that."""
+        """Return float32, or float64 if a number is too large or too small for float32."""
         for name, x in self.numbers.items():
             if not fits_float32(x):
                 wide = accumulation_dtype(self.xp, float32, self.device)
@@ -233,7 +234,7 @@ class _Validator:
         return float32
 
     def _scalar(self, name: str, number: Any) -> Array:
-        # float64 holds every float until the dtype of the computation is known; without it, float32 is that.
+        # The computing dtype is not known yet, so a number is held in float64; without float64 it is float32.
         widest = accumulation_dtype(self.xp, self.xp.float32, self.device)
         if widest == self.xp.float32:
             self._holding_numbers(widest)
@@ -246,15 +247,16 @@ class _Validator:
             raise ValueError(msg) from None
 
     def _own(self, x: Array) -> Array:
-        """Return an array of NumPy as one of JAX, if that is the library; in the dtype that JAX gives it."""
+        """Return a NumPy array as a JAX array if that is the library, in the dtype that JAX chooses."""
         if is_jax(self.xp) and not compat.is_jax_array(x):
-            # A copy: JAX computes while the caller may write into the array.
+            # A copy: JAX may share the memory of a NumPy array and compute later, after the caller has written to it.
+            # https://github.com/jax-ml/jax/issues/37830
             return self.xp.array(x.astype(x.dtype.newbyteorder("="), copy=False))
         return x
 
     def _same_library(self, name: str, x: Any) -> Array:
         other = namespace_of(name, x)
-        # NumPy's are taken beside JAX's, as JAX itself takes them.
+        # NumPy arrays are accepted beside JAX arrays, as by JAX itself.
         if other is not self.xp and not (is_jax(self.xp) and is_numpy(other)):
             msg = (
                 f"{name} must be an array of the same library as {self.name} ({library_name(self.xp)}), "

@@ -1,8 +1,7 @@
-"""One pass over the elements: arguments are cast and masked, a formula is evaluated, its results weighed and rounded.
+"""Kernels: one pass over the elements that casts and masks arguments, evaluates a formula, weights and rounds results.
 
-A kernel is a pure function of arrays, hashable like its formula, and it knows its own derivatives as kernels. So a
-backend can run it block by block, compile it, keep it under its own key, or hand it to automatic differentiation,
-without knowing what it says.
+A kernel is a pure function of arrays. It is hashable, and has its derivatives as kernels. So a backend can run it block
+by block, compile it, use it as a cache key, or give it to automatic differentiation, without knowing its formula.
 """
 
 from collections.abc import Callable
@@ -21,32 +20,34 @@ _DERIVATIVES = {
     ("value", 2): "pos_weight_gradient",
     ("gradient", 0): "hessian",
 }
-"""What a formula calls the derivative of one of its methods in one of its arguments."""
+"""Maps a method of a formula and the index of an argument to the method that is the derivative in it."""
 
 _JOINT = {("value", "gradient"): "value_and_gradient", ("gradient", "hessian"): "gradient_and_hessian"}
-"""Methods that share their work."""
+"""Maps pairs of methods to the method that returns both and shares their work."""
 
 
 @dataclass(frozen=True, slots=True)
 class SumSpec:
-    """The sum of an output over axes, which are counted from the end, accumulated in a dtype."""
+    """The sum of an output over axes."""
 
     axes: tuple[int, ...]
+    """Counted from the end."""
     dtype: DType
+    """Dtype of the accumulation and of the sum."""
 
     def spread(self, xp: Namespace, x: Array) -> Array:
-        """Return a sum with the summed axes as axes of length 1: it broadcasts against what was summed."""
+        """Return a sum with the summed axes as axes of length 1, so that it broadcasts against the summands."""
         for axis in reversed(self.axes):
             x = xp.expand_dims(x, axis=axis)
         return x
 
 
 Function: TypeAlias = Callable[..., tuple[Array, ...]]
-"""Takes a namespace and arrays, and returns results; a kernel, first of all."""
+"""Takes a namespace and arrays, and returns results; usually a kernel."""
 Arguments: TypeAlias = tuple[Array | float | None, ...]
-"""Of a function: arrays, and numbers in their place."""
+"""Arguments of a `Function`: arrays, and numbers in their place."""
 Sums: TypeAlias = tuple[SumSpec | None, ...]
-"""How each result of a function is summed, if it is."""
+"""The sum of each result of a `Function`; None for a result that is not summed."""
 
 
 def library_sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
@@ -68,34 +69,38 @@ def summed(
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A result of the formula, times weights, divided; arrays are named by their position in the call."""
+    """A result of the formula, times weights, divided by a divisor; arrays are given by their index in the call."""
 
     method: str
+    """Method of the formula."""
     weighing: DType
-    """The dtype that weights multiply in."""
+    """Dtype of the product with the weights."""
     dtype: DType
-    """The dtype of the result."""
+    """Dtype of the result."""
     weights: tuple[int, ...] = ()
+    """Indices of the weights."""
     divisor: int | None = None
+    """Index of the divisor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What is computed of each element."""
+    """The elementwise part of a call."""
 
     formula: Formula
-    """Taken apart if some of the arrays are its numbers: there is one kernel for all numbers."""
+    """With 1 in place of its numbers if these are among the arrays, so that one kernel serves all numbers."""
     outputs: tuple[Output, ...]
+    """The results, in order."""
     computing: DType
-    """The dtype of the computation: float32 for the half types, else that of the result."""
+    """Dtype of the computation: float32 for the half types, else that of the result."""
     arguments: int
-    """How many arrays, from the first on, the formula takes; the first one has the full shape."""
+    """Number of arrays, from the first on, that the formula takes; the first one has the full shape."""
     integers: tuple[int, ...] = ()
-    """Arrays that are rounded to the dtype of the first one before anything else."""
+    """Indices of arrays that are rounded to the dtype of the first one before all else."""
     where: int | None = None
-    """The mask. What it drops is replaced before any arithmetic, and gives 0."""
+    """Index of the mask. Masked elements are replaced before any arithmetic, and have results of 0."""
     numbers: tuple[int, ...] = ()
-    """Which of the arrays are the numbers of the formula: Python's, or arrays without dimensions."""
+    """Indices of the numbers of the formula: Python numbers, or arrays without dimensions."""
 
     def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, ...]:
         """Return the outputs."""
@@ -111,7 +116,7 @@ class Kernel:
         )
 
     def derivative(self, k: int, i: int) -> "Kernel | None":
-        """Return the derivative of output k in array i, if there is a closed form."""
+        """Return the derivative of output k in array i, or None without a closed form."""
         output = self.outputs[k]
         if i in output.weights:
             rest = tuple(j for j in output.weights if j != i)
@@ -124,13 +129,13 @@ class Kernel:
         return replace(self, outputs=(self.outputs[k],))
 
     def bound(self, arrays: tuple[Array | float, ...]) -> "Kernel":
-        """Return this kernel with the numbers that are among the arrays, which it does not look at any more."""
+        """Return this kernel with the numbers among the arrays bound to its formula; it reads them no more."""
         if not self.numbers:
             return self
         return replace(self, formula=self.formula.with_numbers(tuple(arrays[i] for i in self.numbers)), numbers=())
 
     def unrounded(self) -> "Kernel":
-        """Return this kernel with results in the dtype that weights multiply in: a half type's may overflow."""
+        """Return this kernel with results in the dtype of the product with the weights: a half type may overflow."""
         return replace(self, outputs=tuple(replace(output, dtype=output.weighing) for output in self.outputs))
 
     def times(self, i: int, dtype: DType) -> "Kernel":
@@ -139,21 +144,22 @@ class Kernel:
         return replace(self, outputs=(replace(output, weights=(*output.weights, i), dtype=dtype),))
 
     def _taken(self, xp: Namespace, arrays: tuple[Array, ...], i: int, dtype: DType) -> Array:
-        """Return array i in a dtype, with a harmless number in place of what the mask drops.
+        """Return array i in a dtype, with `_MASK_FILL` in place of masked elements.
 
-        Even a weight: what is dropped may be NaN, and would spoil automatic differentiation.
+        Weights are masked, too: with a masked NaN in them, automatic derivatives would be NaN.
         """
         x = arrays[i]
-        # torch.compile cannot ask a length whether it has dimensions.
+        # torch.compile does not support `hasattr` of an int.
         if isinstance(x, int) or not hasattr(x, "ndim"):  # a size
             return x
         if i in self.integers:
             x = _cast(xp, x, arrays[0].dtype)
-        if self.where is None or (i > 0 and x.ndim == 0):  # a scalar cannot be dropped in part
+        if self.where is None or (i > 0 and x.ndim == 0):  # a scalar has no masked elements
             return _cast(xp, x, dtype)
         if not is_floating(x):
             x = _cast(xp, x, dtype)
-        # What may hold NaN is cast after it: JAX's debug_nans looks at casts, too.
+        # Mask what may hold NaN before the cast: jax_debug_nans checks each operation, unused elements included.
+        # https://github.com/jax-ml/jax/issues/5698
         return _cast(xp, xp.where(arrays[self.where], x, _MASK_FILL), dtype)
 
     def _finished(self, xp: Namespace, output: Output, result: Array, arrays: tuple[Array, ...]) -> Array:
@@ -163,10 +169,11 @@ class Kernel:
             for i in output.weights:
                 weight = self._taken(xp, arrays, i, output.weighing)
                 if not is_floating(arrays[i]):
-                    # XLA selects by a boolean weight instead of multiplying by it, and drops NaN.
+                    # XLA makes a selection of the product with a boolean weight, and so drops NaN.
+                    # https://github.com/openxla/xla/issues/2438
                     weight = settled(xp, weight)
                 if divisor is not None:
-                    # The weight is divided, not the product, which may overflow where the quotient does not.
+                    # Divide the weight, not the product, which may overflow where the quotient does not.
                     weight, divisor = weight / divisor, None
                 result = result * weight
             if divisor is not None:
@@ -190,7 +197,7 @@ class Elementwise:
 
 
 def is_floating(x: Array) -> bool:
-    """Tell whether an array is of a real floating dtype; isdtype does not know NumPy's bfloat16."""
+    """Tell whether an array is of a real floating dtype; `isdtype` does not know the bfloat16 of ml_dtypes."""
     return "float" in str(x.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Lengths of axes, and numbers, that are not known yet, or never are."""
+"""Lengths and numbers that are unknown in a call: chunks of Dask, and symbols of PyTorch's tracers and of ONNX."""
 
 import math
 import sys
@@ -24,7 +24,7 @@ def is_unknown(length: Any) -> bool:
 
 
 def same_shape(x: Array, y: Array) -> bool:
-    """Compare two shapes; a length that is not known yet agrees with any, and is left to the library."""
+    """Compare two shapes; an unknown length agrees with any, and the library checks it later."""
     return len(x.shape) == len(y.shape) and all(map(same_length, x.shape, y.shape))
 
 
@@ -42,14 +42,14 @@ def same_length(a: Any, b: Any) -> bool:
 def elements_along(x: Array, axes: Sequence[int]) -> Any:
     """Return how many elements an array has along axes; None if they must be counted."""
     if getattr(x, "is_nested", False):
-        # PyTorch's: one length is a symbol that stands for several numbers, and for none.
+        # A nested tensor of PyTorch: the ragged length is a symbol that stands for several lengths.
         return x.numel() if len(axes) == x.ndim else x.shape[0] if tuple(axes) == (0,) else None
     lengths = [x.shape[i] for i in axes]
     return None if any(map(is_unknown, lengths)) else math.prod(lengths)
 
 
 def is_in_dynamo() -> bool:
-    """Tell whether torch.compile reads this code: it has symbols of its own, which pass for Python's numbers."""
+    """Tell whether torch.compile is tracing this code; its symbols are instances of Python's numeric types."""
     torch = sys.modules.get("torch")
     return torch is not None and bool(torch.compiler.is_dynamo_compiling())
 

@@ -1,7 +1,7 @@
-"""The ufunc-like object that a loss is, and the order of its steps.
+"""`Loss`, the class of the public losses, which are objects like NumPy's ufuncs; and the steps of a call.
 
-A loss is written once, as a function with the arrays and the options of its own, which are numbers, that returns its
-formula. The options that all losses share, every method, and what a call does are here.
+A loss is declared once, by a function of its arrays and of its own options, which are numbers. The function returns the
+formula. `Loss` adds the options that all losses share, the methods, and the call.
 """
 
 import functools
@@ -25,17 +25,17 @@ Declared = TypeVar("Declared", bound=Callable[..., Any])
 
 
 _MOST_PLANS = 1024
-"""Kept by one loss, for calls like earlier ones."""
+"""Plans that one loss keeps, for later calls with the same key."""
 
 _METHODS: list[str] = []
 """Names of the methods that every loss has, beside the call itself."""
 
 
 def _returning(*methods: str) -> Callable[[Declared], Declared]:
-    """Make a method of `Loss`, which returns what the named methods of the formula become.
+    """Make a method of `Loss` that computes the named methods of the formula.
 
-    The decorated function is its types and its meaning, for readers, editors and type checkers. What runs takes any
-    arguments: where they are wrong, the message is about the loss and its parameters.
+    The decorated function only declares types and documentation. The method that runs takes any arguments, so that
+    errors name the loss and its parameters.
     """
 
     def make(declared: Declared) -> Declared:
@@ -61,10 +61,10 @@ class Loss(Generic[P]):
     """A loss: a callable whose methods take exactly the arguments of the call.
 
     Derivatives are closed forms, not automatic differentiation, so every library has them. They are with respect to
-    the first argument unless said otherwise, have its shape, and belong to what the call returns: with
-    ``reduction="mean"`` the gradient is that of the mean, and of an array it is that of its sum.
+    the first argument unless said otherwise, have its shape, and are those of the returned value: with
+    ``reduction="mean"`` the gradient is that of the mean; if an array is returned, it is that of its sum.
 
-    For a type checker, what a loss returns has the type of its first argument, and `P` are its options.
+    For type checkers, a loss returns the type of its first argument, and `P` are its options.
     """
 
     def __init__(self, formula_of: Callable[Concatenate[Any, Any, P], Formula]) -> None:
@@ -72,9 +72,9 @@ class Loss(Generic[P]):
         self.__doc__ = documented(formula_of.__doc__)
         self._formula_of: Callable[..., Formula] = formula_of
         self._plans: dict[Hashable, Plan] = {}
-        """By all that a call depends on."""
+        """By the cache key of the call."""
         self._patterns: dict[Hashable, Plan] = {}
-        """By the same without the numbers that kernels take as arguments."""
+        """By the cache key without the numbers that kernels take as arguments."""
         self._name = formula_of.__name__
         scores, labels, *own, _ = inspect.signature(formula_of).parameters.values()
         self._arrays = scores.name, labels.name
@@ -87,21 +87,21 @@ class Loss(Generic[P]):
             setattr(self, name, self._own_method(getattr(Loss, name)))
 
     def _own_method(self, method: FunctionType) -> MethodType:
-        """Return a method with the signature and the documentation that it has in this loss."""
+        """Return a method bound to this loss, with its signature and documentation."""
         own = FunctionType(method.__code__, method.__globals__, closure=method.__closure__)
         functools.update_wrapper(own, method)
         own.__module__ = self.__module__
         own.__qualname__ = f"{self._name}.{method.__name__}"
         own.__doc__ = f"{method.__doc__}\n\nThe arguments are those of :func:`xbce.{self._name}`."
         declared = inspect.signature(method)
-        first = next(iter(declared.parameters.values()))  # self, which belongs to what a bound method wraps
+        first = next(iter(declared.parameters.values()))  # self: inspect.signature drops it from a bound method
         own.__signature__ = declared.replace(  # type: ignore[attr-defined]
             parameters=[first.replace(kind=inspect.Parameter.POSITIONAL_ONLY), *self._parameters]
         )
         return MethodType(own, self)
 
     def _options(self, args: Any, given: Any) -> dict[str, Any]:
-        """Return all options of a call; refuse arguments that there are not."""
+        """Return all options of a call; refuse surplus and unknown arguments."""
         options: dict[str, Any] = self._defaults | given
         if len(options) > len(self._defaults) or len(args) > len(self._arrays):
             self._refuse(args, given)
@@ -109,18 +109,18 @@ class Loss(Generic[P]):
         return options
 
     def _formula(self, args: Any, options: dict[str, Any]) -> Formula:
-        """Check the other numbers; return what is computed of each element. Labels that are not smoothed have None."""
+        """Check the other numbers; return the formula. Its `label_smoothing` is None if labels are not smoothed."""
         return self._formula_of(*args, **options | {"label_smoothing": as_argument(options["label_smoothing"] or None)})
 
     def _numbers_of(self, options: dict[str, Any]) -> dict[str, float]:
-        """Return the numbers that the computation must hold, which the formula has checked."""
+        """Return the numbers that the computing dtype must hold; `_formula` has checked them."""
         own = {name: as_number(options[name]) for name in self._own if options[name] is not None}
         return own | {"half of label_smoothing": options["label_smoothing"] / 2}
 
     def _plan(
         self, methods: tuple[str, ...], args: Any, options: dict[str, Any], formula: Formula
     ) -> tuple[Plan, Inputs]:
-        """Check the arrays of a call; return how the named methods of its formula become what the call returns."""
+        """Check the arrays of a call; return the plan that computes methods of its formula, and the inputs."""
         scores, labels = args
         inputs = loss_inputs(
             self._arrays[0],
@@ -135,7 +135,7 @@ class Loss(Generic[P]):
         return Reduction.of(self._arrays[0], inputs, *chosen).plan(inputs, formula, methods), inputs
 
     def _refuse(self, args: tuple[Any, ...], given: dict[str, Any]) -> NoReturn:
-        """Refuse more arguments than there are, in Python's words."""
+        """Raise TypeError for surplus or unknown arguments, with Python's own text."""
         positional = [name for name in given if name in self._arrays]
         if positional:
             names = ", ".join(positional)
@@ -148,9 +148,9 @@ class Loss(Generic[P]):
         raise TypeError(msg)
 
     def _results(self, methods: tuple[str, ...], args: Any, kwargs: Any) -> tuple[Array, ...]:
-        """Return what the methods of the formula become, by the plan of an earlier call like this one if there is one.
+        """Return the results of a call, by the plan of an earlier call with the same key if there is one.
 
-        A plan holds no array. It depends on what the key holds, and on nothing else; so do the checks of arguments.
+        A plan holds no array. It depends on the cache key alone, and so do the checks of arguments.
         """
         call = call_key(methods, args, kwargs, self._numbers)
         if call is None:
@@ -169,11 +169,11 @@ class Loss(Generic[P]):
         return plan, inputs.arrays
 
     def _plan_like_another(self, rest: Hashable, methods: tuple[str, ...], args: Any, given: Any) -> Plan:
-        """Return the plan of a call, from one whose numbers alone were others if there was one; `rest` is its key."""
+        """Return the plan of a call, from a plan that differs in its numbers only if one is kept by the key `rest`."""
         options = self._options(args, given)
         formula = self._formula(args, options)
         pattern, numbers = formula.apart()
-        # Of the numbers themselves, the dtype of the computation is all that depends on them.
+        # Only the computing dtype depends on the values of the numbers.
         fits = all(map(fits_float32, self._numbers_of(options).values()))
         key = rest, pattern, fits
         kept = self._patterns.get(key)
@@ -225,7 +225,7 @@ class Loss(Generic[P]):
 
 
 def _keep(plans: dict[Hashable, Plan], key: Hashable, plan: Plan) -> Plan:
-    """Keep a plan, among not too many."""
+    """Keep a plan; drop all others first if there are `_MOST_PLANS`."""
     if len(plans) >= _MOST_PLANS:
         plans.clear()
     plans[key] = plan

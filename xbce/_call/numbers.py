@@ -1,4 +1,4 @@
-"""What is taken as a number: Python's and NumPy's numbers whatever their width, 0-d NumPy arrays, PyTorch's symbols."""
+"""Arguments that count as numbers: Python and NumPy numbers, 0-d NumPy arrays, and symbols of PyTorch's tracers."""
 
 import sys
 from typing import Any
@@ -9,15 +9,16 @@ from .lengths import is_in_dynamo
 
 
 def as_number(x: Any) -> Any:
-    """Return a number as Python's, or as what stands for it while PyTorch traces; None for anything else.
+    """Return a Python number, or its symbol or tensor while PyTorch traces; None for anything else.
 
-    An instance of a subclass of NumPy's arrays is none: it may have a unit or a mask.
+    An instance of a subclass of numpy.ndarray does not count as a number: it may have a unit or a mask.
     """
     if is_from_numpy(x):
         numpy = sys.modules["numpy"]
         if x.ndim or not (isinstance(x, numpy.generic) or type(x) is numpy.ndarray):
             return None
-        if is_in_dynamo():  # which knows neither the dtype nor the value
+        if is_in_dynamo():
+            # Dynamo makes a tensor of it, without dtype and value: https://github.com/pytorch/pytorch/issues/141258
             return sys.modules["torch"].as_tensor(x)
         return x.item() if _is_real(x.dtype) else None
     if isinstance(x, (bool, int, float)):
@@ -35,16 +36,16 @@ def is_from_numpy(x: Any) -> bool:
 
 
 def value_of(x: Any) -> Any:
-    """Return the value of a scalar, of Python or NumPy; None for an array, whose values are not looked at."""
+    """Return the value of a Python or NumPy scalar; None for an array, whose values are not read."""
     numpy = sys.modules.get("numpy")
     return None if numpy is not None and isinstance(x, numpy.ndarray) else as_number(x)
 
 
 def as_argument(number: Any) -> Any:
-    """Return a number, or None, as a kernel takes it.
+    """Return a number, or None, in the form that kernels take.
 
-    What torch.compile takes for a number that changes becomes an array. Of a number it would compile each value anew
-    where it meets an operation that takes no symbol, such as a power; and Dekker's splitting of a symbol cancels.
+    A symbol of torch.compile becomes a 0-d array. A symbol that meets an operation for arrays only, such as a power,
+    makes it compile for each value (https://github.com/pytorch/pytorch/pull/179395), and it cancels Dekker's splitting.
     """
     if number is None or not is_in_dynamo():
         return number
@@ -53,7 +54,7 @@ def as_argument(number: Any) -> Any:
 
     if symbolic_shapes.has_static_value(number):
         return number
-    for quick in QUICK:  # 0, too, chooses operations
+    for quick in QUICK:  # these values choose operations
         if number == quick:
             return quick
     return torch.zeros((), dtype=torch.float64) + number
@@ -65,20 +66,20 @@ def array_of(xp: Namespace, number: Any, dtype: DType, device: Device) -> Array:
         if isinstance(number, sys.modules["torch"].Tensor):
             return xp.asarray(number, dtype=dtype, device=device)
     elif isinstance(number, int):
-        number = float(number)  # PyTorch takes none beyond int64
+        number = float(number)  # PyTorch accepts no int beyond int64
     return xp.full((), number, dtype=dtype, device=new_device(xp, device))
 
 
 def new_device(xp: Namespace, device: Device) -> Device:
-    """Return where to make a number that meets arrays on a device.
+    """Return the device argument for a new 0-d array that is combined with arrays on `device`.
 
-    In JAX nowhere in particular: it goes then to any device, and to all of those that an array is sharded over.
+    In JAX it is None: JAX moves an uncommitted array to any device, and to all devices of a sharded array.
     """
     return None if is_jax(xp) else device
 
 
 def is_numpy(xp: Namespace) -> bool:
-    """Tell whether a namespace is that of NumPy; torch.compile warns of the caches of array-api-compat."""
+    """Tell whether a namespace is that of NumPy; by name, for the reason given in `namespace_of`."""
     return bool(xp.__name__ == "array_api_compat.numpy")
 
 

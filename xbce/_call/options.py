@@ -51,16 +51,16 @@ DEFAULTS: Final[LossOptions] = {
 }
 
 ARRAYS: Final = ("pos_weight", "weight", "where")
-"""Those that may be arrays, in the order in which the formula, and then the reduction, take them."""
+"""Options that may be arrays, in the order in which the formula, and then the reduction, take them."""
 
 ENTRY: Final = f"""\
 **options : LossOptions
     Those of every loss: {", ".join(f"`{name}`" for name in DEFAULTS)}."""
-"""How the docstring of a loss refers to them, for those who read its source."""
+"""The entry for these options in the source of a loss's docstring; see `documented`."""
 
 
 def parameters() -> list[inspect.Parameter]:
-    """Return them as the signature of a loss has them."""
+    """Return the options as parameters of the signature of a loss."""
     types = LossOptions.__annotations__
     return [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
@@ -69,6 +69,6 @@ def parameters() -> list[inspect.Parameter]:
 
 
 def documented(docstring: str | None) -> str:
-    """Return the docstring of a loss with every option in the place of the entry that refers to them."""
+    """Return the docstring of a loss with an entry for each option in place of `ENTRY`."""
     _, _, entries = inspect.cleandoc(LossOptions.__doc__ or "").partition("Attributes\n----------\n")
     return inspect.cleandoc(docstring or "").replace(ENTRY, entries)

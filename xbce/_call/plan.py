@@ -1,7 +1,7 @@
-"""What a call asks of each element, and how that becomes what the call returns.
+"""Plans: how a call is computed, by a kernel, sums and a denominator.
 
-Weights, masks, axes, denominators and the dtype of accumulation. Everything elementwise is in one kernel; what is left
-here are sums, and the quotients that means are.
+A plan settles weights, masks, axes, denominators and the dtype of accumulation. Everything elementwise is in one
+kernel; the plan adds sums, and the division of a mean.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from .promotion import accumulation_dtype
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """How the losses of one call are summed. Losses come unrounded; the result is rounded once."""
+    """How the losses of one call are reduced. The kernel leaves them unrounded; the result is rounded once."""
 
     kind: ReductionKind
     axes: tuple[int, ...]
@@ -36,7 +36,7 @@ class Reduction:
         return cls(kind, axes, normalize_by)
 
     def plan(self, inputs: Inputs, formula: Formula, methods: tuple[str, ...]) -> "Plan":
-        """Return how what the call returns, or derivatives of it, comes from one run of the formula."""
+        """Return the plan that computes the reduced value, or derivatives of it, by one run of a kernel."""
         mean = self._mean(inputs) if self.kind == "mean" else None
         pattern, numbers = formula.apart()
         first, after = len(inputs.arrays), len(inputs.arrays) + len(numbers)
@@ -71,38 +71,39 @@ class Reduction:
         weight = inputs.weight if self.normalize_by in ("weight", "nonzero") else None
         where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
         if weight is None and where is None and size is not None:
-            return size  # 0 needs no care: all sums are of no elements then, and 0 / 0 is NaN
+            return size  # a size of 0 needs no special case: sums of no elements are 0, and 0 / 0 is NaN
         counts = checked(inputs, Counts(dtype, weight, where, self.normalize_by == "nonzero"))
         return Denominator(SumSpec(self.axes, dtype), counts)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done with the arrays of a call: the same for all arrays of these dtypes, shapes and options."""
+    """The computation of a call, for all arrays of the same dtypes and shapes, and the same options."""
 
     xp: Namespace
     runner: Runner
     kernel: Callable[..., tuple[Array, ...]]
+    """The kernel, or its `Checked` form for Dask."""
     sums: tuple[SumSpec | None, ...]
-    """How each output of the kernel is summed."""
+    """The sum of each output of the kernel; None for an output that is not summed."""
     mean: Denominator | float | None
-    """What a mean divides by; None for none."""
+    """Denominator of a mean; None if there is no mean."""
     divides: bool
-    """Whether the kernel expects what a mean divides by, after all others."""
+    """Whether the kernel takes the denominator as its last argument."""
     dtype: DType
-    """Of what the call returns."""
+    """Dtype of the result."""
     numbers: tuple[Number, ...]
-    """Of the formula: what the kernel takes after the arrays."""
+    """Numbers of the formula, which the kernel takes after the arrays."""
 
     def __call__(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Return what the call returns."""
+        """Return the results of the call."""
         denominator = divisor = self.mean
         if isinstance(self.mean, Denominator):
             denominator = self.mean.of(self.xp, self.runner, arrays)
             divisor = self.mean.spread(self.xp, denominator) if self.divides else None
         arrays = (*arrays, *self.numbers, divisor) if self.divides else (*arrays, *self.numbers)
         results = self.runner.run(self.xp, self.kernel, arrays, self.sums)
-        if self.sums[0] is None:  # losses come first
+        if self.sums[0] is None:  # only the value is summed, which is the first output if there is one
             return results
         total = self.runner.map(self.xp, _Quotient(self.dtype), (results[0], denominator))
         return (total, *results[1:])
@@ -114,7 +115,7 @@ def _accumulating(inputs: Inputs) -> DType:
 
 @dataclass(frozen=True, slots=True)
 class _Quotient:
-    """The sum itself, or divided by the denominator of a mean; in the dtype of the result."""
+    """Divides a sum by the denominator of a mean, if there is one, and rounds it to the dtype of the result."""
 
     dtype: DType
 

@@ -1,4 +1,4 @@
-"""What an array tells about a computation: its namespace, device and dtype, and how dtypes are promoted."""
+"""Namespace, device and dtype of arrays, and the promotion of dtypes."""
 
 import sys
 from typing import Any, NoReturn
@@ -8,7 +8,7 @@ import array_api_compat as compat
 from .._typing import Array, Device, DType, Namespace
 from .texts import type_name
 
-# In rising width. A mixture of the two half types widens to the narrowest dtype that holds both.
+# From narrow to wide. The two half types together promote to float32, the narrowest dtype that holds both.
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -23,15 +23,16 @@ _STANDARD = "2024.12"
 
 
 _namespaces: dict[type, Namespace] = {}
-"""Of the classes of arrays met so far: asking array-api-compat again takes as long as a small loss."""
+"""By array class: `array_api_compat.array_namespace` takes as long as a small loss."""
 
 
 def namespace_of(name: str, x: Any) -> Namespace:
-    """Return the namespace of the argument `name`; refuse what is no array."""
+    """Return the namespace of the argument `name`; refuse arguments that are no arrays."""
     cls = type(x)
     torch = sys.modules.get("torch")
     if torch is not None and issubclass(cls, torch.Tensor):
-        # torch.compile warns of the caches of array-api-compat, and would compile again when ours grows.
+        # torch.compile warns of the `lru_cache`s of array-api-compat, and recompiles when `_namespaces` grows.
+        # https://github.com/pytorch/pytorch/issues/155352
         import array_api_compat.torch as xp
 
         return xp
@@ -46,7 +47,7 @@ def namespace_of(name: str, x: Any) -> Namespace:
             raise TypeError(msg) from None
     xp = _namespaces[cls]
     version = getattr(xp, "__array_api_version__", _STANDARD)
-    if version < _STANDARD:  # array-api-strict changes it at any time
+    if version < _STANDARD:  # not cached: array_api_strict.set_array_api_strict_flags changes it
         refuse_library(name, xp, f"follows {version}")
     return xp
 
@@ -57,7 +58,7 @@ def is_torch(xp: Namespace) -> bool:
 
 
 def is_dask(xp: Namespace) -> bool:
-    """Tell whether arrays are Dask's. torch.compile warns of array-api-compat's own test, which is cached."""
+    """Tell whether a namespace is that of Dask; by name, for the reason given in `namespace_of`."""
     return bool(xp.__name__ == "array_api_compat.dask.array")
 
 
@@ -67,12 +68,12 @@ def device_of(name: str, xp: Namespace, x: Array) -> Device:
         return x.device
     try:
         return compat.device(x)
-    except AttributeError:  # MLX
+    except AttributeError:  # MLX: https://github.com/data-apis/array-api-compat/issues/450
         refuse_library(name, xp, "has arrays without a device")
 
 
 def jax_devices(x: Array) -> str | None:
-    """Return the devices that an array was put on; None for one that JAX may move, and while JAX traces."""
+    """Return the devices of a committed array; None for an array that JAX may move, and for a tracer."""
     if isinstance(x, sys.modules["jax"].core.Tracer) or not getattr(x, "committed", False):
         return None
     return ", ".join(sorted(map(str, x.devices())))
@@ -88,7 +89,7 @@ def refuse_library(name: str, xp: Namespace, reason: str) -> NoReturn:
 
 
 def library_name(xp: Namespace) -> str:
-    """Return how error messages call a library."""
+    """Return the name of a library in error messages."""
     name: str = xp.__name__.removeprefix("array_api_compat.")
     return name.partition(".")[0]
 
@@ -101,9 +102,9 @@ def accumulation_dtype(xp: Namespace, dtype: DType, device: Device) -> DType:
 
 
 def rank_of(x: Any) -> int:
-    """Return how much the dtype of an argument counts: not beside one of a higher rank.
+    """Return the rank of an argument in the promotion of dtypes: its dtype is ignored beside a higher rank.
 
-    2 with dimensions, 1 without; 0 of NumPy's scalars, and of what JAX calls weakly typed as it came from Python's.
+    2 for an array with dimensions, 1 for one without; 0 for NumPy scalars, and for weakly typed arrays of JAX.
     """
     numpy = sys.modules.get("numpy")
     if getattr(x, "weak_type", False) or (numpy is not None and isinstance(x, numpy.generic)):
@@ -112,14 +113,14 @@ def rank_of(x: Any) -> int:
 
 
 def promoted(first: str, second: str) -> str:
-    """Return the narrowest floating dtype that holds two."""
+    """Return the narrowest floating dtype that holds two dtypes."""
     if first != second and first in HALVES and second in HALVES:
         return "float32"
     return max(first, second, key=FLOATS.index)
 
 
 def autocasts(torch: Any, device: Device) -> bool:
-    """Tell whether PyTorch is to compute losses of a device in float32, whatever it is given."""
+    """Tell whether PyTorch's autocast is on for a device, under which losses are computed in float32."""
     return bool(torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type))
 
 

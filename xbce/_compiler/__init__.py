@@ -1,7 +1,7 @@
-"""Compiles a function of arrays into calls that write into few arrays, for libraries that run one operation at a time.
+"""Compiles a function of arrays to calls that write into few buffers, for libraries that run one operation at a time.
 
-`recording` makes a graph of what the function does, `lowering` has the library say each idiom in its own way, `program`
-turns that into Python source, `cache` keeps it, `blocks` runs it on parts of large arrays, which `layout` chooses, and
-`threads` shares these. `hoisting` is for compilers that others wrote. Nothing here knows a loss, and nothing a library:
-what differs between libraries is in `program.Target`.
+`recording` records the function as a graph, `lowering` replaces idioms by operations of the library, `program` compiles
+the graph to Python code, `cache` keeps it, `blocks` runs it on blocks of large arrays, which `layout` chooses and
+`threads` shares out. `hoisting` serves the compilers of other libraries. No module contains a loss or the name of a
+library: differences between libraries are in `program.Target`.
 """

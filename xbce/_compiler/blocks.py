@@ -1,4 +1,4 @@
-"""Running a function in blocks that stay in cache, for libraries whose operations are a pass over memory each."""
+"""Runs a function block by block, in cache, for libraries whose operations each make a pass over memory."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,15 +22,15 @@ def sequentially(work: Callable[[Block], None], blocks: Sequence[Block]) -> None
 
 
 TEMPORARY = 2**14
-"""Arrays of fewer elements are never taken from the system and given back."""
+"""Arrays of fewer elements are below malloc's mmap threshold."""
 
 
 @cache
 def keep_freed_memory(xp: Namespace) -> None:
-    """Have glibc keep the memory of temporaries, as it does in every process that once freed a large array.
+    """Raise the mmap threshold of glibc's malloc, by freeing a large array: memory of temporaries is then reused.
 
-    Until then it takes arrays of 2^17 bytes from the system and gives them back, page faults and all: 70000 of them in
-    the mean of 10^7 losses in NumPy, and twice its time.
+    Before, each array of at least 2^17 bytes is mapped anew and causes page faults: 70000 in the mean of 10^7 losses in
+    NumPy, which takes twice the time. https://github.com/numpy/numpy/pull/8783
     """
     xp.empty(2**25 - 2**20, dtype=xp.uint8)
 
@@ -47,10 +47,10 @@ def run_in_blocks(
     strides: Callable[[Array], Sequence[int]],
     for_each: Callable[[Callable[[Block], None], Sequence[Block]], None] = sequentially,
 ) -> Any:
-    """Return what a function of the namespace and arrays does, block by block, summed where `sums` says so.
+    """Return `function(xp, *arrays)`, computed block by block, with results summed where `sums` says so.
 
     The first array has the full shape; the others broadcast to it. A block has up to `size` elements, and `unit` of
-    them are summed at once. Results have the same bits whichever thread computes which block.
+    them are summed at once. Results are bitwise independent of the assignment of blocks to threads.
     """
     xp = cache.target.xp
     layout, parts = laid_out(xp, arrays, sums, size, unit, contiguous, strides)
@@ -74,19 +74,19 @@ def run_in_blocks(
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run in blocks: what is done with each of them."""
+    """A function that computes one block."""
 
     layout: Layout
     compiled: Compiled
     arrays: tuple[Any, ...]
     outputs: list[Array]
-    """For each result the array that it goes into; for one that is summed, the sums of the blocks in the last axis."""
+    """For each result the array that it is written into; for a summed one, the sums of blocks, along the last axis."""
     sum: Callable[[Namespace, Array, SumSpec], Array]
     idle: list[tuple[list[Array], list[Array]]] = field(default_factory=list)
-    """Free list of scratch, and with it arrays for the results that are summed."""
+    """Free list of scratch buffers, each with buffers for the results that are summed."""
 
     def __call__(self, block: Block) -> None:
-        """Compute a block; arrays are taken whole along axes that they are broadcast along."""
+        """Compute a block; an array is not cut along axes that it is broadcast along."""
         arrays = tuple(self._part(a, block) if getattr(a, "ndim", 0) else a for a in self.arrays)
         shape = tuple(arrays[0].shape)
         space = scratch, summands = self._space()
@@ -106,7 +106,7 @@ class _Run:
         return a[tuple(slice(None) if n == 1 else cut for n, cut in zip(a.shape, block, strict=True))]
 
     def _space(self) -> tuple[list[Array], list[Array]]:
-        """Return arrays to work with that nobody else does."""
+        """Return buffers from the free list, or new ones."""
         try:
             return self.idle.pop()
         except IndexError:
@@ -118,7 +118,7 @@ class _Run:
             return self.compiled.scratch(lengths), summands
 
     def _add_up(self, x: Array, block: Block, spec: SumSpec, sums: Array) -> None:
-        """Write the sum of a block into its place; those of its units, where a block has several."""
+        """Write the sum of a block into its place, or the sums of its units if it has several."""
         xp, unit, n = self.compiled.target.xp, self.layout.unit, len(self.layout.shape)
         if self.layout.size > unit:
             position, whole = block[0].start // unit, x.shape[0] // unit
@@ -146,7 +146,7 @@ def _result(
     layout: Layout,
     sum: Callable[[Namespace, Array, SumSpec], Array],  # noqa: A002
 ) -> Array:
-    """Return a result with the axes of the first array, or those that a sum keeps."""
+    """Return a result with the axes of the first array, or with those of them that a sum keeps."""
     n = len(whole)
     if spec is not None:
         x = x[..., 0] if x.shape[-1] == 1 and x.ndim > 1 else sum(xp, x, SumSpec((-1,), spec.dtype))

@@ -1,4 +1,4 @@
-"""Functions made ready to run: recorded, rewritten, compiled, and kept for the next arrays of the same kinds."""
+"""Records, lowers and compiles functions, and keeps the result for later arrays of the same kinds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,12 +37,13 @@ class IdentityCache:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A function made ready for arrays of certain dtypes and numbers of dimensions."""
+    """A function compiled for arrays of certain dtypes and numbers of dimensions."""
 
     target: Target
     quick: Program
     """Omits the guards against 0 times infinity; raises NotANumberError if they were needed."""
     exact: Program
+    """Includes the guards."""
     single: bool
     """Whether the function returns an array, not a tuple of them."""
 
@@ -52,7 +53,7 @@ class Compiled:
         sums: Sums,
         sum: Callable[[Namespace, Array, SumSpec], Array] = library_sum,  # noqa: A002
     ) -> Any:
-        """Return the results of arrays that are one block, summed where `sums` says so."""
+        """Return the results for arrays that are one block, summed where `sums` says so."""
         try:
             results = self.quick.fresh(arrays)
         except NotANumberError:
@@ -60,7 +61,7 @@ class Compiled:
         return results[0] if self.single else summed(self.target.xp, results, sums, sum)
 
     def scratch(self, shape: tuple[int, ...]) -> list[Array]:
-        """Return what `run` takes, any number of times."""
+        """Return scratch buffers for `run`, which may be reused."""
         return [self.target.empty(shape, dtype) for dtype in self.quick.scratch]
 
     def run(self, arrays: tuple[Any, ...], scratch: list[Array], outputs: list[Array]) -> None:
@@ -73,7 +74,7 @@ class Compiled:
 
 
 class CompiledCache:
-    """The functions of one library that are compiled."""
+    """The compiled functions of one library."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -81,10 +82,10 @@ class CompiledCache:
         self._known = IdentityCache(self._equal)
 
     def compiled(self, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Compiled:
-        """Return a function made ready for arrays like these; the first one has the full shape."""
+        """Return a function compiled for arrays like these; the first one has the full shape."""
         shape = arrays[0].shape
         kinds = tuple([(a.dtype, a.ndim, a.shape == shape) if hasattr(a, "ndim") else type(a) for a in arrays])
-        # Kernels live long: cached by identity. Other functions are made anew in each call: cached by equality.
+        # Kernels live long: cache by identity. Other callables are rebuilt per call: cache by equality.
         known = self._known if isinstance(function, Kernel) else self._equal
         compiled: Compiled = known(function, kinds)
         return compiled

@@ -1,7 +1,7 @@
-"""Takes the arithmetic of Python numbers out of a kernel: a compiler is given numbers that meet arrays, and no others.
+"""Hoists the arithmetic on Python numbers out of a kernel: a compiler gets only numbers that are combined with arrays.
 
-CuPy's fuser computes with two numbers in half precision. So a kernel is recorded, what it makes of its numbers alone is
-computed before each call, and the rest is replayed for the fuser.
+`cupy.fuse` computes an operation on two numbers in half precision. So a kernel is recorded, operations on numbers alone
+are computed before each call, and all others are replayed for the fuser.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from .recording import SAMPLE_NUMBER, Graph, Node, Recorder, function_of, record
 
 @dataclass(frozen=True, slots=True)
 class Hoisted:
-    """A kernel that takes, after its arrays, the numbers that meet arrays in the place of those of its formula."""
+    """A kernel that takes, after its arrays, the numbers that are combined with arrays."""
 
     kernel: Kernel
     kinds: tuple[Any, ...]
@@ -27,7 +27,7 @@ class Hoisted:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """Those of the kernel."""
+        """The outputs of the kernel."""
         return self.kernel.outputs
 
     def __call__(self, xp: Namespace, /, *arrays: Array | float) -> tuple[Array, ...]:
@@ -38,7 +38,7 @@ class Hoisted:
         return tuple(_value(xp, output, values) for output in graph.outputs)
 
     def arguments(self, arrays: tuple[Array | float, ...]) -> tuple[Array | float, ...]:
-        """Return what the call takes."""
+        """Return the arguments of the call: `arrays` and the hoisted numbers."""
         _, inputs, meeting = _graph_of(self.kernel, self.kinds)
         values = {node: arrays[node.value] for node in inputs}
         return (*arrays, *(_value(namespace, node, values) for node in meeting))
@@ -51,7 +51,7 @@ def hoisted(kernel: Kernel, arrays: tuple[Array | float, ...]) -> Hoisted:
 
 @lru_cache(maxsize=512)
 def _graph_of(kernel: Kernel, kinds: tuple[Any, ...]) -> tuple[Graph, tuple[Node, ...], tuple[Node, ...]]:
-    """Return what a kernel does, what it is given, and the numbers that meet arrays in it."""
+    """Return the graph of a kernel, its inputs, and the numbers in it that are combined with arrays."""
     samples = tuple(SAMPLE_NUMBER if kind is None else np.ones((1,) * kind[1], kind[0]) for kind in kinds)
     with np.errstate(all="ignore"):
         recorded = record(Recorder(namespace), kernel, samples, (True,) * len(kinds))
@@ -63,7 +63,7 @@ def _graph_of(kernel: Kernel, kinds: tuple[Any, ...]) -> tuple[Graph, tuple[Node
 
 
 def _value(xp: Namespace, node: Node, values: dict[Node, Any]) -> Any:
-    """Return what a node is, and remember it."""
+    """Return the value of a node, and keep it in `values`."""
     if node.operation == "constant":
         return node.value
     if node not in values:

@@ -1,4 +1,4 @@
-"""How arrays are cut into blocks: their axes in the order of memory, merged, and the lengths of a block along them."""
+"""Cuts arrays into blocks: sorts their axes in the order of memory, merges them, and chooses the lengths of a block."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from .._call.kernel import Sums, SumSpec
 from .._typing import Array, Namespace
 
 _LEAST_SUMMED = 64
-"""A block sums at least so many elements into one, if there are as many: then the sums of all blocks are small."""
+"""A block sums at least this many elements into one, if there are as many, so that block sums take little memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +19,18 @@ class Layout:
     order: tuple[int, ...]
     """The axes of the first array, in the order of its memory."""
     shape: tuple[int, ...]
-    """After axes are merged."""
+    """The full shape, with merged axes."""
     sums: Sums
-    """Over merged axes."""
+    """The sums, over merged axes."""
     lengths: tuple[int, ...]
-    """Of a block."""
+    """Lengths of a block."""
     size: int
-    """How many elements a block has at most."""
+    """Number of elements of the largest block."""
     unit: int
-    """How many elements are summed at once: `size`, or a part of it, to have the same bits for any `size`."""
+    """Number of elements summed at once: `size`, or a part of it, so that sums have the same bits for any `size`."""
 
     def count(self, spec: SumSpec) -> int:
-        """Return how many sums of blocks, or of units, make one sum."""
+        """Return the number of block sums, or of unit sums, in one sum."""
         n = len(self.shape)
         lengths = (self.unit,) if n == 1 else self.lengths
         return math.prod(-(-self.shape[axis] // lengths[axis]) for axis in range(n) if axis - n in spec.axes)
@@ -53,12 +53,12 @@ def laid_out(
     """Return how arrays are cut, and views of them with merged axes. The first one has the full shape.
 
     The axes are put into the order of the first array's memory, which the results have, too, and those that are
-    contiguous in all arrays are merged. Most arrays are one-dimensional then. Others are cut along as many axes as it
-    takes.
+    contiguous in all arrays are merged. Most arrays are one-dimensional then. Others are cut along as many axes as
+    necessary.
     """
     first = arrays[0]
     whole = tuple(first.shape)
-    if _is_flat(arrays, sums, contiguous):  # what the general way comes to, sooner
+    if _is_flat(arrays, sums, contiguous):  # the same as below, but faster
         # Axes of length 1 have strides, too, and PyTorch looks at them.
         order = memory_order(whole, strides(first)) if 1 in whole else tuple(range(len(whole)))
         shape: tuple[int, ...] = (math.prod(whole),)
@@ -77,16 +77,16 @@ def laid_out(
 def memory_order(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
     """Return the axes of an array in the order of memory, the outermost first.
 
-    An axis along which the array is broadcast has no place in memory, and keeps its own.
+    An axis along which the array is broadcast has stride 0, and keeps its position.
     """
     placed = [i for i, stride in enumerate(strides) if stride]
-    # Of equal strides that of length 1 comes last: a dense array in this order has the strides that were given.
+    # Among equal strides an axis of length 1 comes last: a dense array in this order has the given strides.
     ordered = iter(sorted(placed, key=lambda i: (-abs(strides[i]), shape[i] == 1)))
     return tuple(next(ordered) if stride else i for i, stride in enumerate(strides))
 
 
 def sorting(axes: Sequence[int]) -> tuple[int, ...]:
-    """Return the permutation that sorts axes; of a permutation it is the inverse."""
+    """Return the permutation that sorts axes; for a permutation, this is its inverse."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
@@ -104,7 +104,7 @@ def _groups(
     order: tuple[int, ...],
     strides: Callable[[Array], Sequence[int]],
 ) -> list[list[int]]:
-    """Return the axes in the order of memory, without those of length 1, those together that are one in all arrays."""
+    """Return groups of axes, in the order of memory and without length 1, that can be merged in all arrays."""
     shape, n = arrays[0].shape, len(order)
     known: dict[Any, None] = {}
     for a in arrays:
@@ -161,9 +161,10 @@ def _block(shape: tuple[int, ...], specs: list[SumSpec], size: int, unit: int) -
 
 
 def _lengths(shape: tuple[int, ...], size: int, specs: list[SumSpec]) -> tuple[int, ...]:
-    """Return the lengths of blocks of up to `size` elements: the innermost axes as a whole, as far as they go.
+    """Return the lengths of blocks of up to `size` elements: whole axes from the innermost outwards, while they fit.
 
-    But where an inner axis is kept and an outer one is summed, the inner one leaves room for the outer one.
+    But if an inner axis is kept and an outer one is summed, the block is shorter along the inner axis, so that it can
+    be longer along the outer one.
     """
     n = len(shape)
     if n == 1:
@@ -177,6 +178,6 @@ def _lengths(shape: tuple[int, ...], size: int, specs: list[SumSpec]) -> tuple[i
             least = -(-least // min(length, room))
         else:
             room = max(1, room // least)
-        # As equal as can be: then outer axes have more room.
+        # Blocks of nearly equal length along an axis leave more elements for the outer axes.
         lengths.append(-(-length // -(-length // room)))
     return tuple(reversed(lengths))

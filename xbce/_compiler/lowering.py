@@ -1,7 +1,7 @@
-"""Turns what was recorded into operations that one library has: the same results, bit for bit, one pass at a time.
+"""Lowers a recorded graph to operations of one library with the same results, bit for bit.
 
-A lowering knows an idiom, or an operation, by its name; how a formula is spelt does not matter. Compilers that fuse
-operations are given none of this.
+A lowering is found by the name of an idiom or an operation, so it does not depend on the wording of a formula.
+Compilers that fuse operations get the plain operations.
 """
 
 from collections import Counter
@@ -19,10 +19,11 @@ class Call:
 
     name: str
     operands: tuple[Node, ...]
-    """Lowered already."""
+    """The lowered operands."""
     value: Any
+    """As in `Node`."""
     uses: tuple[int, ...]
-    """How often each operand is used in all, but as a hint; empty for what an expanded idiom is made of."""
+    """Number of all uses of each operand, hints excluded; empty for the operations of an expanded idiom."""
 
     def is_only_use(self, i: int) -> bool:
         """Tell whether nothing else uses an operand."""
@@ -30,32 +31,32 @@ class Call:
 
 
 Lowering = Callable[["Lowered", Call], Node | None]
-"""Returns what does the same, or None where the plain operations have to."""
+"""Returns an equivalent node, or None if the plain operations are to be used."""
 
 
 class Lowered:
-    """A graph while it is lowered: it makes nodes like a recorder, each in the library's way."""
+    """Makes nodes like a recorder, and lowers each of them."""
 
     def __init__(self, recorder: Recorder, lowerings: Mapping[str, Lowering]) -> None:
         self.xp = recorder.xp
         self.recorder = recorder
         self.checked: dict[Node, None] = {}
-        """The results are right only if none of these holds a NaN."""
+        """Nodes that must hold no NaN, or else the results are wrong."""
         self._lowerings = lowerings
 
     def constant(self, value: complex) -> Node:
-        """Return what stands for a Python scalar."""
+        """Return the node of a Python scalar."""
         return self.recorder.constant(value)
 
     def operation(self, name: str, operands: Iterable[Node], value: Any = None, *, uses: tuple[int, ...] = ()) -> Node:
-        """Return an operation, lowered."""
+        """Return the lowered node of an operation."""
         call = Call(name, tuple(operands), value, uses)
         lowering = self._lowerings.get(name)
         found = None if lowering is None else lowering(self, call)
         return self.recorder.operation(name, call.operands, value) if found is None else found
 
     def idiom(self, idiom: Idiom, operands: tuple[Node, ...], *, uses: tuple[int, ...] = ()) -> Node:
-        """Return an idiom, lowered, or else its plain operations, each lowered."""
+        """Return the lowered node of an idiom, or of its plain operations, each lowered."""
         lowering = self._lowerings.get(idiom.name)
         found = None if lowering is None else lowering(self, Call(idiom.name, operands, None, uses))
         return expand(self, idiom, operands) if found is None else found
@@ -82,7 +83,7 @@ def lowered(xp: Any, graph: Graph, lowerings: Mapping[str, Lowering]) -> Graph:
 
 
 def exp_minus_abs(work: Lowered, call: Call) -> Node:
-    """Take -|x|, or the product of x and its sign if something else needs that; they differ in the signs of zeros."""
+    """Use -abs(x), or x times its sign if another operation uses that; they differ in the signs of zeros only."""
     x, _, sign = call.operands
     if any(call.uses[2:]):
         minus = work.operation("mul", (x, sign))
@@ -92,22 +93,22 @@ def exp_minus_abs(work: Lowered, call: Call) -> Node:
 
 
 def constant_zero(_: Lowered, call: Call) -> Node:
-    """Take the exponential itself: it is not -0."""
+    """Use the exponential itself, which is never -0."""
     return call.operands[0]
 
 
 def unguarded_product(work: Lowered, call: Call) -> Node | None:
-    """Take the product without its guard against 0 times infinity, and check that nothing is NaN."""
+    """Omit the guard against 0 times infinity, and check that the product holds no NaN."""
     x = call.operands[0]
     product = work.operation("mul", call.operands)
     if not product.full:
         return None
-    work.checked.pop(x, None)  # its NaN is one of the product, too
+    work.checked.pop(x, None)  # a NaN in x is in the product, too
     work.checked[product] = None
     return product
 
 
 PROGRAM_LOWERINGS: Mapping[str, Lowering] = {"exp_minus_abs": exp_minus_abs, "constant_zero": constant_zero}
-"""For every library that runs programs."""
+"""Lowerings of all libraries that run programs."""
 QUICK_LOWERINGS: Mapping[str, Lowering] = {"product": unguarded_product}
-"""For programs that fail where something is NaN."""
+"""Lowerings of `Compiled.quick`."""

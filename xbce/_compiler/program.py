@@ -1,4 +1,4 @@
-"""A graph as a list of calls that write into few arrays, which stay in cache and are used again and again."""
+"""Compiles a graph to a list of calls that write into few buffers, which stay in cache and are reused."""
 
 import linecache
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from .recording import Graph, Node, function_of
 
 
 class NotANumberError(Exception):
-    """A result that must hold no NaN does."""
+    """An array that must hold no NaN holds one."""
 
 
 _STANDARD = {
@@ -48,62 +48,63 @@ def standard_calls(library: Any) -> dict[str, Callable[..., Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a library has to run programs with."""
+    """The functions of a library that programs call."""
 
     xp: Namespace
     calls: Mapping[str, Callable[..., Any]]
-    """What is called for an operation, with its operands and `out`; they must have "copy" and "astype".
+    """Maps an operation to a function that takes its operands and `out`. "copy" and "astype" must be among them.
 
-    What is not here is called as it stands, and so is what has less than the full shape.
+    Operations that are not here, and operations on less than the full shape, are called without `out`.
     """
     lowerings: Mapping[str, Lowering]
-    """How the library does idioms and operations, beside what is for all."""
+    """Lowerings of the library, in addition to those of all libraries."""
     constant: Callable[[str, Any, DType], Any]
-    """Takes an operation and a Python scalar among its operands, and gives what stands for it in the call."""
+    """Takes an operation, a Python scalar among its operands, and a dtype; returns the argument of the call."""
     takes_number: Callable[[str, int], bool]
-    """Tells of an operation, and the position of an operand, whether that may be a Python number as it stands."""
+    """Tells whether the operand of an operation at a position may be a Python number."""
     require_numbers: Callable[[Array], None]
     """Raises NotANumberError if an array holds a NaN."""
     empty: Callable[[tuple[int, ...], DType], Array]
-    """Makes an array of any numbers."""
+    """Makes an uninitialised array."""
     empty_like: Callable[[Array, DType], Array]
-    """Makes one of the shape, and if it can of the memory layout, of another."""
+    """Makes an uninitialised array of the shape of another, and of its memory layout if possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The calls, in order."""
+    """A compiled graph."""
 
     run: Callable[[Sequence[Any], Sequence[Array], Sequence[Array]], None]
-    """Takes arguments, scratch, and arrays that it writes the results into.
+    """Takes arguments, scratch buffers, and arrays that it writes the results into.
 
-    Raises NotANumberError if something holds a NaN that must not.
+    Raises NotANumberError if a checked node holds a NaN.
     """
     fresh: Callable[[Sequence[Any]], tuple[Array, ...]]
-    """Does the same with arrays of its own, and returns the results."""
+    """Takes arguments; allocates the other arrays itself, and returns the results."""
     source: str
-    """Of `run`: a for arguments, c for constants, s for scratch, o for results, n for numbers, r for the rest."""
+    """Source of `run`: a for arguments, c for constants, s for scratch, o for results, n for numbers, r for others."""
     scratch: tuple[DType, ...]
-    """Of the arrays that are needed beside the results, each of the full shape."""
+    """Dtypes of the scratch buffers, each of the full shape."""
     outputs: tuple[DType, ...]
+    """Dtypes of the results."""
 
 
 class Compiler:
-    """Finds a place for each result: scratch is free again after its last use, and operations may work in place."""
+    """Assigns a buffer to each result; a buffer is free after its last use, and operations may work in place."""
 
     def __init__(self, target: Target, graph: Graph, arguments: int) -> None:
         self._target, self._graph, self._arguments = target, graph, arguments
         self._places: dict[Node, str] = {}
         self._names: dict[str, Any] = {}
         self._converted: dict[Any, str] = {}
-        """Numbers of a call, as what stands for them in calls of operations."""
+        """Maps a number and a dtype to the variable that holds the converted number."""
         self._numbers = count()
         self._lines: list[str] = []
         self._scratch: list[DType] = []
         self._nodes = graph.nodes()
         self._last = {operand: i for i, node in enumerate(self._nodes) for operand in node.operands}
         self._free: dict[str, tuple[DType, int]] = {}
-        """Buffers that temporaries may have: their dtype, and the number of the call before which they must be free."""
+        """Buffers reusable for temporaries: dtype, and the call before which they must be free."""
 
     def program(self) -> Program:
         """Return the program."""
@@ -122,7 +123,7 @@ class Compiler:
         return self._compiled(tuple(node.dtype for node in outputs))
 
     def _compiled(self, outputs: tuple[DType, ...]) -> Program:
-        """Return the calls as functions. A loop over them takes half as long again for arrays of few elements."""
+        """Return the calls as functions. A loop over calls would take 50 % more time for arrays of few elements."""
         arguments, scratch, results = (
             [f"{letter}{i}" for i in range(length)]
             for letter, length in (("a", self._arguments), ("s", len(self._scratch)), ("o", len(outputs)))
@@ -135,7 +136,7 @@ class Compiler:
         first = f"{', '.join(arguments)}, = a"
         source = "\n    ".join(["def run(a, s, o):", first, *unpacked, *self._lines])
         fresh = "\n    ".join(["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"])
-        # Of names made here, and nothing else.
+        # exec is safe: the source consists of names that are made here.
         exec(_code_of(f"{source}\n\n{fresh}\n"), self._names)  # noqa: S102
         return Program(self._names["run"], self._names["fresh"], source, tuple(self._scratch), outputs)
 
@@ -161,7 +162,7 @@ class Compiler:
             self._call("require_numbers", self._target.require_numbers, [place])
 
     def _plain_call(self, node: Node, operands: list[str]) -> tuple[Callable[..., Any], list[str]]:
-        """Return what is called for an operation as it stands, and its operands."""
+        """Return the function that is called for an operation without `out`, and its operands."""
         if node.operation != "astype":
             return function_of(self._target.xp, node.operation, node.value), operands
         dtype = f"c{next(self._numbers)}"
@@ -191,7 +192,7 @@ class Compiler:
         return name
 
     def _number(self, place: str, operation: str, dtype: DType) -> str:
-        """Add what makes of a Python number what stands for it in the call of an operation, once for all like it."""
+        """Add the conversion of a Python number, once for each number and dtype; return the variable of its result."""
         if (place, dtype) not in self._converted:
             name = self._converted[place, dtype] = f"n{next(self._numbers)}"
             constant = self._target.constant
@@ -200,7 +201,7 @@ class Compiler:
         return self._converted[place, dtype]
 
     def _release(self, operand: Node) -> None:
-        """Free the place of a result that is not needed any more."""
+        """Free the buffer of a result that is not needed any more."""
         place = self._places.get(operand, "")
         if place.startswith("s"):
             self._free[place] = (operand.dtype, len(self._nodes))
@@ -209,7 +210,7 @@ class Compiler:
             self._free[place] = (operand.dtype, self._nodes.index(output))
 
     def _place(self, i: int, node: Node) -> str:
-        """Return the output that a result is, or free scratch, which an output is until its own call."""
+        """Return the output of a result, or a free buffer; an output is free until the call that writes its result."""
         if node in self._graph.outputs:
             place = f"o{self._graph.outputs.index(node)}"
             del self._free[place]
@@ -224,7 +225,7 @@ class Compiler:
 
 @lru_cache(maxsize=1024)
 def _code_of(source: str) -> CodeType:
-    """Return the code; where tracebacks and debuggers look for lines, they find those of the source."""
+    """Return the compiled code, and put the source into `linecache`, for tracebacks and debuggers."""
     name = f"<xbce program {sha256(source.encode()).hexdigest()[:12]}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     return compile(source, name, "exec")

@@ -1,6 +1,6 @@
-"""What a function does, operation by operation: recorded once, so that a backend can choose how to run it.
+"""Records the operations of a function as a graph, so that a backend can choose how to run it.
 
-Functions never look at values, so what is done with arrays of one element is done with all arrays of these dtypes.
+Functions never branch on values, so a graph recorded with arrays of one element holds for all arrays of their dtypes.
 """
 
 import operator
@@ -13,25 +13,25 @@ from .._formulas import Idiom
 from .._typing import DType, Namespace
 
 SAMPLE_NUMBER = 0.75
-"""Stands for a number while a function is recorded: not 1, which a formula may subtract from what it divides by."""
+"""Sample of a number during recording; not 1, since a formula may divide by the difference of the number and 1."""
 _COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Node:
-    """An operation and the operations that its operands come from."""
+    """An operation in a graph."""
 
     operation: str
-    """A function of the namespace, or of `operator`; or "input" or "constant"."""
+    """Name of a function of the namespace or of `operator`, name of an idiom, "input" or "constant"."""
     operands: tuple["Node", ...]
     value: Any
-    """Of an input its position, of a constant the number, of "astype" and its like the dtype."""
+    """Position of an input, number of a constant, or dtype for an operation such as "astype"."""
     sample: Any
-    """What the library makes of arrays of one element; itself of an input that is a number, and of a constant."""
+    """Result of the operation for arrays of one element; the number itself for an input that is one or a constant."""
     full: bool
-    """Whether an operand has the full shape: then so has the result."""
+    """Whether an operand, and so the result, has the full shape."""
     idiom: Idiom | None = None
-    """What this is, if it is no operation."""
+    """The idiom, if the node is one."""
 
     @property
     def dtype(self) -> DType:
@@ -39,7 +39,7 @@ class Node:
         return self.sample.dtype
 
     def is_number(self) -> bool:
-        """Tell whether this is a Python number, which may be another one in the next call."""
+        """Tell whether this is a Python number, which may have another value in the next call."""
         return self.operation != "constant" and not hasattr(self.sample, "dtype")
 
     def is_bool(self) -> bool:
@@ -47,19 +47,19 @@ class Node:
         return hasattr(self.sample, "dtype") and str(self.dtype).endswith("bool")
 
     def is_constant(self, value: float) -> bool:
-        """Tell whether this is a constant that is equal to a number; -0 is none."""
+        """Tell whether this is a constant that is equal to a number; False for -0.0."""
         return self.operation == "constant" and self.value == value and repr(self.value) != "-0.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The results of a function."""
+    """A recorded function, by the nodes of its results."""
 
     outputs: tuple[Node, ...]
     single: bool
     """Whether the function returns an array, not a tuple of them."""
     checked: tuple[Node, ...] = ()
-    """The results are right only if none of these holds a NaN."""
+    """Nodes that must hold no NaN, or else the results are wrong."""
 
     def nodes(self) -> list[Node]:
         """Return all operations, each after its operands."""
@@ -85,7 +85,7 @@ def function_of(xp: Namespace, name: str, dtype: DType) -> Callable[..., Any]:
 
 
 class Recorder:
-    """Makes nodes, equal ones only once."""
+    """Makes nodes; returns the same node for equal operations."""
 
     def __init__(self, xp: Namespace) -> None:
         self.xp = xp
@@ -96,15 +96,15 @@ class Recorder:
         return self._node(node.operation, (), node.value, node.full, lambda: node.sample)
 
     def input(self, position: int, sample: Any, *, full: bool) -> Node:
-        """Return what stands for an argument."""
+        """Return the node of an argument."""
         return self._node("input", (), position, full, lambda: sample)
 
     def constant(self, value: complex) -> Node:
-        """Return what stands for a Python scalar."""
+        """Return the node of a Python scalar."""
         return self._node("constant", (), value, False, lambda: value)
 
     def operation(self, name: str, operands: Iterable[Node], value: Any = None, *, like: Node | None = None) -> Node:
-        """Return an operation; one that only a backend knows is given a node whose dtype and shape it has."""
+        """Return the node of an operation; `like` gives dtype and shape of one that the namespace does not have."""
         operands = tuple(operands)
         if name in ("add", "mul") and operands[0].is_number() and not operands[1].is_number():
             operands = operands[::-1]  # a number as the second operand costs some libraries less
@@ -115,7 +115,7 @@ class Recorder:
         return self._node(name, operands, value, full, lambda: function_of(self.xp, name, value)(*samples))
 
     def idiom(self, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
-        """Return an idiom, by its name."""
+        """Return the node of an idiom."""
         samples = [operand.sample for operand in operands]
         full = any(operand.full for operand in operands)
         return self._node(idiom.name, operands, None, full, lambda: idiom.plain(self.xp, *samples), idiom=idiom)
@@ -130,7 +130,7 @@ class Recorder:
         dtype: DType = None,
         idiom: Idiom | None = None,
     ) -> Node:
-        # 1 and True and 1.0 are equal, and so are 0.0 and -0.0: not here.
+        # The key must distinguish 1, True and 1.0, and 0.0 and -0.0, although they are equal.
         known = sorted(map(id, operands)) if operation in _COMMUTATIVE else map(id, operands)
         key = (operation, type(value), repr(value), dtype, *known)
         if key not in self._known:
@@ -139,7 +139,7 @@ class Recorder:
 
 
 class TracedArray:
-    """Stands for an array in a function that is recorded."""
+    """Replaces an array during recording."""
 
     __slots__ = ("namespace", "node")
 
@@ -178,22 +178,22 @@ for _name in ("lt", "le", "eq", "ne", "ge", "gt", "neg", "invert", "abs"):
 
 
 class Maker(Protocol):
-    """What makes nodes: it records, or lowers, what is said to it."""
+    """Makes nodes: a `Recorder`, or `Lowered`."""
 
     xp: Namespace
 
     def constant(self, value: complex) -> Node:
-        """Return what stands for a Python scalar."""
+        """Return the node of a Python scalar."""
 
     def operation(self, name: str, operands: Iterable[Node], value: Any = None) -> Node:
-        """Return an operation."""
+        """Return the node of an operation."""
 
     def idiom(self, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
-        """Return an idiom."""
+        """Return the node of an idiom."""
 
 
 class _Namespace:
-    """Stands for the namespace of a library."""
+    """Replaces the namespace of a library during recording."""
 
     def __init__(self, recorder: Maker) -> None:
         self.recorder = recorder
@@ -225,7 +225,7 @@ class _Namespace:
 
 
 def expand(maker: Maker, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
-    """Return the plain operations of an idiom."""
+    """Return the node of the plain operations of an idiom."""
     namespace = _Namespace(maker)
     values = [x.value if x.operation == "constant" else TracedArray(namespace, x) for x in operands]
     node: Node = idiom.plain(namespace, *values).node
@@ -233,7 +233,7 @@ def expand(maker: Maker, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
 
 
 def record(recorder: Recorder, function: Callable[..., Any], samples: tuple[Any, ...], full: tuple[bool, ...]) -> Graph:
-    """Return what `function(xp, *samples)` does; `full` tells which arguments have the full shape."""
+    """Return the graph of `function(xp, *samples)`; `full` tells which arguments have the full shape."""
     namespace = _Namespace(recorder)
     arguments = [
         None if sample is None else TracedArray(namespace, recorder.input(i, sample, full=whole))

@@ -1,4 +1,4 @@
-"""The threads that NumPy arrays are worked on with. They are a help: a call that gets none does its work itself."""
+"""Threads for large NumPy arrays. They are optional: a call that gets none does all work itself."""
 
 import os
 import sys
@@ -18,19 +18,19 @@ _local = local()
 
 
 def get_num_threads() -> int:
-    """Return the number of threads that large NumPy arrays are worked on with.
+    """Return the number of threads that compute large NumPy arrays.
 
     Returns
     -------
     int
-        What :func:`set_num_threads` was given last; by default the environment variable ``XBCE_NUM_THREADS``, else
+        The last argument of :func:`set_num_threads`; by default the environment variable ``XBCE_NUM_THREADS``, else
         ``OMP_NUM_THREADS``, else the number of CPUs that this process may use.
 
     Notes
     -----
-    This is an upper limit. Where threadpoolctl is imported, a call uses no more threads than BLAS may, so
-    ``threadpoolctl.threadpool_limits(1)`` holds it to one thread. It uses one thread inside a chunk of a Dask array
-    and wherever Python cannot start another, as when the interpreter ends.
+    This is an upper limit. If threadpoolctl is imported, a call uses no more threads than BLAS may, so
+    ``threadpoolctl.threadpool_limits(1)`` limits it to one thread. It uses one thread inside a chunk of a Dask array,
+    and whenever Python cannot start another, as when the interpreter ends.
 
     Examples
     --------
@@ -50,9 +50,9 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int, /) -> None:
-    """Set the number of threads that large NumPy arrays are worked on with; small ones use one.
+    """Set the number of threads that compute large NumPy arrays; small arrays use one.
 
-    The results have the same bits whatever the number.
+    The results have the same bits for any number.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def set_num_threads(n: int, /) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold what is called here to the calling thread, which is one of several already."""
+    """Limit calls in this context to the calling thread, which is one of several already."""
     before = getattr(_local, "held", False)
     _local.held = True
     try:
@@ -100,7 +100,7 @@ def usable_threads() -> int:
     threadpoolctl = sys.modules.get("threadpoolctl")
     if threads == 1 or not hasattr(threadpoolctl, "ThreadpoolController"):
         return threads
-    # A BLAS library without the function that tells its number has None.
+    # num_threads is None for a BLAS library that cannot tell it.
     limits: list[int] = [library.num_threads or threads for library in _blas_libraries(threadpoolctl)]
     return min([threads, *limits])
 
@@ -109,16 +109,16 @@ def usable_threads() -> int:
 def _blas_libraries(threadpoolctl: Any) -> list[Any]:
     """Return threadpoolctl's controllers of the BLAS libraries: asking one takes 1 µs, finding them up to 2 ms.
 
-    They are not searched again. NumPy's is there already, and a limit for BLAS is set in all of them.
+    The search is not repeated: NumPy's library is loaded by now, and a limit for BLAS is set in all libraries.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of OpenMP libraries that do not go together
+        warnings.simplefilter("ignore")  # of incompatible OpenMP libraries
         controllers = threadpoolctl.ThreadpoolController().lib_controllers
     return [x for x in controllers if x.user_api == "blas"]
 
 
 def in_threads(work: Callable[[Any], None], parts: Sequence[Any], threads: int) -> None:
-    """Call `work` on all parts, on up to so many threads, this one among them; raise what it raises first."""
+    """Call `work` on all parts, on up to `threads` threads, this one among them; raise its first exception."""
     shared = _SharedWork(work, parts)
     helpers = min(len(parts), threads) - 1
     if helpers > 0:
@@ -128,10 +128,10 @@ def in_threads(work: Callable[[Any], None], parts: Sequence[Any], threads: int) 
 
 
 class _SharedWork:
-    """Parts that are taken by whichever thread is free.
+    """A queue of parts, which threads take one by one.
 
-    The caller waits only for threads that have begun. One that comes when no part is left finds nothing to do, so it
-    does not matter whether a thread that was asked for ever comes.
+    The caller waits only for threads that have started. A thread that starts when no part is left has nothing to do,
+    so the work is complete even if a requested thread never starts.
     """
 
     def __init__(self, work: Callable[[Any], None], parts: Iterable[Any]) -> None:
@@ -155,7 +155,7 @@ class _SharedWork:
                 self._changed.notify_all()
 
     def finish(self) -> None:
-        """Wait for the threads that have begun; raise the first exception."""
+        """Wait for the threads that have started; raise the first exception."""
         with self._changed:
             self._changed.wait_for(lambda: self._working == 0)
             error, self._error = self._error, None
@@ -177,10 +177,11 @@ class _SharedWork:
 
 
 def _ask_for_help(help: Callable[[], None], threads: int) -> None:  # noqa: A002
-    """Have other threads call `help`, as many as there are to be had, perhaps none."""
+    """Submit `help` to the thread pool, `threads` times; do nothing if no thread can be started."""
     global _pool
     try:
-        # Its import registers a function for the interpreter's end, and raises RuntimeError when that has begun.
+        # This import registers an exit handler, and raises RuntimeError while the interpreter is shutting down:
+        # https://github.com/python/cpython/issues/113060
         from concurrent.futures.thread import ThreadPoolExecutor
 
         with _lock:
@@ -191,11 +192,11 @@ def _ask_for_help(help: Callable[[], None], threads: int) -> None:  # noqa: A002
             pool.submit(help)
     except RuntimeError:  # the interpreter ends, or the system starts no more threads
         with _lock:
-            _pool = None  # with what was submitted to it, which may wait for ever
+            _pool = None  # its pending tasks may wait for ever
 
 
 def _forget_pool() -> None:
-    """After a fork the threads are gone, and the lock may be held by one of them."""
+    """Reset pool and lock in a forked process: its threads are gone, and one of them may have held the lock."""
     global _lock, _pool
     _lock, _pool = RLock(), None
 

@@ -3,8 +3,8 @@
 A formula is a small frozen value. Its static options are its fields, its arrays are the arguments of its methods
 (`value`, `gradient`, ...), so that a backend can use the formula as the key of a compiled or fused kernel.
 
-Nothing here knows a backend, checks an argument, reduces, or branches on the values in an array. None goes through
-abs, max or clip, whose derivative at the kink is each backend's own choice.
+Formulas contain no name of a backend, no check of an argument, no reduction, and no branch on the values in an array.
+They use neither abs nor max nor clip, since backends differ in their derivatives at the kink.
 """
 
 from .cross_entropy import CrossEntropy

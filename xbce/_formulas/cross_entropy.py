@@ -49,7 +49,7 @@ class CrossEntropy(Formula):
             return -x if self.label_smoothing is None else -x * (1 - self.label_smoothing)
         above, factor = p - 1, xp.where(x >= 0, 1.0, p)
         if self.label_smoothing is not None:
-            # It multiplies these, not their sum: p x may overflow where the slope does not.
+            # Scale both terms, not their sum: p x may overflow where the slope does not.
             above, factor = above * (1 - self.label_smoothing), factor * (1 - self.label_smoothing)
         return above * xp.log1p(halves(xp, x).e) - product(xp, x, factor)
 
@@ -57,7 +57,7 @@ class CrossEntropy(Formula):
         """Return z softplus(-x), the loss being linear in p."""
         e = halves(xp, x).e
         positive, _ = smoothed(xp, z, self.label_smoothing)
-        # Added first: each product of a small label may be flushed where that of the sum is a normal number.
+        # Add first: each product with a small label may be flushed to zero where the product of the sum is not.
         return product(xp, xp.where(x >= 0, 0.0, -x) + xp.log1p(e), positive)
 
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
@@ -72,16 +72,16 @@ class CrossEntropy(Formula):
         return self.gradient_of(xp, x, z, p, half, q), self.hessian_of(xp, z, p, q)
 
     def value_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, half: Halves) -> Array:
-        """Return the value from what x shares."""
-        # A term is absent where a factor is 0, even if x is infinite. NaN in x comes back by log1p(e).
+        """Return the value from the terms of x."""
+        # A term is absent where a factor is 0, even if x is infinite. A NaN in x remains in log1p(e).
         linear = product(xp, x, signed_side(half.h, z, self.label_smoothing))
         if p is None:
             return linear + xp.log1p(half.e)
-        # p itself multiplies last.
+        # p multiplies last.
         return product(xp, linear, xp.where(x >= 0, 1.0, p)) + self._total(xp, z, p) * xp.log1p(half.e)
 
     def gradient_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, half: Halves, q: Array) -> Array:
-        """Return the gradient from what x shares, and q."""
+        """Return the gradient from the terms of x, and q."""
         w = signed_side(half.h, z, self.label_smoothing)
         if p is None:
             return add_signed(xp, w, half.s, q)
@@ -89,7 +89,7 @@ class CrossEntropy(Formula):
 
     def hessian_of(self, xp: Namespace, z: Array, p: Array | None, q: Array) -> Array:
         """Return the hessian from q."""
-        # Never s (1 - s) from a rounded sigmoid: that is 0 where the answer is exp(-|x|). Here q <= 1/2.
+        # Never s (1 - s) from a rounded sigmoid s: that is 0 where the result is exp(-|x|). Here q <= 1/2.
         curvature = q * (1 - q)
         return curvature if p is None else self._total(xp, z, p) * curvature
 

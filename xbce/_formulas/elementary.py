@@ -1,19 +1,20 @@
 r"""Elementwise functions that losses are made of.
 
-Those of exponentials start from e = exp(-|x|), which neither overflows nor cancels. Those of logarithms need one with a
-small relative error everywhere, since the ULP of a product may be half as large against it, and few libraries have one:
+Functions of exponentials start from e = exp(-|x|), which neither overflows nor cancels. Functions of logarithms need a
+logarithm with a small relative error everywhere, since an error in ULP may double in a product. Few libraries have one:
 
-- `log` of NumPy's float32 is off by up to 3.8 ULP between 0.6 and 2;
-- `log1p` of JAX's float32 on CPU is off by up to 2.5 ULP between 0.41 and 1: it takes the logarithm of 1 + x, rounded;
+- `log` of NumPy's float32 is off by up to 3.8 ULP between 0.6 and 2 (https://github.com/numpy/numpy/pull/13134);
+- `log1p` of JAX's float32 on CPU is off by up to 2.5 ULP between 0.41 and 1, where it is the log of 1 + x, rounded;
 - `log1p` of JAX's float64 on CPU is off by up to 129 ULP between -0.4143 and -0.2929, and `atanh` with it
   (https://github.com/jax-ml/jax/issues/39707).
 
-`log` and `log1p` here are put together from the parts that are good in all of them, and no argument of any `log1p` here
-lies in that range. `expm1` and `tanh` are avoided: torch.compile makes exp(x) - 1 of the one, and JAX's float32 `tanh`
-is off by 4.2 ULP.
+`log` and `log1p` here combine ranges in which all libraries are accurate, and no argument of any `log1p` here lies in
+the last of the ranges above. `expm1` and `tanh` are avoided: torch.compile replaces expm1(x) by exp(x) - 1
+(https://github.com/pytorch/pytorch/pull/190533), and JAX's float32 `tanh` is off by 4.2 ULP.
 
-Where two forms meet, each gets a harmless argument in place of those that the other one serves: a value that `where`
-drops still takes part in automatic differentiation, as 0 times its derivative, which must be finite.
+Where two forms meet, each gets a harmless argument in place of those that the other form serves. Automatic
+differentiation multiplies the derivative of an element that `where` does not select by 0, so it must be finite
+(https://github.com/pytorch/pytorch/issues/52248).
 """
 
 from .._typing import Array, Namespace
@@ -39,7 +40,7 @@ def log_expit(xp: Namespace, x: Array) -> Array:
 
 
 def logit(xp: Namespace, p: Array) -> Array:
-    """Return log(p / (1 - p)) as that of m, the smaller of p and 1 - p, with its sign: log(m) - log1p(-m).
+    """Return log(p / (1 - p)) as log(m) - log1p(-m), negated for p > 1/2, where m is the smaller of p and 1 - p.
 
     m is exact for p > 1/2. From m = 1/4 on the two terms cancel, but then 1 - 2 m is exact, too, and so
     -log1p((1 - 2 m) / m) has all digits next to the root at 1/2. The derivative of log(m / (1 - m)) would be NaN at 0.
@@ -110,10 +111,10 @@ _LOG_2 = 0.6931471805599453
 
 
 def log(xp: Namespace, y: Array) -> Array:
-    """Return log(y), off by up to 1.7 ULP, and by 2.2 of those of a product (measured, float32).
+    """Return log(y) with an error of up to 1.7 ULP, and of up to 2.2 ULP in a product (measured, float32).
 
     Between 1/2 and 2 as log1p(m - 1) + k log(2), where y = m 2^k and m lies between the roots of 1/2 and 2: m - 1 is
-    exact, and in the range where every library's log1p is good.
+    exact, and in the range where the log1p of every library is accurate.
     """
     near, small, large = (y >= 0.5) & (y <= 2), y < 0.7071, y > 1.4142
     m = xp.where(small, 2 * y, xp.where(large, 0.5 * y, y))
@@ -125,9 +126,9 @@ def log(xp: Namespace, y: Array) -> Array:
 def log1p(xp: Namespace, y: Array) -> Array:
     """Return log(1 + y) as log(u) + (y - d) / u, where u is 1 + y rounded and d = u - 1.
 
-    For small y that is y itself, where PyTorch's log1p is off by a whole ULP of subnormal numbers. The 1 is [y >= -1],
-    since XLA would simplify (1 + y) - 1 to y. Where d = y, as at -1 and at infinity, nothing is to be added to log(u),
-    and the quotient may have no value.
+    For small y that is y itself, while PyTorch's log1p of a subnormal number is off by one ULP. The 1 is [y >= -1], or
+    else XLA would simplify (1 + y) - 1 to y (https://github.com/jax-ml/jax/issues/8022). Where d = y, as at -1 and at
+    infinity, nothing is added to log(u), and the quotient may be undefined.
     """
     one = xp.astype(y >= -1, y.dtype)
     u = one + y

@@ -1,4 +1,4 @@
-"""Numbers that a formula needs in more digits than its dtype has, or the operations of which depend on their value."""
+"""Numbers that a formula needs in more digits than its dtype has, and numbers whose value chooses operations."""
 
 import math
 from collections.abc import Callable
@@ -13,26 +13,26 @@ _REST = 29
 
 
 class Exponent(NamedTuple):
-    """A number, as the nearest one that a dtype holds and what is left of it; and as 2 scale mantissa.
+    """A number as head + tail, where a dtype holds the head; and as 2 scale mantissa.
 
     exp(x)^(number / 2) is exp(scale x)^mantissa, where exp(scale x) underflows no sooner than exp(x)^number does.
     """
 
     number: Number
     head: Number
-    """What float32 holds."""
+    """The nearest number that float32 holds."""
     tail: Number | None
-    """None if nothing is left."""
+    """number - head; None if the head is exact."""
     scale: Number
     """A power of two"""
     mantissa: Number
     """0, or in [0.5, 1)"""
     mantissa_head: Number
-    """What float32 holds of it."""
+    """The nearest number to the mantissa that float32 holds."""
 
     @classmethod
     def of(cls, number: Number) -> "Exponent | ArrayExponent":
-        """Return an exponent; a quick one, if libraries have quicker ways to it."""
+        """Return an exponent; one that chooses operations if it is in `QUICK`."""
         if not isinstance(number, float):
             return ArrayExponent(number)
         kind = _QuickExponent if number in QUICK else cls
@@ -40,7 +40,7 @@ class Exponent(NamedTuple):
         return kind(number, *_split(number), math.ldexp(0.5, power), mantissa, _split(mantissa)[0])
 
     def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> "Exponent":
-        """Return the exponent for one dtype, float32 or float64: its head is what the dtype holds."""
+        """Return the exponent for one dtype, float32 or float64, which holds its head."""
         if xp.finfo(dtype).bits == 64:
             return self._replace(head=self.number, tail=None, mantissa_head=self.mantissa)
         return self._replace(tail=None) if exactly else self
@@ -63,9 +63,9 @@ class ArrayExponent(NamedTuple):
     number: Array
 
     def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> Exponent:
-        """Return the exponent for one dtype, float32 or float64: its head is what the dtype holds."""
+        """Return the exponent for one dtype, float32 or float64, which holds its head."""
         number = self.number
-        # A library's power of two may be off by its last digit.
+        # A library's power of two may be wrong in the last digit, which the split removes.
         scale, _ = _split(2.0 ** xp.floor(xp.log2(number)))
         mantissa = number / xp.where(scale == 0, 1.0, 2 * scale)
         if exactly or xp.finfo(dtype).bits == 64:
@@ -77,27 +77,27 @@ class ArrayExponent(NamedTuple):
 
 AnyExponent: TypeAlias = Exponent | ArrayExponent
 QUICK = (0.0, 1.0, 2.0)
-"""Exponents that libraries have quicker ways to."""
+"""Exponents for which libraries have faster code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exponents(Fixed):
-    """What is known of two exponents, and chooses operations."""
+    """Properties of the two exponents, which choose operations."""
 
     halved: bool
-    """Whether M^g multiplies as two roots: to the power of 3/4 the least number of every dtype is a normal one."""
+    """Whether M^g is two factors M^(g / 2): above 3/4 the power of a number of the dtype may be subnormal."""
     whole: bool
-    """Whether they are the same, and M^g, or its root, is a product of M."""
+    """Whether the exponents are equal, and M^g, or M^(g / 2), is a power with an integer exponent."""
     exact: bool
-    """Whether float32 holds both."""
+    """Whether float32 holds both exponents."""
     roots: bool
-    """Whether one lies between 0 and 1."""
+    """Whether one exponent lies between 0 and 1."""
 
 
 def exponents_of(
     pos: float, neg: float, as_argument: Callable[[float], Number]
 ) -> tuple[Exponents, AnyExponent, AnyExponent | None]:
-    """Return what is known of two exponents, and each of them, the second one if it is another."""
+    """Return the properties of two exponents, the first exponent, and the second one or None if it is equal."""
     halved = pos > 0.75 or neg > 0.75
     root = pos / 2 if halved else pos
     first = Exponent.of(as_argument(pos))
@@ -112,11 +112,11 @@ def exponents_of(
 
 
 class Clip(NamedTuple):
-    """A number that probabilities, and what they lack of 1, are clipped at from below."""
+    """The lower limit for probabilities and for 1 minus them."""
 
     number: Number
     least: Number
-    """The least number of float32 that is not below it: x < both, or neither."""
+    """The smallest float32 number that is at least `number`: a float32 number is below both, or below neither."""
     log: Number
     """log(clip)"""
     log1m: Number
@@ -126,7 +126,7 @@ class Clip(NamedTuple):
 
     @classmethod
     def of(cls, clip: float) -> "Clip":
-        """Return a clip; of 0 one that is known to be."""
+        """Return a clip; for 0 one that chooses operations."""
         if clip == 0:
             return _NoClip(0.0, 0.0, -math.inf, 0.0, math.inf)
         head, tail = _split(clip)
@@ -137,12 +137,12 @@ class Clip(NamedTuple):
         return cls(clip, least, log, log1m, logit)
 
     def limit(self, xp: Namespace, dtype: DType) -> Number:
-        """Return a number of a dtype, float32 or float64, that numbers of it are below if they are below the clip."""
+        """Return a number of float32 or float64: numbers of that dtype are below it if they are below the clip."""
         return self.number if xp.finfo(dtype).bits == 64 else self.least
 
     @property
     def only_bounds(self) -> bool:
-        """Whether it is 0: probabilities are in [0, 1] then, and their logarithms may be infinite."""
+        """Whether the clip is 0: probabilities are limited to [0, 1], and their logarithms may be infinite."""
         return isinstance(self, Fixed)
 
 
@@ -151,7 +151,7 @@ class _NoClip(Clip, Fixed):
 
 
 def _split(number: Number) -> tuple[Number, Number]:
-    """Return a number as the nearest one that float32 holds, and what is left."""
+    """Return the nearest number that float32 holds, and the rest, by Dekker's splitting."""
     scaled = number * (2.0**_REST + 1)
     head = scaled - (scaled - number)
     return head, number - head

@@ -1,4 +1,4 @@
-"""Losses that are given: what `xbce.reduce` takes, so that it runs like every loss."""
+"""The formula of `xbce.reduce`: its losses are an argument, and run through the same kernels as every loss."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
-"""Idioms: what formulas say by name, so that a backend can do it in its own way.
+"""Idioms: named functions of formulas, for which a backend may have faster operations.
 
-Each stands here as plain operations, which say what it means, bit for bit; compilers and most libraries are given
-those. A namespace that records what a formula does keeps the name (`xbce/_backends/_graph.py`), and a backend that runs
-operations one at a time may have a lowering for it (`xbce/_backends/_lowering.py`).
+An idiom is defined by plain operations, which compilers and most libraries run, and which determine each bit of the
+result. A namespace that records a formula keeps the name (`xbce/_compiler/recording.py`), and a backend that runs one
+operation at a time may have a lowering for it (`xbce/_compiler/lowering.py`).
 """
 
 import functools
@@ -18,30 +18,30 @@ Plain = Callable[..., Array]
 
 @dataclass(frozen=True, slots=True)
 class Idiom:
-    """A name, and what it means."""
+    """A name, and the plain operations that define it."""
 
     plain: Plain
     hints: tuple[int, ...] = ()
-    """Operands that are at hand anyway, and spare the plain operations something; a lowering need not use them."""
+    """Indices of operands that follow from the others and are given to save work; a lowering need not use them."""
 
     @property
     def name(self) -> str:
-        """The name that lowerings know."""
+        """The name by which lowerings are found."""
         return self.plain.__name__
 
 
 def idiom(*, hints: tuple[int, ...] = ()) -> Callable[[Plain], Plain]:
-    """Have a namespace that keeps idioms record the name of a function; every other one gets its operations."""
+    """Make an idiom of a function: a namespace with `keep_idiom` gets its name, every other one its operations."""
 
     def decorate(plain: Plain) -> Plain:
         named = Idiom(plain, hints)
 
         @functools.wraps(plain)
-        def said(xp: Namespace, *operands: Any) -> Array:
+        def kept_or_plain(xp: Namespace, *operands: Any) -> Array:
             keep: Callable[..., Array] | None = getattr(xp, "keep_idiom", None)
             return plain(xp, *operands) if keep is None else keep(named, operands)
 
-        return said
+        return kept_or_plain
 
     return decorate
 
@@ -56,15 +56,15 @@ def minus_sign(_xp: Namespace, h: Array) -> Array:
 def exp_minus_abs(xp: Namespace, x: Array, upper: Array, _s: Array) -> Array:
     """Return exp(-|x|), given upper = (x >= 0) and s = -sign(x).
 
-    -|x| is selected, not -abs(x): so it has the right derivative at 0 as well. As the product of x and s it would, too,
-    but torch.compile's code for that takes twice as long (measured on AVX-512).
+    A selection has the right derivative at 0, unlike -abs(x). The product of x and s has it, too, but torch.compile's
+    code for that takes twice as long (measured on AVX-512).
     """
     return xp.exp(xp.where(upper, -x, x))
 
 
 @idiom()
 def constant_zero(xp: Namespace, e: Array) -> Array:
-    """Return e, an exponential; where it is 0, a constant, at which derivatives that are found by operation stop."""
+    """Return e, an exponential; a constant where it is 0, at which automatic differentiation stops."""
     return xp.where(e == 0, 0.0, e)
 
 
@@ -73,20 +73,21 @@ def product(xp: Namespace, x: Array, factor: Array) -> Array:
     """Return x times the factor, which is 0 where the factor is 0 even if x is infinite.
 
     x is guarded, not the product: a guarded product would have no derivative in the factor wherever that is 0. It is
-    guarded before the product, not mended after it: JAX's debug_nans raises at the first NaN, whatever becomes of it.
+    guarded before the product, not corrected after it: jax_debug_nans raises at the first NaN, even if it is unused
+    (https://github.com/jax-ml/jax/issues/5698).
     """
     return guarded(xp, x, factor) * factor
 
 
 def guarded(xp: Namespace, x: Array, factor: Array) -> Array:
     """Return x, but 0 where it is infinite and the factor is 0."""
-    # Not isinf: torch.compile's code for it takes half as long as a loss.
+    # Not isinf: torch.compile's code for it takes half of the time of a loss.
     return xp.where(((x == math.inf) | (x == -math.inf)) & vanishes(xp, factor), 0.0, x)
 
 
 @idiom()
 def vanishes(_xp: Namespace, x: Array) -> Array:
-    """Tell where arithmetic takes x for 0."""
+    """Tell where x is 0 in arithmetic, as a subnormal number is if the library flushes it."""
     return x == 0
 
 
@@ -103,16 +104,17 @@ def add_signed(_xp: Namespace, x: Array, s: Array, y: Array) -> Array:
 
 
 def aside(xp: Namespace, x: Array, number: float) -> Array:
-    """Return a number as an array, which is NaN where x is: no compiler adds it to other constants.
+    """Return a number as an array that is NaN where x is, so that no compiler adds it to other constants.
 
-    XLA takes (1 - x) + number for (1 + number) - x, and for a small number 1 + number is rounded to 1.
+    XLA rewrites (1 - x) + number to (1 + number) - x, and for a small number 1 + number is rounded to 1.
+    https://github.com/jax-ml/jax/issues/8022
     """
     return xp.where(x == x, number, x)
 
 
 def settled(xp: Namespace, x: Array) -> Array:
-    """Return x itself, as it was rounded: no compiler draws it into what follows.
+    """Return x, in a form that no compiler merges with the next operation.
 
-    XLA takes (a / b) / c for a / (b c), which is NaN where b c underflows and a is 0.
+    XLA rewrites (a / b) / c to a / (b c), which is NaN where b c underflows and a is 0.
     """
     return xp.where(x == x, x, math.nan)

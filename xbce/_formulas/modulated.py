@@ -16,9 +16,9 @@ terms of the two sigmoids, never 1 - p_t, so it keeps its digits in both tails. 
     dL/dz = a M^g (dC/dz + g dM/dz C/M + dg/dz log(M) C) + (2 alpha - 1) M^g C
 
 M^(g - 1) never appears: it is infinite at M = 0 for g < 1, where C M'/M is 0. M is 0 only where M' and C are 0 too,
-so whatever finite quotients stand there do not count. M^g multiplies as two roots where it may underflow though M^g C
-does not; for small g it multiplies at once, with fewer roundings. Exponents are exact, whatever the dtype: what it
-cannot hold of them is a factor of its own.
+so any finite quotient may stand there. M^g is applied as two factors M^(g / 2) if it may underflow where M^g C does
+not; for small g it is one factor, with fewer roundings. Exponents are exact in every dtype: the part of an exponent
+that the dtype cannot hold is in a factor of its own.
 """
 
 import math
@@ -49,18 +49,18 @@ class _Entropy(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """What the loss and its derivatives are made of."""
+    """Terms of the loss and its derivatives."""
 
     entropy: _Entropy
     root: Array
-    """M^(g / 2), or M^g where there is no second root"""
+    """M^(g / 2), or M^g if there is no second root"""
     second: Array | None
     """M^(g / 2)"""
     factor: Array | Number
     """a"""
     g: Array | Number
     tail: Array | Number | None
-    """What g lacks of the exact exponent, if that is anything."""
+    """The exact exponent minus g; None if g is exact."""
     finite: Array
     """C, but 0 where it is infinite: only at infinite logits, where M' is 0 and the limit of C M' is 0, too"""
     slope: Array
@@ -79,7 +79,7 @@ class ModulatedCrossEntropy(Formula):
     exponents: Exponents
     gamma_pos: AnyExponent
     gamma_neg: AnyExponent | None
-    """None if they are the same."""
+    """None if it is equal to `gamma_pos`."""
     shift: Number | None = None
     alpha: Number | None = None
     label_smoothing: Number | None = None
@@ -115,13 +115,14 @@ class ModulatedCrossEntropy(Formula):
         """Return dL/dz."""
         huge = None
         if p is not None:
-            # p times a huge |x| may be infinite where a small power of M follows. All is linear in such an x.
+            # p times a huge |x| may overflow where its product with a small power of M does not. The derivative is
+            # linear in such an x, so x is scaled here and the result below.
             huge = x < -(2.0**80)
             x = xp.where(huge, x * 2.0**-64, x)
         parts = self._parts(xp, x, z, p)
         entropy = parts.entropy
         wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
-        # Half of C/M, and small factors before large ones: the sum may be finite where C/M and the like are not.
+        # Half of C/M, and small factors before large ones: the sum may be finite where C/M is not.
         root, second, half_ratio = parts.root, parts.second, 0.5 * parts.finite / wrong
         if self.exponents.roots:
             root, second, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
@@ -143,9 +144,9 @@ class ModulatedCrossEntropy(Formula):
     def _beyond_underflow(
         self, xp: Namespace, x: Array, z: Array, p: Array | None, parts: _Parts, half_ratio: Array
     ) -> tuple[Array, Array, Array]:
-        """Return two roots and half of C/M where a hard label agrees and M is nothing but exp(-|x|).
+        """Return both roots and half of C/M, recomputed where a hard label agrees with x, and M is exp(-|x|).
 
-        For g < 1 the derivative in the label is about M^g, a normal number long after M has underflowed.
+        For g < 1 the derivative in the label is about M^g, which is a normal number long after M has underflowed.
         """
         positive, negative = smoothed(xp, z, self.label_smoothing)
         agrees = (negative == 0) & (x > 0)
@@ -212,10 +213,10 @@ class ModulatedCrossEntropy(Formula):
     def _exponent_and_root(
         self, xp: Namespace, positive: Array, negative: Array, m: Array
     ) -> tuple[Array | Number, Array | Number | None, Array]:
-        """Return g, what it lacks of the exact exponent, and M^(g / 2), or M^g where that is never subnormal.
+        """Return g, the exact exponent minus g, and M^(g / 2), or M^g if that is never subnormal.
 
-        An error of g counts |log M| times. So the exponent of the nearer hard label is split off, which is exact in two
-        parts; what is left is small where M is.
+        M^g has |log M| times the error of g. So the exponent of the nearer hard label is split off, which is exact as
+        head and tail; the rest of g is small where M is small.
         """
         known, part = self.exponents, 0.5 if self.exponents.halved else 1.0
         pos = self.gamma_pos.held(xp, m.dtype, exactly=known.exact)
@@ -287,7 +288,7 @@ class ModulatedCrossEntropy(Formula):
 def _sides(xp: Namespace, e: Array) -> tuple[Array, Array]:
     """Return sigmoid(-|x|) and sigmoid(|x|) from e = exp(-|x|).
 
-    0 is a constant: an infinite C times a derivative of M, operation by operation, stops there and is not NaN.
+    A sigmoid of 0 is a constant: automatic differentiation stops there, and does not multiply an infinite C by 0.
     """
     e = constant_zero(xp, e)
     return e / (1 + e), 1 / (1 + e)

@@ -1,4 +1,4 @@
-"""What several formulas are made of."""
+"""Terms that several formulas share."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from .protocol import Number
 
 
 class Halves(NamedTuple):
-    """What the formulas of a logit x share."""
+    """Terms of a logit x."""
 
     h: Array
     """[x >= 0] as a number"""
@@ -20,7 +20,7 @@ class Halves(NamedTuple):
 
 
 def halves(xp: Namespace, x: Array) -> Halves:
-    """Return them."""
+    """Return the terms of a logit."""
     upper = x >= 0
     h = xp.astype(upper, x.dtype)
     s = minus_sign(xp, h)
@@ -28,23 +28,24 @@ def halves(xp: Namespace, x: Array) -> Halves:
 
 
 def power(xp: Namespace, base: Array, exponent: Exponent, *, whole: bool) -> Array:
-    """Return base to an exponent, both not negative, as exactly as if the dtype held the exponent.
+    """Return base to an exponent, both not negative, as accurately as if the dtype held the exponent.
 
-    A rounded one would cost |log(base)| times its error: 29 ULP of float32 for exp(-36) to the power of 1.3.
+    Rounding the exponent would cost |log(base)| times its error: 29 ULP of float32 for exp(-36) to the power of 1.3.
     """
     if whole:
         return base**exponent.head
-    # The derivative of a root is infinite at 0, where that of the base may be 0.
+    # At 0 the derivative of a root is infinite, and the derivative of the base may be 0: NaN by the chain rule.
     zero = base == 0
     base = xp.where(zero, 1.0, base)
     return xp.where(zero, 0.0, with_tail(xp, base**exponent.head, exponent.tail, base))
 
 
 def with_tail(xp: Namespace, result: Array, tail: Array | Number | None, base: Array) -> Array:
-    """Return a power of the base, times the base to what is left of the exponent: 1 + tail log(base), up to 1e-11."""
+    """Return a power of the base times base^tail, which is 1 + tail log(base) up to 1e-11."""
     if tail is None:
         return result
-    normal = float(xp.finfo(base.dtype).smallest_normal)  # JAX's logarithm of a subnormal number is -inf
+    # JAX's logarithm of a subnormal number is -inf: https://github.com/jax-ml/jax/issues/37670
+    normal = float(xp.finfo(base.dtype).smallest_normal)
     return enlarged(xp, result, tail * xp.log(xp.where(base < normal, normal, base)))
 
 

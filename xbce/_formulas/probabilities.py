@@ -2,9 +2,9 @@ r"""Binary cross-entropy of probabilities u, labels z (smoothed first) and weigh
 
     L = -p z log(u) - (1 - z) log(1 - u)
 
-A term whose factor is 0 is absent, even where its logarithm is infinite. Three rules that other systems have can
-stand between: u is clipped to [eps, 1 - eps]; both logarithms are floored; or eps is added inside both. They are
-part of the function: where a clip or a floor holds, the derivative is 0.
+A term whose factor is 0 is absent, even where its logarithm is infinite. One of three rules of other systems may apply:
+u is clipped to [eps, 1 - eps]; both logarithms are floored; or eps is added inside both. The rule is part of the
+function: where a clip or a floor holds, the derivative is 0.
 """
 
 import math
@@ -34,9 +34,10 @@ class ProbabilityCrossEntropy(Formula):
         positive, negative = smoothed(xp, z, self.label_smoothing)
         no_u, no_v = vanishes(xp, positive), vanishes(xp, negative)
         log_u, log_v = self._logs(xp, u, no_u if p is None else no_u | vanishes(xp, p), no_v)
-        # XLA selects by a boolean label instead of multiplying by it, and drops NaN.
+        # XLA makes a selection of the product with a boolean label, and so drops NaN.
+        # https://github.com/openxla/xla/issues/2438
         term = settled(xp, positive) * log_u
-        # From 0, so that no loss is -0. p multiplies last: p z would lose all digits of a subnormal z.
+        # Subtract from 0, so that no loss is -0. p multiplies last: p z would lose all digits of a subnormal z.
         return (0.0 - (term if p is None else p * term)) - negative * log_v
 
     def gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
@@ -55,14 +56,14 @@ class ProbabilityCrossEntropy(Formula):
             log_u, log_v = self._logs(xp, u, None if p is None else vanishes(xp, p), None)
             if p is not None:
                 if self.label_smoothing is not None:
-                    # It multiplies p, not the product: that may overflow where the slope does not.
+                    # Scale p, not the product, which may overflow where the slope does not.
                     p, log_v = p * (1 - self.label_smoothing), log_v * (1 - self.label_smoothing)
                 return log_v - p * log_u
             if self.log_offset is not None:
                 slope = _offset_slope(xp, u, log_u, log_v, self.log_offset)
             else:
                 floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
-                # What is floored may be no probability: JAX's debug_nans would raise for its logit.
+                # A floored u may be outside of [0, 1]: jax_debug_nans would raise for its logit.
                 slope = xp.where(floored, log_v - log_u, -logit(xp, xp.where(floored, 0.5, u)))
         return slope if self.label_smoothing is None else slope * (1 - self.label_smoothing)
 
@@ -107,10 +108,9 @@ class ProbabilityCrossEntropy(Formula):
         return xp.where(low, self.clip.logit, xp.where(high, -self.clip.logit, inside))
 
     def _logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
-        """Return log(u) and log(1 - u) as the rule has them, and 0 where one is infinite and its factor is zero.
+        """Return log(u) and log(1 - u) under the rule, but 0 where one is infinite and its factor is zero.
 
-        Their arguments are replaced where they do not count, not the logarithms: of these the derivative is infinite,
-        and 0 times that is NaN.
+        There the argument is replaced, not the logarithm, whose derivative is infinite, and NaN if multiplied by 0.
         """
         if self.log_offset is not None:
             return self._offset_logs(xp, u, self.log_offset)
@@ -141,7 +141,7 @@ class ProbabilityCrossEntropy(Formula):
         return log_u, log_v
 
     def _offset_log(self, xp: Namespace, u: Array, offset: Number) -> Array:
-        """Return log(u + eps) for u up to 1/2; where eps is near 1, so may the argument be."""
+        """Return log(u + eps) for u up to 1/2; by log1p if eps is large, as u + eps may be near 1."""
         return log1p(xp, u + aside(xp, u, offset - 1)) if self.large_offset else log(xp, u + offset)
 
 
@@ -164,17 +164,17 @@ def _clipped(xp: Namespace, u: Array, clip: Clip) -> tuple[Array, Array]:
 def _clipped_logs(xp: Namespace, u: Array, clip: Clip) -> tuple[Array, Array]:
     """Return log(u) and log(1 - u) of clipped u.
 
-    The logarithms are clipped, not u: 1 - clip would be rounded, and 1 - u is exact where that is close.
+    The logarithms are clipped, not u: 1 - clip would be rounded, whereas 1 - u is exact for u near 1.
     """
     low, high = _clipped(xp, u, clip)
-    inside = xp.where(low | high, 0.5, u)  # what is outside may be infinite
+    inside = xp.where(low | high, 0.5, u)  # u outside of the clip may be infinite
     log_u = xp.where(low, clip.log, xp.where(high, clip.log1m, log(xp, inside)))
     log_v = xp.where(low, clip.log1m, xp.where(high, clip.log, log1p(xp, -inside)))
     return log_u, log_v
 
 
 def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:
-    """Return factor / divisor, absent where both are 0."""
+    """Return factor / divisor, but 0 where both are 0."""
     absent = vanishes(xp, factor) & vanishes(xp, divisor)
     return factor / xp.where(absent, 1.0, divisor)
 
@@ -183,7 +183,7 @@ _SCALE = 2.0**64
 
 
 def _times(xp: Namespace, quotient: Array, p: Array, z: Array, u: Array) -> Array:
-    """Return p times the quotient z / u, which may overflow where this does not; absent where p is 0.
+    """Return p times the quotient z / u, but 0 where p is 0; the quotient may overflow where the product does not.
 
     p z / u would lose all digits of a subnormal z.
     """

@@ -1,4 +1,4 @@
-"""What every formula offers."""
+"""The interface of formulas."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Self, TypeAlias
 from .._typing import Array, Namespace
 
 Number: TypeAlias = Any
-"""A Python float; or what stands for one while a program is recorded, or an array without dimensions."""
+"""A Python float, a `TracedArray` while a program is recorded, or an array without dimensions."""
 
 
 class Fixed:
-    """What chooses operations, even if it holds numbers: it is no argument of a kernel."""
+    """Base of fields that choose operations although they hold numbers; such a field is no argument of a kernel."""
 
     __slots__ = ()
 
@@ -23,15 +23,15 @@ class Formula:
     The arrays are scores (logits or probabilities), labels and, if there are any, weights of the positive term.
     Derivatives are elementwise.
 
-    Its options are its fields: numbers, tuples of numbers, and what chooses operations (None, booleans, what is
-    `Fixed`). Formulas that differ in their numbers alone have the same operations.
+    Its options are its fields: numbers, tuples of numbers, and fields that choose operations (None, booleans, instances
+    of `Fixed`). Formulas that differ in their numbers alone have the same operations.
     """
 
     __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def apart(self) -> tuple[Self, tuple[Number, ...]]:
-        """Return what is the same for all numbers, this formula with 1 in the place of each; and the numbers."""
+        """Return this formula with 1 in place of each number, which is the same for all numbers; and the numbers."""
         numbers: list[Number] = []
         ones: dict[str, Any] = {}
         for name in self.__dataclass_fields__:
@@ -43,7 +43,7 @@ class Formula:
         return (replace(self, **ones) if ones else self), tuple(numbers)
 
     def with_numbers(self, numbers: tuple[Number, ...]) -> Self:
-        """Return the same operations with other numbers."""
+        """Return this formula with other numbers."""
         rest = iter(numbers)
         return replace(self, **{name: _filled(getattr(self, name), rest) for name in self.__dataclass_fields__})
 
@@ -83,5 +83,5 @@ def _filled(field: Any, numbers: Iterator[Number]) -> Any:
 
 
 def _chooses(field: Any) -> bool:
-    """Tell whether a field is no number, but chooses operations."""
+    """Tell whether a field chooses operations; if not, it holds numbers."""
     return field is None or isinstance(field, (bool, Fixed))

@@ -1,8 +1,8 @@
 """Ports for people who come from one system: its names, argument order, defaults, errors and results.
 
-They work on the arrays of any library, with xbce's accuracy. None of these modules imports the system it is named
-after, but for the two classes of `pytorch` that are PyTorch modules, which do when they are asked for. The modules
-themselves are imported when they are asked for, so that `import xbce` does not pay for them.
+They work on the arrays of any library, with xbce's accuracy. None of these modules imports the system that it is named
+after, except that the two classes of `pytorch` that are PyTorch modules import PyTorch at their first use. Each module
+is imported at its first use, so that `import xbce` does not take longer.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What several conventions share: no formulas, no names of systems."""
+"""Functions that several conventions share; they contain no formulas and no names of systems."""
 
 import sys
 from typing import Any
@@ -34,12 +34,12 @@ __all__ = [
 
 
 def namespace_of(x: Array) -> Namespace:
-    """Return the namespace of an array that was checked before."""
+    """Return the namespace of an array that has been checked before."""
     return namespace("argument", x)
 
 
 def is_torch(x: Array) -> bool:
-    """Tell whether an array is PyTorch's; torch.compile warns of the helper of array-api-compat."""
+    """Tell whether an array is PyTorch's; torch.compile warns of array-api-compat's own function, which is cached."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 
@@ -50,17 +50,17 @@ def is_number(x: Any) -> bool:
 
 
 def device_beside(x: Array) -> Device:
-    """Return where to make an array that meets another."""
+    """Return the device argument for a new array that is combined with `x`."""
     return new_device(namespace_of(x), x.device if is_torch(x) else compat.device(x))
 
 
 def arrays_of_one_library(name: str, first: Array, **others: Any) -> tuple[Any, ...]:
-    """Check as `one_library` does, and make arrays of numbers, lists and data frames beside the first argument."""
+    """Check as `one_library` does, and convert numbers, lists and data frames to arrays like the first argument."""
     made = {other: x for other, x in others.items() if _becomes_an_array(x)}
     arrays = {other: x for other, x in others.items() if other not in made}
     first, *rest = one_library(**{name: first}, **arrays)
     xp, device = namespace(name, first), device_beside(first)
-    taken = made | dict(zip(arrays, rest, strict=True))  # with NumPy's numbers as Python's beside other libraries
+    taken = made | dict(zip(arrays, rest, strict=True))  # one_library makes Python numbers of NumPy scalars
     taken = {other: xp.asarray(x, device=device) if _becomes_an_array(x) else x for other, x in taken.items()}
     return first, *(taken[other] for other in others)
 
@@ -72,7 +72,7 @@ def _becomes_an_array(x: Any) -> bool:
 
 
 def dtype_named(argument: str, name: str, like: Array) -> DType:
-    """Return the dtype of a name that an argument has, in the library of an array.
+    """Return the dtype with a name, in the library of the array `like`; `argument` is for error texts.
 
     NumPy has bfloat16 where the package ml_dtypes is installed, as in Keras.
     """
@@ -80,7 +80,7 @@ def dtype_named(argument: str, name: str, like: Array) -> DType:
     dtype = getattr(xp, name, None)
     if dtype is not None:
         return dtype
-    if compat.is_dask_namespace(xp):  # of NumPy's arrays, whose dtypes it does not all list
+    if compat.is_dask_namespace(xp):  # its namespace lacks some dtypes of its chunks
         return dtype_named(argument, name, like._meta)  # noqa: SLF001
     if name == "bfloat16" and compat.is_numpy_namespace(xp):
         try:
@@ -94,12 +94,12 @@ def dtype_named(argument: str, name: str, like: Array) -> DType:
 
 
 def cast(x: Array, dtype: DType) -> Array:
-    """Return an array in a dtype of its library: of arguments, after `one_library`."""
+    """Return an array in a dtype of its library; for arguments after `one_library`."""
     return x if x.dtype == dtype else namespace_of(x).astype(x, dtype)
 
 
 def compatible(x: Array, y: Array) -> bool:
-    """Return whether two arrays broadcast against each other."""
+    """Tell whether two arrays broadcast against each other."""
     pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
     return all(must_be(a == 1) or must_be(b == 1) or same_length(a, b) for a, b in pairs)
 
@@ -112,7 +112,7 @@ def zero_of_nothing(
     where: Array | None = None,
     normalize_by: NormalizeBy,
 ) -> Array:
-    """Return a mean of losses of the shape of `like`, but 0 where it was divided by 0, whatever was."""
+    """Return a mean of losses of the shape of `like`, but 0 where its denominator is 0."""
     xp = namespace_of(mean)
     if any(must_be(n == 0) for n in like.shape):
         return xp.zeros_like(mean)
@@ -127,7 +127,7 @@ def zero_of_nothing(
 
 
 def first_outside(name: str, x: Array) -> str | None:
-    """Describe the first value that is not in [0, 1]; None without one, or where values cannot be looked at."""
+    """Describe the first value that is not in [0, 1]; None if there is none, or if values cannot be read."""
     if is_torch(x):
         import torch
 

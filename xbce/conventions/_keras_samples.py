@@ -1,4 +1,4 @@
-"""How the classes of `xbce.conventions.keras` weigh and reduce the losses of samples."""
+"""The weighting and reduction over samples of the classes of `xbce.conventions.keras`."""
 
 import math
 
@@ -9,9 +9,9 @@ from ._common import cast, compatible, zero_of_nothing
 
 
 def same_rank(xp: Namespace, x: Array, y: Array) -> tuple[Array, Array]:
-    """Bring two ranks that differ by one together, by a last axis of length 1.
+    """Return two arrays with equal ranks, if their ranks differ by a last axis of length 1.
 
-    A vector gains it, if it meets a matrix of one column; else the higher rank loses it.
+    A vector gets that axis if the other array is a matrix of one column; otherwise the array of higher rank drops it.
     """
     if x.ndim < y.ndim:
         y, x = same_rank(xp, y, x)
@@ -51,6 +51,6 @@ def over_samples(
     by: NormalizeBy = "weight" if reduction == "mean_with_sample_weight" else "count"
     mean = reduce(values, weight=weight, where=where, normalize_by=by)
     if reduction == "mean_with_sample_weight":
-        # Keras counts each weight once, however many losses it weighs.
+        # Keras counts each weight once, for any number of losses that it is broadcast to.
         mean = mean * repeats
     return cast(zero_of_nothing(mean, values, weight=weight, where=where, normalize_by=by), dtype)

@@ -7,7 +7,7 @@ from . import pytorch
 __all__ = ["BCELoss", "BCEWithLogitsLoss"]
 
 
-class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):  # type: ignore[misc] # torch is not looked into
+class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):  # type: ignore[misc] # mypy does not follow torch
     """``torch.nn.BCEWithLogitsLoss`` with the loss of `xbce`.
 
     A subclass, so arguments, buffers, state dict, devices, hooks, pickling and repr are PyTorch's. The loss is
@@ -73,5 +73,5 @@ class BCELoss(torch.nn.BCELoss):  # type: ignore[misc]
 
 
 for _module in (BCELoss, BCEWithLogitsLoss):
-    # Where users, and pickles, find them.
+    # The module from which users import them, and pickles, too.
     _module.__module__ = pytorch.__name__

@@ -19,8 +19,8 @@ def xgboost_objective(*, scale_pos_weight: float = 1.0) -> "XGBoostObjective":
     Parameters
     ----------
     scale_pos_weight : float, optional
-        Factor of the weight of rows whose label is exactly 1: the parameter of that name, which XGBoost reads for its
-        own objectives only.
+        Factor of the weight of rows whose label is exactly 1: XGBoost's parameter of that name, which it ignores for
+        objectives that are callables.
 
     Returns
     -------
@@ -35,14 +35,14 @@ def xgboost_objective(*, scale_pos_weight: float = 1.0) -> "XGBoostObjective":
     The hessian is at least 1e-16 times the weight, as in XGBoost, whose own gradient ``sigmoid(x) - y`` is 0 in float32
     for the score 20 and the label 1; here it keeps its digits.
 
-    With an objective that is not its own, ``xgboost.train`` neither transforms predictions nor estimates `base_score`,
-    unless the parameters name one. The same model as with ``objective="binary:logistic", base_score=0.5`` comes of this
-    objective beside those two parameters, and so do probabilities and the built-in metrics; by ``XGBClassifier``, which
-    names the objective itself, beside ``base_score=0.5``.
+    With a callable as objective, ``xgboost.train`` neither transforms predictions nor estimates `base_score`, unless
+    the parameters name a built-in objective, too. With the parameters ``objective="binary:logistic", base_score=0.5``
+    in addition to this callable, the model, its probabilities and the built-in metrics are the same as without the
+    callable. ``XGBClassifier`` names the objective itself, and needs only ``base_score=0.5``.
 
-    Without the name it comes of ``base_score=0``, except with ``tree_method="approx"``: there XGBoost looks for splits
-    without hessians unless it knows the objective. Probabilities are then ``xbce.special.expit`` of the predictions,
-    and the log loss is `xgboost_metric`.
+    Without that name ``base_score=0`` gives the same model, except with ``tree_method="approx"``: there XGBoost ignores
+    hessians in the search for splits unless the objective is built in. Probabilities are then ``xbce.special.expit`` of
+    the predictions, and the log loss is `xgboost_metric`.
 
     Examples
     --------
@@ -94,13 +94,12 @@ def lightgbm_objective(
     -----
     LightGBM's own hessian ``|r| (1 - |r|)`` is 0 for the score -40 and the label 1; here it keeps its digits.
 
-    With an objective that is not its own, LightGBM starts from 0, not from the average label, and predicts scores. The
-    same model as with ``boost_from_average=False`` comes of this objective; its probabilities are
+    With a callable as objective, LightGBM starts from 0, not from the average label, and predicts scores. This
+    objective gives the model of the built-in one with ``boost_from_average=False``. Its probabilities are
     ``xbce.special.expit`` of `sigmoid` times the predictions, and its log loss is `lightgbm_metric`.
 
-    With ``boosting="dart"`` the same model is not certain: with any objective that is not its own, LightGBM 4.7 then
-    gives the model of its own objective or another one, depending on what ran before in the process. With
-    ``boosting="rf"`` it refuses such objectives.
+    With ``boosting="dart"`` the model may differ: for any callable, LightGBM 4.7 then gives the model of the built-in
+    objective or another one, depending on what ran before in the process. With ``boosting="rf"`` it refuses callables.
 
     Examples
     --------
@@ -126,7 +125,7 @@ def lightgbm_objective(
 def xgboost_metric() -> "XGBoostMetric":
     """Return a metric that is XGBoost's ``logloss``, of margins.
 
-    XGBoost's own takes predictions for probabilities, which they are not with an objective that it does not know.
+    XGBoost's own metric expects probabilities, but predictions are margins if the objective is a callable.
 
     Returns
     -------
@@ -138,13 +137,13 @@ def xgboost_metric() -> "XGBoostMetric":
 
     Notes
     -----
-    It is for objectives that are callables: only then does XGBoost hand over margins. As there, `scale_pos_weight` does
-    not count. XGBoost's logarithms are at least log(1e-16), in float32: its loss of the margin 40 and the label 0 is
+    It is for objectives that are callables: only then does XGBoost pass margins. As in XGBoost, `scale_pos_weight` has
+    no effect. XGBoost's logarithms are at least log(1e-16), in float32: its loss of the margin 40 and the label 0 is
     36.84; here it is 40.
 
-    Beside a callable, XGBoost reports rmse by default; ``logloss`` if the parameters name ``binary:logistic``, as
-    ``XGBClassifier`` does. That is of probabilities, so right, and both are written to one list of that name. The
-    parameter ``disable_default_eval_metric=True`` leaves this one.
+    For a callable, XGBoost reports rmse by default; ``logloss`` if the parameters name ``binary:logistic``, as
+    ``XGBClassifier`` does. That is of probabilities, and correct; XGBoost writes both to one list of that name. With
+    the parameter ``disable_default_eval_metric=True`` only this metric is written.
 
     Examples
     --------
@@ -162,7 +161,7 @@ def lightgbm_metric(
 ) -> "LightGBMMetric":
     """Return a metric that is LightGBM's ``binary_logloss``, or its ``cross_entropy``, of scores.
 
-    LightGBM's own take predictions for probabilities, which they are not with an objective that is not its own.
+    LightGBM's own metrics expect probabilities, but predictions are scores if the objective is a callable.
 
     Parameters
     ----------
@@ -185,12 +184,13 @@ def lightgbm_metric(
 
     Notes
     -----
-    It is for objectives that are callables: only then does LightGBM hand over scores. As there, `scale_pos_weight` and
-    `is_unbalance` do not count. LightGBM's logarithms are at least log(1e-15), and of "cross_entropy" log(1e-12): its
+    It is for objectives that are callables: only then does LightGBM pass scores. As in LightGBM, `scale_pos_weight` and
+    `is_unbalance` have no effect. LightGBM's logarithms are at least log(1e-15), for "cross_entropy" log(1e-12): its
     loss of the score 40 and the label 0 is 34.54 or 27.63; here it is 40.
 
-    ``LGBMClassifier`` reports LightGBM's own metric too, of scores, and writes both to one list of that name; its
-    parameter ``metric="None"`` leaves this one. ``lightgbm.train`` has no other unless its parameters name one.
+    ``LGBMClassifier`` reports LightGBM's own metric of the scores, too, and writes both to one list of that name; with
+    its parameter ``metric="None"`` only this metric is written. ``lightgbm.train`` has no other metric unless its
+    parameters name one.
 
     Examples
     --------
@@ -209,7 +209,13 @@ def lightgbm_metric(
 
 @dataclass(frozen=True)
 class XGBoostObjective:
-    """What `xgboost_objective` returns; a value, so that estimators can be cloned and pickled."""
+    """The objective that `xgboost_objective` returns; a dataclass, so that estimators can be cloned and pickled.
+
+    Parameters
+    ----------
+    scale_pos_weight : float, optional
+        As for `xgboost_objective`.
+    """
 
     scale_pos_weight: float = 1.0
 
@@ -226,7 +232,13 @@ class XGBoostObjective:
 
 @dataclass(frozen=True)
 class LightGBMObjective:
-    """What `lightgbm_objective` returns; a value, so that estimators can be cloned and pickled."""
+    """The objective that `lightgbm_objective` returns; a dataclass, so that estimators can be cloned and pickled.
+
+    Parameters
+    ----------
+    objective, sigmoid, scale_pos_weight, is_unbalance
+        As for `lightgbm_objective`.
+    """
 
     objective: str = "binary"
     sigmoid: float = 1.0
@@ -252,9 +264,9 @@ class LightGBMObjective:
 
 @dataclass(frozen=True)
 class XGBoostMetric:
-    """What `xgboost_metric` returns; a value, so that estimators can be cloned and pickled."""
+    """The metric that `xgboost_metric` returns; a dataclass, so that estimators can be cloned and pickled."""
 
-    __name__ = "logloss"  # by which XGBClassifier reports it
+    __name__ = "logloss"  # the name in the reports of XGBClassifier
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Return name and mean, of scores and data set; or the mean alone, of labels, scores and weights."""
@@ -268,7 +280,13 @@ class XGBoostMetric:
 
 @dataclass(frozen=True)
 class LightGBMMetric:
-    """What `lightgbm_metric` returns; a value, so that estimators can be cloned and pickled."""
+    """The metric that `lightgbm_metric` returns; a dataclass, so that estimators can be cloned and pickled.
+
+    Parameters
+    ----------
+    objective, sigmoid
+        As for `lightgbm_metric`.
+    """
 
     objective: str = "binary"
     sigmoid: float = 1.0
@@ -283,7 +301,7 @@ class LightGBMMetric:
 
 
 def _is_data_set(x: Any) -> bool:
-    """Tell an XGBoost or LightGBM data set from an array."""
+    """Tell whether an argument is a data set of XGBoost or LightGBM; if not, it is an array."""
     return hasattr(x, "get_label")
 
 
@@ -309,20 +327,20 @@ def _require_within_0_and_1(labels: Array) -> None:
 
 
 def _unpacked(first: Any, second: Any, weight: Any) -> tuple[Array, Array, Array | None]:
-    """Return scores, labels of their shape, and weights that broadcast to it, of either kind of arguments."""
+    """Return scores, labels of their shape, and weights that broadcast to it, from either form of the arguments."""
     if _is_data_set(second):
         first, second, weight = second.get_label(), first, second.get_weight()
     scores, labels, weight = arrays_of_one_library("scores", second, labels=first, weight=weight)
     xp = namespace("scores", scores)
     labels = xp.reshape(labels, scores.shape)
     if weight is not None:
-        # XGBoost has an empty array for no weights; one weight is for a row of scores.
+        # XGBoost passes an empty array if there are no weights. A weight belongs to a row of scores.
         weight = None if 0 in weight.shape else xp.reshape(weight, (-1,) + (1,) * (scores.ndim - 1))
     return scores, labels, weight
 
 
 def _balance(positive: Array) -> tuple[float, float]:
-    """Return the factors of both labels that make up for their counts: 1 for the more frequent one."""
+    """Return the factors of both labels that balance their counts: 1 for the more frequent one."""
     xp = namespace_of(positive)
     positives = float(xp.sum(xp.astype(positive, xp.int64)))
     negatives = math.prod(positive.shape) - positives
@@ -332,7 +350,7 @@ def _balance(positive: Array) -> tuple[float, float]:
 
 
 def _with_factor(where: Array, factor: float, weight: Array | None, like: Array) -> Array | None:
-    """Return weights, multiplied by a factor where it is due."""
+    """Return weights, multiplied by a factor where `where` is true."""
     if factor == 1:
         return weight
     xp = namespace_of(like)

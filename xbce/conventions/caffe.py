@@ -14,15 +14,15 @@ _DENOMINATORS: dict[str, NormalizeBy | None] = {"FULL": "size", "VALID": "count"
 
 
 class SigmoidCrossEntropyLoss:
-    """SumSpec of binary cross-entropies over a normalizer, as Caffe's layer of that name.
+    """Sum of binary cross-entropies over a normalizer, as Caffe's layer of that name.
 
     Parameters
     ----------
     ignore_label : int, optional
-        Targets that are this number after their fraction is cut off are ignored: 0 ignores 0.5 and -0.9, too.
+        Targets that are equal to this number after truncation are ignored: 0 ignores 0.5 and -0.9, too.
     normalization : {"BATCH_SIZE", "FULL", "VALID", "NONE"}, optional
-        What the sum is divided by: the length of axis 0; the number of targets; of those that are not ignored; or 1.
-        Never by less than 1.
+        The divisor of the sum: the length of axis 0; the number of targets; the number of targets that are not ignored;
+        or 1. It is at least 1.
     normalize : bool, optional
         Deprecated: True for "VALID" and False for "BATCH_SIZE", unless `normalization` says "FULL", "VALID" or "NONE".
     loss_weight : float, optional
@@ -37,13 +37,13 @@ class SigmoidCrossEntropyLoss:
 
     Notes
     -----
-    The options are those of the layer's `loss_param`, and `loss_weight`. Where Caffe stops the process by a failed
-    CHECK, ValueError is raised here.
+    The options are the layer's `loss_param` and `loss_weight`. Where a failed CHECK of Caffe ends the process,
+    ValueError is raised here.
 
     Caffe computes ``log(1 + exp(-|x|))``, which is 0 in float32 from ``|x| = 17`` on, and the sigmoid by way of tanh, 0
     in float64 for x = -40. Here both keep their digits. On a GPU Caffe adds absolute values, so that labels outside
-    [0, 1] change its loss; the layer's definition on the CPU is kept here. What is ignored contributes nothing,
-    whatever its logit.
+    [0, 1] change its loss; here the definition on the CPU holds. An ignored target contributes nothing, whatever its
+    logit.
 
     References
     ----------
@@ -124,7 +124,7 @@ class SigmoidCrossEntropyLoss:
         logits, targets : array
             As for `forward`.
         top_diff : float, optional
-            Derivative of what is minimised in what `forward` returns.
+            Derivative of the minimised function in the value of `forward`.
 
         Returns
         -------

@@ -18,7 +18,7 @@ from ._keras_samples import over_samples, same_rank
 __all__ = ["BinaryCrossentropy", "BinaryFocalCrossentropy", "binary_crossentropy", "binary_focal_crossentropy"]
 
 _EPSILON = 1e-7
-"""What ``keras.config.epsilon()`` is unless it is set: probabilities are clipped to [epsilon, 1 - epsilon]."""
+"""The default of ``keras.config.epsilon()``: probabilities are clipped to [epsilon, 1 - epsilon]."""
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight")
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -62,7 +62,7 @@ def binary_crossentropy(
     -----
     Keras 3.15 rounds the bound of its clip: to 1 - 1.19e-7 in float32, so that the loss of p = 1 and z = 0 is 15.942
     rather than 16.118; to 1 in float16, so that the loss of p = 1 and z = 1 is NaN with NumPy and JAX. Here the clip is
-    exact. From logits nothing is clipped; Keras on NumPy goes through the clipped probability there, too.
+    exact. Logits are not clipped; Keras on NumPy converts them to clipped probabilities.
 
     Examples
     --------
@@ -95,8 +95,8 @@ def binary_focal_crossentropy(
     y_true : array
         Labels, of the shape of `y_pred`; any real dtype, rounded to that of `y_pred`.
     y_pred : array
-        Probabilities or logits; any floating dtype and library. Of a probability, the cross-entropy takes it clipped to
-        [1e-7, 1 - 1e-7], and the modulating factor takes it as it is.
+        Probabilities or logits; any floating dtype and library. The cross-entropy uses probabilities clipped to
+        [1e-7, 1 - 1e-7], the modulating factor unclipped ones.
     apply_class_balancing : bool, optional
         Whether `alpha` is used.
     alpha : float, optional
@@ -146,7 +146,7 @@ def binary_focal_crossentropy(
 
 
 class _Loss:
-    """What the two classes share: options, conversions, and the reduction over samples."""
+    """Base of the two classes: options, conversions, and the reduction over samples."""
 
     _options: ClassVar[tuple[str, ...]]
 
@@ -198,13 +198,13 @@ class _Loss:
         return over_samples(xp, values, weight, where, self.reduction)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make such a loss."""
+        """Return the arguments of the constructor."""
         config: dict[str, Any] = {"name": self.name, "reduction": self.reduction}
         return config | {option: getattr(self, option) for option in self._options}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "_Loss":
-        """Return the loss that `get_config` described."""
+        """Return a loss from the result of `get_config`."""
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -377,14 +377,14 @@ def _checked(y_true: Any, y_pred: Array) -> tuple[Array, Array]:
 
 
 def _focal_factor(y: Array, p: Array, smoothing: float, gamma: float, alpha: float | None) -> Array:
-    """Return the power of the probability of being wrong, balanced by `alpha`: a weight of each loss.
+    """Return the power of the probability of being wrong, balanced by `alpha`, which is a weight of each loss.
 
-    In float32 at least, as the loss is.
+    It is computed in float32 at least, as the loss is.
     """
     xp = namespace("y_pred", p)
     wide = xp.float64 if p.dtype == xp.float64 else xp.float32
     y, p = cast(y, wide), cast(p, wide)
-    # Each as a sum of its own: 1 - positive would lose digits.
+    # Each is a sum of its own: 1 - positive would lose digits.
     positive, negative = (z * (1 - smoothing) + smoothing / 2 for z in (y, 1 - y))
     factor = (positive * (1 - p) + negative * p) ** gamma
     return factor if alpha is None else factor * (alpha * positive + (1 - alpha) * negative)

@@ -31,7 +31,7 @@ def binary_cross_entropy(X: Array, y: Array) -> Array:  # noqa: N803 - the textb
 
     Notes
     -----
-    The function that is taught is::
+    The textbook's function is::
 
         def binary_cross_entropy(X, y):
             m = y.shape[0]
@@ -39,8 +39,8 @@ def binary_cross_entropy(X: Array, y: Array) -> Array:  # noqa: N803 - the textb
             fX = 1 / (1 + np.exp(-X))
             return np.sum(-y * np.log(fX) - (1 - y) * np.log(1 - fX)) / m
 
-    It means logits of shape (N,): for (N, 1) it pairs every label with every logit, silently. It is right to 13 digits
-    in the example below, if the shapes are mended, and returns inf from the logit 37 on.
+    It expects logits of shape (N,): for (N, 1) it silently pairs every label with every logit. With shapes corrected,
+    it is right to 13 digits in the example below; it returns inf from the logit 37 on.
 
     Examples
     --------

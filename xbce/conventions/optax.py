@@ -96,7 +96,7 @@ def sigmoid_focal_loss(
         return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, alpha=float(alpha))
     if not is_number(alpha):
         _require_compatible(logits, alpha=alpha)
-    # An array, or a number that is not in [0, 1], is a weight of each loss.
+    # An array alpha, or a number that is not in [0, 1], becomes a weight of each loss.
     weight = alpha * labels + (1 - alpha) * (1 - labels)
     logits, labels, weight = xp.broadcast_arrays(logits, labels, weight)
     return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, weight=weight)

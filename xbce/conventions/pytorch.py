@@ -1,7 +1,7 @@
 """PyTorch's losses: the functions for any array library, and the modules for PyTorch.
 
-The modules `BCEWithLogitsLoss` and `BCELoss` import PyTorch when they are first asked for; nothing else here does.
-All of PyTorch's tracers take functions and modules, but for ``torch.jit.script``, which would need a second formula.
+The modules `BCEWithLogitsLoss` and `BCELoss` import PyTorch at their first use; nothing else here imports it. All of
+PyTorch's tracers take functions and modules, except ``torch.jit.script``, which would need a second formula.
 """
 
 import functools
@@ -45,10 +45,10 @@ _SLOPE_FLOOR = 9.999999960041972e-13  # 1e-12 in float32, for float64, too
 
 
 def _traceable(function: Callable[P, Array]) -> Callable[P, Array]:
-    """Have PyTorch's older tracers take a function as they take PyTorch's own.
+    """Have torch.fx and torch.jit.trace trace a function as they trace PyTorch's own.
 
-    torch.fx's symbolic tracing records a call as one node. torch.jit.trace records the operations, and would warn that
-    it does not record the checks of shapes.
+    The symbolic tracing of torch.fx records a call as one node. torch.jit.trace records the operations; its warnings
+    that it does not record the checks of shapes are silenced.
     """
 
     @functools.wraps(function)
@@ -147,7 +147,7 @@ def binary_cross_entropy(
 ) -> Array:
     """Binary cross-entropy of probabilities, as ``torch.nn.functional.binary_cross_entropy``.
 
-    Both logarithms are at least -100, and the gradient's denominator ``p (1 - p)`` is at least 1e-12, as there.
+    Both logarithms are at least -100, and the gradient's denominator ``p (1 - p)`` is at least 1e-12, as in PyTorch.
 
     Parameters
     ----------
@@ -172,16 +172,17 @@ def binary_cross_entropy(
     ValueError
         If the shapes of `target` and `input` differ, or `reduction` is not one of the three.
     RuntimeError
-        If their dtypes differ, an element of either is NaN or not in [0, 1] (which traced and lazy arrays are not
-        asked), or `weight` does not broadcast to the shape of `input`; NotImplementedError, which is one, if `input` is
-        not floating.
+        If their dtypes differ, an element of either is NaN or not in [0, 1] (not checked for traced and lazy arrays),
+        or `weight` does not broadcast to the shape of `input`; NotImplementedError, which is one, if `input` is not
+        floating.
     TypeError
         If `input`, `target` or `weight` is not an array.
 
     Notes
     -----
-    The rules are PyTorch's. Within them value and gradient keep their digits. The gradient's rule is kept in PyTorch;
-    JAX differentiates the floored loss. PyTorch refuses a `weight` that requires a gradient; here it gets one.
+    The rules are PyTorch's. Within them value and gradient keep their digits. The rule of the gradient holds for
+    PyTorch's tensors; JAX differentiates the floored loss. PyTorch refuses a `weight` that requires a gradient; here it
+    gets one.
 
     Examples
     --------
@@ -301,7 +302,7 @@ def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -
 
 
 def _arrays(**arrays: Array | None) -> tuple[Any, ...]:
-    """Check that there are arrays of one library; weights may be None. Numbers are refused, as in PyTorch."""
+    """Check that arguments are arrays of one library; weights may be None. Numbers are refused, as in PyTorch."""
     for name, x in arrays.items():
         if x is not None or name in ("input", "target", "inputs", "targets"):
             namespace(name, x)
@@ -335,7 +336,7 @@ def _require_fitting(input: Array, **weights: Array | None) -> None:  # noqa: A0
 
 
 def _as_under_autocast(input: Array, *others: Array | None) -> tuple[Array, ...]:  # noqa: A002
-    """Return PyTorch's half types as float32 under its autocast, which runs these losses so."""
+    """Return tensors of half types as float32 under PyTorch's autocast, which computes these losses in float32."""
     arrays = (input, *others)
     if not is_torch(input):
         return arrays
@@ -348,9 +349,9 @@ def _as_under_autocast(input: Array, *others: Array | None) -> tuple[Array, ...]
 
 
 def _with_slope_of_pytorch(p: Array, y: Array) -> Array:
-    """Return the floored losses, in PyTorch; where p (1 - p) is below its floor they have PyTorch's gradient in p.
+    """Return the floored losses, for PyTorch; where p (1 - p) is below its floor, with PyTorch's gradient in p.
 
-    That is (p - y) / 1e-12: a straight line, added as one that is 0 where it stands.
+    That is (p - y) / 1e-12. A linear function with this slope is added, whose value is 0.
     """
     xp = namespace_of(p)
     wide = xp.promote_types(p.dtype, xp.float32)
@@ -361,7 +362,8 @@ def _with_slope_of_pytorch(p: Array, y: Array) -> Array:
     line = xp.where(inside, xp.zeros_like(p), slope * (p - fixed))
     if not _is_recorded():
         return losses.binary_cross_entropy(xp.where(inside, p, fixed), y, log_floor=_LOG_FLOOR) + line
-    # TorchScript takes a derivative that `where` drops times 0, so it must be finite: at p = 0 it is not.
+    # TorchScript multiplies a derivative that `where` does not select by 0, but at p = 0 it is infinite.
+    # https://github.com/pytorch/pytorch/issues/52248
     sides = (xp.where(inside, p, xp.full_like(p, 0.5)), fixed)
     slanted, flat = (losses.binary_cross_entropy(side, y, log_floor=_LOG_FLOOR) for side in sides)
     return xp.where(inside, slanted, flat) + line

@@ -32,14 +32,14 @@ def log_loss(
     y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
         Class labels: numbers, booleans or strings; or, with several columns, an indicator matrix.
     y_proba : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Probabilities of the classes, in the classes' sorted order; of one dimension, or one column, that of the second
-        of two.
+        Probabilities of the classes, in the classes' sorted order. One dimension, or one column, holds the probability
+        of the second of two classes.
     normalize : bool, optional
-        The mean over samples, weighted by `sample_weight`; or else the weighted sum.
+        Whether to return the mean over samples, weighted by `sample_weight`, or the weighted sum.
     sample_weight : array-like of shape (n_samples,), optional
         Weights of the samples.
     labels : array-like, optional
-        All classes, where `y_true` does not hold them all.
+        All classes, if `y_true` does not hold them all.
     y_pred : array-like, optional
         Deprecated name of `y_proba`.
 
@@ -66,8 +66,8 @@ def log_loss(
 
     Notes
     -----
-    Where it is given p alone, scikit-learn 1.9 rounds 1 - p first, and loses the digits of a small p: 1.00000008e-10
-    for the label 0 and p = 1e-10, where 1.00000000005e-10 is right.
+    From one column of probabilities p, scikit-learn 1.9 computes and rounds 1 - p, which loses the digits of a small p:
+    1.00000008e-10 for the label 0 and p = 1e-10, where 1.00000000005e-10 is right.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def log_loss(
     return float(reduce(each, weight=weight, reduction="sum"))
 
 
-# Texts of warnings and errors are scikit-learn's where its tests, and so people's filters, match them.
+# Warnings and errors that scikit-learn's tests match by text have its text here, since users' filters match it, too.
 
 
 def _losses(xp: Namespace, p: Array, indicator: Array, classes: list[Any], *, labels_given: bool) -> Array:
@@ -159,7 +159,7 @@ def _length(x: Any) -> int:
 
 
 def _array(x: Any) -> tuple[Namespace, Array]:
-    """Return an array that can be looked at; what is none as a NumPy array."""
+    """Return an array with concrete values; convert anything else to a NumPy array."""
     if compat.is_dask_array(x):
         x = x.compute()
     try:
@@ -171,15 +171,14 @@ def _array(x: Any) -> tuple[Namespace, Array]:
 
 
 def _beside(first: Array, x: Array) -> Array:
-    """Return an array as one of the library and on the device of another; by way of NumPy, as in scikit-learn."""
+    """Return `x` in the library and on the device of `first`; converted through NumPy, as in scikit-learn."""
     xp = compat.array_namespace(first)
     if compat.array_namespace(x) is xp:
         return x
     import numpy as np
 
-    return xp.asarray(
-        np.asarray(_movable(x)).copy(), device=device_beside(first)
-    )  # PyTorch warns of what it may not write to
+    # A copy, since PyTorch warns of arrays that are not writable: https://github.com/pytorch/pytorch/issues/47160
+    return xp.asarray(np.asarray(_movable(x)).copy(), device=device_beside(first))
 
 
 def _items(x: Array) -> list[Any]:
@@ -190,7 +189,8 @@ def _items(x: Array) -> list[Any]:
 def _movable(x: Array) -> Array:
     """Return an array that has `tolist` and that other libraries take.
 
-    array-api-strict's have no `tolist`, and on its devices beside the CPU no `__array__`: only DLPack.
+    An array of array-api-strict has no `tolist`, and on its devices other than the CPU only DLPack converts it:
+    https://github.com/data-apis/array-api/issues/710, https://github.com/data-apis/array-api-strict/pull/162
     """
     if not compat.is_array_api_strict_namespace(compat.array_namespace(x)):
         return x
@@ -241,9 +241,9 @@ def _weights(sample_weight: Any, p: Array) -> Array:
 
 
 def _indicator(y_true: Any, labels: Any) -> tuple[list[Any], Array]:
-    """Return the classes, and of which of them each sample is: booleans of shape (n_samples, n_classes)."""
+    """Return the classes, and a boolean indicator matrix of shape (n_samples, n_classes)."""
     if isinstance(y_true, (list, tuple)) and len({isinstance(x, str) for x in y_true}) > 1:
-        msg = "y_true must not mix strings and other labels"  # which NumPy would make strings of
+        msg = "y_true must not mix strings and other labels"  # NumPy would make strings of these
         raise ValueError(msg)
     xp, y = _array(y_true)
     if y.ndim == 2 and y.shape[1] > 1:

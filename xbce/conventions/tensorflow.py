@@ -45,7 +45,7 @@ class Reduction:
 
     Notes
     -----
-    Where the number that is divided by is 0, the result is 0.
+    Where the denominator is 0, the result is 0.
     """
 
     NONE = "none"
@@ -63,7 +63,7 @@ class Reduction:
 
     @classmethod
     def all(cls) -> tuple[str, ...]:
-        """Return the names, that of the deprecated alias included."""
+        """Return the names, including that of the deprecated alias."""
         return (
             cls.NONE,
             cls.SUM,
@@ -235,7 +235,7 @@ def sigmoid_cross_entropy(
 
     Notes
     -----
-    TensorFlow weighs and adds in float32, also where the logits are float64; here float64 keeps its digits.
+    TensorFlow weights and adds in float32, also for float64 logits; here float64 keeps its digits.
 
     Examples
     --------
@@ -363,7 +363,7 @@ def _labels_alike(labels: Array, logits: Array) -> Array:
 
 
 def _as_array(name: str, x: Array | float, like: Array) -> Array:
-    """Return a number as an array; what is not floating as float32, as TensorFlow has it."""
+    """Return a number as an array, and what is not floating as float32, like TensorFlow."""
     xp = namespace("logits", like)
     if x is None:
         namespace(name, x)

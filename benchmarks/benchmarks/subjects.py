@@ -1,6 +1,6 @@
-"""What is compared: xbce, and for each library what its users would write instead.
+"""The subjects: xbce, its peers (what users of each library would write instead), and `traffic`, a lower limit.
 
-An implementation has up to four functions of logits and labels; a library that lacks one is not measured.
+A subject has up to four functions of logits and labels; a function that it lacks is not measured.
 """
 
 import importlib
@@ -16,25 +16,27 @@ _NAMESPACES = {"jax": "jax.numpy", "dask": "dask.array"}
 
 
 @dataclass(frozen=True)
-class Implementation:
-    """The same functions in every implementation."""
+class Subject:
+    """The functions that are measured, in one library."""
 
     elementwise: Callable[..., Any]
+    """All losses."""
     mean: Callable[..., Any]
+    """Their mean."""
     value_and_gradient: Callable[..., Any] | None
     """All losses and their gradient in the logits."""
     training_step: Callable[..., Any] | None
-    """The mean and its gradient, the way that training gets them: by automatic differentiation where there is one."""
+    """The mean and its gradient, as in training: by automatic differentiation if the library has it."""
 
 
-def _xbce(library: str) -> Implementation:
+def _xbce(library: str) -> Subject:
     loss = xbce.binary_cross_entropy_with_logits
     mean = partial(loss, reduction="mean")
     step = AUTODIFF[library](mean) if library in AUTODIFF else partial(loss.value_and_gradient, reduction="mean")
-    return Implementation(loss, mean, loss.value_and_gradient, step)
+    return Subject(loss, mean, loss.value_and_gradient, step)
 
 
-def _textbook(library: str) -> Implementation:
+def _textbook(library: str) -> Subject:
     xp = importlib.import_module(_NAMESPACES.get(library, library))
 
     def elementwise(x: Any, z: Any) -> Any:
@@ -53,32 +55,32 @@ def _textbook(library: str) -> Implementation:
         return xp.mean(losses), gradient / x.size
 
     step = AUTODIFF[library](mean) if library in AUTODIFF else closed_form
-    return Implementation(elementwise, mean, value_and_gradient, step)
+    return Subject(elementwise, mean, value_and_gradient, step)
 
 
-def _native(library: str) -> Implementation:
+def _native(library: str) -> Subject:
     if library == "torch":
         from torch.nn.functional import binary_cross_entropy_with_logits as loss
 
-        return Implementation(partial(loss, reduction="none"), loss, None, _torch_step(loss))
+        return Subject(partial(loss, reduction="none"), loss, None, _torch_step(loss))
     import optax
 
     def mean(x: Any, z: Any) -> Any:
         return optax.sigmoid_binary_cross_entropy(x, z).mean()
 
-    return Implementation(optax.sigmoid_binary_cross_entropy, mean, None, _jax_step(mean))
+    return Subject(optax.sigmoid_binary_cross_entropy, mean, None, _jax_step(mean))
 
 
-def _sklearn(_library: str, *, n_threads: int) -> Implementation:
+def _sklearn(_library: str, *, n_threads: int) -> Subject:
     from sklearn._loss import HalfBinomialLoss
 
     return _of_sklearn(HalfBinomialLoss(), n_threads)
 
 
-def _sklearn_array_api(library: str) -> Implementation:
-    """What LogisticRegression minimises with array_api_dispatch=True.
+def _sklearn_array_api(library: str) -> Subject:
+    """The loss that LogisticRegression minimises with array_api_dispatch=True.
 
-    The public sklearn.metrics.log_loss takes arrays of a device, too, but of probabilities, and returns a Python float.
+    The public sklearn.metrics.log_loss takes arrays on a device, too, but of probabilities, and returns a Python float.
     """
     from sklearn._loss.loss import HalfBinomialLossArrayAPI
 
@@ -86,7 +88,7 @@ def _sklearn_array_api(library: str) -> Implementation:
     return _of_sklearn(HalfBinomialLossArrayAPI(xp=importlib.import_module(f"array_api_compat.{library}")), 1)
 
 
-def _of_sklearn(loss: Any, n_threads: int) -> Implementation:
+def _of_sklearn(loss: Any, n_threads: int) -> Subject:
     def elementwise(x: Any, z: Any) -> Any:
         return loss.loss(z, x, n_threads=n_threads)
 
@@ -98,39 +100,39 @@ def _of_sklearn(loss: Any, n_threads: int) -> Implementation:
         gradient /= x.shape[0]  # PyTorch's size is a method
         return losses.mean(), gradient
 
-    return Implementation(elementwise, lambda x, z: elementwise(x, z).mean(), value_and_gradient, training_step)
+    return Subject(elementwise, lambda x, z: elementwise(x, z).mean(), value_and_gradient, training_step)
 
 
-def _traffic(library: str) -> Implementation:
-    """Reads and writes the same bytes, and computes next to nothing: what memory allows at best."""
+def _traffic(library: str) -> Subject:
+    """Read and write the same bytes with hardly any computation: the limit that memory sets."""
     xp = importlib.import_module(_NAMESPACES.get(library, library))
 
     def both(x: Any, z: Any) -> Any:
         return x + 1, z + 1
 
-    return Implementation(lambda x, z: x + z, lambda x, z: (xp.sum(x), xp.sum(z)), both, None)
+    return Subject(lambda x, z: x + z, lambda x, z: (xp.sum(x), xp.sum(z)), both, None)
 
 
-def _jitted(build: Callable[[str], Implementation], library: str) -> Implementation:
+def _jitted(build: Callable[[str], Subject], library: str) -> Subject:
     import jax
 
     return _mapped(jax.jit, build(library))
 
 
-def _compiled(build: Callable[[str], Implementation], library: str) -> Implementation:
+def _compiled(build: Callable[[str], Subject], library: str) -> Subject:
     import torch
 
     eager = build(library)
     compiled = _mapped(torch.compile, eager)
-    # The compiler takes the loss; PyTorch's autograd calls what it made of the backward pass.
-    return Implementation(
+    # torch.compile takes the loss; PyTorch's autograd calls the backward pass that it has compiled.
+    return Subject(
         compiled.elementwise, compiled.mean, compiled.value_and_gradient, _torch_step(torch.compile(eager.mean))
     )
 
 
-def _mapped(transform: Callable[..., Any], eager: Implementation) -> Implementation:
+def _mapped(transform: Callable[..., Any], eager: Subject) -> Subject:
     functions = (eager.elementwise, eager.mean, eager.value_and_gradient, eager.training_step)
-    return Implementation(*(None if f is None else transform(f) for f in functions))
+    return Subject(*(None if f is None else transform(f) for f in functions))
 
 
 def _torch_step(mean: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,7 +154,7 @@ def _jax_step(mean: Callable[..., Any]) -> Callable[..., Any]:
 
 AUTODIFF = {"torch": _torch_step, "jax": _jax_step}
 _sklearn_on_all = partial(_sklearn, n_threads=len(os.sched_getaffinity(0)))
-IMPLEMENTATIONS: dict[str, dict[str, Callable[[str], Implementation]]] = {
+SUBJECTS: dict[str, dict[str, Callable[[str], Subject]]] = {
     "numpy": {
         "xbce": _xbce,
         "textbook": _textbook,
@@ -177,4 +179,4 @@ IMPLEMENTATIONS: dict[str, dict[str, Callable[[str], Implementation]]] = {
     "cupy": {"xbce": _xbce, "textbook": _textbook, "sklearn-array-api": _sklearn_array_api, "traffic": _traffic},
     "dask": {"xbce": _xbce, "textbook": _textbook},
 }
-"""By library; the first of each group that ends alike is xbce, and the others are multiples of it."""
+"""By library and name. Among names with the same suffix, xbce is the first, and the baseline of the others' ratios."""
