@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from xbce_conformance.judge.runner import Job
+    from xbce_conformance.subjects.jobs import Job
 
 _SUITE = Path(__file__).parent / "suite"
 
@@ -52,7 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _jobs(config: pytest.Config) -> list[Job]:
     from xbce_conformance.inputs.formats import FORMATS
-    from xbce_conformance.judge.runner import jobs
+    from xbce_conformance.subjects.jobs import jobs
     from xbce_conformance.subjects.selection import Choice
     from xbce_conformance.subjects.user import BadSubject
 

@@ -18,7 +18,7 @@ first, second = devices = jax.devices("cpu")
 jax.devices = lambda platform: {"cpu": [first], "cuda": [second]}[platform]
 from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.judge.runner import backend_facts
+from xbce_conformance.subjects.backends import backend_facts
 from xbce_conformance.subjects.selection import find_subjects
 
 found, missing = find_backends(("jax", "jax:cuda"))

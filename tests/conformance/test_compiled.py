@@ -8,6 +8,7 @@ from xbce_conformance.cases import CASES
 from xbce_conformance.judge import runner
 from xbce_conformance.subjects import compiled
 from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.model import Function, Subject
 from xbce_conformance.subjects.selection import find_subjects
 
@@ -58,7 +59,7 @@ def test_arrays_are_traced_and_of_one_shape():
     case = BY_NAME["binary_cross_entropy_with_logits(label_smoothing=0.1)"]
     eager = [Function(name, ("value",), lambda x, z: tried(x, z), case=case) for name in ("one", "two")]
     subject = subject_on("jax", compiled.functions("jax", eager))
-    rows = [row for rows in runner.run(runner.jobs([subject], ("float32",)), "quick") for row in rows]
+    rows = [row for rows in runner.run(jobs([subject], ("float32",)), "quick") for row in rows]
     assert [row.function for row in rows] == ["one, jax.jit", "two, jax.jit"]
     assert {row.special_count for row in rows} == {7}
     assert seen == [(True, True, (1280,), "float32")] * 2
@@ -73,7 +74,7 @@ def test_what_a_compiler_breaks_is_seen():
 
     case = BY_NAME["binary_cross_entropy(log_offset=1e-07)"]
     ((eager,), (jitted,)) = (
-        [row for rows in runner.run(runner.jobs([subject], ("float32",)), "quick") for row in rows]
+        [row for rows in runner.run(jobs([subject], ("float32",)), "quick") for row in rows]
         for subject in (
             subject_on("jax", [Function("f", ("value",), offset_loss, case=case)]),
             subject_on("jax", compiled.functions("jax", [Function("f", ("value",), offset_loss, case=case)])),
@@ -101,7 +102,7 @@ def test_a_case_is_one_graph_of_pytorch(monkeypatch):
     eager = [Function(name, ("value",), xbce.special.expit, case=case) for name in ("one", "two")]
     eager += [Function("by autodiff", ("value",), xbce.special.expit, case=case, autodiff=True)]
     subject = subject_on("torch:cpu", compiled.functions("torch", eager))
-    rows = [row for rows in runner.run(runner.jobs([subject], ("float32",)), "quick") for row in rows]
+    rows = [row for rows in runner.run(jobs([subject], ("float32",)), "quick") for row in rows]
     assert [row.function for row in rows] == ["one, torch.compile", "two, torch.compile"]
     assert [row.broken for row in rows] == [[], []]
     assert set(calls) == {(1280,)}
@@ -111,8 +112,8 @@ def test_the_choice_of_the_quick_level_is_of_cases_and_dtypes_that_there_are():
     assert set(compiled.COMPILE_QUICK) <= set(BY_NAME)
     subjects = [xbce_on(name) for name in ("torch:cpu", "jax")]
     every = ("float16", "bfloat16", "float32", "float64")
-    quick = runner.jobs(subjects, every, level="quick")
-    assert set(quick) < set(runner.jobs(subjects, every))
+    quick = jobs(subjects, every, level="quick")
+    assert set(quick) < set(jobs(subjects, every))
     jitted = {job.dtype for job in quick if job.function.name.endswith(", jax.jit")}
     graphs = {(job.function.case.name, job.dtype) for job in quick if job.function.name.endswith(", torch.compile")}
     assert jitted == {"float32", "float64"}
@@ -121,7 +122,7 @@ def test_the_choice_of_the_quick_level_is_of_cases_and_dtypes_that_there_are():
         assert job.function.case.quick is None or job.dtype in job.function.case.quick
     every_graph = {
         (job.function.case.name, job.dtype)
-        for job in runner.jobs(subjects, every)
+        for job in jobs(subjects, every)
         if job.function.name.endswith(", torch.compile")
     }
     assert every_graph == {

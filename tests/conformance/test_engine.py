@@ -17,6 +17,7 @@ from xbce_conformance.judge import runner
 from xbce_conformance.reference.exact import Exact
 from xbce_conformance.reference.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.model import Function, Subject
 
 NUMPY = find_backends(("numpy",))[0]["numpy"]
@@ -27,7 +28,7 @@ def judge(function, quantity, dtype="float32", case=PLAIN):
     """Return the row of a function that claims to keep the promise."""
     tried = Function("tried", (quantity,), function, case=case)
     subject = Subject("tried", "1", NUMPY, (dtype,), (tried,), judged=True)
-    ((row,),) = runner.run(runner.jobs([subject], (dtype,)), "quick")
+    ((row,),) = runner.run(jobs([subject], (dtype,)), "quick")
     return row
 
 
@@ -92,7 +93,7 @@ def mean_of(function, denominator):
     case = next(case for case in CASES if case.function == "reduce")
     tried = Function("tried", ("mean",), function, case=case, denominator=denominator)
     subject = Subject("tried", "1", NUMPY, ("float64",), (tried,), judged=True)
-    ((row,),) = runner.run(runner.jobs([subject], ("float64",)), "quick")
+    ((row,),) = runner.run(jobs([subject], ("float64",)), "quick")
     return row
 
 
@@ -168,7 +169,7 @@ def test_flushing_backend_is_allowed_only_what_flushing_explains():
     assert row.broken
     flushing = replace(NUMPY, to_numpy=np.asarray, from_numpy=lambda a: np.array(a).view(_Flushed))
     subject = Subject("tried", "1", flushing, ("float32",), (Function("tried", ("value",), flush),), judged=True)
-    ((row,),) = runner.run(runner.jobs([subject], ("float32",)), "quick")
+    ((row,),) = runner.run(jobs([subject], ("float32",)), "quick")
     assert row.broken == []
     assert row.flushed > 1000
 

@@ -8,6 +8,7 @@ import pytest
 from xbce_conformance.cases import CASES
 from xbce_conformance.judge import runner
 from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.selection import find_subjects
 
 (NUMPY,) = find_subjects(("xbce",), find_backends(("numpy",))[0])[0]
@@ -16,8 +17,8 @@ from xbce_conformance.subjects.selection import find_subjects
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_within_the_bounds(case, dtype):
-    jobs = [job for job in runner.jobs([NUMPY], (dtype,), (case.function,)) if job.function.case is case]
-    rows = [row for rows in runner.run(jobs, "quick") for row in rows]
+    todo = [job for job in jobs([NUMPY], (dtype,), (case.function,)) if job.function.case is case]
+    rows = [row for rows in runner.run(todo, "quick") for row in rows]
     assert {row.case for row in rows} == {case.name}
     broken = [f"{row.function}, {row.quantity}: {text}; {row.worst}" for row in rows for text in row.broken]
     assert not broken, "\n".join(broken)

@@ -22,12 +22,12 @@ from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import LEVELS, descriptions
 from xbce_conformance.judge.resume import Outcome, RunCheckpoint, outcome_of, plan
-from xbce_conformance.judge.runner import Job, backend_facts, jobs
 from xbce_conformance.measurement.profile import label_edges, profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results.model import Results
 from xbce_conformance.storage import OtherPlan
-from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend, backend_facts, find_backends
+from xbce_conformance.subjects.jobs import Job, jobs
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, SUBJECT_NAMES, Choice, find_subjects
 

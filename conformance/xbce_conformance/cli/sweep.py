@@ -14,11 +14,11 @@ from xbce_conformance.cases import PLAIN
 from xbce_conformance.cli.common import console, environment, find, out_option, quantity_option, subject_options
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.judge.runner import backend_facts
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results.model import Results
 from xbce_conformance.storage import OtherPlan
+from xbce_conformance.subjects.backends import backend_facts
 from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan, Target
 from xbce_conformance.sweep.run import PART, merged, sweep, sweep_results

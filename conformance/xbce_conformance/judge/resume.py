@@ -6,9 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from xbce_conformance.judge.runner import Job, run
+from xbce_conformance.judge.runner import run
 from xbce_conformance.results.model import Row, row_from_json
 from xbce_conformance.storage import CheckpointFolder, digest
+from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.selection import Choice
 
 

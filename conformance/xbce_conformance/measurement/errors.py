@@ -23,13 +23,11 @@ class Errors:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Figures:
     """The errors of one array of results in figures."""
 
     count: int
     max_ulp: float
-    worst: int
-    """Index of the element with the largest error."""
     p999_ulp: float
     rounded: int
     gross: int
@@ -38,13 +36,11 @@ class Measurement:
     """NaN or infinite where a finite number is right, or the other way round."""
 
     @classmethod
-    def of(cls, errors: Errors) -> "Measurement":
+    def of(cls, errors: Errors) -> "Figures":
         """Summarise at least one element."""
-        worst = int(np.argmax(errors.ulp))
         return cls(
             count=errors.ulp.size,
-            max_ulp=float(errors.ulp[worst]),
-            worst=worst,
+            max_ulp=float(errors.ulp.max()),
             p999_ulp=float(np.quantile(errors.ulp, 0.999, method="higher")),
             rounded=int(errors.rounded.sum()),
             gross=int(errors.gross.sum()),

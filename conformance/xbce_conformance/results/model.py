@@ -6,26 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xbce_conformance.measurement.measured import Worst
 from xbce_conformance.storage import write_whole
 
 SCHEMA_VERSION = 3
-
-
-@dataclass(frozen=True)
-class Worst:
-    """Where the error is largest; numbers as `float.hex` writes them."""
-
-    part: str
-    inputs: dict[str, str]
-    """Argument by name; empty for a reduction, whose inputs are the whole part."""
-    computed: str
-    exact: str
-
-    @property
-    def place(self) -> str:
-        """Part and arguments in one line."""
-        arguments = ", ".join(f"{name} {number}" for name, number in self.inputs.items())
-        return f"{self.part}: {arguments}" if arguments else self.part
 
 
 @dataclass(frozen=True)

@@ -332,3 +332,17 @@ def find_backends(names: tuple[str, ...] = BACKEND_NAMES) -> tuple[dict[str, Bac
         except Missing as reason:
             missing[name] = str(reason)
     return found, missing
+
+
+def backend_facts(backends: dict[str, Backend]) -> dict[str, dict[str, str]]:
+    """Return version, device and which dtypes lose subnormal numbers, per backend."""
+    facts = {}
+    for name, backend in backends.items():
+        flushed = [dtype for dtype in backend.dtypes if backend.flushes_subnormals(FORMATS[dtype])]
+        facts[name] = {
+            "version": backend.version,
+            "device": backend.device,
+            "dtypes": ", ".join(backend.dtypes),
+            "flushes subnormal numbers in": ", ".join(flushed) or "none",
+        }
+    return facts

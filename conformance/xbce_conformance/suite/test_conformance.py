@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from xbce_conformance.judge.runner import Job, run
+from xbce_conformance.judge.runner import run
+from xbce_conformance.subjects.jobs import Job
 
 
 def test_conformance(

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xbce_conformance import contract
-from xbce_conformance.cases import PLAIN
+from xbce_conformance.judge.verdict import row
+from xbce_conformance.measurement.measured import Compared, Measured, Worst
 from xbce_conformance.measurement.profile import profile_edges
-from xbce_conformance.results.model import Row, Worst
-from xbce_conformance.subjects.expressions import reproducer
+from xbce_conformance.results.model import Row
+from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Function
 from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.kernel import kind, tally_key
@@ -102,54 +102,31 @@ def sweep_results(plan: Plan, folder: Path) -> list[Row]:
 
 def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tally]) -> Row:
     subject, quantity = subject_of(target), function.quantities[0]
+    job = Job(subject, function, plan.dtype)
     total = Tally()
     for tally in tallies.values():
         total.merge(tally)
-    bounds = {
-        labels: target.bound or contract.bound(quantity, plan.dtype, hard=labels == "hard", backend=target.backend)
-        for labels in ("hard", "soft")
-    }
-    broken = []
-    for name, tally in tallies.items():
-        bound = bounds["soft" if name == "soft" else "hard"]
-        if tally.max_ulp > bound:
-            broken.append(f"{tally.max_ulp:.4g} ULP for {PART[name]}; {bound:g} are promised")
-    if total.gross:
-        broken.append(f"{total.gross} results are zero where a normal number is right")
-    if total.mismatched:
-        broken.append(f"{total.mismatched} results are NaN or infinite where that is wrong, or the other way round")
-    arguments = {"logits": total.worst_logit, "labels": total.worst_label}
+    bounds = {labels: job.bound(quantity, hard=labels == "hard") for labels in ("hard", "soft")}
     intervals = len(profile_edges(plan.fmt)) - 1
-    return Row(
-        subject=target.subject,
-        version=target.version,
-        case=PLAIN.name,
-        function=function.name,
+    arguments = {"logits": total.worst_logit, "labels": total.worst_label}
+    measured = Measured(
         quantity=quantity,
-        backend=target.backend,
-        dtype=plan.dtype,
-        count=total.count,
-        max_ulp=total.max_ulp,
-        max_ulp_soft=tallies["soft"].max_ulp if "soft" in tallies else None,
-        p999_ulp=total.quantile(0.999),
-        rounded=total.rounded,
-        gross=total.gross,
-        flushed=total.flushed,
-        mismatched=total.mismatched,
-        upper_bound=plan.exhaustive,
-        special_count=0,
-        special_mismatches=[],
+        figures=total.figures,
         worst=Worst(PART[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact),
         parts={PART[name]: tally.max_ulp for name, tally in tallies.items()},
-        bound=bounds,
-        judged=subject.judged,
-        broken=broken,
-        reproducer=reproducer(function, subject.backend, plan.dtype, arguments),
+        bounds=bounds,
+        compared=[
+            Compared(f"for {PART[name]}", tally.max_ulp, bounds["soft" if name == "soft" else "hard"])
+            for name, tally in tallies.items()
+        ],
+        max_ulp_soft=tallies["soft"].max_ulp if "soft" in tallies else None,
+        exhaustive=plan.exhaustive,
         profile={
             name: [_figure(tallies[name].profile.get(i)) if name in tallies else None for i in range(intervals)]
             for name in PART
         },
     )
+    return row(job, measured)
 
 
 PART = {"0": "every logit, label 0", "1": "every logit, label 1", "soft": "every logit, labels k/256"}

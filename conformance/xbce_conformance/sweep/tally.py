@@ -4,6 +4,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from xbce_conformance.measurement.errors import Figures
+
 _STEPS = 3
 """Bits of the significand that tell the bins of the histogram apart: eight bins per power of two."""
 _LEAST_EXPONENT, _BINS = -7, 8 * 48
@@ -48,6 +50,19 @@ class Tally:
         self.histogram = [a + b for a, b in zip(self.histogram, other.histogram, strict=True)]
         for interval, error in other.profile.items():
             self.profile[interval] = max(self.profile.get(interval, 0.0), error)
+
+    @property
+    def figures(self) -> Figures:
+        """What is kept of all errors."""
+        return Figures(
+            count=self.count,
+            max_ulp=self.max_ulp,
+            p999_ulp=self.quantile(0.999),
+            rounded=self.rounded,
+            gross=self.gross,
+            flushed=self.flushed,
+            mismatched=self.mismatched,
+        )
 
     def quantile(self, share: float) -> float:
         """Return an error that `share` of all elements do not exceed: the upper edge of its bin."""

@@ -9,8 +9,8 @@ import numpy as np
 
 import xbce
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.judge.runner import jobs
 from xbce_conformance.measurement.profile import profile_edges
+from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.model import Function, Subject
 from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.sweep.device import Device, device_at, place

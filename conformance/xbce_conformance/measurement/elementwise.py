@@ -1,0 +1,81 @@
+"""Measures what a function returns for each element, and at special arguments."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from xbce_conformance.cases import PLAIN, Quantity
+from xbce_conformance.inputs.formats import Floats
+from xbce_conformance.measurement.errors import Figures, allow_flushing, measure
+from xbce_conformance.measurement.measured import Compared, Measured, Specials, Worst, digest_of
+from xbce_conformance.measurement.profile import label_profile, profile
+from xbce_conformance.measurement.trial import Trial
+from xbce_conformance.reference.exact import Exact
+from xbce_conformance.subjects.jobs import Job
+
+
+def measure_elementwise(job: Job, trial: Trial) -> list[Measured]:
+    """Measure each quantity that the function of a job returns."""
+    quantities = job.function.quantities
+    computed = job.call(trial.called_with)
+    special = _special(job, trial) if trial.special else [None] * len(computed)
+    return [
+        measure_results(job, trial, quantity, results, trial.exact(quantity), special_results)
+        for quantity, results, special_results in zip(quantities, computed, special, strict=True)
+    ]
+
+
+def measure_results(
+    job: Job, trial: Trial, quantity: Quantity, computed: Floats, exact: Exact, special: Specials | None = None
+) -> Measured:
+    """Measure the results of one quantity, an element for each of the inputs."""
+    hard, fmt, inputs = trial.inputs.hard, trial.fmt, trial.inputs
+    bounds = {kind: job.bound(quantity, hard=kind == "hard") for kind in ("hard", "soft")}
+    bound = np.where(hard, bounds["hard"], bounds["soft"])
+    errors = measure(computed, exact, fmt)
+    if job.subject.backend.flushes_subnormals(fmt):
+        candidates = (exact,) if job.function.of_mean else (exact, trial.exact_of_flushed(quantity))
+        errors = allow_flushing(errors, computed, fmt, bound, candidates, trial.may_flush(quantity))
+    largest = {kind: float(errors.ulp[which].max()) for kind, which in (("hard", hard), ("soft", ~hard)) if which.any()}
+    i = int(np.argmax(errors.ulp))
+    part = next(name for name, part in inputs.parts.items() if part.start <= i < part.stop)
+    arguments = {name: fmt.hex(array[i]) for name, array in inputs.arrays.items()}
+    return Measured(
+        quantity=quantity,
+        figures=Figures.of(errors),
+        worst=Worst(part, arguments, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
+        parts={name: float(errors.ulp[part].max()) for name, part in inputs.parts.items()},
+        bounds=bounds,
+        compared=[Compared(f"for {kind} labels", ulp, bounds[kind]) for kind, ulp in largest.items()],
+        max_ulp_soft=largest.get("soft"),
+        exhaustive=inputs.exhaustive,
+        special=special,
+        sha256=digest_of(computed),
+        profile=profile(trial, errors) if trial.case is PLAIN else {},
+        label_profile=label_profile(trial, errors) if trial.case is PLAIN else [],
+    )
+
+
+def _special(job: Job, trial: Trial) -> Sequence[Specials]:
+    """Return the results at the special arguments; for one that the function refuses, the name of the error."""
+    with suppress(Exception):  # one argument after the other shows which ones it refuses
+        return [list(results) for results in job.call(_special_arguments(job, trial))]
+    rows: list[list[Any]] = []
+    for i in range(len(trial.special[0])):
+        try:
+            # As many elements as in a call with all of them: each length is compiled anew by some libraries.
+            row = [results[i] for results in job.call(tuple(np.full_like(a, a[i]) for a in trial.special))]
+        except Exception as error:  # noqa: BLE001 - whatever a function raises is reported
+            row = [f"raises {type(error).__name__}"] * len(job.function.quantities)
+        rows.append(row)
+    return list(zip(*rows, strict=True))
+
+
+def _special_arguments(job: Job, trial: Trial) -> tuple[Floats, ...]:
+    """Return the special arguments; in the shape of the inputs where each shape is compiled anew."""
+    if not job.function.compiled:
+        return trial.special
+    missing = trial.inputs.hard.size - trial.special[0].size
+    return tuple(np.concatenate([a, np.repeat(a[-1:], max(missing, 0))]) for a in trial.special)

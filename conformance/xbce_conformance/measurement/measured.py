@@ -1,0 +1,69 @@
+"""What the measurement of one quantity comes to: all that is kept of it, and all that a verdict needs."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from xbce_conformance.cases import Quantity
+from xbce_conformance.inputs.formats import Floats
+from xbce_conformance.measurement.errors import Figures
+
+Specials: TypeAlias = Sequence[Any]
+"""Results at special arguments: numbers, or texts where the function raises."""
+
+
+@dataclass(frozen=True)
+class Worst:
+    """Where the error is largest; numbers as `float.hex` writes them."""
+
+    part: str
+    inputs: dict[str, str]
+    """Argument by name; empty for a reduction, whose inputs are the whole part."""
+    computed: str
+    exact: str
+
+    @property
+    def place(self) -> str:
+        """Part and arguments in one line."""
+        arguments = ", ".join(f"{name} {number}" for name, number in self.inputs.items())
+        return f"{self.part}: {arguments}" if arguments else self.part
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A largest error, and the bound that it is compared with."""
+
+    where: str
+    """The inputs, such as "for hard labels"."""
+    ulp: float
+    bound: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One quantity of one job."""
+
+    quantity: Quantity
+    figures: Figures
+    worst: Worst
+    parts: dict[str, float]
+    """Largest error per part of the inputs."""
+    bounds: dict[str, float]
+    """The promise for hard and for soft labels."""
+    compared: list[Compared]
+    max_ulp_soft: float | None = None
+    exhaustive: bool = False
+    """Whether all inputs were tried."""
+    special: Specials | None = None
+    sha256: str = ""
+    """Digest of the bytes of all results; empty where they are not kept."""
+    profile: dict[str, list[float | None]] = field(default_factory=dict)
+    label_profile: list[float | None] = field(default_factory=list)
+
+
+def digest_of(computed: Floats) -> str:
+    """Return the digest of the bytes of results."""
+    return hashlib.sha256(np.ascontiguousarray(computed).tobytes()).hexdigest()
