@@ -54,10 +54,10 @@ def test_bounds_are_stated(case):
     for dtype in FORMATS:
         for quantity in {*case.quantities, "sum", "mean"}:
             for hard in (True, False):
-                bound = contract.bound(quantity, dtype, hard=hard, case=case.name, exponent=case.exponent)
+                bound = contract.bound(quantity, dtype, hard=hard, case=case)
                 assert 0.5 <= bound <= (10 if case.exponent else 6) + 4 * case.exponent
     for quantity in case.derivatives_of_mean:
-        assert contract.bound(quantity, "float32", hard=True, case=case.name, of_mean=True) == 6
+        assert contract.bound(quantity, "float32", hard=True, case=case, of_mean=True) == 6
 
 
 def test_bounds_that_differ_have_reasons():

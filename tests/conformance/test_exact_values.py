@@ -27,7 +27,7 @@ class Counting:
 
 def kept(name, folder, dtype="float32"):
     counting = Counting(BY_NAME[name].reference(FORMATS[dtype]))
-    return counting, KeptReference(counting, BY_NAME[name], folder)
+    return counting, KeptReference(counting, BY_NAME[name].key, folder)
 
 
 def assert_same(found, wanted):

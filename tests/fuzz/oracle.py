@@ -17,8 +17,8 @@ import numpy as np
 
 from tests.fuzz.calls import AUTODIFF, FLOATS, REFUSED_HOLDERS, Array, Call, Scalar
 from xbce_conformance import contract
-from xbce_conformance.cases import CASES, METHODS
-from xbce_conformance.cases.losses import COMMON, FAMILY
+from xbce_conformance.cases import CASES, FAMILY, METHODS, Tried
+from xbce_conformance.cases.losses import COMMON
 from xbce_conformance.inputs.formats import FORMATS, Format
 from xbce_conformance.inputs.regimes import last_nonzero
 from xbce_conformance.reference import definitions
@@ -184,6 +184,7 @@ def _of_probability(options: dict[str, float], quantity: str, u: float, z: float
 
 _LIKE_NUMPY = ("numpy", "dask", "array-api-strict")
 _BACKEND = {"torch": "torch:cpu"}
+_BY_NAME = {case.name: case for case in CASES}
 
 
 def _numbers(call: Call) -> dict[str, float]:
@@ -195,21 +196,17 @@ def promised(call: Call, quantity: str, fmt: Format, *, hard: bool) -> float:
 
     Exceptions are stated for the options that the suite measures; here they hold for the function with any options.
     """
-    options = _numbers(call)
-    names = [f"{name}={value:g}" for name, value in options.items()]
-    if call.argument("pos_weight") is not None:
-        names.insert(0, "pos_weight")
-    case = f"{call.function}({', '.join(names)})" if names else call.function
-    exponent = FAMILY[call.function].exponent(options)
-    bound = contract.bound(quantity, fmt.name, hard=hard, case=case, exponent=exponent)
+    arrays = ("pos_weight",) if call.argument("pos_weight") is not None else ()
+    case = FAMILY[call.function].case(Tried(_numbers(call), arrays))
+    bound = contract.bound(quantity, fmt.name, hard=hard, case=case)
     backend = _BACKEND.get(call.library, call.library)
     for stated in CASES:
         if stated.function != call.function:
             continue
-        for row in contract.exceptions(quantity, fmt.name, backend, stated.name):
+        for row in contract.exceptions(quantity, fmt.name, backend, stated):
             fits = row.get("labels", "hard" if hard else "soft") == ("hard" if hard else "soft") and "part" not in row
             if fits and {*stated.arguments} <= {name for name, _ in call.arguments}:
-                plain = contract.bound(quantity, fmt.name, hard=hard, case=stated.name, exponent=stated.exponent)
+                plain = contract.bound(quantity, fmt.name, hard=hard, case=stated)
                 bound = max(bound, bound + float(row["ulp"]) - plain)
     return bound
 
@@ -605,7 +602,7 @@ def _primitive(call: Call, *, flushed: str) -> Right:
     shape = np.broadcast_shapes(*(a.dims for a in arrays if isinstance(a, Array)))
     columns = [_values(a, shape, flushed) for a in arrays]
     found = [_of_primitive(call.function, fmt.name, numbers) for numbers in zip(*columns, strict=True)]
-    bound = contract.bound("value", dtype, hard=True, case=call.function)
+    bound = contract.bound("value", dtype, hard=True, case=_BY_NAME[call.function])
     rows = [number or _number(0.0) for number in found]
     high, low, scale = (np.array(column, np.float64) for column in _columns(rows))
     known = np.array([number is not None for number in found], bool)

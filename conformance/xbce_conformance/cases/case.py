@@ -1,6 +1,6 @@
 """What a case is: one function of xbce with the options that it is measured with.
 
-Its name is its key in the tables of bounds and of special values.
+Its name is what people read; what code asks of a case it asks of its fields.
 """
 
 from dataclasses import dataclass
@@ -55,8 +55,19 @@ class Case:
     @property
     def name(self) -> str:
         """The function as its users call it, without the positional arguments."""
-        keywords = [*self.arguments[self.positional :], *(f"{key}={value:g}" for key, value in self.options)]
+        arrays = self.arguments[self.positional :]
+        keywords = [*arrays, *(f"{key}={value:g}" for key, value in self.options)]
         return f"{self.function}({', '.join(keywords)})" if keywords else self.function
+
+    @property
+    def key(self) -> tuple[str, tuple[tuple[str, Any], ...], tuple[str, ...]]:
+        """Function, options and arguments: what tells a case from all others."""
+        return self.function, self.options, self.arguments
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The names of its options, and of the arrays that are passed by keyword."""
+        return (*self.arguments[self.positional :], *(name for name, _ in self.options))
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:

@@ -92,9 +92,10 @@ class Loss:
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """Return the cases that it is measured in."""
-        return tuple(self._case(tried) for tried in self.tried)
+        return tuple(self.case(tried) for tried in self.tried)
 
-    def _case(self, tried: Tried) -> Case:
+    def case(self, tried: Tried) -> Case:
+        """Return the case of what it is tried with."""
         numbers = dict(tried.options)
         weights = {name: numbers.pop(name) for name in ("pos_weight", "weight") if name in numbers}
         definition = self.definition(numbers)

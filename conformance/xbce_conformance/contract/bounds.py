@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xbce_conformance.cases import PLAIN
+from xbce_conformance.cases import PLAIN, Case
 from xbce_conformance.contract.data import load
 
 
@@ -11,8 +11,7 @@ def bound(
     dtype: str,
     *,
     hard: bool,
-    case: str = PLAIN.name,
-    exponent: float = 0.0,
+    case: Case = PLAIN,
     backend: str = "",
     part: str = "",
     of_mean: bool = False,
@@ -21,29 +20,26 @@ def bound(
 ) -> float:
     """Return the promised bound in ULP, with the exceptions stated for `backend` and `part` of the inputs.
 
-    `case` is a function with its options, and `exponent` the power to which it raises a rounded factor. `of_mean` asks
-    for a derivative of a weighted mean.
+    `of_mean` asks for a derivative of a weighted mean.
     """
     labels = "hard" if hard else "soft"
     for row in exceptions(quantity, dtype, backend, case, compiled=compiled):
         if row.get("labels", labels) == labels and row.get("part", part) == part:
             return float(row["ulp"])
-    row = promise(quantity, dtype, labels, case, exponent=exponent, of_mean=of_mean, precision=precision)
-    return float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * exponent
+    row = promise(quantity, dtype, labels, case, of_mean=of_mean, precision=precision)
+    return float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * case.exponent
 
 
 def promise(
     quantity: str,
     dtype: str,
     labels: str,
-    case: str = PLAIN.name,
+    case: Case = PLAIN,
     *,
-    exponent: float = 0.0,
     of_mean: bool = False,
     precision: str = "native",
 ) -> dict[str, Any]:
     """Return the first row of the bounds that fits; `labels` are hard or soft."""
-    function = case.partition("(")[0]
     for row in load("contract.json")["bounds"]:
         if (
             row["precision"] == precision
@@ -51,18 +47,18 @@ def promise(
             and dtype in row["dtypes"]
             and row.get("labels", labels) == labels
             and row.get("of_mean", of_mean) == of_mean
-            and ("exponent_below" not in row or 0 < exponent < row["exponent_below"])
-            and function in row.get("functions", (function,))
-            and row.get("option", "") in case
+            and ("exponent_below" not in row or 0 < case.exponent < row["exponent_below"])
+            and case.function in row.get("functions", (case.function,))
+            and ("option" not in row or row["option"] in case.keywords)
         ):
             found: dict[str, Any] = row
             return found
-    msg = f"no bound is promised for {quantity} of {case} in {dtype} ({labels} labels, {precision})"
+    msg = f"no bound is promised for {quantity} of {case.name} in {dtype} ({labels} labels, {precision})"
     raise LookupError(msg)
 
 
 def exceptions(
-    quantity: str, dtype: str, backend: str, case: str = PLAIN.name, *, compiled: bool = False
+    quantity: str, dtype: str, backend: str, case: Case = PLAIN, *, compiled: bool = False
 ) -> list[dict[str, Any]]:
     """Return the bounds that this backend cannot keep, and why; some hold for compiled functions only."""
     return [
@@ -71,6 +67,6 @@ def exceptions(
         if row["quantity"] == quantity
         and row["dtype"] == dtype
         and backend in row["backends"]
-        and case in row.get("cases", (PLAIN.name,))
+        and case.name in row.get("cases", (PLAIN.name,))
         and (compiled or not row.get("compiled", False))
     ]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xbce_conformance.report.table import ulp_text
+from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import json_of_rows
 from xbce_conformance.storage import write_whole
 from xbce_conformance.sweep.tally import Tally

@@ -27,7 +27,7 @@ class Trial:
         self.inputs: InputSet = case.inputs(fmt, level)
         self._reference = case.reference(fmt)
         if kept is not None and not isinstance(self._reference, Float64Reference):
-            self._reference = KeptReference(self._reference, case, kept)
+            self._reference = KeptReference(self._reference, case.key, kept)
         self._exact: dict[str, Exact] = {}
         self._exact_of_flushed: dict[str, Exact] = {}
 

@@ -10,10 +10,10 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from xbce_conformance.cases import Case
 from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.reference.exact import Exact, Reference
 from xbce_conformance.storage import digest, write_whole
@@ -23,11 +23,11 @@ _ROOMS = ("inputs", "reference", "cases")
 
 
 class KeptReference:
-    """A reference whose results are kept in a folder."""
+    """A reference whose results are kept in a folder; the key tells its case from all others."""
 
-    def __init__(self, reference: Reference, case: Case, folder: Path) -> None:
+    def __init__(self, reference: Reference, key: tuple[Any, ...], folder: Path) -> None:
         self._reference = reference
-        self._case = case
+        self._key_of_case = key
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -44,8 +44,7 @@ class KeptReference:
             return {str(name): Exact(*values) for name, values in zip(kept["names"], kept["values"], strict=True)}
 
     def _key(self, quantity: str, arrays: tuple[Floats, ...]) -> str:
-        case = self._case
-        names = (type(self._reference).__name__, case.function, case.options, case.arguments, quantity)
+        names = (type(self._reference).__name__, *self._key_of_case, quantity)
         shapes = [(array.dtype.name, array.shape) for array in arrays]
         return digest([repr((names, shapes)).encode(), *_code(), *(array.tobytes() for array in arrays)])
 

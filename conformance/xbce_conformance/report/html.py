@@ -2,13 +2,15 @@
 
 from importlib.resources import files
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import jinja2
 
 from xbce_conformance.report.league import leagues
 from xbce_conformance.report.plots import error_plot, label_plot
-from xbce_conformance.report.table import bound_text, stated_exceptions, title, ulp_text, verdict
+from xbce_conformance.report.table import bound_text, stated_exceptions, verdict
+from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results
 
 
@@ -21,12 +23,12 @@ def write_html(results: Results, path: Path) -> None:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals.update(ulp=ulp_text, bound=bound_text, verdict=verdict, title=title)
-    rows = sorted(results.rows, key=lambda row: (not row.judged, title(row)))
+    environment.globals.update(ulp=ulp_text, bound=bound_text, verdict=verdict)
+    rows = sorted(results.rows, key=lambda row: (not row.judged, row.title))
     dtypes = list(dict.fromkeys(row.dtype for row in results.rows))
     page = environment.get_template("report.html.j2").render(
         results=results,
-        groups=[(name, list(group)) for name, group in groupby(rows, key=title)],
+        groups=[(name, list(group)) for name, group in groupby(rows, key=attrgetter("title"))],
         judged=[row for row in results.rows if row.judged],
         exceptions=stated_exceptions(results),
         dtypes=dtypes,

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
-from xbce_conformance.report.table import figures, stated_exceptions, title, ulp_text
+from xbce_conformance.report.table import figures, stated_exceptions
+from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
 
@@ -14,7 +15,7 @@ def write_markdown(results: Results, path: Path) -> None:
     if results.broken:
         lines += [f"**The promise is broken in {len(results.broken)} of {len(judged)} rows.**", ""]
         for row in results.broken:
-            lines.append(f"- {title(row)}, {row.backend}, {row.dtype}: {'; '.join(row.broken)}")
+            lines.append(f"- {row.title}, {row.backend}, {row.dtype}: {'; '.join(row.broken)}")
             lines += [f"  `{row.reproducer}`"] * bool(row.reproducer)
         lines.append("")
     elif judged:
@@ -62,7 +63,7 @@ def league_cell(entry: Entry, dtype: str) -> str:
 
 def _cells(row: Row) -> list[str]:
     return [
-        title(row),
+        row.title,
         row.backend,
         row.dtype,
         f"{'= ' * row.upper_bound}{ulp_text(row.max_ulp)}",

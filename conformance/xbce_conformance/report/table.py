@@ -1,22 +1,14 @@
 """The table in the terminal."""
 
-import math
 from itertools import groupby
+from operator import attrgetter
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
-
-
-def ulp_text(error: float | None) -> str:
-    """Write an error in ULP in at most seven characters."""
-    if error is None:
-        return "–"
-    if not math.isfinite(error):
-        return "inf"
-    return f"{error:.2f}" if error < 10000 else f"{error:.1e}".replace("e+0", "e").replace("e+", "e")
 
 
 def bound_text(row: Row) -> str:
@@ -30,12 +22,6 @@ def verdict(row: Row) -> str:
     if not row.judged:
         return "reported"
     return "BROKEN" if row.broken else "kept"
-
-
-def title(row: Row) -> str:
-    """Name the function that a row measures, and which of its results."""
-    suffix = f" [{row.quantity}]" if "_and_" in row.function else ""
-    return f"{row.subject}: {row.function}{suffix}"
 
 
 def stated_exceptions(results: Results) -> list[str]:
@@ -56,7 +42,7 @@ def print_results(results: Results, console: Console) -> None:
     """Print one row per function, backend and dtype, xbce last; a summary; what is missing and what is broken."""
     console.print(Text(f"Errors in ULP of the exact result. Inputs: {results.level}", style="bold"))
     console.print(_table([], show_header=True))
-    for name, group in groupby(sorted(results.rows, key=_order), key=title):
+    for name, group in groupby(sorted(results.rows, key=_order), key=attrgetter("title")):
         console.print(Text(f" {name}", style="bold"))  # Text: names hold square brackets, which would be read as markup
         console.print(_table(list(group), show_header=False))
     console.print(
@@ -73,7 +59,7 @@ def print_results(results: Results, console: Console) -> None:
         console.print(Text(f"stated exception: {text}", style="yellow"))
     for row in results.broken:
         console.print(
-            Text(f"BROKEN: {title(row)}, {row.backend}, {row.dtype}: {'; '.join(row.broken)}", style="bold red")
+            Text(f"BROKEN: {row.title}, {row.backend}, {row.dtype}: {'; '.join(row.broken)}", style="bold red")
         )
 
 
@@ -89,8 +75,8 @@ def _summary(rows: list[Row]) -> Table:
     )
     for dtype in dtypes:
         table.add_column(dtype, justify="right", no_wrap=True)
-    for name in dict.fromkeys(map(title, rows)):
-        mine = [row for row in rows if title(row) == name]
+    for name in dict.fromkeys(row.title for row in rows):
+        mine = [row for row in rows if row.title == name]
         cells = (_cell([row for row in mine if row.dtype == dtype]) for dtype in dtypes)
         table.add_row(Text(name, overflow="fold"), *cells)
     return table
@@ -142,7 +128,7 @@ def _table(rows: list[Row], *, show_header: bool) -> Table:
 
 def _order(row: Row) -> tuple[bool, str, bool]:
     # Stable otherwise: rows keep the order in which they were measured.
-    return row.judged, title(row), row.quantity == "gradient"
+    return row.judged, row.title, row.quantity == "gradient"
 
 
 def _style(row: Row) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xbce_conformance.report.table import title, ulp_text
+from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
 _RELATIVE = 1e-9
@@ -35,7 +35,7 @@ def compare(old: Results, new: Results) -> list[Change]:
 
 
 def _name(row: Row) -> str:
-    return f"{title(row)}, {row.backend}, {row.dtype}{', all inputs' * row.upper_bound}"
+    return f"{row.title}, {row.backend}, {row.dtype}{', all inputs' * row.upper_bound}"
 
 
 def _of_row(old: Row, new: Row) -> list[Change]:

@@ -72,6 +72,12 @@ class Row:
     """Largest error per interval of log2(z / (1 - z)) for soft labels z; only for the same rows."""
 
     @property
+    def title(self) -> str:
+        """The function that it measures, and which of its results."""
+        suffix = f" [{self.quantity}]" if "_and_" in self.function else ""
+        return f"{self.subject}: {self.function}{suffix}"
+
+    @property
     def key(self) -> tuple[str, ...]:
         """What tells a row from all others of a run."""
         kind = "all inputs" if self.upper_bound else "samples"

@@ -37,13 +37,11 @@ class Job:
         """Return the bound in ULP: the one that its user sets, or that of the contract, with the stated exceptions."""
         if self.subject.bound is not None:
             return self.subject.bound
-        case = self.function.case
         return contract.bound(
             quantity,
             self.dtype,
             hard=hard,
-            case=case.name,
-            exponent=case.exponent,
+            case=self.function.case,
             backend=self.subject.backend.name if excepted else "",
             part=regime,
             of_mean=self.function.of_mean,
@@ -56,7 +54,7 @@ class Job:
             return []
         function = self.function
         return contract.exceptions(
-            quantity, self.dtype, self.subject.backend.name, function.case.name, compiled=function.compiled
+            quantity, self.dtype, self.subject.backend.name, function.case, compiled=function.compiled
         )
 
 
