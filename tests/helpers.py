@@ -6,7 +6,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 
 def approx(expected: Any, *, rel: float) -> Any:
@@ -25,8 +24,11 @@ def some_long(cases: Mapping[str, Any], usual: Container[str]) -> list[Any]:
     ]
 
 
-larger_examples = settings(max_examples=settings.default.max_examples // 3)
-"""For properties of elements: as many of them, in arrays of 24 instead of 8, for a call takes as long for these."""
+def larger_examples(test: Callable[..., Any]) -> Any:
+    """Take a third of the examples: for properties of elements, drawn in arrays of 24 instead of 8."""
+    from hypothesis import settings  # a machine with a GPU may lack it, and tests/device imports this file
+
+    return settings(max_examples=settings.default.max_examples // 3)(test)
 
 
 def leave_out_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

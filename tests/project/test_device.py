@@ -16,7 +16,7 @@ from xbce_conformance.subjects.backends import find_backends
 
 pytest.importorskip("sklearn._loss")
 device = pytest.importorskip("device", exc_type=ImportError)
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "device.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "device.py"
 ENVIRONMENT = {"kind": "GPU", "device": "some GPU", "driver": "1.0", "date": "2026-01-01"}
 
 

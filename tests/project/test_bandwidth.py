@@ -10,7 +10,7 @@ for library in ("jax", "optax", "sklearn._loss.loss"):
     pytest.importorskip(library)
 bandwidth = pytest.importorskip("bandwidth", exc_type=ImportError)
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 COMPILED = [way for way in bandwidth.WAYS if way.count is bandwidth.compiled_torch]
 OTHERS = [way for way in bandwidth.WAYS if way not in COMPILED]
 

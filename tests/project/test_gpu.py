@@ -17,7 +17,7 @@ from gpu.parts import STAND_INS, Part, parts
 from gpu.run import Ledger, Outcome, Runner
 from gpu.screen import expected
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def _gpu(*arguments, **options):
@@ -198,7 +198,7 @@ _INTERRUPTED = """
 import os, sys
 from pathlib import Path
 from gpu.run import Ledger, Runner
-from tests.test_gpu import _part, _WRITES
+from tests.project.test_gpu import _part, _WRITES
 folder = Path(sys.argv[1])
 waits = "import pathlib, time\\nopen(out + '/out', 'a').write('x')\\n"
 waits += "while not pathlib.Path(out + '/go').exists(): time.sleep(0.01)"

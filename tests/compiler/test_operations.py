@@ -1,8 +1,8 @@
 """How many operations each loss and method takes on each library: how a formula is spelt must not cost speed unseen.
 
 `operations.json` holds the counts: calls of a NumPy or PyTorch program, and operations of the kernel itself, which JAX
-and compilers are given. A change that lowers one writes them anew: `XBCE_OPERATIONS=1 pytest tests/test_operations.py`.
-One that raises a count needs a reason.
+and compilers are given. A change that lowers one writes them anew: `XBCE_OPERATIONS=1 pytest` with this file. One that
+raises a count needs a reason.
 """
 
 import importlib

@@ -19,26 +19,26 @@ import pytest
 
 from tests.helpers import some_long
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WALKS = ROOT / "docs" / "walks"
 NAMES = ("loss", "backend", "convention")
 # What is run in the copy: files, the tests of theirs that are about the new thing, and how many these are at least.
 FOUND_BY = {
     "loss": (
-        """tests/test_signatures.py tests/test_docs.py tests/test_operations.py tests/test_errors.py
-        tests/test_family.py tests/fuzz/test_fuzz.py tests/conformance/test_cases.py
-        tests/conformance/test_promise.py xbce/losses.py""",
+        """tests/api/test_signatures.py tests/api/test_docs.py tests/api/test_errors.py tests/api/test_family.py
+        tests/compiler/test_operations.py tests/fuzz/test_fuzz.py conformance/tests/test_cases.py
+        conformance/tests/test_promise.py xbce/losses.py""",
         "(poly1 or is_drawn or is_measured) and not jax and not dask and not strict",
         80,
     ),
     "backend": (
-        "tests/test_family.py tests/test_loss.py tests/test_special_values.py",
+        "tests/api/test_family.py tests/api/test_loss.py tests/api/test_special_values.py",
         "thinarray",
         250,
     ),
     "convention": (
         """tests/conventions/test_chainer.py tests/conventions/test_package.py tests/conventions/test_docs.py
-        tests/conventions/test_one_library.py tests/test_vendoring.py xbce/conventions/chainer.py""",
+        tests/conventions/test_one_library.py tests/project/test_vendoring.py xbce/conventions/chainer.py""",
         "chainer or every_array or listed or every_convention or test_conventions",
         30,
     ),
@@ -102,7 +102,7 @@ def walked(tmp_path):
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"docs/walks/{name}.diff is behind the tree: tests/test_walks.py\n{done.stderr}"
+        assert done.returncode == 0, f"docs/walks/{name}.diff is behind the tree: {Path(__file__).name}\n{done.stderr}"
         return tmp_path
 
     return apply

@@ -10,7 +10,7 @@ import pytest
 from xbce_conformance import contract
 from xbce_conformance.cases.losses import FAMILY
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ACCURACY = (ROOT / "docs" / "accuracy.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 

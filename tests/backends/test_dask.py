@@ -14,7 +14,7 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 
 bce = xbce.binary_cross_entropy_with_logits
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 rng = np.random.default_rng(0)
 X, Z, W = rng.normal(0, 4, (60, 6)), rng.uniform(0, 1, (60, 6)), rng.uniform(0.5, 2, 6)
 KEPT = rng.uniform(size=(60, 6)) < 0.7

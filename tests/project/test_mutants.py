@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MUTANTS = runpy.run_path(str(ROOT / "tests" / "mutants" / "run.py"))["load"]()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import xbce
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OTHERS = ["click", "distributed", "jinja2", "matplotlib", "ml-dtypes", "numpy", "python-flint", "rich", "scikit-learn"]
 
 
@@ -108,6 +108,7 @@ def test_conformance_has_command_plugin_and_data(both):
     names = [text.partition(">")[0] for text in requirements(found)]
     assert names == [*OTHERS, f"xbce=={xbce.__version__}"]
     assert files(both / "xbce_conformance") == files(ROOT / "conformance" / "xbce_conformance")
+    assert not (both / "tests").exists()
     data = {
         "py.typed",
         "contract/data/contract.json",
@@ -154,6 +155,7 @@ def test_source_distribution_gives_the_same_wheel(wheels, tmp_path):
     with tarfile.open(build(ROOT / "conformance", "sdist", out)) as archive:
         archive.extractall(tmp_path, filter="data")
     (source,) = (path for path in tmp_path.iterdir() if path != out)
+    assert not (source / "tests").exists()
     rebuilt = build(source, "wheel", out)
     assert rebuilt.read_bytes() == (wheels / rebuilt.name).read_bytes()
 

@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+# For a run of this folder alone. Both may be called twice, where tests/ is run as well.
+from tests.conftest import pytest_collection_finish, pytest_configure  # noqa: F401
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _exact_values(tmp_path_factory):

@@ -115,7 +115,7 @@ def test_tests_fail_when_a_required_backend_is_absent():
     if absent is None:
         pytest.skip("every backend is here")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests/test_imports.py"],
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests/api/test_imports.py"],
         env=os.environ | {"XBCE_REQUIRED_BACKENDS": absent},
         capture_output=True,
         text=True,
