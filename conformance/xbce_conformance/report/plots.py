@@ -12,20 +12,9 @@ from matplotlib.figure import Figure
 
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.results.model import Results, Row
+from xbce_conformance.subjects.peers import PEERS
 
-_COLOURS = {
-    "xbce": "#0b6e4f",
-    "torch": "#d1495b",
-    "optax": "#3d5a98",
-    "sklearn": "#e08e1b",
-    "tf-formula": "#8f4fa8",
-    "textbook": "#888888",
-    "tensorflow": "#c26a00",
-    "keras": "#b39ddb",
-    "scipy": "#1b9aaa",
-    "paddle": "#7a5c3e",
-    "mlx": "#00429d",
-}
+_XBCE = "#0b6e4f"
 _LABELS = {"0": "label 0", "1": "label 1", "soft": "soft labels"}
 _QUANTITIES = ("value", "gradient")
 _LEAST = 0.05
@@ -91,10 +80,10 @@ def _draw(
         errors = np.clip(_largest([profile(row) for row in mine]), _LEAST, top)
         judged = any(row.judged for row in mine)
         label = f"{subject}, all backends" if judged else subject
-        axes.plot(middles, errors, label=label, color=_COLOURS.get(subject), linewidth=2.0 if judged else 1.0)
+        axes.plot(middles, errors, label=label, color=_colour(subject), linewidth=2.0 if judged else 1.0)
     bounds = [row.bound["soft" if kind == "soft" else "hard"] for row in chosen if row.judged]
     if bounds:
-        axes.axhline(max(bounds), color=_COLOURS["xbce"], linestyle="--", linewidth=0.8, label="promise")
+        axes.axhline(max(bounds), color=_XBCE, linestyle="--", linewidth=0.8, label="promise")
     axes.axhline(2.0**fmt.p, color="#bbbbbb", linestyle=":", linewidth=0.8, label="all digits lost")
     axes.set_yscale("log", base=10)
     axes.set_ylim(_LEAST, top)
@@ -105,3 +94,10 @@ def _largest(profiles: list[list[float | None]]) -> list[float]:
     """Return the largest error over rows per interval; NaN where nothing was tried."""
     columns = zip(*profiles, strict=True)
     return [max((e for e in column if e is not None), default=float("nan")) for column in columns]
+
+
+def _colour(subject: str) -> str | None:
+    """Return the colour of a subject; None, for the next one that matplotlib takes, if it is a user's own."""
+    if subject == "xbce":
+        return _XBCE
+    return PEERS[subject].colour if subject in PEERS else None

@@ -40,6 +40,8 @@ class Backend:
     """Expression of an array that repeats {value}, in hexadecimal, in {dtype}.
 
     It is long enough for vector instructions, which round otherwise than scalar ones in some libraries."""
+    reverse_mode: str = ""
+    """Expression of the gradient of {call} in the variable {first} at {argument}; empty without such a mode."""
 
     def array_code(self, value: str, dtype: str) -> str:
         """Return the expression of an array that repeats a number."""
@@ -130,6 +132,8 @@ def _torch(device: str) -> Backend:
         dtype_of=_dtype_in(torch),
         imports="import torch",
         literal=f"torch.full((64,), float.fromhex('{{value}}'), dtype=torch.{{dtype}}, device='{device}')",
+        reverse_mode="(lambda {first}: torch.autograd.grad(({call}).sum(), {first})[0])"
+        "({argument}.detach().clone().requires_grad_())",
     )
 
 
@@ -184,6 +188,7 @@ def _jax(platform: str) -> Backend:
         dtype_of=_dtype_in(jax.numpy),
         imports="import jax; jax.config.update('jax_enable_x64', True)",
         literal=f"jax.numpy.full(64, float.fromhex('{{value}}'), '{{dtype}}', device=jax.devices('{platform}')[0])",
+        reverse_mode="jax.grad(lambda {first}: ({call}).sum())({argument})",
     )
 
 
@@ -254,6 +259,8 @@ def _tensorflow() -> Backend:
         dtype_of=_dtype_in(tf),
         imports="import tensorflow as tf",
         literal="tf.fill([64], tf.cast(tf.constant(float.fromhex('{value}'), 'float64'), '{dtype}'))",
+        reverse_mode="(lambda {first}, t: (t.__enter__(), t.watch({first}), t.gradient({call}, {first}))[-1])"
+        "({argument}, tf.GradientTape())",
     )
 
 
@@ -269,6 +276,8 @@ def _paddle() -> Backend:
         dtype_of=_dtype_in(paddle),
         imports="import paddle",
         literal="paddle.full([64], float.fromhex('{value}'), '{dtype}')",
+        reverse_mode="(lambda {first}: (setattr({first}, 'stop_gradient', False), "
+        "paddle.grad(({call}).sum(), {first})[0])[-1])({argument}.clone())",
     )
 
 
@@ -297,6 +306,7 @@ def _mlx() -> Backend:
         dtype_of=_dtype_in(core),
         imports="import mlx.core as mx, mlx.nn; mx.set_default_device(mx.cpu)",
         literal="mx.full((64,), float.fromhex('{value}'), mx.{dtype})",
+        reverse_mode="mx.grad(lambda {first}: ({call}).sum())({argument})",
     )
 
 

@@ -13,34 +13,16 @@ import numpy as np
 from xbce_conformance.subjects.backends import Backend
 from xbce_conformance.subjects.model import Function
 
-_TORCH = (
-    "(lambda {first}: torch.autograd.grad(({call}).sum(), {first})[0])({argument}.detach().clone().requires_grad_())"
-)
-_JAX = "jax.grad(lambda {first}: ({call}).sum())({argument})"
-REVERSE_MODE = {
-    "torch:cpu": _TORCH,
-    "torch:cuda": _TORCH,
-    "jax": _JAX,
-    "jax:cuda": _JAX,
-    "mlx": "mx.grad(lambda {first}: ({call}).sum())({argument})",
-    "tensorflow": "(lambda {first}, t: (t.__enter__(), t.watch({first}), t.gradient({call}, {first}))[-1])"
-    "({argument}, tf.GradientTape())",
-    "paddle": "(lambda {first}: (setattr({first}, 'stop_gradient', False), paddle.grad(({call}).sum(), {first})[0])"
-    "[-1])({argument}.clone())",
-}
-"""Expression of the gradient of `call` in the variable `first` at `argument`, per backend."""
 
-
-def reverse_mode_code(backend: str, call: str, first: str) -> str | None:
+def reverse_mode_code(backend: Backend, call: str, first: str) -> str | None:
     """Return the expression of the gradient of an expression, or None where the backend has no autodiff.
 
     `call` names the arguments in braces; `first` is the one that is differentiated.
     """
-    template = REVERSE_MODE.get(backend)
-    if template is None:
+    if not backend.reverse_mode:
         return None
     bound = call.replace("{" + first + "}", first)
-    return template.format(first=first, call=bound, argument="{" + first + "}")
+    return backend.reverse_mode.format(first=first, call=bound, argument="{" + first + "}")
 
 
 def evaluate(code: str, arguments: tuple[str, ...], backend: Backend, imports: str = "") -> Callable[..., Any]:

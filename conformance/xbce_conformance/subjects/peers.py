@@ -44,6 +44,8 @@ class Peer:
     backends: Callable[[], tuple[str, ...]]
     """Names of the backends whose arrays it takes."""
     calls: tuple[Call, ...]
+    colour: str
+    """That of its lines in plots."""
     imports: str = ""
     dtypes: tuple[str, ...] = ()
     """Those that it takes, if not all of the backend."""
@@ -92,6 +94,7 @@ PEERS: dict[str, Peer] = {
             Call("torch.nn.functional.logsigmoid({x})", case="special.log_expit"),
             Call("torch.nn.functional.softplus({x})", case="special.softplus"),
         ),
+        colour="#d1495b",
     ),
     "tensorflow": Peer(
         "tensorflow-cpu",
@@ -109,6 +112,7 @@ PEERS: dict[str, Peer] = {
             Call("tf.math.log_sigmoid({x})", case="special.log_expit"),
             Call("tf.math.softplus({x})", case="special.softplus"),
         ),
+        colour="#c26a00",
     ),
     "keras": Peer(
         "keras",
@@ -133,6 +137,7 @@ PEERS: dict[str, Peer] = {
                 name="keras.losses.binary_focal_crossentropy(from_logits=True)",
             ),
         ),
+        colour="#b39ddb",
         imports="import keras",
     ),
     "optax": Peer(
@@ -159,6 +164,7 @@ PEERS: dict[str, Peer] = {
             Call("jax.nn.log_sigmoid({x})", case="special.log_expit"),
             Call("jax.nn.softplus({x})", case="special.softplus"),
         ),
+        colour="#3d5a98",
         imports="import optax",
     ),
     "sklearn": Peer(
@@ -183,6 +189,7 @@ PEERS: dict[str, Peer] = {
                 name="sklearn.metrics.log_loss of sigmoid(x)",
             ),
         ),
+        colour="#e08e1b",
         imports="import sklearn._loss, sklearn.metrics",
         dtypes=("float32", "float64"),
     ),
@@ -201,6 +208,7 @@ PEERS: dict[str, Peer] = {
             Call("paddle.nn.functional.log_sigmoid({x})", case="special.log_expit"),
             Call("paddle.nn.functional.softplus({x})", case="special.softplus"),
         ),
+        colour="#7a5c3e",
     ),
     "mlx": Peer(
         "mlx",
@@ -215,6 +223,7 @@ PEERS: dict[str, Peer] = {
             Call("mlx.nn.log_sigmoid({x})", case="special.log_expit"),
             Call("mlx.nn.softplus({x})", case="special.softplus"),
         ),
+        colour="#00429d",
     ),
     "scipy": Peer(
         "scipy",
@@ -237,6 +246,7 @@ PEERS: dict[str, Peer] = {
                 }.items()
             ),
         ),
+        colour="#1b9aaa",
         imports="import scipy.special",
         dtypes=("float32", "float64"),
     ),
@@ -250,6 +260,7 @@ PEERS: dict[str, Peer] = {
                 name="max(x, 0) - x z + log1p(exp(-|x|))",
             ),
         ),
+        colour="#8f4fa8",
     ),
     "textbook": Peer(
         "numpy",
@@ -261,6 +272,7 @@ PEERS: dict[str, Peer] = {
             ),
             Call(f"{_SIGMOID} - {{labels}}", "gradient", name="sigmoid(x) - z"),
         ),
+        colour="#888888",
     ),
 }
 
@@ -298,7 +310,7 @@ def _functions(call: Call, peer: Peer, backend: Backend) -> Iterator[Function]:
     name = call.name or call.code.partition("(")[0]
     yield _function(name, call.quantity, call.code, call, case, peer, backend)
     if call.autodiff:
-        gradient = reverse_mode_code(backend.name, call.code, case.arguments[0])
+        gradient = reverse_mode_code(backend, call.code, case.arguments[0])
         if gradient is not None:
             yield _function(f"{name}, reverse mode", "gradient", gradient, call, case, peer, backend)
 

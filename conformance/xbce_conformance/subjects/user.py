@@ -194,7 +194,7 @@ def _expressions(loaded: Loaded, backend: Backend, case: Case) -> Iterator[tuple
     for quantity, path in loaded.code.items():
         yield quantity, f"{path}({arguments})"
     if "gradient" not in loaded.code:
-        gradient = reverse_mode_code(backend.name, f"{loaded.code['value']}({arguments})", case.arguments[0])
+        gradient = reverse_mode_code(backend, f"{loaded.code['value']}({arguments})", case.arguments[0])
         if gradient is not None:
             yield "gradient", gradient
 
