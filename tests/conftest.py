@@ -7,17 +7,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 import xbce
 from xbce_conformance.cases import WITH_NUMBERS
 from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
-settings.register_profile(
-    "nightly", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-settings.load_profile(os.environ.get("XBCE_HYPOTHESIS_PROFILE", "default"))
+settings.load_profile("default")
 
 _FOUND, _MISSING = find_backends()
 # name: loss, options, does it take probabilities

@@ -1,11 +1,18 @@
 """What several test files share."""
 
 import doctest
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.backends import Backend, find_backends
+
+NUMPY = find_backends(("numpy",))[0]["numpy"]
 
 
 def approx(expected: Any, *, rel: float) -> Any:
@@ -15,6 +22,55 @@ def approx(expected: Any, *, rel: float) -> Any:
     for -4.2e-18. This is the only place that may call it (a lint rule keeps all others from it).
     """
     return pytest.approx(expected, rel=rel, abs=0)  # noqa: TID251
+
+
+@contextmanager
+def step(backend: Backend | str, function: Callable[..., Any], /, *details: Any, **options: Any) -> Iterator[None]:
+    """Name function, option and backend in whatever fails inside, as a note: for the steps of a loop."""
+    try:
+        yield
+    except AssertionError as error:
+        given = ", ".join([*map(_short, details), *(f"{name}={_short(value)}" for name, value in options.items())])
+        name = getattr(function, "__qualname__", function)
+        error.add_note(f"in {name}({given}) on {getattr(backend, 'name', backend)}")
+        raise
+
+
+def _short(value: Any) -> str:
+    return f"<{value.dtype} {tuple(value.shape)}>" if getattr(value, "shape", ()) else repr(value)
+
+
+def assert_equal(backend: Backend, got: Any, wanted: Any, *, context: str = "") -> None:
+    """Compare results, arrays or sequences of them: NaN is equal to NaN, -0 to 0. The dtypes may differ."""
+    for place, a, b in _pairs(got, wanted):
+        np.testing.assert_array_equal(
+            backend.to_numpy(a), backend.to_numpy(b), err_msg=f"{context}{place} on {backend.name}"
+        )
+
+
+def assert_same_bits(backend: Backend, got: Any, wanted: Any, *, context: str = "") -> None:
+    """Compare results, arrays or sequences of them: NaN is equal to NaN, -0 is not equal to 0."""
+    for place, a, b in _pairs(got, wanted):
+        x, y = backend.to_numpy(a), backend.to_numpy(b)
+        where = f"{context}{place} on {backend.name}"
+        assert (x.dtype, x.shape) == (y.dtype, y.shape), where
+        bits = (array.ravel().view(f"u{array.itemsize}") for array in (x, y))
+        np.testing.assert_array_equal(*bits, err_msg=where)
+
+
+def assert_ulp(got: float, exact: float, bound: float, dtype: str, *, context: str = "") -> None:
+    """Compare a number with the exact one, within a bound in ULP of the exact one's dtype."""
+    ulp = FORMATS[dtype].ulp(exact)
+    error = abs(got - exact)
+    assert error <= bound * ulp, f"{context}: {got!r} is {error / ulp:.3g} ULP of {dtype} from {exact!r}, not {bound}"
+
+
+def _pairs(got: Any, wanted: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Pair the results, each with its place if there are several."""
+    several = isinstance(got, tuple | list)
+    got, wanted = (x if isinstance(x, tuple | list) else (x,) for x in (got, wanted))
+    for i, (a, b) in enumerate(zip(got, wanted, strict=True)):
+        yield f" [{i}]" if several else "", a, b
 
 
 def some_long(cases: Mapping[str, Any], usual: Container[str]) -> list[Any]:

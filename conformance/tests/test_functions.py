@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.helpers import approx
+from tests.helpers import NUMPY, approx
 from xbce_conformance.cli import functions as command
 from xbce_conformance.cli import main
 from xbce_conformance.functions import ELEMENTARY, FunctionRow, Report, Unmeasured, measure_function
@@ -22,7 +22,6 @@ from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.sweep import device
 from xbce_conformance.sweep.tally import Tally
 
-NUMPY = find_backends(("numpy",))[0]["numpy"]
 HALF, SINGLE = FORMATS["float16"], FORMATS["float32"]
 
 BALLS = {

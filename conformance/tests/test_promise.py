@@ -5,19 +5,19 @@ The command measures the other libraries and dtypes as well. A formula that is w
 
 import pytest
 
+from tests.helpers import NUMPY
 from xbce_conformance.cases import CASES
 from xbce_conformance.judge import runner
-from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.selection import find_subjects
 
-(NUMPY,) = find_subjects(("xbce",), find_backends(("numpy",))[0])[0]
+(SUBJECT,) = find_subjects(("xbce",), {"numpy": NUMPY})[0]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_within_the_bounds(case, dtype):
-    todo = [job for job in jobs([NUMPY], (dtype,), (case.function,)) if job.function.case is case]
+    todo = [job for job in jobs([SUBJECT], (dtype,), (case.function,)) if job.function.case is case]
     rows = [row for rows in runner.run(todo, "quick") for row in rows]
     assert {row.case for row in rows} == {case.name}
     broken = [f"{row.function}, {row.quantity}: {text}; {row.worst}" for row in rows for text in row.broken]

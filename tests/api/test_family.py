@@ -9,14 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xbce
-from tests.helpers import approx
+from tests.helpers import NUMPY, approx, assert_equal, assert_ulp, step
 from xbce_conformance import contract
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.subjects.backends import find_backends
 
 bce = xbce.binary_cross_entropy_with_logits
 focal, asymmetric, of_probabilities = xbce.sigmoid_focal_loss, xbce.asymmetric_loss, xbce.binary_cross_entropy
-NUMPY = find_backends(("numpy",))[0]["numpy"]
 
 
 def arrays(backend, dtype="float64", *, probabilities=False, shape=(4, 3), seed=0):
@@ -29,6 +27,9 @@ def arrays(backend, dtype="float64", *, probabilities=False, shape=(4, 3), seed=
     return tuple(backend.from_numpy(fmt.round(a)) for a in (scores, labels, pos_weight))
 
 
+QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
+
+
 def results(loss, *args, **options):
     """Return value, gradient, hessian and label gradient."""
     return [loss(*args, **options)] + [
@@ -38,23 +39,24 @@ def results(loss, *args, **options):
 
 def test_namespace_dtype_shape_device(backend, loss, options, probabilities):
     x, z, p = arrays(backend, "float32", probabilities=probabilities)
-    for result in results(loss, x, z, pos_weight=p, **options):
-        assert array_namespace(result) is array_namespace(x)
-        assert result.dtype == x.dtype
-        assert result.shape == (4, 3)
-        assert device(result) == device(x)
+    for quantity, result in zip(QUANTITIES, results(loss, x, z, pos_weight=p, **options), strict=True):
+        with step(backend, loss, quantity, **options):
+            assert array_namespace(result) is array_namespace(x)
+            assert result.dtype == x.dtype
+            assert result.shape == (4, 3)
+            assert device(result) == device(x)
 
 
 def test_shared_work_gives_the_same_bits(backend, loss, options, probabilities):
     x, z, p = arrays(backend, "float32", probabilities=probabilities)
     for extra in ({}, {"pos_weight": p, "reduction": "mean", "axis": 0}):
-        value, gradient, hessian, _ = (backend.to_numpy(a) for a in results(loss, x, z, **options, **extra))
-        both = loss.value_and_gradient(x, z, **options, **extra)
-        np.testing.assert_array_equal(backend.to_numpy(both[0]), value)
-        np.testing.assert_array_equal(backend.to_numpy(both[1]), gradient)
-        both = loss.gradient_and_hessian(x, z, **options, **extra)
-        np.testing.assert_array_equal(backend.to_numpy(both[0]), gradient)
-        np.testing.assert_array_equal(backend.to_numpy(both[1]), hessian)
+        value, gradient, hessian, _ = results(loss, x, z, **options, **extra)
+        for method, wanted in (
+            (loss.value_and_gradient, (value, gradient)),
+            (loss.gradient_and_hessian, (gradient, hessian)),
+        ):
+            with step(backend, method, **options, **extra):
+                assert_equal(backend, method(x, z, **options, **extra), wanted)
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "pos_weight"])
@@ -89,10 +91,11 @@ def test_a_masked_element_leaves_everything_untouched(backend, loss, options, pr
     for reduced in ({}, {"reduction": "mean"}, {"reduction": "mean", "normalize_by": "weight", "axis": 0}):
         wanted = results(loss, *clean[:2], weight=clean[2], where=where, **reduced, **options)
         got = results(loss, *poisoned[:2], weight=poisoned[2], where=where, **reduced, **options)
-        for i, (a, b) in enumerate(zip(got, wanted, strict=True)):
-            np.testing.assert_array_equal(backend.to_numpy(a), backend.to_numpy(b))
-            assert np.isfinite(backend.to_numpy(a)).all()
-            assert i == 0 or (backend.to_numpy(a)[dropped] == 0).all()
+        for quantity, a, b in zip(QUANTITIES, got, wanted, strict=True):
+            with step(backend, loss, quantity, **reduced, **options):
+                assert_equal(backend, a, b)
+                assert np.isfinite(backend.to_numpy(a)).all()
+                assert quantity == "value" or (backend.to_numpy(a)[dropped] == 0).all()
 
 
 def test_weight_and_mask_commute_with_slicing(backend, loss, options, probabilities):
@@ -106,8 +109,9 @@ def test_weight_and_mask_commute_with_slicing(backend, loss, options, probabilit
             for a in (backend.to_numpy(x), backend.to_numpy(z), w, kept)
         ]
         sliced = results(loss, *part[:2], pos_weight=p, weight=part[2], where=part[3], **options)
-        for a, b in zip(sliced, whole, strict=True):
-            np.testing.assert_array_equal(backend.to_numpy(a), backend.to_numpy(b)[rows])
+        for quantity, a, b in zip(QUANTITIES, sliced, whole, strict=True):
+            with step(backend, loss, quantity, rows, **options):
+                np.testing.assert_array_equal(backend.to_numpy(a), backend.to_numpy(b)[rows])
 
 
 @pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
@@ -150,9 +154,10 @@ def test_denominators_of_zero_are_nan(backend, dtype):
         {"weight": zero, "normalize_by": "nonzero"},
         {"where": nothing, "weight": zero, "normalize_by": "weight", "axis": 0},
     ):
-        assert np.isnan(np.float64(backend.to_numpy(bce(x, z, reduction="mean", **options)))).all()
-        gradient = np.float64(backend.to_numpy(bce.gradient(x, z, reduction="mean", **options)))
-        assert (gradient == 0).all() if "where" in options else np.isnan(gradient).all()
+        with step(backend, bce, **options):
+            assert np.isnan(np.float64(backend.to_numpy(bce(x, z, reduction="mean", **options)))).all()
+            gradient = np.float64(backend.to_numpy(bce.gradient(x, z, reduction="mean", **options)))
+            assert (gradient == 0).all() if "where" in options else np.isnan(gradient).all()
     # Weights that cancel: the sum is not 0, the denominator is.
     weight = backend.from_numpy(FORMATS[dtype].round([[1], [-1], [2], [-2]]))
     assert math.isnan(float(backend.to_numpy(bce(x, z, weight=weight, reduction="mean", normalize_by="weight"))))
@@ -185,33 +190,29 @@ def test_arrays_of_options_take_part_in_the_promotion(backend):
     wide = backend.from_numpy(np.array([1.0, 2.0]))
     integer = backend.from_numpy(np.array([1, 2]))
     for name in ("weight", "pos_weight"):
-        assert bce(x, z, **{name: wide}).dtype == backend.dtype_of("float64")
-        assert bce(x, z, **{name: integer}).dtype == backend.dtype_of("float32")
+        with step(backend, bce, name):
+            assert bce(x, z, **{name: wide}).dtype == backend.dtype_of("float64")
+            assert bce(x, z, **{name: integer}).dtype == backend.dtype_of("float32")
 
 
 def test_pos_weight_of_one_changes_no_bit(backend, dtype):
     x, z, _ = arrays(backend, dtype, shape=(50, 20))
-    for plain, weighted in zip(results(bce, x, z), results(bce, x, z, pos_weight=1.0), strict=True):
-        np.testing.assert_array_equal(backend.to_numpy(plain), backend.to_numpy(weighted))
+    assert_equal(backend, results(bce, x, z, pos_weight=1.0), results(bce, x, z), context="pos_weight=1")
 
 
 def test_gamma_of_zero_is_the_cross_entropy(backend, dtype):
     x, z, p = arrays(backend, dtype, shape=(50, 20))
     for extra in ({}, {"pos_weight": p}, {"label_smoothing": 0.2}):
-        for plain, modulated, other in zip(
-            results(bce, x, z, **extra),
-            results(focal, x, z, gamma=0, **extra),
-            results(asymmetric, x, z, gamma_pos=0, gamma_neg=0, **extra),
-            strict=True,
-        ):
-            np.testing.assert_array_equal(backend.to_numpy(plain), backend.to_numpy(modulated))
-            np.testing.assert_array_equal(backend.to_numpy(plain), backend.to_numpy(other))
+        plain = results(bce, x, z, **extra)
+        for loss, exponents in ((focal, {"gamma": 0}), (asymmetric, {"gamma_pos": 0, "gamma_neg": 0})):
+            with step(backend, loss, **exponents, **extra):
+                assert_equal(backend, results(loss, x, z, **exponents, **extra), plain)
 
 
 def test_equal_exponents_make_asymmetric_focal(backend, dtype):
     x, z, _ = arrays(backend, dtype)
-    for a, b in zip(results(focal, x, z, gamma=3), results(asymmetric, x, z, gamma_pos=3, gamma_neg=3), strict=True):
-        np.testing.assert_array_equal(backend.to_numpy(a), backend.to_numpy(b))
+    wanted = results(asymmetric, x, z, gamma_pos=3, gamma_neg=3)
+    assert_equal(backend, results(focal, x, z, gamma=3), wanted, context="gamma=3")
 
 
 def test_smoothing_equals_smoothed_labels(backend):
@@ -221,8 +222,9 @@ def test_smoothing_equals_smoothed_labels(backend):
     for loss in (bce, focal, asymmetric):
         got, wanted = results(loss, x, z, label_smoothing=a), results(loss, x, smooth)
         wanted[3] = wanted[3] * (1 - a)
-        for g, w in zip(got, wanted, strict=True):
-            np.testing.assert_allclose(backend.to_numpy(g), backend.to_numpy(w), rtol=1e-13, atol=1e-15)
+        for quantity, g, w in zip(QUANTITIES, got, wanted, strict=True):
+            with step(backend, loss, quantity, label_smoothing=a):
+                np.testing.assert_allclose(backend.to_numpy(g), backend.to_numpy(w), rtol=1e-13, atol=1e-15)
 
 
 def test_smoothing_keeps_the_digits_that_smoothed_labels_lose():
@@ -253,10 +255,12 @@ def test_derivatives_are_finite_everywhere(backend, gamma):
     for label in (0, 1, 0.25):
         for loss, options in ((focal, {"gamma": gamma}), (asymmetric, {"gamma_pos": gamma, "gamma_neg": 2 * gamma})):
             for method in ("gradient", "hessian"):
-                got = np.float64(backend.to_numpy(getattr(loss, method)(x, label, **options)))
-                assert np.isfinite(got).all(), (label, options, method)
-            assert not np.isnan(np.float64(backend.to_numpy(loss(x, label, **options)))).any()
-            assert not np.isnan(backend.to_numpy(loss.label_gradient(finite, label, **options))).any()
+                with step(backend, getattr(loss, method), label, **options):
+                    got = np.float64(backend.to_numpy(getattr(loss, method)(x, label, **options)))
+                    assert np.isfinite(got).all()
+            with step(backend, loss, label, **options):
+                assert not np.isnan(np.float64(backend.to_numpy(loss(x, label, **options)))).any()
+                assert not np.isnan(backend.to_numpy(loss.label_gradient(finite, label, **options))).any()
 
 
 def test_shift_drops_easy_negatives(backend, dtype):
@@ -264,9 +268,10 @@ def test_shift_drops_easy_negatives(backend, dtype):
     z = backend.from_numpy(FORMATS[dtype].round([0, 0, 0, 1]))
     options = {"shift": 0.05, "gamma_pos": 1.0, "gamma_neg": 2.0}
     value, gradient, hessian, _ = (backend.to_numpy(a) for a in results(asymmetric, x, z, **options))
-    for result in (value, gradient, hessian):
-        assert (result[:2] == 0).all()
-        assert (result[2:] != 0).all()
+    for quantity, result in zip(QUANTITIES, (value, gradient, hessian), strict=False):
+        with step(backend, asymmetric, quantity, **options):
+            assert (result[:2] == 0).all()
+            assert (result[2:] != 0).all()
 
 
 @pytest.mark.parametrize(
@@ -352,9 +357,10 @@ def test_mean_of_ten_million_half_losses():
     """Summed in float16 they would overflow at 65504; rounded first, they would be off by 3e-4."""
     torch = pytest.importorskip("torch")
     x = np.zeros(10**7, np.float16)
-    ulp = contract.bound("mean", "float16", hard=True) * FORMATS["float16"].ulp(math.log(2))
+    bound = contract.bound("mean", "float16", hard=True)
     for logits in (x, torch.from_numpy(x), torch.from_numpy(x).to(torch.bfloat16)):
         mean = float(bce(logits, 0, reduction="mean"))
-        assert abs(mean - math.log(2)) <= (ulp if logits is x or logits.dtype == torch.float16 else 8 * ulp)
+        few = bound if logits is x or logits.dtype == torch.float16 else 8 * bound
+        assert_ulp(mean, math.log(2), few, "float16", context=f"the mean of {type(logits)} of {logits.dtype}")
     # And no drift: in float32 the mean is right to the last digit.
     assert abs(float(bce(x.astype(np.float32), 0, reduction="mean")) - math.log(2)) <= 2.0**-24

@@ -10,7 +10,7 @@ import pytest
 from array_api_compat import array_namespace, device
 
 import xbce
-from tests.helpers import approx
+from tests.helpers import approx, step
 from xbce_conformance import contract
 from xbce_conformance.inputs.formats import FORMATS
 
@@ -65,11 +65,12 @@ def test_namespace_dtype_shape_device(backend, dtype):
     x = backend.from_numpy(FORMATS[dtype].round(np.linspace(-3, 3, 6).reshape(2, 3)))
     z = backend.from_numpy(FORMATS[dtype].round(np.eye(2, 3)))
     value, gradient = loss.value_and_gradient(x, z)
-    for result in (loss(x, z), loss.gradient(x, z), loss.hessian(x, z), value, gradient):
-        assert array_namespace(result) is array_namespace(x)
-        assert result.dtype == x.dtype
-        assert result.shape == (2, 3)
-        assert device(result) == device(x)
+    for number, result in enumerate((loss(x, z), loss.gradient(x, z), loss.hessian(x, z), value, gradient)):
+        with step(backend, loss, f"result {number}"):
+            assert array_namespace(result) is array_namespace(x)
+            assert result.dtype == x.dtype
+            assert result.shape == (2, 3)
+            assert device(result) == device(x)
     assert loss(x, z, reduction="mean").dtype == x.dtype
     assert loss(x, z, reduction="mean").shape == ()
     assert loss(x, z, reduction="sum", axis=1).shape == (2,)
@@ -141,9 +142,10 @@ def test_labels_outside_the_unit_interval_follow_the_formula(backend):
 def test_zero_dimensions(backend, dtype):
     x, z = (backend.from_numpy(FORMATS[dtype].round(a)) for a in (0.5, 1.0))
     for options in ({}, {"reduction": "sum"}, {"reduction": "mean"}):
-        assert loss(x, z, **options).shape == ()
-        assert float(backend.to_numpy(loss(x, z, **options))) == approx(0.4741, rel=1e-2)
-        assert float(backend.to_numpy(loss.gradient(x, z, **options))) == approx(-0.3775, rel=1e-2)
+        with step(backend, loss, **options):
+            assert loss(x, z, **options).shape == ()
+            assert float(backend.to_numpy(loss(x, z, **options))) == approx(0.4741, rel=1e-2)
+            assert float(backend.to_numpy(loss.gradient(x, z, **options))) == approx(-0.3775, rel=1e-2)
 
 
 def test_empty(backend, dtype):

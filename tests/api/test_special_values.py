@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import xbce
+from tests.helpers import step
 from xbce_conformance import contract
 from xbce_conformance.inputs.formats import FORMATS
 
@@ -38,4 +39,5 @@ def test_special_values_do_not_spread(backend, dtype):
     for method in (loss, loss.gradient, loss.hessian):
         got = backend.to_numpy(method(x, 1))
         alone = backend.to_numpy(method(backend.from_numpy(fmt.round([1.0, 2.0])), 1))
-        np.testing.assert_array_equal(got[[1, 3]], alone)
+        with step(backend, method):
+            np.testing.assert_array_equal(got[[1, 3]], alone)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import xbce
+from tests.helpers import step
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -54,12 +55,13 @@ def test_lazy_and_equal_to_numpy(options, chunks):
     for method in ("__call__", "gradient", "hessian", "label_gradient", "value_and_gradient"):
         got, wanted = getattr(bce, method)(x, z, **keywords), getattr(bce, method)(X, Z, **options)
         for a, b in zip(got, wanted, strict=True) if isinstance(got, tuple) else [(got, wanted)]:
-            assert isinstance(a, da.Array)
-            assert (a.dtype, a.shape) == (b.dtype, b.shape)
-            assert type(a._meta) is np.ndarray
-            assert a._meta.ndim == b.ndim
-            with dask.config.set(scheduler="synchronous"):
-                np.testing.assert_allclose(a.compute(), b, rtol=1e-14, atol=0)
+            with step("dask", getattr(bce, method), **options):
+                assert isinstance(a, da.Array)
+                assert (a.dtype, a.shape) == (b.dtype, b.shape)
+                assert type(a._meta) is np.ndarray
+                assert a._meta.ndim == b.ndim
+                with dask.config.set(scheduler="synchronous"):
+                    np.testing.assert_allclose(a.compute(), b, rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))

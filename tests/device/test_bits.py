@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.device.family import arguments, assert_same_bits, bce, call_of, every_case, numbers, of_probabilities
+from tests.device.family import arguments, bce, call_of, every_case, numbers, of_probabilities
+from tests.helpers import assert_same_bits
 
 VIEWS = {
     "transposed": lambda a: a.T,

@@ -7,7 +7,8 @@ import pytest
 from array_api_compat import device as device_of
 
 import xbce
-from tests.device.family import arguments, assert_same_bits, bce, numbers
+from tests.device.family import arguments, bce, numbers
+from tests.helpers import assert_same_bits
 from xbce.conventions import caffe, keras, optax, pytorch, sklearn, tensorflow
 from xbce.conventions.keras import BinaryCrossentropy
 

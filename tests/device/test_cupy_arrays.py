@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.device.family import arguments, assert_same_bits, bce, numbers
+from tests.device.family import arguments, bce, numbers
+from tests.helpers import assert_same_bits
 
 
 def test_a_kernel_is_fused_once(cupy_only):

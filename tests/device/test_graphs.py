@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.device.family import arguments, assert_same_bits, bce, call_of, every_case, of_probabilities
+from tests.device.family import arguments, bce, call_of, every_case, of_probabilities
+from tests.helpers import assert_same_bits
 
 MEAN = {"reduction": "mean", "normalize_by": "weight"}
 

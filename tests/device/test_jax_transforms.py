@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from array_api_compat import device as device_of
 
-from tests.device.family import arguments, assert_same_bits, bce, call_of, every_case, of_probabilities
+from tests.device.family import arguments, bce, call_of, every_case, of_probabilities
+from tests.helpers import assert_same_bits
 
 jax = pytest.importorskip("jax")
 

@@ -7,7 +7,8 @@ import pytest
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
-from tests.device.family import NUMPY, arguments, bce, call_of, numbers, of_probabilities
+from tests.device.family import arguments, bce, call_of, numbers, of_probabilities
+from tests.helpers import NUMPY
 from xbce_conformance import contract
 from xbce_conformance.cases import METHODS, WITH_NUMBERS
 from xbce_conformance.inputs.formats import FORMATS

@@ -5,8 +5,8 @@ import weakref
 import pytest
 
 import xbce
-from tests.device.family import arguments, assert_same_bits, bce, call_of, every_case, of_probabilities
-from tests.helpers import saved_for_backward
+from tests.device.family import arguments, bce, call_of, every_case, of_probabilities
+from tests.helpers import assert_same_bits, saved_for_backward
 
 torch = pytest.importorskip("torch")
 
