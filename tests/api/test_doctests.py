@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
 DOCUMENTED = [name for name in SETTINGS["testpaths"] if name != "tests"]
+TESTS = "conformance/tests"
 
 
 def found():
@@ -30,6 +31,7 @@ def found():
 def pages():
     roots = [ROOT / name for name in DOCUMENTED]
     files = [file for root in roots for file in ([root] if root.is_file() else sorted(root.rglob("*")))]
+    files = [file for file in files if ROOT / TESTS not in file.parents]
     return [file for file in files if file.suffix in (".py", ".md") and ">>> " in file.read_text("utf-8")]
 
 
@@ -60,7 +62,8 @@ def test_examples_print_the_same_on_lesser_processors(instructions, others):
     disabled = " ".join([*instructions, os.environ.get("NPY_DISABLE_CPU_FEATURES", "")]).strip()
     environment = os.environ | {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2"} | others | {"NPY_DISABLE_CPU_FEATURES": disabled}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-continue-on-failure"]
-    command += ["--ignore=docs/examples", *DOCUMENTED]  # those are scripts, without doctests
+    # The examples are scripts, without doctests.
+    command += ["--ignore=docs/examples", f"--ignore={TESTS}", *DOCUMENTED]
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     assert int(re.search(r"(\d+) passed", run.stdout)[1]) >= len(pages())

@@ -345,8 +345,9 @@ def test_label_gradient_of_the_plain_loss_is_minus_the_logits(backend, dtype):
 def test_symmetry_and_convexity(data):
     """L(x, z) = L(-x, 1 - z), and the loss is below its chords."""
     n = 16
-    x, y = (np.array(data.draw(st.lists(st.floats(-700, 700), min_size=n, max_size=n))) for _ in range(2))
-    z = np.array(data.draw(st.lists(st.integers(0, 1024), min_size=n, max_size=n))) / 1024
+    logits = st.lists(st.floats(-700, 700), min_size=n, max_size=n)
+    x, y = (np.array(data.draw(logits, label=name)) for name in "xy")
+    z = np.array(data.draw(st.lists(st.integers(0, 1024), min_size=n, max_size=n), label="z")) / 1024
     for loss in (bce, focal):
         np.testing.assert_allclose(loss(x, z), loss(-x, 1 - z), rtol=1e-14)
         np.testing.assert_allclose(loss.gradient(x, z), -loss.gradient(-x, 1 - z), rtol=1e-13, atol=1e-300)

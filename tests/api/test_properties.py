@@ -28,8 +28,8 @@ formats = pytest.mark.parametrize("name", ["float32", "float64"])
 
 
 def _draw_pairs(data, name, size=24):
-    x = data.draw(st.lists(_logits[name], min_size=size, max_size=size))
-    z = data.draw(st.lists(_labels[name], min_size=size, max_size=size))
+    x = data.draw(st.lists(_logits[name], min_size=size, max_size=size), label="x")
+    z = data.draw(st.lists(_labels[name], min_size=size, max_size=size), label="z")
     return FORMATS[name].round(x), FORMATS[name].round(z)
 
 
@@ -51,7 +51,9 @@ def test_mirror_of_hard_labels_is_exact(backend, name, data):
 def test_mirror_of_soft_labels_is_exact(backend, name, data):
     """L(x, z) = L(-x, 1 - z), bit for bit, where 1 - z is exact."""
     x, _ = _draw_pairs(data, name)
-    z = FORMATS[name].round(np.array(data.draw(st.lists(st.integers(0, 2**20), min_size=24, max_size=24))) / 2**20)
+    z = FORMATS[name].round(
+        np.array(data.draw(st.lists(st.integers(0, 2**20), min_size=24, max_size=24), label="z")) / 2**20
+    )
     left = loss(backend.from_numpy(x), backend.from_numpy(z))
     right = loss(backend.from_numpy(-x), backend.from_numpy(1 - z))
     at_zero = x == 0  # h is 1 on both sides there, so the two are computed differently

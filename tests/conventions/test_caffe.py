@@ -41,11 +41,11 @@ def layer_by_definition(logits, targets, ignore_label, normalization):
 @settings(max_examples=150)
 @given(data=st.data())
 def test_definition(normalization, data):
-    shape = data.draw(SHAPES.filter(len))
-    dtype = data.draw(st.sampled_from(["float32", "float64"]))
-    x, y = data.draw(arrays(LOGITS, shape, dtype)), data.draw(arrays(TARGETS, shape, dtype))
-    ignore_label = data.draw(st.sampled_from([None, -1, 0, 1, 255]))
-    weight = data.draw(st.sampled_from([1.0, 3.7]))
+    shape = data.draw(SHAPES.filter(len), label="shape")
+    dtype = data.draw(st.sampled_from(["float32", "float64"]), label="dtype")
+    x, y = data.draw(arrays(LOGITS, shape, dtype), label="x"), data.draw(arrays(TARGETS, shape, dtype), label="y")
+    ignore_label = data.draw(st.sampled_from([None, -1, 0, 1, 255]), label="ignore_label")
+    weight = data.draw(st.sampled_from([1.0, 3.7]), label="weight")
     layer = SigmoidCrossEntropyLoss(ignore_label, normalization, loss_weight=weight)
     loss, gradient, size = layer_by_definition(x, y, ignore_label, normalization)
     eps = float(np.finfo(dtype).eps)
@@ -62,8 +62,8 @@ def test_definition(normalization, data):
 @given(data=st.data())
 def test_backward_is_the_gradient_of_forward(normalization, data):
     """Numerically, as Caffe's own GradientChecker."""
-    x = data.draw(arrays(st.floats(-3, 3, width=32), (2, 3)))
-    y = data.draw(arrays(st.sampled_from([0.0, 0.25, 1.0, -1.0]), (2, 3)))
+    x = data.draw(arrays(st.floats(-3, 3, width=32), (2, 3)), label="x")
+    y = data.draw(arrays(st.sampled_from([0.0, 0.25, 1.0, -1.0]), (2, 3)), label="y")
     layer = SigmoidCrossEntropyLoss(-1, normalization, loss_weight=3.7)
     numerical = np.empty_like(x)
     for index in np.ndindex(x.shape):

@@ -58,17 +58,23 @@ def size_of_terms(x, *, from_logits):
 
 
 def draw_call(data, *, from_logits, dtypes=("float32", "float64")):
-    shape = data.draw(SHAPES)
-    dtype = data.draw(st.sampled_from(dtypes))
-    x = data.draw(arrays(LOGITS if from_logits else PROBABILITIES, shape, dtype))
+    shape = data.draw(SHAPES, label="shape")
+    dtype = data.draw(st.sampled_from(dtypes), label="dtype")
+    x = data.draw(arrays(LOGITS if from_logits else PROBABILITIES, shape, dtype), label="x")
     if not from_logits:
         x = np.where(is_clipped(x), x.dtype.type(0.5), x)
-    z = data.draw(arrays(SOFT, shape)).astype(data.draw(st.sampled_from(["float32", "float64", "int64", "bool"])))
-    axis = data.draw(st.sampled_from([None, *range(-len(shape), len(shape))]))
+    z = data.draw(arrays(SOFT, shape), label="z").astype(
+        data.draw(st.sampled_from(["float32", "float64", "int64", "bool"]), label="dtype")
+    )
+    axis = data.draw(st.sampled_from([None, *range(-len(shape), len(shape))]), label="axis")
     return (
         z,
         x,
-        {"from_logits": from_logits, "axis": axis, "label_smoothing": data.draw(st.sampled_from([0.0, 0.1, 1.0]))},
+        {
+            "from_logits": from_logits,
+            "axis": axis,
+            "label_smoothing": data.draw(st.sampled_from([0.0, 0.1, 1.0]), label="label_smoothing"),
+        },
     )
 
 
@@ -91,9 +97,9 @@ def test_entropy(keras, data, from_logits):
 @given(st.data(), st.booleans())
 def test_focal(keras, data, from_logits):
     z, x, options = draw_call(data, from_logits=from_logits)
-    options["gamma"] = data.draw(st.sampled_from([0.0, 1.0, 2.0, 3.5]))
-    options["apply_class_balancing"] = data.draw(st.booleans())
-    options["alpha"] = data.draw(st.sampled_from([0.25, 0.0, 1.0]))
+    options["gamma"] = data.draw(st.sampled_from([0.0, 1.0, 2.0, 3.5]), label="gamma")
+    options["apply_class_balancing"] = data.draw(st.booleans(), label="apply_class_balancing")
+    options["alpha"] = data.draw(st.sampled_from([0.25, 0.0, 1.0]), label="alpha")
     # Keras takes 1 - p_t, whose digits are lost where it is small: an error of gamma times eps in the factor.
     each = 16 * unit(x.dtype) * (1 + options["gamma"]) * size_of_terms(x, from_logits=from_logits)
     agree(
@@ -108,26 +114,33 @@ def draw_factor(data, losses_shape, *, mask):
     """Draw a sample_weight or mask that fits the losses in one of Keras's ways, or does not."""
     n = losses_shape
     shapes = [n, (*n, 1), (1,) * len(n), n[:-1] if len(n) > 1 else n, (), (5,), (*n[:-1], 1) if n else (1,)]
-    shape = data.draw(st.sampled_from(shapes))
+    shape = data.draw(st.sampled_from(shapes), label="shape")
     if mask:
-        return data.draw(arrays(st.booleans(), shape, "bool"))
-    weight = data.draw(arrays(WEIGHTS, shape, data.draw(st.sampled_from(["float32", "float64", "int32"]))))
-    return data.draw(st.sampled_from([weight, weight.tolist()]))
+        return data.draw(arrays(st.booleans(), shape, "bool"), label="mask")
+    weight = data.draw(
+        arrays(WEIGHTS, shape, data.draw(st.sampled_from(["float32", "float64", "int32"]), label="dtype")),
+        label="weight",
+    )
+    return data.draw(st.sampled_from([weight, weight.tolist()]), label="weight or list")
 
 
 @settings(max_examples=250)
 @given(st.data())
 def compare_classes(keras, tf, name, data):
-    from_logits = data.draw(st.booleans())
+    from_logits = data.draw(st.booleans(), label="from_logits")
     z, x, options = draw_call(data, from_logits=from_logits)
-    if x.size and data.draw(st.integers(0, 9)) == 0:
+    if x.size and data.draw(st.integers(0, 9), label="one in ten") == 0:
         z = z[..., 0]  # of another rank
-    options["axis"] = data.draw(st.sampled_from([-1, -1, -1, 0, None]))
-    reduction = data.draw(st.sampled_from(REDUCTIONS))
-    options |= {"reduction": reduction, "dtype": data.draw(st.sampled_from([None, None, "float64"]))}
+    options["axis"] = data.draw(st.sampled_from([-1, -1, -1, 0, None]), label="axis")
+    reduction = data.draw(st.sampled_from(REDUCTIONS), label="reduction")
+    options |= {"reduction": reduction, "dtype": data.draw(st.sampled_from([None, None, "float64"]), label="dtype")}
     losses_shape = () if options["axis"] is None else x.shape[1:] if options["axis"] == 0 else x.shape[:-1]
-    weight = draw_factor(data, losses_shape, mask=False) if data.draw(st.booleans()) else None
-    mask = draw_factor(data, losses_shape, mask=True) if data.draw(st.integers(0, 2)) == 0 else None
+    weight = draw_factor(data, losses_shape, mask=False) if data.draw(st.booleans(), label="with weight") else None
+    mask = (
+        draw_factor(data, losses_shape, mask=True)
+        if data.draw(st.integers(0, 2), label="one in three: mask") == 0
+        else None
+    )
     theirs = tf.constant(x)
     if mask is not None and not x.size:
         stated("the mean of no elements is NaN; a mask drops it, where Keras multiplies it by 0")

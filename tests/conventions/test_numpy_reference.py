@@ -25,13 +25,15 @@ def textbook(X, y):  # noqa: N803
 @settings(max_examples=300)
 @given(st.data())
 def test_textbook(data):
-    n = data.draw(st.integers(1, 6))
+    n = data.draw(st.integers(1, 6), label="n")
     # Beyond 16 the textbook's 1 - fX has no digit left.
-    x = data.draw(arrays(LOGITS.filter(lambda x: -80 < x < 16), (n,)))
-    y = data.draw(arrays(SOFT, (n,))).astype(data.draw(st.sampled_from(["float64", "float32", "bool"])))
+    x = data.draw(arrays(LOGITS.filter(lambda x: -80 < x < 16), (n,)), label="x")
+    y = data.draw(arrays(SOFT, (n,)), label="y").astype(
+        data.draw(st.sampled_from(["float64", "float32", "bool"]), label="dtype")
+    )
     if y.dtype == bool:
         y = y.astype(int)  # the textbook negates labels, which NumPy refuses for booleans
-    column_x, column_y = data.draw(st.booleans()), data.draw(st.booleans())
+    column_x, column_y = data.draw(st.booleans(), label="column_x"), data.draw(st.booleans(), label="column_y")
     agree(
         lambda: binary_cross_entropy(x[:, None] if column_x else x, y[:, None] if column_y else y),
         lambda: textbook(x, y),

@@ -29,20 +29,20 @@ def to_numpy(x):
 
 def draw_call(data):
     """Draw logits and labels that broadcast against each other, or (seldom) do not."""
-    shape = data.draw(SHAPES)
-    dtype = data.draw(FLOATS)
-    other = data.draw(st.sampled_from(["same", "same", "narrowed", "wider", "number", "wrong"]))
-    x = jnp.asarray(data.draw(arrays(LOGITS, shape)), dtype)
+    shape = data.draw(SHAPES, label="shape")
+    dtype = data.draw(FLOATS, label="dtype")
+    other = data.draw(st.sampled_from(["same", "same", "narrowed", "wider", "number", "wrong"]), label="other")
+    x = jnp.asarray(data.draw(arrays(LOGITS, shape), label="x"), dtype)
     if other == "number":
-        return x, data.draw(SOFT | st.booleans() | st.integers(0, 1))
+        return x, data.draw(SOFT | st.booleans() | st.integers(0, 1), label="label")
     label_shape = {
         "same": st.just(shape),
         "narrowed": st.just((1,) * len(shape)),
         "wider": st.just((2, *shape)),
         "wrong": st.just((*shape[:-1], 7)),
     }[other]
-    labels = data.draw(arrays(SOFT, data.draw(label_shape)))
-    return x, jnp.asarray(labels, data.draw(st.sampled_from(["int32", dtype])))
+    labels = data.draw(arrays(SOFT, data.draw(label_shape, label="shape of labels")), label="labels")
+    return x, jnp.asarray(labels, data.draw(st.sampled_from(["int32", dtype]), label="dtype of labels"))
 
 
 def tolerance(call, unit):
@@ -73,7 +73,10 @@ def test_entropy(data):
 def test_entropy_derivatives(data):
     """First and second, by JAX."""
     shape = (3,)
-    x, z = (jnp.asarray(data.draw(arrays(elements, shape)), jnp.float32) for elements in (LOGITS, SOFT))
+    x, z = (
+        jnp.asarray(data.draw(arrays(elements, shape), label=name), jnp.float32)
+        for name, elements in (("x", LOGITS), ("z", SOFT))
+    )
 
     def second(function):
         return jax.grad(lambda x: jnp.sum(jax.grad(lambda x: jnp.sum(function(x, z)))(x)))(x)
@@ -97,10 +100,10 @@ def test_entropy_derivatives(data):
 @given(st.data())
 def test_focal(data):
     x, z = draw_call(data)
-    gamma = data.draw(st.sampled_from([0, 0.5, 1.0, 2.0, 3.5]))
-    alpha = data.draw(st.none() | st.floats(0, 1, width=16) | st.sampled_from([0.25, 1, 2.0]))
-    if alpha is not None and data.draw(st.booleans()):
-        alpha = jnp.asarray(alpha, data.draw(st.just("float32")))
+    gamma = data.draw(st.sampled_from([0, 0.5, 1.0, 2.0, 3.5]), label="gamma")
+    alpha = data.draw(st.none() | st.floats(0, 1, width=16) | st.sampled_from([0.25, 1, 2.0]), label="alpha")
+    if alpha is not None and data.draw(st.booleans(), label="alpha is an array"):
+        alpha = jnp.asarray(alpha, data.draw(st.just("float32"), label="dtype of alpha"))
     options = {"alpha": alpha, "gamma": gamma}
     unit = float(jnp.finfo(x.dtype).eps)
     # optax multiplies the logarithm of the probability of being wrong by gamma, so its error by the logarithm.

@@ -56,16 +56,16 @@ def size_of_terms(x, y, weight, pos_weight):
 
 def draw_call(data, elements, dtypes=FLOATS, *, one_dtype=False, names=("weight", "pos_weight")):
     """Draw the arguments of a call, all of them valid."""
-    shape = data.draw(SHAPES)
-    dtype, target_dtype, weight_dtype = (data.draw(dtypes) for _ in range(3))
-    x = tensor(data.draw(arrays(elements, shape)), dtype)
-    y = tensor(data.draw(arrays(SOFT, shape)), dtype if one_dtype else target_dtype)
+    shape = data.draw(SHAPES, label="shape")
+    dtype, target_dtype, weight_dtype = (data.draw(dtypes, label=f"dtype of {of}") for of in ("x", "y", "weights"))
+    x = tensor(data.draw(arrays(elements, shape), label="x"), dtype)
+    y = tensor(data.draw(arrays(SOFT, shape), label="y"), dtype if one_dtype else target_dtype)
     weights = {
-        name: tensor(data.draw(arrays(WEIGHTS, data.draw(narrowed(shape)))), weight_dtype)
+        name: tensor(data.draw(arrays(WEIGHTS, data.draw(narrowed(shape), label="shape")), label=name), weight_dtype)
         for name in names
-        if data.draw(st.booleans())
+        if data.draw(st.booleans(), label=f"with {name}")
     }
-    return x, y, weights | {"reduction": data.draw(REDUCTIONS)}
+    return x, y, weights | {"reduction": data.draw(REDUCTIONS, label="reduction")}
 
 
 @pytest.mark.compared("pytorch.binary_cross_entropy_with_logits", "torch")
@@ -240,8 +240,8 @@ def published_focal(inputs, targets, alpha, gamma):
 @given(st.data())
 def test_focal_meets_its_published_definition(data):
     x, y, options = draw_call(data, LOGITS, st.sampled_from(["float32", "float64"]), names=())
-    alpha = data.draw(st.sampled_from([-1, 0, 0.25, 1]) | st.floats(0, 1))
-    gamma = data.draw(st.sampled_from([0, 0.5, 1, 2, 5]))
+    alpha = data.draw(st.sampled_from([-1, 0, 0.25, 1]) | st.floats(0, 1), label="alpha")
+    gamma = data.draw(st.sampled_from([0, 0.5, 1, 2, 5]), label="gamma")
     dtype = torch.promote_types(x.dtype, y.dtype)
     expected = reduced(published_focal(x, y, alpha, gamma), options["reduction"])
     agree(
@@ -282,7 +282,7 @@ def torchvision_ops():
 @given(data=st.data())
 def test_focal_against_torchvision(torchvision_ops, data):
     x, y, options = draw_call(data, st.floats(-8, 8, width=32), st.just("float32"), names=())
-    alpha = data.draw(st.sampled_from([-1, 0.25]))
+    alpha = data.draw(st.sampled_from([-1, 0.25]), label="alpha")
     agree(
         lambda: pytorch.sigmoid_focal_loss(x, y, alpha, 2.0, options["reduction"]),
         lambda: torchvision_ops.sigmoid_focal_loss(x, y, alpha, 2.0, options["reduction"]),

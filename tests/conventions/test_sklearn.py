@@ -44,7 +44,7 @@ def compare(y_true, y_proba, *, tolerance, **options):
 
 
 def draw_labels(data, n, classes):
-    names = data.draw(st.sampled_from(["int", "str", "float", "bool", "array"]))
+    names = data.draw(st.sampled_from(["int", "str", "float", "bool", "array"]), label="names")
     of_class = {
         "int": [3, 5, 8, 9],
         "str": ["ant", "bee", "cat", "dog"],
@@ -52,7 +52,7 @@ def draw_labels(data, n, classes):
         "bool": [False, True],
         "array": [0, 1, 2, 3],
     }[names][:classes]
-    y = data.draw(st.lists(st.sampled_from(of_class), min_size=n, max_size=n))
+    y = data.draw(st.lists(st.sampled_from(of_class), min_size=n, max_size=n), label="y")
     return (np.array(y) if names == "array" else y), of_class
 
 
@@ -60,9 +60,9 @@ def draw_labels(data, n, classes):
 @settings(max_examples=400)
 @given(st.data())
 def test_binary(data):
-    n, dtype = data.draw(st.integers(1, 6)), data.draw(FLOATS)
+    n, dtype = data.draw(st.integers(1, 6), label="n"), data.draw(FLOATS, label="dtype")
     y, classes = draw_labels(data, n, 2)
-    p = np.array(data.draw(st.lists(PROBABILITIES, min_size=n, max_size=n)), dtype)
+    p = np.array(data.draw(st.lists(PROBABILITIES, min_size=n, max_size=n), label="p"), dtype)
     options = draw_options(data, n, classes)
     # scikit-learn rounds 1 - p, and adds in the dtype of p.
     eps = float(np.finfo(dtype).eps)
@@ -70,16 +70,18 @@ def test_binary(data):
     size = 2 + 1 / clipped.clip(0.25) + np.abs(np.log(clipped)) + np.abs(np.log1p(-clipped))
     weight = np.array(options.get("sample_weight", np.ones(n)))
     total = np.sum(size * weight) / (max(weight.sum(), 1e-300) if options["normalize"] else 1)
-    column = data.draw(st.booleans())
+    column = data.draw(st.booleans(), label="column")
     compare(y, p[:, None] if column else p, tolerance=8 * eps * total, **options)
 
 
 def draw_options(data, n, classes):
-    options = {"normalize": data.draw(st.booleans())}
-    if data.draw(st.booleans()):
-        options["sample_weight"] = data.draw(st.lists(WEIGHTS, min_size=n, max_size=n))
-    if data.draw(st.booleans()):
-        options["labels"] = data.draw(st.sampled_from([classes, classes[::-1], classes[:1], np.array(classes)]))
+    options = {"normalize": data.draw(st.booleans(), label="normalize")}
+    if data.draw(st.booleans(), label="with sample_weight"):
+        options["sample_weight"] = data.draw(st.lists(WEIGHTS, min_size=n, max_size=n), label="sample_weight")
+    if data.draw(st.booleans(), label="with labels"):
+        options["labels"] = data.draw(
+            st.sampled_from([classes, classes[::-1], classes[:1], np.array(classes)]), label="labels"
+        )
     return options
 
 
@@ -87,10 +89,16 @@ def draw_options(data, n, classes):
 @settings(max_examples=300)
 @given(st.data())
 def test_multiclass(data):
-    n, k, dtype = data.draw(st.integers(1, 6)), data.draw(st.integers(2, 4)), data.draw(FLOATS)
+    n, k, dtype = (
+        data.draw(st.integers(1, 6), label="n"),
+        data.draw(st.integers(2, 4), label="k"),
+        data.draw(FLOATS, label="dtype"),
+    )
     y, classes = draw_labels(data, n, k)
-    p = np.array(data.draw(st.lists(PROBABILITIES, min_size=n * k, max_size=n * k)), np.float64).reshape(n, k)
-    if data.draw(st.booleans()):  # else the rows do not add up to 1, which warns
+    p = np.array(data.draw(st.lists(PROBABILITIES, min_size=n * k, max_size=n * k), label="p"), np.float64).reshape(
+        n, k
+    )
+    if data.draw(st.booleans(), label="rows add up to 1"):  # else the rows do not add up to 1, which warns
         p = (p + 0.01) / (p + 0.01).sum(1, keepdims=True)
     p = p.astype(dtype)
     options = draw_options(data, n, classes)
@@ -105,11 +113,11 @@ def test_multiclass(data):
 @settings(max_examples=100)
 @given(st.data())
 def test_indicator_matrix(data):
-    n, k = data.draw(st.integers(1, 5)), data.draw(st.integers(2, 3))
-    y = np.array(data.draw(st.lists(st.integers(0, 1), min_size=n * k, max_size=n * k))).reshape(n, k)
+    n, k = data.draw(st.integers(1, 5), label="n"), data.draw(st.integers(2, 3), label="k")
+    y = np.array(data.draw(st.lists(st.integers(0, 1), min_size=n * k, max_size=n * k), label="y")).reshape(n, k)
     p = np.full((n, k), 1 / k)
-    p[:, 0] = data.draw(st.sampled_from([1 / k, 0.25]))
-    compare(y, p, tolerance=1e-13, normalize=data.draw(st.booleans()))
+    p[:, 0] = data.draw(st.sampled_from([1 / k, 0.25]), label="first column")
+    compare(y, p, tolerance=1e-13, normalize=data.draw(st.booleans(), label="normalize"))
 
 
 Y, P = [0, 1, 1], np.array([0.25, 0.5, 1.0])

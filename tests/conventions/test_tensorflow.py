@@ -48,8 +48,8 @@ def unit(dtype):
 @settings(max_examples=300)
 @given(st.data())
 def test_sigmoid_with_logits(tf, data):
-    shape, dtype = data.draw(SHAPES), data.draw(FLOATS)
-    x, z = data.draw(arrays(LOGITS, shape, dtype)), data.draw(arrays(SOFT, shape, dtype))
+    shape, dtype = data.draw(SHAPES, label="shape"), data.draw(FLOATS, label="dtype")
+    x, z = data.draw(arrays(LOGITS, shape, dtype), label="x"), data.draw(arrays(SOFT, shape, dtype), label="z")
     agree(
         lambda: ours.sigmoid_cross_entropy_with_logits(labels=z, logits=x),
         lambda: tf.nn.sigmoid_cross_entropy_with_logits(labels=z, logits=x),
@@ -62,8 +62,8 @@ def test_sigmoid_with_logits(tf, data):
 @given(st.data())
 def test_hard_labels_to_the_last_digits(tf, data):
     """There TensorFlow is accurate, so nothing but roundings may differ."""
-    shape = data.draw(SHAPES)
-    x, z = data.draw(arrays(LOGITS, shape, "float32")), data.draw(arrays(HARD, shape, "float32"))
+    shape = data.draw(SHAPES, label="shape")
+    x, z = data.draw(arrays(LOGITS, shape, "float32"), label="x"), data.draw(arrays(HARD, shape, "float32"), label="z")
     expected = tf.nn.sigmoid_cross_entropy_with_logits(labels=z, logits=x)
     agree(
         lambda: ours.sigmoid_cross_entropy_with_logits(z, x),
@@ -77,12 +77,14 @@ def test_hard_labels_to_the_last_digits(tf, data):
 @settings(max_examples=300)
 @given(st.data())
 def test_weighted(tf, data):
-    shape, dtype = data.draw(SHAPES), data.draw(FLOATS)
-    x, z = data.draw(arrays(LOGITS, shape, dtype)), data.draw(arrays(SOFT, shape, dtype))
-    if data.draw(st.booleans()):
-        q = data.draw(st.floats(-2, 8, width=16))
+    shape, dtype = data.draw(SHAPES, label="shape"), data.draw(FLOATS, label="dtype")
+    x, z = data.draw(arrays(LOGITS, shape, dtype), label="x"), data.draw(arrays(SOFT, shape, dtype), label="z")
+    if data.draw(st.booleans(), label="pos_weight is a number"):
+        q = data.draw(st.floats(-2, 8, width=16), label="q")
     else:
-        q = data.draw(arrays(WEIGHTS, data.draw(st.just((2, *shape)) | narrowed(shape)), dtype))
+        q = data.draw(
+            arrays(WEIGHTS, data.draw(st.just((2, *shape)) | narrowed(shape), label="shape of q"), dtype), label="q"
+        )
     agree(
         lambda: ours.weighted_cross_entropy_with_logits(z, x, q),
         lambda: tf.nn.weighted_cross_entropy_with_logits(z, x, q),
@@ -168,17 +170,17 @@ def test_wrong_pos_weight(tf, q):
 
 def draw_weights(data, shape):
     """Draw weights of any kind, unfitting ones too."""
-    kind = data.draw(st.sampled_from(["number", "fitting", "fitting", "fitting", "wrong", "None"]))
+    kind = data.draw(st.sampled_from(["number", "fitting", "fitting", "fitting", "wrong", "None"]), label="kind")
     if kind == "None":
         return None
     if kind == "number":
-        return data.draw(WEIGHTS | st.integers(-2, 2) | st.booleans())
+        return data.draw(WEIGHTS | st.integers(-2, 2) | st.booleans(), label="number")
     if kind == "wrong":
-        wrong = data.draw(st.sampled_from([(7,), (1, *shape), shape[1:], (*shape[:-1], 5)]))
+        wrong = data.draw(st.sampled_from([(7,), (1, *shape), shape[1:], (*shape[:-1], 5)]), label="wrong shape")
         return np.ones(wrong, np.float32)
-    lengths = tuple(data.draw(st.sampled_from([1, n])) for n in shape)
-    dtype = data.draw(st.sampled_from(["float32", "float64", "float16", "int32", "bool"]))
-    return data.draw(arrays(WEIGHTS, lengths, "float64")).astype(dtype)
+    lengths = tuple(data.draw(st.sampled_from([1, n]), label="length") for n in shape)
+    dtype = data.draw(st.sampled_from(["float32", "float64", "float16", "int32", "bool"]), label="dtype")
+    return data.draw(arrays(WEIGHTS, lengths, "float64"), label="weights").astype(dtype)
 
 
 def total_weight(weights, shape):
@@ -208,11 +210,13 @@ def reduced_tolerance(each, weights, reduction):
 @settings(max_examples=400)
 @given(st.data())
 def test_v1_sigmoid(tf, data):
-    shape, dtype = data.draw(SHAPES), data.draw(FLOATS)
-    x = data.draw(arrays(LOGITS, shape, dtype))
-    z = data.draw(arrays(SOFT, shape)).astype(data.draw(st.sampled_from(["float32", "float64", "int64", "bool"])))
-    weights, reduction = draw_weights(data, shape), data.draw(REDUCTIONS)
-    smoothing = data.draw(st.sampled_from([0, 0.1, 1.0, -0.5]))
+    shape, dtype = data.draw(SHAPES, label="shape"), data.draw(FLOATS, label="dtype")
+    x = data.draw(arrays(LOGITS, shape, dtype), label="x")
+    z = data.draw(arrays(SOFT, shape), label="z").astype(
+        data.draw(st.sampled_from(["float32", "float64", "int64", "bool"]), label="dtype")
+    )
+    weights, reduction = draw_weights(data, shape), data.draw(REDUCTIONS, label="reduction")
+    smoothing = data.draw(st.sampled_from([0, 0.1, 1.0, -0.5]), label="smoothing")
     agree(
         lambda: ours.sigmoid_cross_entropy(z, x, weights, smoothing, reduction=reduction),
         lambda: tf.compat.v1.losses.sigmoid_cross_entropy(z, x, weights, smoothing, reduction=reduction),
@@ -225,11 +229,13 @@ def test_v1_sigmoid(tf, data):
 @settings(max_examples=400)
 @given(st.data())
 def test_v1_log_loss(tf, data):
-    shape = data.draw(SHAPES)
-    p = data.draw(arrays(PROBABILITIES, shape, data.draw(FLOATS)))
-    z = data.draw(arrays(SOFT, shape)).astype(data.draw(st.sampled_from(["float32", "float64", "int64", "bool"])))
-    weights, reduction = draw_weights(data, shape), data.draw(REDUCTIONS)
-    epsilon = data.draw(st.sampled_from([1e-7, 1e-3, 0.0]))
+    shape = data.draw(SHAPES, label="shape")
+    p = data.draw(arrays(PROBABILITIES, shape, data.draw(FLOATS, label="dtype")), label="p")
+    z = data.draw(arrays(SOFT, shape), label="z").astype(
+        data.draw(st.sampled_from(["float32", "float64", "int64", "bool"]), label="dtype")
+    )
+    weights, reduction = draw_weights(data, shape), data.draw(REDUCTIONS, label="reduction")
+    epsilon = data.draw(st.sampled_from([1e-7, 1e-3, 0.0]), label="epsilon")
     theirs = tf.compat.v1.losses.log_loss
     if epsilon == 0 and np.any((p == 0) | (p == 1)):
         stated("0 log 0 is NaN in TensorFlow, and absent in xbce")

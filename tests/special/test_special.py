@@ -476,7 +476,7 @@ def _call(backend, name, *arguments):
 
 
 def _draw(data, dtype, strategy, size=24):
-    return FORMATS[dtype].round(data.draw(st.lists(strategy, min_size=size, max_size=size)))
+    return FORMATS[dtype].round(data.draw(st.lists(strategy, min_size=size, max_size=size), label="elements"))
 
 
 @formats
@@ -523,7 +523,9 @@ def test_logit_is_the_inverse_of_expit(backend, kind, data):
 @larger_examples
 @given(data=st.data())
 def test_logit_is_odd_about_one_half_bit_for_bit(backend, kind, data):
-    p = FORMATS[kind].round(np.array(data.draw(st.lists(st.integers(0, 2**20), min_size=24, max_size=24))) / 2**20)
+    p = FORMATS[kind].round(
+        np.array(data.draw(st.lists(st.integers(0, 2**20), min_size=24, max_size=24), label="p")) / 2**20
+    )
     np.testing.assert_array_equal(_call(backend, "logit", p), -_call(backend, "logit", 1 - p))
 
 
@@ -560,7 +562,9 @@ def test_xlogy_and_xlog1py_agree(backend, kind, data):
     """Where 1 + y is exact."""
     fmt = FORMATS[kind]
     x = _draw(data, kind, st.floats(-8, 8, width=16))
-    y = fmt.round(np.array(data.draw(st.lists(st.integers(-(2**20), 2**21), min_size=24, max_size=24))) / 2**20)
+    y = fmt.round(
+        np.array(data.draw(st.lists(st.integers(-(2**20), 2**21), min_size=24, max_size=24), label="y")) / 2**20
+    )
     left, right = _call(backend, "xlogy", x, 1 + y), _call(backend, "xlog1py", x, y)
     with np.errstate(invalid="ignore"):
         assert ((left == right) | (np.abs(left - right) <= 8 * fmt.ulp(np.where(np.isinf(left), 1, left)))).all()
