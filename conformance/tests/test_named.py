@@ -241,7 +241,7 @@ def test_entry_point(tmp_path):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 3.1\n", "utf-8")
     (info / "entry_points.txt").write_text(
-        "[xbce_conformance.subjects]\nother-loss = other:loss\nspoilt = other:nothing\n", "utf-8"
+        "[xbce_conformance.subjects]\nother-loss = other:loss\nbroken = other:nothing\n", "utf-8"
     )
     (info / "RECORD").write_text("other.py,,\n", "utf-8")
 
@@ -265,8 +265,8 @@ print(subject.name, subject.judged, missing)
     assert code_of_named == "exit 1", done.stderr
     (row,) = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["rows"]
     assert (row["subject"], row["version"], row["judged"]) == ("other-loss", "3.1", True)
-    spoilt = {"spoilt": "other:nothing: other has no attribute 'nothing'"}
-    assert installed == f"other-loss False {spoilt}", done.stderr
+    refused = {"broken": "other:nothing: other has no attribute 'nothing'"}
+    assert installed == f"other-loss False {refused}", done.stderr
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The pytest plugin, as a stranger's project runs it: in a folder of its own, in a process of its own."""
+"""The pytest plugin, as another project runs it: in a folder of its own, in a process of its own."""
 
 import subprocess
 import sys

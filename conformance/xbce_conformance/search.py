@@ -44,9 +44,9 @@ def climb(
     *,
     flushes: bool = False,
 ) -> Iterator[Peak]:
-    """Yield the worst input so far, without end: who asks for it stops when the time is over.
+    """Yield the worst input so far; an infinite generator, which the caller stops.
 
-    With `flushes` subnormal numbers are kept out of: what flushing makes of them is known, and no height to climb.
+    With `flushes`, inputs and results near subnormal numbers are left out: flushing explains their errors.
     """
 
     def errors(x: Floats, z: Floats) -> tuple[Doubles, Floats]:

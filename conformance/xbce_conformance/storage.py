@@ -1,6 +1,6 @@
 """The folder that interrupted work goes on from: its plan, and a file per part that is done.
 
-A file appears whole or not at all, under the number of its part: so a part counts once, whoever was killed when.
+Files are written atomically, under the number of their part, so a killed process loses or repeats no part.
 """
 
 import hashlib

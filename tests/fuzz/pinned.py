@@ -127,7 +127,7 @@ PINNED = (
         _call(_BCE, {**_PAIR, "pos_weight": Scalar(2.0, "item")}, ("torch", "export")),
         (0.6265233750364457, 2.1269280110429727),
     ),
-    # 4: what the door refuses is refused within containers, too.
+    # 4: what validation refuses is refused within containers, too.
     Pinned(
         "masked chunks",
         4,

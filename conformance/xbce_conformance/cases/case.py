@@ -13,7 +13,7 @@ from xbce_conformance.reference.definitions import Definition
 from xbce_conformance.reference.exact import Reference
 
 SAMPLES = {"quick": 128, "full": 2048}
-"""Elements per regime of all cases but the plain one: their exact values are dearer."""
+"""Elements per regime of all cases but the plain one: their exact values are more expensive."""
 
 Quantity: TypeAlias = Literal["value", "gradient", "hessian", "label_gradient", "pos_weight_gradient", "sum", "mean"]
 

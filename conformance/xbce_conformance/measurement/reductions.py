@@ -49,7 +49,7 @@ def measure_reduction(job: Job, trial: Trial) -> list[Measured]:
 
 def _reduced_parts(job: Job, trial: Trial) -> list[str]:
     names = trial.hard_parts if job.function.hard_labels_only else list(trial.inputs.parts)
-    # Worst cases have nothing in common but large errors; a sum is promised that those of many terms vanish in it.
+    # The bound for sums assumes that errors average out; inputs selected for large errors violate that.
     names = [name for name in names if name != SEARCHED]
     if job.dtype != "float64":
         return names

@@ -19,7 +19,7 @@ class Change:
 
 
 def compare(old: Results, new: Results) -> list[Change]:
-    """Return all changes; a row that is gone is one for the worse, for what is not measured is not kept."""
+    """Return all changes; a missing row is a regression."""
     before, after = ({row.key: row for row in results.rows} for results in (old, new))
     changes = [
         Change(_name(row), "is not measured any more", worse=True) for key, row in before.items() if key not in after

@@ -36,7 +36,7 @@ def evaluate(code: str, arguments: tuple[str, ...], backend: Backend, imports: s
     def call(*arrays: Any) -> Any:
         nonlocal function
         if function is None:  # a peer is imported when it is measured, not when it is listed
-            # Texts of our own tables, or the name, resolved before, of what a user asks to run.
+            # Safe: source from our own tables, or an already resolved dotted name.
             exec("\n".join((backend.imports, imports)), names)  # noqa: S102
             function = eval(f"lambda {', '.join(arguments)}: {source}", names)  # noqa: S307
         with np.errstate(all="ignore"), warnings.catch_warnings():

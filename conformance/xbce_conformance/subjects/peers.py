@@ -40,7 +40,7 @@ class Peer:
     """One system: where it runs, and what it has."""
 
     distribution: str
-    """What its version is that of."""
+    """Distribution whose version is reported."""
     backends: Callable[[], tuple[str, ...]]
     """Names of the backends whose arrays it takes."""
     calls: tuple[Call, ...]

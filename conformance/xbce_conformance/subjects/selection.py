@@ -49,7 +49,7 @@ def find_subjects(names: tuple[str, ...], backends: dict[str, Backend]) -> tuple
 
 @dataclass(frozen=True)
 class Choice:
-    """What the command and the pytest plugin are told; empty means everything that is here."""
+    """Selection of subjects and backends; empty means all that are available."""
 
     subjects: tuple[str, ...] = ()
     """Names of the table of subjects, or module:callable."""

@@ -230,7 +230,7 @@ def _refusal(function: Function, backend: Backend, dtype: str) -> str:
     try:
         result = function.call(*(backend.from_numpy(a != 0 if w else a) for a, w in zip(arrays, where, strict=True)))
         back = backend.to_numpy(result)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's function raises is reported
+    except Exception as error:  # noqa: BLE001 - whatever a user's function raises is reported
         return f"{type(error).__name__}: {error}"
     if back.dtype != fmt.dtype or back.shape != (2,):
         return f"it returned {back.dtype} of shape {back.shape} for {dtype} of shape (2,)"

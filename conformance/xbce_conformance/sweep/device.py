@@ -110,7 +110,7 @@ def place(backend: Backend, fmt: Format) -> tuple[str, _Adapt]:
         def on_numpy(*arrays: Floats) -> Floats:
             result = backend.to_numpy(call(*map(backend.from_numpy, arrays)))
             if result.dtype != fmt.dtype:
-                msg = f"{backend.name}: {result.dtype} came for {fmt.name}"
+                msg = f"{backend.name}: a function returned {result.dtype} for {fmt.name} input"
                 raise TypeError(msg)
             return result
 
