@@ -446,7 +446,7 @@ class _Elements:
         if self.quantity != "value" and self._modulated:
             exponent = max((s.value for name, s in self.call.options if name.startswith("gamma")), default=4.0)
             factor *= max(1.0, exponent * min(abs(self.x[i]), last_nonzero(_computing(self.fmt))))
-        return min(factor, self.fmt.max / 4)
+        return min(factor, 2.0**1000)  # two factors of a format may have a product that it does not hold
 
     def elementwise(self) -> Right:
         groups = self._groups()
