@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
 from xbce_conformance.report.markdown import league_cell
-from xbce_conformance.report.table import ulp_text
+from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
 FOLDER = Path(__file__).parent
