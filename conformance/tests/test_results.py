@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from xbce_conformance.report.league import leagues
-from xbce_conformance.report.table import ulp_text
+from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results
 
 ROOT = Path(__file__).parents[2]
