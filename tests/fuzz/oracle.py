@@ -372,6 +372,7 @@ class _Elements:
         of_losses = call.function == "reduce"
         loss = None if of_losses else FAMILY[call.function]
         self._modulated = loss is not None and loss.modulated
+        self._exponent = 0.0 if loss is None else loss.exponent(_numbers(call))
         self._tails = 1.0 if loss is None else max(1.0, loss.factor(**loss.own(_numbers(call))))
         rounded = {h: _rounded_bound(call, quantity, fmt, hard=h) for h in {*hard}} if not of_losses else {}
         self.bounds = [1.0 if of_losses else rounded[h] for h in hard]
@@ -444,8 +445,7 @@ class _Elements:
         factor *= max(1.0, _double(1 / divisor) if divisor < 1 and self.w[i] is None else 1.0)
         factor *= self._tails
         if self.quantity != "value" and self._modulated:
-            exponent = max((s.value for name, s in self.call.options if name.startswith("gamma")), default=4.0)
-            factor *= max(1.0, exponent * min(abs(self.x[i]), last_nonzero(_computing(self.fmt))))
+            factor *= max(1.0, self._exponent * min(abs(self.x[i]), last_nonzero(_computing(self.fmt))))
         return min(factor, 2.0**1000)  # two factors of a format may have a product that it does not hold
 
     def elementwise(self) -> Right:
