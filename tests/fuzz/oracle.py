@@ -7,6 +7,7 @@ values. Where nothing is promised, nothing is checked.
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -653,38 +654,45 @@ _RULES = ("clip", "log_floor", "log_offset")
 
 
 def refusal(call: Call) -> Refused | None:
-    """Return why a call must be refused, or None: the first fault in the order of the arguments."""
+    """Return why a call must be refused, or None; of several faults the error may name any."""
+    faults = list(_faults(call))
+    return Refused(tuple(dict.fromkeys(n for f in faults for n in f.names)), faults[0].reason) if faults else None
+
+
+def _faults(call: Call) -> Iterator[Refused]:
     first_name, first = call.arguments[0]
     for name, a in call.arguments:
         if isinstance(a, Array):
             reason = REFUSED_HOLDERS.get(a.holder)
             if reason:
-                return Refused((name, first_name) if reason == "library" else (name,), reason)
+                yield Refused((name, first_name) if reason == "library" else (name,), reason)
             if name == first_name and a.dtype not in FLOATS:
-                return Refused((name,), "dtype")
+                yield Refused((name,), "dtype")
             if name == "where" and a.dtype != "bool":
-                return Refused((name,), "dtype")
+                yield Refused((name,), "dtype")
     if not call.function.startswith("special."):
         for name, a in call.arguments[1:]:
             if isinstance(a, Array) and a.dims != () and not _fits(name, a.dims, first.dims):
                 lazy = "unknown lengths" in (a.holder, first.holder)
-                return Refused((name,), "length that is not known yet" if lazy else "shape")
+                yield Refused((name,), "length that is not known yet" if lazy else "shape")
             both = isinstance(a, Array) and a.holder == first.holder == "unknown lengths"
             if both and a.dims == first.dims and a.filtered_chunks != first.filtered_chunks:
-                return Refused((name,), "length that is not known yet")
+                yield Refused((name,), "length that is not known yet")
     numbers = [*call.options, *((n, a) for n, a in call.arguments if n == "pos_weight" and isinstance(a, Scalar))]
     for name, scalar in numbers:
         if scalar.kind.startswith("0-d") or scalar.kind == "item":
             continue
         low, high, below = RANGES[name]
         if math.isinf(scalar.value):
-            return Refused((name,), "infinite option")
+            yield Refused((name,), "infinite option")
         if not low <= scalar.value <= high or (below and scalar.value == high):
-            return Refused((name,), "option out of its range")
+            yield Refused((name,), "option out of its range")
     given = [name for name, _ in call.options if name in _RULES]
     if len(given) > 1:
-        return Refused(tuple(given), "two rules")
-    return _refused_reduction(call)
+        yield Refused(tuple(given), "two rules")
+    reduction = _refused_reduction(call)
+    if reduction is not None:
+        yield reduction
 
 
 def _fits(name: str, dims: tuple[int, ...], full: tuple[int, ...]) -> bool:
