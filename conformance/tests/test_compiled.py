@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import xbce
-from xbce_conformance.cases import CASES
+from xbce_conformance.cases import BY_NAME, CASES
 from xbce_conformance.judge import runner
 from xbce_conformance.subjects import compiled
 from xbce_conformance.subjects.backends import find_backends
@@ -13,7 +13,6 @@ from xbce_conformance.subjects.model import Function, Subject
 from xbce_conformance.subjects.selection import find_subjects
 
 loss = xbce.binary_cross_entropy_with_logits
-BY_NAME = {case.name: case for case in CASES}
 
 
 def subject_on(backend, functions, dtypes=("float32",)):

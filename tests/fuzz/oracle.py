@@ -18,7 +18,7 @@ import numpy as np
 
 from tests.fuzz.calls import AUTODIFF, FLOATS, REFUSED_HOLDERS, Array, Call, Scalar
 from xbce_conformance import contract
-from xbce_conformance.cases import CASES, FAMILY, METHODS, Tried
+from xbce_conformance.cases import BY_NAME, CASES, FAMILY, METHODS, Tried
 from xbce_conformance.cases.losses import COMMON
 from xbce_conformance.inputs.formats import FORMATS, Format
 from xbce_conformance.inputs.regimes import last_nonzero
@@ -185,7 +185,6 @@ def _of_probability(options: dict[str, float], quantity: str, u: float, z: float
 
 _LIKE_NUMPY = ("numpy", "dask", "array-api-strict")
 _BACKEND = {"torch": "torch:cpu"}
-_BY_NAME = {case.name: case for case in CASES}
 
 
 def _numbers(call: Call) -> dict[str, float]:
@@ -603,7 +602,7 @@ def _primitive(call: Call, *, flushed: str) -> Right:
     shape = np.broadcast_shapes(*(a.dims for a in arrays if isinstance(a, Array)))
     columns = [_values(a, shape, flushed) for a in arrays]
     found = [_of_primitive(call.function, fmt.name, numbers) for numbers in zip(*columns, strict=True)]
-    bound = contract.bound("value", dtype, hard=True, case=_BY_NAME[call.function])
+    bound = contract.bound("value", dtype, hard=True, case=BY_NAME[call.function])
     rows = [number or _number(0.0) for number in found]
     high, low, scale = (np.array(column, np.float64) for column in _columns(rows))
     known = np.array([number is not None for number in found], bool)

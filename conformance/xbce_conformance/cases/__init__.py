@@ -2,9 +2,10 @@
 
 from xbce_conformance.cases.case import METHODS, SAMPLES, Case, Quantity
 from xbce_conformance.cases.losses import DENOMINATORS, FAMILY, Loss, Option, Tried
-from xbce_conformance.cases.table import CASES, FUNCTIONS, PLAIN, WITH_NUMBERS
+from xbce_conformance.cases.table import BY_NAME, CASES, FUNCTIONS, PLAIN, WITH_NUMBERS
 
 __all__ = [
+    "BY_NAME",
     "CASES",
     "DENOMINATORS",
     "FAMILY",

@@ -50,6 +50,7 @@ CASES = (
         positional=1,
     ),
 )
+BY_NAME = {case.name: case for case in CASES}
 FUNCTIONS = tuple(dict.fromkeys(case.function for case in CASES))
 WITH_NUMBERS = tuple(case for case in CASES if case.function in FAMILY and len(case.arguments) == 2 and not case.quick)
 """Every loss, with options that are numbers: what tests run over that need a few of each."""

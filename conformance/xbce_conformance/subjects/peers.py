@@ -9,12 +9,11 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from xbce_conformance.cases import CASES, PLAIN, Case, Quantity
+from xbce_conformance.cases import BY_NAME, PLAIN, Case, Quantity
 from xbce_conformance.subjects.backends import Backend
 from xbce_conformance.subjects.expressions import evaluate, reverse_mode_code
 from xbce_conformance.subjects.model import Function, Subject
 
-_BY_NAME = {case.name: case for case in CASES}
 _POS_WEIGHT = "binary_cross_entropy_with_logits(pos_weight)"
 _CLIPPED = "binary_cross_entropy(clip=1e-07)"
 _FLOORED = "binary_cross_entropy(log_floor=-100)"
@@ -306,7 +305,7 @@ def peer_needs(name: str) -> str:
 
 
 def _functions(call: Call, peer: Peer, backend: Backend) -> Iterator[Function]:
-    case = _BY_NAME[call.case]
+    case = BY_NAME[call.case]
     name = call.name or call.code.partition("(")[0]
     yield _function(name, call.quantity, call.code, call, case, peer, backend)
     if call.autodiff:

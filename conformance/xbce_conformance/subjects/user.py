@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from xbce_conformance.cases import CASES, PLAIN, Case, Quantity
+from xbce_conformance.cases import BY_NAME, PLAIN, Case, Quantity
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.subjects.backends import Backend
 from xbce_conformance.subjects.expressions import evaluate, reverse_mode_code
 from xbce_conformance.subjects.model import Function, Subject
 
 GROUP = "xbce_conformance.subjects"
-_BY_NAME = {case.name: case for case in CASES}
 
 
 class BadSubject(Exception):  # noqa: N818
@@ -109,8 +108,8 @@ def load(spec: str, *, gradient: str | None = None, **options: Any) -> Loaded:
         parts["gradient"] = gradient.replace(":", ".")
         imports = f"import {', '.join(dict.fromkeys((module, gradient_module)))}"
     adapter = replace(adapter, **{key: option for key, option in options.items() if option})
-    if adapter.case not in _BY_NAME:
-        msg = f"case {adapter.case!r} of {spec} is unknown; one of these is expected: {', '.join(_BY_NAME)}"
+    if adapter.case not in BY_NAME:
+        msg = f"case {adapter.case!r} of {spec} is unknown; one of these is expected: {', '.join(BY_NAME)}"
         raise BadSubject(msg)
     code |= {name: path for name, path in parts.items() if getattr(adapter, name) is not None}
     return Loaded(spec, _version_of(module), adapter, imports, code)  # type: ignore[arg-type]
@@ -166,7 +165,7 @@ def build(
     loaded: Loaded, backend: Backend, *, judged: bool = False, bound: float | None = None
 ) -> tuple[Subject, dict[str, str]]:
     """Return the subject on a backend, and what of it cannot be measured, and why."""
-    case = _BY_NAME[loaded.adapter.case]
+    case = BY_NAME[loaded.adapter.case]
     missing: dict[str, str] = {}
     functions = []
     for quantity, code in _expressions(loaded, backend, case):
