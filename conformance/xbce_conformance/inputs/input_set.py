@@ -21,8 +21,6 @@ class InputSet:
     fmt: Format
     arrays: dict[str, Floats]
     parts: dict[str, slice]
-    exhaustive: bool = False
-    """Whether these are all inputs that there are."""
 
     @property
     def hard(self) -> Mask:

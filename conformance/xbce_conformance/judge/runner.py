@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xbce_conformance.cases import Case
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.judge.verdict import row
+from xbce_conformance.judge.verdict import row_of
 from xbce_conformance.measurement.elementwise import measure_elementwise
 from xbce_conformance.measurement.measured import Measured
 from xbce_conformance.measurement.reductions import measure_mean_derivative, measure_reduction
@@ -28,7 +28,7 @@ def run(
     for job in todo:
         trial = _trial(job.function.case, job.dtype, level, exact_values)
         try:
-            rows = [row(job, measured) for measured in _measured(job, trial)]
+            rows = [row_of(job, measured) for measured in _measured(job, trial)]
         except Exception as error:
             if job.subject.judged:
                 raise
@@ -45,7 +45,7 @@ def _trial(case: Case, dtype: str, level: str, exact_values: Path | None) -> Tri
 
 def _measured(job: Job, trial: Trial) -> list[Measured]:
     if job.function.of_mean:
-        return measure_mean_derivative(job, trial)
+        return [measure_mean_derivative(job, trial)]
     if job.function.quantities[0] in ("sum", "mean"):
-        return measure_reduction(job, trial)
+        return [measure_reduction(job, trial)]
     return measure_elementwise(job, trial)

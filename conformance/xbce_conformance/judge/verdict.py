@@ -13,7 +13,7 @@ from xbce_conformance.subjects.expressions import reproducer
 from xbce_conformance.subjects.jobs import Job
 
 
-def row(job: Job, measured: Measured) -> Row:
+def row_of(job: Job, measured: Measured) -> Row:
     """Return the row of one quantity."""
     subject, function, quantity = job.subject, job.function, measured.quantity
     special = measured.special

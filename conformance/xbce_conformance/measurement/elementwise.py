@@ -50,7 +50,6 @@ def measure_results(
         bounds=bounds,
         compared=[Compared(f"for {kind} labels", ulp, bounds[kind]) for kind, ulp in largest.items()],
         max_ulp_soft=largest.get("soft"),
-        exhaustive=inputs.exhaustive,
         special=special,
         sha256=digest_of(computed),
         profile=profile(trial, errors) if trial.case is PLAIN else {},

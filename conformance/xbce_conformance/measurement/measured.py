@@ -56,7 +56,7 @@ class Measured:
     compared: list[Compared]
     max_ulp_soft: float | None = None
     exhaustive: bool = False
-    """Whether all inputs were tried."""
+    """Whether all inputs were tried, as only a sweep does."""
     special: Specials | None = None
     sha256: str = ""
     """Digest of the bytes of all results; empty where they are not kept."""

@@ -15,7 +15,7 @@ from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Function
 
 
-def measure_reduction(job: Job, trial: Trial) -> list[Measured]:
+def measure_reduction(job: Job, trial: Trial) -> Measured:
     """Measure one sum or mean per part of the inputs."""
     quantity, fmt = job.function.quantities[0], trial.fmt
     parts = {name: trial.inputs.parts[name] for name in _reduced_parts(job, trial)}
@@ -31,7 +31,7 @@ def measure_reduction(job: Job, trial: Trial) -> list[Measured]:
         terms = np.array([_flushed_terms(job, trial, part) for part in parts.values()])
         errors = allow_flushing(errors, computed, fmt, bound, (exact,), terms)
     i = int(np.argmax(errors.ulp))
-    measured = Measured(
+    return Measured(
         quantity=quantity,
         figures=Figures.of(errors),
         worst=Worst(list(parts)[i], {}, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
@@ -41,10 +41,8 @@ def measure_reduction(job: Job, trial: Trial) -> list[Measured]:
             Compared(f"on {name!r}", error, limit)
             for name, error, limit in zip(parts, errors.ulp.tolist(), bound.tolist(), strict=True)
         ],
-        exhaustive=trial.inputs.exhaustive,
         sha256=digest_of(computed),
     )
-    return [measured]
 
 
 def _reduced_parts(job: Job, trial: Trial) -> list[str]:
@@ -83,7 +81,7 @@ def _denominator(function: Function, trial: Trial, part: slice) -> Fraction:
     return exact_denominator(function.denominator, arrays, trial.where[part])
 
 
-def measure_mean_derivative(job: Job, trial: Trial) -> list[Measured]:
+def measure_mean_derivative(job: Job, trial: Trial) -> Measured:
     """Measure a derivative of the mean over each part."""
     parts = trial.inputs.parts.values()
     (quantity,) = job.function.quantities
@@ -97,4 +95,4 @@ def measure_mean_derivative(job: Job, trial: Trial) -> list[Measured]:
         exact_quotient(derivative[part], _denominator(job.function, trial, part), kept[part]) for part in parts
     ]
     exact = Exact(*(np.concatenate([getattr(q, name) for q in quotients]) for name in ("high", "low", "scale")))
-    return [measure_results(job, trial, quantity, computed, exact)]
+    return measure_results(job, trial, quantity, computed, exact)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xbce_conformance.judge.verdict import row
+from xbce_conformance.judge.verdict import row_of
 from xbce_conformance.measurement.measured import Compared, Measured, Worst
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.results.model import Row
@@ -126,7 +126,7 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
             for name in PART
         },
     )
-    return row(job, measured)
+    return row_of(job, measured)
 
 
 PART = {"0": "every logit, label 0", "1": "every logit, label 1", "soft": "every logit, labels k/256"}
