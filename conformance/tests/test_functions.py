@@ -74,7 +74,7 @@ def test_figures_of_half_precision(name):
     assert len(few) > 200
     assert errors.max() <= tally.max_ulp
     assert (call(few) == HALF.round(exact)).mean() > 0.99
-    assert tally.rounded / tally.count > 0.99
+    assert tally.correctly_rounded / tally.count > 0.99
 
 
 def test_worst_sigmoid_is_that_of_ball_arithmetic():
@@ -121,18 +121,18 @@ def test_a_wrong_function_is_seen(wrong):
     assert expected > 100
     # A result that rounds up to the least normal number is none of them, and is right.
     assert tally.flushed == expected
-    assert tally.gross == 1
-    assert tally.mismatched == 3
+    assert tally.zero_for_normal == 1
+    assert tally.wrong_nonfinite == 3
     assert tally.max_ulp == np.inf
     assert float.fromhex(tally.worst_logit) == 2
     # What is wrong: at 1, 2, -3, both infinities, and what is flushed.
-    assert tally.rounded == 2**16 - 5 - tally.flushed
+    assert tally.correctly_rounded == 2**16 - 5 - tally.flushed
 
 
 def test_a_right_function_is_right(monkeypatch, wrong):
     monkeypatch.setattr(sys.modules["wrong_library"], "exp", lambda x: np.exp(np.float64(x)).astype(x.dtype))
     tally = measure_function(wrong, NUMPY, HALF)
-    assert (tally.flushed, tally.gross, tally.mismatched, tally.rounded) == (0, 0, 0, 2**16)
+    assert (tally.flushed, tally.zero_for_normal, tally.wrong_nonfinite, tally.correctly_rounded) == (0, 0, 0, 2**16)
     assert 0.499 < tally.max_ulp <= 0.5
 
 
@@ -146,7 +146,7 @@ def test_only_the_error_at_one(monkeypatch, wrong):
     tally = measure_function(wrong, NUMPY, HALF)
     assert float.fromhex(tally.worst_logit) == 1
     assert 2.5 < tally.max_ulp < 3.5
-    assert tally.rounded == 2**16 - 1
+    assert tally.correctly_rounded == 2**16 - 1
 
 
 def test_what_cannot_be_measured_says_why(wrong):
@@ -180,7 +180,7 @@ def test_measured_on_the_device(monkeypatch, name, dtype, stride, function):
     monkeypatch.setattr(device, "ON_DEVICE", (name,))
     monkeypatch.setattr(device, "DEVICE_BLOCK", 2**14 + 1)
     on_device = measure_function(function, backend, FORMATS[dtype], stride=stride)
-    for figure in ("count", "rounded", "gross", "flushed", "mismatched"):
+    for figure in ("count", "correctly_rounded", "zero_for_normal", "flushed", "wrong_nonfinite"):
         assert getattr(on_device, figure) == getattr(in_numpy, figure), figure
     assert on_device.max_ulp == approx(in_numpy.max_ulp, rel=1e-6)
 

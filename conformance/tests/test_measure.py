@@ -19,8 +19,8 @@ def test_errors_in_ulp():
     got = np.float32([1, 1 + 2**-23, 1 - 2**-24, 3])
     errors = measure(got, exactly([1.0, 1.0, 1.0, 3 + 2**-23]), SINGLE)
     np.testing.assert_array_equal(errors.ulp, [0, 1, 0.5, 0.5])
-    np.testing.assert_array_equal(errors.rounded, [True, False, False, True])
-    assert not errors.gross.any()
+    np.testing.assert_array_equal(errors.correctly_rounded, [True, False, False, True])
+    assert not errors.zero_for_normal.any()
 
 
 def test_fractions_of_an_ulp_of_float64():
@@ -30,13 +30,13 @@ def test_fractions_of_an_ulp_of_float64():
 
 def test_zero_for_a_normal_number_is_gross():
     errors = measure(np.float32([0, 0, 0]), exactly([1e-9, 1e-40, 0.0]), SINGLE)
-    np.testing.assert_array_equal(errors.gross, [True, False, False])
+    np.testing.assert_array_equal(errors.zero_for_normal, [True, False, False])
     assert errors.ulp[0] > 1e6
 
 
 def test_cancelled_terms_are_no_gross_failure():
     errors = measure(np.float32([0]), exactly([1e-9], scale=[0.25]), SINGLE)
-    assert not errors.gross.any()
+    assert not errors.zero_for_normal.any()
     assert errors.ulp[0] < 1
 
 
@@ -60,7 +60,7 @@ def test_flushing_is_counted_apart():
     bound = np.full(5, 4.0)
     errors = allow_flushing(measure(got, exact, SINGLE), got, SINGLE, bound, (exact, of_flushed))
     np.testing.assert_array_equal(errors.flushed, [True, False, True, True, False])
-    np.testing.assert_array_equal(errors.gross, [False, True, False, False, False])
+    np.testing.assert_array_equal(errors.zero_for_normal, [False, True, False, False, False])
     assert errors.ulp[0] == 0
     assert errors.ulp[1] > 1e6
     assert abs(3e-38 - 2e-38) < tiny
@@ -77,6 +77,8 @@ def test_a_small_error_is_never_called_flushing():
 def test_summary():
     got = np.float32([1, 1 + 2**-23, 0, 1])
     summary = Figures.of(measure(got, exactly([1.0, 1.0, 1.0, 1.0]), SINGLE))
-    assert summary == Figures(count=4, max_ulp=2.0**23, p999_ulp=2.0**23, rounded=2, gross=1, flushed=0, mismatched=0)
+    assert summary == Figures(
+        count=4, max_ulp=2.0**23, p999_ulp=2.0**23, correctly_rounded=2, zero_for_normal=1, flushed=0, wrong_nonfinite=0
+    )
     summary = Figures.of(measure(np.float32([1, np.nan, np.inf]), exactly([1.0, 1.0, 1.0]), SINGLE))
-    assert (summary.mismatched, summary.max_ulp) == (2, np.inf)
+    assert (summary.wrong_nonfinite, summary.max_ulp) == (2, np.inf)

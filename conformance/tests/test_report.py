@@ -126,8 +126,8 @@ def test_nothing_changed(folder):
     [
         ({"max_ulp": 3.9}, "largest error: ", True),
         ({"max_ulp": 0.1}, "largest error: ", False),
-        ({"gross": 1}, "zeros for normal numbers: 0 -> 1", True),
-        ({"mismatched": 2}, "NaN or inf: 0 -> 2", True),
+        ({"zero_for_normal": 1}, "zeros for normal numbers: 0 -> 1", True),
+        ({"wrong_nonfinite": 2}, "NaN or inf: 0 -> 2", True),
         ({"broken": ["5 ULP"]}, "breaks the promise by: 5 ULP", True),
         ({"flushed": 4}, "flushed: 0 -> 4", True),
     ],

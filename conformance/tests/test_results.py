@@ -58,8 +58,8 @@ def line(row):
     label = float.fromhex(row.worst.inputs["labels"])
     return (
         f"| {row.subject} on {row.backend} | {function} | {row.dtype} | {row.count:,} | {ulp_text(row.max_ulp)} "
-        f"| `{row.worst.inputs['logits']}`, {label:g} | {row.rounded / row.count:.2%} "
-        f"| {row.gross:,} | {row.flushed:,} | {row.mismatched} |"
+        f"| `{row.worst.inputs['logits']}`, {label:g} | {row.correctly_rounded / row.count:.2%} "
+        f"| {row.zero_for_normal:,} | {row.flushed:,} | {row.wrong_nonfinite} |"
     )
 
 

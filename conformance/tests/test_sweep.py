@@ -105,19 +105,22 @@ def test_tallies_are_those_of_measure(name):
             errors = measure(function.call(finite, labels), exact, fmt)
             tally = tallies[f"{function.key}|{kind}"]
             assert tally.count == x.size
-            assert tally.gross == errors.gross.sum()
+            assert tally.zero_for_normal == errors.zero_for_normal.sum()
             assert tally.max_ulp == approx(errors.ulp.max(), rel=1e-9)
-            assert tally.rounded == errors.rounded.sum() + (x.size - finite.size) - tally.mismatched
+            assert (
+                tally.correctly_rounded
+                == errors.correctly_rounded.sum() + (x.size - finite.size) - tally.wrong_nonfinite
+            )
             assert sum(tally.histogram) == x.size
     # PyTorch's formula is NaN at +inf for label 1, and nowhere else here; NaN for NaN is right.
-    assert tallies["sloppy|1"].mismatched == 1
-    assert tallies["right|1"].mismatched == 0
+    assert tallies["sloppy|1"].wrong_nonfinite == 1
+    assert tallies["right|1"].wrong_nonfinite == 0
 
 
 def test_gross_failures_and_worst_case():
     chunk = Chunk(0xC1700000, 0xC1800000, (0.0,))  # from -15 to -16
     tally = tallies_of(chunk, SINGLE, NUMPY)["sloppy|0"]
-    assert tally.gross > 2**19
+    assert tally.zero_for_normal > 2**19
     x = np.float32([float.fromhex(tally.worst_logit)])
     assert -16 < x[0] <= -15
     assert float(sloppy(x, np.zeros_like(x))[0]).hex() == tally.worst_computed
@@ -142,7 +145,7 @@ def test_flushing_is_counted_apart():
     assert allowed.max_ulp < 4
     assert strict.flushed == 0
     assert strict.max_ulp > 2**22
-    assert strict.gross == 0
+    assert strict.zero_for_normal == 0
 
 
 def native_torch(x, z):
@@ -193,7 +196,7 @@ def test_measured_on_the_device(name, native, blocks, chunk):
     assert on_device.keys() == expected.keys()
     for key, tally in on_device.items():
         other = expected[key]
-        for figure in ("count", "gross", "rounded", "flushed", "mismatched"):
+        for figure in ("count", "zero_for_normal", "correctly_rounded", "flushed", "wrong_nonfinite"):
             assert getattr(tally, figure) == getattr(other, figure), (key, figure)
         assert tally.max_ulp == approx(other.max_ulp, rel=1e-6), key
         assert sum(tally.histogram) == sum(other.histogram)
@@ -419,7 +422,7 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
     (row,) = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["rows"]
     whole = tallies_of(Chunk(*RANGE, (0.0, 1.0)), SINGLE, NUMPY, FUNCTIONS[:1])
     assert row["count"] == sum(tally.count for tally in whole.values()) == 2 * (RANGE[1] - RANGE[0])
-    assert row["rounded"] == sum(tally.rounded for tally in whole.values())
+    assert row["correctly_rounded"] == sum(tally.correctly_rounded for tally in whole.values())
     assert row["parts"] == {f"every logit, label {z}": whole[f"right|{z}"].max_ulp for z in "01"}
     assert not row["upper_bound"]
     total = whole["right|0"]

@@ -224,8 +224,8 @@ def _judge_array(call: Call, right: Right, came: Floats) -> Finding | None:
                 allowed |= ~other.known | (np.float64(got) == high) | (np.isnan(high) & np.isnan(np.float64(got)))
         nan = np.isnan(exact.high)
         # A bound may be larger than what is right, where that is a difference of large numbers; then 0 is within it.
-        gross = errors.gross & (np.float64(right.bound) < 2.0**fmt.p)
-        wrong = np.where(nan, ~np.isnan(np.float64(got)), (errors.ulp > right.bound) | gross)
+        zero_for_normal = errors.zero_for_normal & (np.float64(right.bound) < 2.0**fmt.p)
+        wrong = np.where(nan, ~np.isnan(np.float64(got)), (errors.ulp > right.bound) | zero_for_normal)
     wrong &= np.asarray(right.known, bool) & ~allowed
     if not wrong.any():
         return None

@@ -174,13 +174,13 @@ def _check_accuracy(name, backend, fmt, function):
     got = backend.to_numpy(function(*(backend.from_numpy(np.resize(a, _LENGTH)) for a in arguments)))[:size]
     assert got.dtype == fmt.dtype
     errors = measure(got, exact, fmt)
-    ulp, gross = errors.ulp, errors.gross
+    ulp, zero_for_normal = errors.ulp, errors.zero_for_normal
     if backend.flushes_subnormals(fmt):
         flushed = _flushed(name, fmt, got, exact)
-        ulp, gross = np.where(flushed, 0, ulp), gross & ~flushed
+        ulp, zero_for_normal = np.where(flushed, 0, ulp), zero_for_normal & ~flushed
     worst = int(np.argmax(ulp))
     assert ulp[worst] <= BOUND[fmt.name], [fmt.hex(x[worst]) for x in arguments]
-    assert not gross.any()
+    assert not zero_for_normal.any()
 
 
 @names

@@ -61,10 +61,10 @@ class FunctionRow:
             worst_computed=tally.worst_computed,
             worst_exact=tally.worst_exact,
             p999_ulp=tally.quantile(0.999),
-            correctly_rounded=tally.rounded,
-            zeros_for_normal=tally.gross,
+            correctly_rounded=tally.correctly_rounded,
+            zeros_for_normal=tally.zero_for_normal,
             flushed=tally.flushed,
-            special_wrong=tally.mismatched,
+            special_wrong=tally.wrong_nonfinite,
         )
 
 

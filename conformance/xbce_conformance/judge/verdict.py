@@ -51,10 +51,10 @@ def _violations(measured: Measured, wrong_special_values: int) -> list[str]:
     """Say what breaks the promise."""
     figures = measured.figures
     said = [f"{c.ulp:.4g} ULP {c.where}; {c.bound:g} are promised" for c in measured.compared if c.ulp > c.bound]
-    if figures.gross:
-        said.append(f"{figures.gross} results are zero where a normal number is right")
-    if figures.mismatched:
-        said.append(f"{figures.mismatched} results are NaN or infinite where that is wrong, or the reverse")
+    if figures.zero_for_normal:
+        said.append(f"{figures.zero_for_normal} results are zero where a normal number is right")
+    if figures.wrong_nonfinite:
+        said.append(f"{figures.wrong_nonfinite} results are NaN or infinite where that is wrong, or the reverse")
     if wrong_special_values:
         said.append(f"{wrong_special_values} special values are wrong")
     return said

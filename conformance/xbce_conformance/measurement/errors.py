@@ -16,9 +16,9 @@ class Errors:
     """Error in ULP of the exact scale; inf where a finite result was due and none came; 0 where flushed."""
     flushed: Mask
     """The result is what flushing of subnormal numbers makes of it: counted apart."""
-    gross: Mask
+    zero_for_normal: Mask
     """Zero where a normal number is right."""
-    rounded: Mask
+    correctly_rounded: Mask
     """Correctly rounded."""
 
 
@@ -29,10 +29,10 @@ class Figures:
     count: int
     max_ulp: float
     p999_ulp: float
-    rounded: int
-    gross: int
+    correctly_rounded: int
+    zero_for_normal: int
     flushed: int
-    mismatched: int
+    wrong_nonfinite: int
     """NaN or infinite where a finite number is right, or the other way round."""
 
     @classmethod
@@ -42,10 +42,10 @@ class Figures:
             count=errors.ulp.size,
             max_ulp=float(errors.ulp.max()),
             p999_ulp=float(np.quantile(errors.ulp, 0.999, method="higher")),
-            rounded=int(errors.rounded.sum()),
-            gross=int(errors.gross.sum()),
+            correctly_rounded=int(errors.correctly_rounded.sum()),
+            zero_for_normal=int(errors.zero_for_normal.sum()),
             flushed=int(errors.flushed.sum()),
-            mismatched=int(np.isinf(errors.ulp).sum()),
+            wrong_nonfinite=int(np.isinf(errors.ulp).sum()),
         )
 
 
@@ -65,8 +65,8 @@ def measure(computed: Floats, exact: Exact, fmt: Format) -> Errors:
         ulp=ulp,
         flushed=np.zeros(ulp.shape, np.bool_),
         # Not where terms cancel: there 0 is as good as any number below the error that the scale allows.
-        gross=(got == 0) & (np.abs(exact.high) >= fmt.tiny) & (np.abs(exact.scale) == np.abs(exact.high)),
-        rounded=got == nearest,
+        zero_for_normal=(got == 0) & (np.abs(exact.high) >= fmt.tiny) & (np.abs(exact.scale) == np.abs(exact.high)),
+        correctly_rounded=got == nearest,
     )
 
 
@@ -91,5 +91,7 @@ def allow_flushing(
             error = np.abs((got - exact.high) - exact.low)
             explained |= error <= terms * fmt.tiny + bound * fmt.ulp(exact.scale)
             explained |= got == np.float64(fmt.round(exact.high))
-    flushed = explained & ~errors.rounded & ((errors.ulp > bound) | (got == 0))
-    return Errors(np.where(flushed, 0.0, errors.ulp), flushed, errors.gross & ~flushed, errors.rounded)
+    flushed = explained & ~errors.correctly_rounded & ((errors.ulp > bound) | (got == 0))
+    return Errors(
+        np.where(flushed, 0.0, errors.ulp), flushed, errors.zero_for_normal & ~flushed, errors.correctly_rounded
+    )

@@ -99,10 +99,10 @@ def figures(row: Row) -> list[str]:
     return [
         bound_text(row) if row.judged else "",
         ulp_text(row.p999_ulp),
-        f"{row.rounded / row.count:.1%}",
-        str(row.gross),
+        f"{row.correctly_rounded / row.count:.1%}",
+        str(row.zero_for_normal),
         str(row.flushed),
-        str(row.mismatched),
+        str(row.wrong_nonfinite),
         f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
         verdict(row),
     ]
@@ -134,4 +134,4 @@ def _order(row: Row) -> tuple[bool, str, bool]:
 def _style(row: Row) -> str:
     if row.judged:
         return "bold red" if row.broken else "green"
-    return "red" if row.gross or row.special_mismatches or row.max_ulp > 100 else ""
+    return "red" if row.zero_for_normal or row.special_mismatches or row.max_ulp > 100 else ""

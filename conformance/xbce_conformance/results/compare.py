@@ -45,7 +45,11 @@ def _of_row(old: Row, new: Row) -> list[Change]:
         if a != b and not abs(a - b) <= _RELATIVE * abs(a):
             label = {"max_ulp": "largest error", "p999_ulp": "99.9th percentile"}[what]
             changes.append(Change(name, f"{label}: {ulp_text(a)} -> {ulp_text(b)} ULP", worse=b > a))
-    for what, label in {"gross": "zeros for normal numbers", "flushed": "flushed", "mismatched": "NaN or inf"}.items():
+    for what, label in {
+        "zero_for_normal": "zeros for normal numbers",
+        "flushed": "flushed",
+        "wrong_nonfinite": "NaN or inf",
+    }.items():
         a, b = getattr(old, what), getattr(new, what)
         if a != b:
             changes.append(Change(name, f"{label}: {a} -> {b}", worse=b > a))

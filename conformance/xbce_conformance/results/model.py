@@ -42,10 +42,10 @@ class Row:
     max_ulp: float
     max_ulp_soft: float | None
     p999_ulp: float
-    rounded: int
-    gross: int
+    correctly_rounded: int
+    zero_for_normal: int
     flushed: int
-    mismatched: int
+    wrong_nonfinite: int
     """NaN or infinite where a finite number is right, or the other way round."""
     upper_bound: bool
     """Whether all inputs were tried: else `max_ulp` is a lower bound of the true maximum."""

@@ -15,7 +15,7 @@ def test_conformance(
     (rows,) = run([conformance_job], pytestconfig.getoption("--xbce-level"))
     said = []
     for row in rows:
-        for name in ("max_ulp", "p999_ulp", "gross", "flushed", "mismatched"):
+        for name in ("max_ulp", "p999_ulp", "zero_for_normal", "flushed", "wrong_nonfinite"):
             record_testsuite_property(f"{conformance_job} {row.quantity} {name}", getattr(row, name))
         if row.broken:
             said += [*row.broken, f"worst: {row.worst.place}: {row.worst.computed}, exact {row.worst.exact}"]

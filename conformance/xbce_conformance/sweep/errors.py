@@ -69,7 +69,7 @@ def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool
     right = got == rounded
     zero = got == 0
     count = int(ulp.shape[0])
-    gross = flushed = mismatched = xp.zeros_like(ulp[:1])
+    zero_for_normal = flushed = wrong_nonfinite = xp.zeros_like(ulp[:1])
 
     # The rest is rare: one look tells whether there is any of it.
     look = xp.stack([xp.any(zero), ~xp.all(ulp < np.inf)])
@@ -78,7 +78,7 @@ def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool
         wrong_zero = zero & (rounded != 0)
         normal = xp.abs(exact) >= block.fmt.tiny
         cancels = scale != exact
-        gross = _count(xp, wrong_zero & normal & ~cancels)
+        zero_for_normal = _count(xp, wrong_zero & normal & ~cancels)
         if flushes:
             subnormal = wrong_zero & ~normal
             flushed = _count(xp, subnormal)
@@ -90,7 +90,7 @@ def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool
         wrong = ~same & ~(finite & xp.isfinite(exact))
         if block.special:
             wrong = wrong | (~right & ~xp.isfinite(x))
-        mismatched = _count(xp, wrong)
+        wrong_nonfinite = _count(xp, wrong)
         # What comes out at infinities and NaN is right or wrong; it has no error in ULP.
         none = same | ~xp.isfinite(x)
         ulp = xp.where(none, xp.zeros_like(ulp), xp.where(wrong, xp.full_like(ulp, np.inf), ulp))
@@ -98,10 +98,18 @@ def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool
     i = xp.reshape(xp.argmax(ulp), (1,))
     worst = [xp.take(array, i, axis=0) for array in (ulp, x, got, exact)]
     rows = _rows(count, block.segments)
-    pieces = [_count(xp, right), gross, flushed, mismatched, *worst, _histogram(xp, ulp), *_of_rows(xp, ulp, rows)]
+    pieces = [
+        _count(xp, right),
+        zero_for_normal,
+        flushed,
+        wrong_nonfinite,
+        *worst,
+        _histogram(xp, ulp),
+        *_of_rows(xp, ulp, rows),
+    ]
     figures = block.device.to_numpy(xp.concat(pieces))
 
-    right_count, gross_count, flushed_count, mismatched_count = map(int, figures[:4])
+    right_count, zero_count, flushed_count, nonfinite_count = map(int, figures[:4])
     largest, *places = figures[4:8].tolist()
     worst_input, computed, expected = (place.hex() for place in places)
     return Tally(
@@ -111,10 +119,10 @@ def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool
         worst_label=label,
         worst_computed=computed,
         worst_exact=expected,
-        rounded=right_count,
-        gross=gross_count,
+        correctly_rounded=right_count,
+        zero_for_normal=zero_count,
         flushed=flushed_count,
-        mismatched=mismatched_count,
+        wrong_nonfinite=nonfinite_count,
         histogram=figures[8 : 8 + BINS].astype(np.int64).tolist(),
         profile=_profile(block.segments, rows, figures[8 + BINS :], largest),
     )

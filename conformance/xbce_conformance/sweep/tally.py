@@ -31,10 +31,10 @@ class Tally:
     worst_label: str = ""
     worst_computed: str = ""
     worst_exact: str = ""
-    rounded: int = 0
-    gross: int = 0
+    correctly_rounded: int = 0
+    zero_for_normal: int = 0
     flushed: int = 0
-    mismatched: int = 0
+    wrong_nonfinite: int = 0
     histogram: list[int] = field(default_factory=lambda: [0] * BINS)
     profile: dict[int, float] = field(default_factory=dict)
     """Largest error per interval of the logit."""
@@ -45,7 +45,7 @@ class Tally:
             self.max_ulp = other.max_ulp
             self.worst_logit, self.worst_label = other.worst_logit, other.worst_label
             self.worst_computed, self.worst_exact = other.worst_computed, other.worst_exact
-        for name in ("count", "rounded", "gross", "flushed", "mismatched"):
+        for name in ("count", "correctly_rounded", "zero_for_normal", "flushed", "wrong_nonfinite"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.histogram = [a + b for a, b in zip(self.histogram, other.histogram, strict=True)]
         for interval, error in other.profile.items():
@@ -58,10 +58,10 @@ class Tally:
             count=self.count,
             max_ulp=self.max_ulp,
             p999_ulp=self.quantile(0.999),
-            rounded=self.rounded,
-            gross=self.gross,
+            correctly_rounded=self.correctly_rounded,
+            zero_for_normal=self.zero_for_normal,
             flushed=self.flushed,
-            mismatched=self.mismatched,
+            wrong_nonfinite=self.wrong_nonfinite,
         )
 
     def quantile(self, share: float) -> float:
