@@ -27,12 +27,12 @@ conformance: $(VENV)/installed  ## Measure xbce and its peers; write conformance
 	$(BIN)/xbce-conformance run $(addprefix --require ,$(BACKENDS)) $(ARGS)
 
 peers: $(VENV)/installed $(PEERS)/installed  ## Measure every peer, each in an environment that it works in; merge the reports.
-	broken=0; $(BIN)/xbce-conformance run --out $(OUT)/parts/here $(ARGS) || broken=$$?; \
+	failed=0; $(BIN)/xbce-conformance run --out $(OUT)/parts/here $(ARGS) || failed=$$?; \
 	for backend in jax torch numpy; do \
 	  KERAS_BACKEND=$$backend $(BIN)/xbce-conformance run --subject keras --out $(OUT)/parts/keras-$$backend $(ARGS) || exit 1; \
 	done; \
 	$(PEERS)/bin/xbce-conformance run --subject paddle --subject mlx --out $(OUT)/parts/apart $(ARGS) || exit 1; \
-	$(BIN)/xbce-conformance report $(OUT)/parts/*/results.json --out $(OUT) && exit $$broken
+	$(BIN)/xbce-conformance report $(OUT)/parts/*/results.json --out $(OUT) && exit $$failed
 
 test: lint  ## Lint, type-check and test: all but what takes long.
 	$(PYTEST) -m "not long" $(ARGS)

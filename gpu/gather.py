@@ -58,7 +58,7 @@ def _run(parts: tuple[Part, ...], outcomes: dict[str, Outcome], work: Path) -> d
         outcome = outcomes.get(part.name)
         entry: dict[str, Any] = {"what": part.what, "expected_seconds": part.seconds}
         entry |= {"status": "not run"} if outcome is None else asdict(outcome)
-        if outcome is not None and (outcome.status != "done" or outcome.broken):
+        if outcome is not None and (outcome.status != "done" or outcome.found_faults):
             log = work / "logs" / f"{part.name}.log"
             entry["log"] = log.read_text("utf-8", errors="replace")[-4000:] if log.exists() else ""
         data["parts"][part.name] = entry

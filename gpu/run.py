@@ -34,7 +34,7 @@ class Outcome:
     """Time of all tries together."""
 
     @property
-    def broken(self) -> bool:
+    def found_faults(self) -> bool:
         """Whether the part ran to its end and found something wrong."""
         return self.status == DONE and self.code != 0
 

@@ -85,7 +85,7 @@ def run(
         console.print("Interrupted, with nothing lost: the same command goes on from there.")
         return _INTERRUPTED
     outcomes = [ledger.outcomes[part.name] for part in chosen]
-    return 0 if all(outcome.status == DONE and not outcome.broken for outcome in outcomes) else 1
+    return 0 if all(outcome.status == DONE and not outcome.found_faults for outcome in outcomes) else 1
 
 
 def _summary(parts: tuple[Part, ...], outcomes: dict[str, Outcome]) -> Table:
@@ -95,7 +95,7 @@ def _summary(parts: tuple[Part, ...], outcomes: dict[str, Outcome]) -> Table:
         if outcome is None:
             table.add_row(part.name, "not run", "", str(part.seconds))
         else:
-            status = "done; something is not as it should be" if outcome.broken else outcome.status
+            status = "done; something is not as it should be" if outcome.found_faults else outcome.status
             style = "" if status == DONE else "red"
             table.add_row(part.name, Text(status, style=style), f"{outcome.seconds:.0f}", str(part.seconds))
     return table

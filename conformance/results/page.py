@@ -6,6 +6,7 @@ from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
 from xbce_conformance.report.markdown import league_cell
+from xbce_conformance.report.table import summary
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
@@ -75,14 +76,8 @@ python conformance/results/page.py
 
 
 def verdict(results: Results) -> str:
-    """Say in how many rows the promise is kept, and name the others."""
-    judged = [row for row in results.rows if row.judged]
-    broken = results.broken
-    kept = f"The promise is kept in {len(judged) - len(broken):,} of {len(judged):,} rows of xbce"
-    if not broken:
-        return f"{kept}.\n"
-    lines = (f"- {row.function} on {row.backend} in {row.dtype}: {'; '.join(row.broken)}" for row in broken)
-    return f"{kept}. Broken:\n\n" + "\n".join(lines) + "\n"
+    """Say how many rows pass, and name those that fail."""
+    return "\n".join([summary(results), *(f"- {row.name}: {'; '.join(row.violations)}" for row in results.failed), ""])
 
 
 def league(quantity: str, entries: list[Entry]) -> str:
@@ -102,17 +97,17 @@ def league(quantity: str, entries: list[Entry]) -> str:
 def sweep(row: Row) -> str:
     """Return the line of an exhaustive sweep."""
     function = row.function.rpartition(", ")[2] if row.function.endswith("mode") else row.quantity
-    label = float.fromhex(row.worst.inputs["labels"])
+    label, figures = float.fromhex(row.worst.inputs["labels"]), row.figures
     return (
-        f"| {row.subject} on {row.backend} | {function} | {row.dtype} | {row.count:,} | {ulp_text(row.max_ulp)} "
-        f"| `{row.worst.inputs['logits']}`, {label:g} | {row.correctly_rounded / row.count:.2%} "
-        f"| {row.zero_for_normal:,} | {row.flushed:,} | {row.wrong_nonfinite} |"
+        f"| {row.subject} on {row.backend} | {function} | {row.dtype} | {figures.count:,} "
+        f"| {ulp_text(figures.max_ulp)} | `{row.worst.inputs['logits']}`, {label:g} | {figures.rounded_share:.2%} "
+        f"| {figures.zero_for_normal:,} | {figures.flushed:,} | {figures.wrong_nonfinite} |"
     )
 
 
 def sweeps(results: Results) -> str:
     """Return the table of the exhaustive sweeps."""
-    swept = sorted((row for row in results.rows if row.upper_bound), key=lambda row: -row.count)
+    swept = sorted((row for row in results.rows if row.exhaustive), key=lambda row: -row.figures.count)
     return COLUMNS + "\n".join(map(sweep, swept)) + "\n"
 
 
@@ -131,7 +126,7 @@ def device(folder: Path) -> str:
     lines += [f"- [{file.name}]({folder.name}/{file.name})" for file in sorted(folder.glob("*.json"))]
     if (file := folder / "results.json").exists():
         results = Results.read(file)
-        lines += ["", verdict(results), sweeps(results) if any(row.upper_bound for row in results.rows) else ""]
+        lines += ["", verdict(results), sweeps(results) if any(row.exhaustive for row in results.rows) else ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -60,7 +60,7 @@ def test_arrays_are_traced_and_of_one_shape():
     subject = subject_on("jax", compiled.functions("jax", eager))
     rows = [row for rows in runner.run(jobs([subject], ("float32",)), "quick") for row in rows]
     assert [row.function for row in rows] == ["one, jax.jit", "two, jax.jit"]
-    assert {row.special_count for row in rows} == {7}
+    assert {row.special.count for row in rows} == {7}
     assert seen == [(True, True, (1280,), "float32")] * 2
 
 
@@ -79,8 +79,8 @@ def test_what_a_compiler_breaks_is_seen():
             subject_on("jax", compiled.functions("jax", [Function("f", ("value",), offset_loss, case=case)])),
         )
     )
-    assert jitted.broken
-    assert not eager.broken
+    assert jitted.violations
+    assert not eager.violations
 
 
 def test_a_case_is_one_graph_of_pytorch(monkeypatch):
@@ -103,7 +103,7 @@ def test_a_case_is_one_graph_of_pytorch(monkeypatch):
     subject = subject_on("torch:cpu", compiled.functions("torch", eager))
     rows = [row for rows in runner.run(jobs([subject], ("float32",)), "quick") for row in rows]
     assert [row.function for row in rows] == ["one, torch.compile", "two, torch.compile"]
-    assert [row.broken for row in rows] == [[], []]
+    assert [row.violations for row in rows] == [[], []]
     assert set(calls) == {(1280,)}
 
 

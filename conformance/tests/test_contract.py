@@ -45,8 +45,8 @@ def _asked_for():
 def _used(bounds):
     """Return the numbers of the rows that count somewhere."""
     used = set()
-    for case, quantity, dtype, labels, of_mean in _asked_for():
-        row = contract.promise(quantity, dtype, labels, case, of_mean=of_mean)
+    for case, quantity, dtype, labels, of_weighted_mean in _asked_for():
+        row = contract.bound_row(quantity, dtype, labels, case, of_weighted_mean=of_weighted_mean)
         used |= {i for i, other in enumerate(bounds) if other is row}
     return used
 
@@ -72,7 +72,7 @@ def test_every_exception_is_met():
 
 
 def _covers(one, other):
-    keys = ("labels", "part", "compiled")
+    keys = ("labels", "regime", "compiled")
     return all(key not in one or one[key] == other.get(key) for key in keys) and set(one["backends"]) >= set(
         other["backends"]
     )

@@ -12,7 +12,7 @@ from xbce_conformance.inputs.input_set import input_set
 from xbce_conformance.reference import definitions
 from xbce_conformance.reference.by_series import SeriesReference
 from xbce_conformance.reference.plain_loss import BallReference
-from xbce_conformance.reference.signed_series import Parts, Series
+from xbce_conformance.reference.signed_series import Series, SignedTerms
 
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 DOUBLE = FORMATS["float64"]
@@ -42,7 +42,7 @@ def test_ball_reference_is_certified(name, quantity):
 
 
 def test_focal_series_is_that_of_flint():
-    """flint multiplies power series too: the definition once more, in x + t, without the parts."""
+    """flint multiplies power series too: the definition once more, in x + t, without terms by sign."""
     x, z, gamma, alpha = 1.25, 0.3, 1.5, 0.25
     with flint.ctx.workprec(200):
         t = flint.arb_series([flint.arb(x), 1], prec=3)
@@ -242,16 +242,16 @@ def test_zero_to_a_small_power_has_no_series():
 
 
 def test_zero_annihilates_infinity():
-    infinite = Parts.of(flint.arb.pos_inf())
+    infinite = SignedTerms.of(flint.arb.pos_inf())
     assert (Series.constant(0.0) * Series(infinite)).at_0 == 0
-    assert (Parts.of(flint.arb(-2)) * infinite).ball == -flint.arb.pos_inf()
+    assert (SignedTerms.of(flint.arb(-2)) * infinite).ball == -flint.arb.pos_inf()
 
 
 def test_products_keep_their_terms_apart():
-    a = Parts(flint.arb(5), flint.arb(2))
-    b = Parts(flint.arb(1), flint.arb(3))
+    a = SignedTerms(flint.arb(5), flint.arb(2))
+    b = SignedTerms(flint.arb(1), flint.arb(3))
     product = a * b
     assert (product.positive, product.negative) == (11, 17)
     assert product.ball == -6
     assert (-product).scale == 17
-    assert (a * Parts.of(flint.arb(-2))).scale == 10
+    assert (a * SignedTerms.of(flint.arb(-2))).scale == 10

@@ -17,28 +17,28 @@ def test_regimes(fmt):
     x, z = (np.float64(inputs.arrays[name]) for name in ("logits", "labels"))
     assert np.isfinite(x).all()
     assert ((z >= 0) & (z <= 1)).all()
-    assert set(inputs.parts) == {
+    assert set(inputs.regimes) == {
         *LOGIT_REGIMES,
         STRATIFIED,
         *([SEARCHED] if known(fmt)[0].size else []),
         BREAST_CANCER,
         DIGITS,
     }
-    assert set(inputs.parts) < set(descriptions())
-    assert sum(part.stop - part.start for part in inputs.parts.values()) == x.size
+    assert set(inputs.regimes) < set(descriptions())
+    assert sum(regime.stop - regime.start for regime in inputs.regimes.values()) == x.size
     for name in ("near 0", "moderate", "tail, label agrees", "tail, label disagrees", "subnormal result", "huge"):
-        part = inputs.parts[name]
-        assert inputs.hard[part].all()
-        assert (x[part] > 0).any()
-        assert (x[part] < 0).any()
-        assert set(z[part]) == {0.0, 1.0}
+        regime = inputs.regimes[name]
+        assert inputs.hard[regime].all()
+        assert (x[regime] > 0).any()
+        assert (x[regime] < 0).any()
+        assert set(z[regime]) == {0.0, 1.0}
     for name in ("soft near 0", "soft near 1"):
-        assert not inputs.hard[inputs.parts[name]].any()
-    assert 0 in x[inputs.parts["near 0"]]
-    assert fmt.max in np.abs(x[inputs.parts["huge"]])
-    assert fmt.smallest in z[inputs.parts["soft near 0"]]
-    assert 1 - 2.0**-fmt.p in z[inputs.parts["soft near 1"]]
-    subnormal = np.exp(-np.abs(x[inputs.parts["subnormal result"]]))
+        assert not inputs.hard[inputs.regimes[name]].any()
+    assert 0 in x[inputs.regimes["near 0"]]
+    assert fmt.max in np.abs(x[inputs.regimes["huge"]])
+    assert fmt.smallest in z[inputs.regimes["soft near 0"]]
+    assert 1 - 2.0**-fmt.p in z[inputs.regimes["soft near 1"]]
+    subnormal = np.exp(-np.abs(x[inputs.regimes["subnormal result"]]))
     assert (subnormal <= fmt.tiny * (1 + fmt.smallest / fmt.tiny + 0.02 * last_normal(fmt))).all()
 
 
@@ -51,14 +51,14 @@ def test_probabilities(fmt):
     p, z = np.float64(p), np.float64(z)
     for array in (p, z):
         assert ((array >= 0) & (array <= 1)).all()
-    for name, part in inputs.parts.items():
-        assert part.stop - part.start == 64
-        assert inputs.hard[part].any() or name == "p at the label"
-        assert not inputs.hard[part].all()
-    ends = inputs.parts["p = 0, p = 1"]
+    for name, regime in inputs.regimes.items():
+        assert regime.stop - regime.start == 64
+        assert inputs.hard[regime].any() or name == "p at the label"
+        assert not inputs.hard[regime].all()
+    ends = inputs.regimes["p = 0, p = 1"]
     assert set(p[ends]) == {0.0, 1.0}
-    assert (p[inputs.parts["p subnormal"]] <= fmt.tiny).all()
-    assert (1 - p[inputs.parts["p near 1"]]).min() == 2.0**-fmt.p
+    assert (p[inputs.regimes["p subnormal"]] <= fmt.tiny).all()
+    assert (1 - p[inputs.regimes["p near 1"]]).min() == 2.0**-fmt.p
 
 
 def test_a_function_of_one_argument_has_no_labels():
@@ -84,12 +84,12 @@ def test_real_logits_predict_their_labels():
 def test_stratified(fmt):
     """Every exponent of both signs, subnormal numbers and 0 included, each with both labels."""
     inputs = input_set(fmt, "quick")
-    x, z = (inputs.arrays[name][inputs.parts[STRATIFIED]] for name in ("logits", "labels"))
+    x, z = (inputs.arrays[name][inputs.regimes[STRATIFIED]] for name in ("logits", "labels"))
     bits = x.view(fmt.bits)
     heads = {(int(b) >> (fmt.p - 1), float(label)) for b, label in zip(bits, z, strict=True)}
     signs_and_exponents = 2 ** (8 * fmt.dtype.itemsize - fmt.p + 1)
     assert len(heads) == 2 * (signs_and_exponents - 2)  # all but those of infinity and NaN
-    assert inputs.hard[inputs.parts[STRATIFIED]].all()
+    assert inputs.hard[inputs.regimes[STRATIFIED]].all()
     last = float(fmt.round(last_normal(fmt)))
     for k in (-2, -1, 0, 1, 2):
         assert last + k * float(fmt.ulp(last)) in np.float64(x)

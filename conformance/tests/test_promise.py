@@ -20,5 +20,5 @@ def test_within_the_bounds(case, dtype):
     todo = [job for job in jobs([SUBJECT], (dtype,), (case.function,)) if job.function.case is case]
     rows = [row for rows in runner.run(todo, "quick") for row in rows]
     assert {row.case for row in rows} == {case.name}
-    broken = [f"{row.function}, {row.quantity}: {text}; {row.worst}" for row in rows for text in row.broken]
-    assert not broken, "\n".join(broken)
+    violations = [f"{row.function}, {row.quantity}: {text}; {row.worst}" for row in rows for text in row.violations]
+    assert not violations, "\n".join(violations)

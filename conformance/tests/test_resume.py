@@ -17,7 +17,8 @@ from tests.helpers import leave_out_pictures
 from xbce_conformance.cases import CASES
 from xbce_conformance.cli import main
 from xbce_conformance.cli.interrupt import interruptible
-from xbce_conformance.judge.resume import Outcome, RunCheckpoint
+from xbce_conformance.judge.resume import RunCheckpoint
+from xbce_conformance.measurement.measured import Profiles
 from xbce_conformance.results.model import Results
 from xbce_conformance.subjects import selection, xbce
 from xbce_conformance.subjects.model import Function, Subject
@@ -55,17 +56,17 @@ def whole(tmp_path_factory):
 # The command, which stops for good before its third job: so a signal always comes in the middle.
 WAITING = """
 import sys, time
-import xbce_conformance.cli.run as command
+import xbce_conformance.judge.runner as runner
 from xbce_conformance.report import html
 html.error_plot = html.label_plot = lambda *_: ""
-measure, jobs = command.outcome_of, []
-def outcome_of(job, **options):
+measured, jobs = runner._measured, []
+def waiting(job, trial):
     jobs.append(job)
     if len(jobs) == 3:
         print("waiting", flush=True)
         {wait}
-    return measure(job, **options)
-command.outcome_of = outcome_of
+    return measured(job, trial)
+runner._measured = waiting
 from xbce_conformance.cli import main
 main()
 """
@@ -110,7 +111,7 @@ def test_an_interrupted_run_goes_on(whole, tmp_path, monkeypatch, number, wait):
     assert code == 130
     total = len(whole["rows"])
     assert f"Interrupted after 2 of {total} jobs. What is done is kept in kept; the same command goes on" in text
-    assert "The promise is kept in all" not in text
+    assert "rows of xbce pass" not in text
     data = data_of(tmp_path / "out")
     assert data["rows"] == whole["rows"][:2]
     assert data["missing"]["jobs"] == f"{total - 2} of {total} were not done: the run was interrupted"
@@ -122,7 +123,7 @@ def test_an_interrupted_run_goes_on(whole, tmp_path, monkeypatch, number, wait):
     monkeypatch.chdir(tmp_path)
     again = invoke(*arguments)
     assert again.exit_code == 0, again.output
-    assert "The promise is kept in all" in again.output
+    assert "rows of xbce pass" in again.output
     data = data_of(tmp_path / "out")
     assert data["rows"] == whole["rows"]
     assert data["missing"] == whole["missing"]
@@ -217,14 +218,23 @@ def test_other_code_is_another_run(kept, tmp_path):
 
 
 def test_rows_travel_whole(whole, tmp_path):
-    """Infinite errors, too, which results.json cannot tell from none."""
+    """Infinite errors, too."""
     (tmp_path / "results.json").write_text(json.dumps(whole), "utf-8")
     row = Results.read(tmp_path / "results.json").rows[0]
-    row = replace(row, max_ulp=math.inf, max_ulp_soft=math.inf, parts={"a": math.inf}, profile={"0": [None, math.inf]})
+    row = replace(
+        row,
+        figures=replace(row.figures, max_ulp=math.inf, max_ulp_soft=math.inf),
+        regimes={"a": math.inf},
+        profiles=Profiles({"0": [None, math.inf]}, [math.inf, None]),
+    )
+    peer = replace(row, verdict=None, failure="ValueError: no")
     checkpoint = RunCheckpoint(tmp_path / "kept", {})
-    checkpoint.keep(7, Outcome([row]))
-    checkpoint.keep(11, Outcome(refused="ValueError: no"))
-    assert RunCheckpoint(tmp_path / "kept", {}).outcomes() == {7: Outcome([row]), 11: Outcome([], "ValueError: no")}
+    checkpoint.keep(7, [row])
+    checkpoint.keep(11, [peer])
+    assert RunCheckpoint(tmp_path / "kept", {}).rows() == {7: [row], 11: [peer]}
+    written = replace(Results.read(tmp_path / "results.json"), rows=[row, peer])
+    written.write(tmp_path / "again.json")
+    assert Results.read(tmp_path / "again.json") == written
 
 
 def raising(_x):
@@ -246,15 +256,16 @@ def test_a_function_that_fails_costs_its_own_rows_only(tmp_path, monkeypatch):
     options = ("--subject", "xbce", "--backend", "numpy", "--checkpoint", tmp_path / "kept", "--out", tmp_path)
     result = invoke(*options)
     assert result.exit_code == 1
-    assert "FAILED: xbce numpy float32 first: MemoryError: out of memory" in result.output
-    assert "The promise is kept" not in result.output
-    assert [row["function"] for row in data_of(tmp_path)["rows"]] == ["second"]
-    assert data_of(tmp_path)["missing"] == {"xbce numpy float32 first": "MemoryError: out of memory"}
+    assert "FAIL: xbce: first, numpy, float32: MemoryError: out of memory" in result.output
+    assert "rows of xbce pass" not in result.output
+    first, second = data_of(tmp_path)["rows"]
+    assert (first["failure"], first["figures"]["count"]) == ("MemoryError: out of memory", 0)
+    assert first["verdict"]["violations"] == ["MemoryError: out of memory"]
+    assert (second["failure"], second["verdict"]["violations"]) == ("", [])
     calls["first"] = right
     result = invoke(*options)
     assert result.exit_code == 0
-    assert [row["function"] for row in data_of(tmp_path)["rows"]] == ["first", "second"]
-    assert data_of(tmp_path)["missing"] == {}
+    assert [(row["function"], row["failure"]) for row in data_of(tmp_path)["rows"]] == [("first", ""), ("second", "")]
 
 
 def test_what_a_peer_refuses_is_kept(tmp_path, monkeypatch):
@@ -269,7 +280,8 @@ def test_what_a_peer_refuses_is_kept(tmp_path, monkeypatch):
     options = ("--subject", "scipy", "--backend", "numpy", "--checkpoint", tmp_path / "kept", "--out", tmp_path)
     for _ in range(2):
         assert invoke(*options).exit_code == 0
-        assert data_of(tmp_path)["missing"] == {"scipy numpy float32 f": "MemoryError: out of memory"}
+        (row,) = data_of(tmp_path)["rows"]
+        assert (row["failure"], row["verdict"]) == ("MemoryError: out of memory", None)
     assert len(calls) == 1
 
 

@@ -67,8 +67,8 @@ def test_known_cases_are_what_they_say():
         ulp = measure(computed, PLAIN.reference(fmt).exact(case.quantity, (x, z))[case.quantity], fmt).ulp[0]
         assert ulp == approx(case.ulp, rel=1e-5)
         inputs = input_set(fmt, "quick")
-        part = inputs.parts[SEARCHED]
-        pairs = zip(inputs.arrays["logits"][part].tolist(), inputs.arrays["labels"][part].tolist(), strict=True)
+        regime = inputs.regimes[SEARCHED]
+        pairs = zip(inputs.arrays["logits"][regime].tolist(), inputs.arrays["labels"][regime].tolist(), strict=True)
         assert (float(x[0]), float(z[0])) in set(pairs)
     assert {fmt.name for fmt in FORMATS.values() if known(fmt)[0].size} == {case.dtype for case in cases}
 

@@ -318,10 +318,10 @@ def test_checkpoint_refuses_another_sweep(tmp_path):
 
 
 def test_blocks_are_part_of_a_plan(tmp_path):
-    """Folders of before blocks of a GPU's own are still good; what was measured on a GPU in smaller blocks is not."""
+    """Tallies of blocks of another size are another sweep's, and so are those of another form."""
     on_cpu = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
     assert not on_cpu.on_device
-    assert on_cpu.to_json().keys() == {*Plan.__dataclass_fields__, "chunks", "block"}
+    assert on_cpu.to_json().keys() == {*Plan.__dataclass_fields__, "chunks", "block", "tallies"}
     assert on_cpu.to_json()["block"] == BLOCK == 2**17
     on_gpu = Plan("float32", (*on_cpu.targets, Target("xbce", "1", "jax:cuda")), ("value",), 0, 2**26, DEVICE_CHUNK)
     assert on_gpu.on_device
@@ -421,10 +421,10 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
 
     (row,) = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["rows"]
     whole = tallies_of(Chunk(*RANGE, (0.0, 1.0)), SINGLE, NUMPY, FUNCTIONS[:1])
-    assert row["count"] == sum(tally.count for tally in whole.values()) == 2 * (RANGE[1] - RANGE[0])
-    assert row["correctly_rounded"] == sum(tally.correctly_rounded for tally in whole.values())
-    assert row["parts"] == {f"every logit, label {z}": whole[f"right|{z}"].max_ulp for z in "01"}
-    assert not row["upper_bound"]
+    assert row["figures"]["count"] == sum(tally.count for tally in whole.values()) == 2 * (RANGE[1] - RANGE[0])
+    assert row["figures"]["correctly_rounded"] == sum(tally.correctly_rounded for tally in whole.values())
+    assert row["regimes"] == {f"every logit, label {z}": whole[f"right|{z}"].max_ulp for z in "01"}
+    assert not row["exhaustive"]
     total = whole["right|0"]
     total.merge(whole["right|1"])
     plan = Plan("float32", (Target("xbce", xbce.__version__, "numpy"),), ("value",), *RANGE, chunk=2**19)
@@ -445,12 +445,12 @@ def test_a_sweep_with_another_scheduler(tmp_path):
         sweep(plan, tmp_path, scheduler=cluster.scheduler_address, progress=lambda _, n: done.append(n))
     assert sum(done) == 0x400 * 257
     rows = sweep_results(plan, tmp_path)
-    assert [(row.quantity, row.count, row.broken) for row in rows] == [
+    assert [(row.quantity, row.figures.count, row.violations) for row in rows] == [
         ("value", 0x400 * 257, []),
         ("gradient", 0x400 * 257, []),
     ]
-    assert rows[0].max_ulp < 0.51
-    assert set(rows[0].parts) == {"every logit, label 0", "every logit, label 1", "every logit, labels k/256"}
+    assert rows[0].figures.max_ulp < 0.51
+    assert set(rows[0].regimes) == {"every logit, label 0", "every logit, label 1", "every logit, labels k/256"}
 
 
 def test_a_subject_of_ones_own_is_swept_and_judged(tmp_path):
@@ -459,7 +459,7 @@ def test_a_subject_of_ones_own_is_swept_and_judged(tmp_path):
     command = [sys.executable, "-m", "xbce_conformance", "sweep", *options]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1, result.stderr
-    assert "BROKEN: theirs:loss: theirs:loss, numpy, float32: " in result.stdout
+    assert "FAIL: theirs:loss: theirs:loss, numpy, float32: " in result.stdout
     assert "results are zero where a normal number is right" in result.stdout
 
 

@@ -80,7 +80,7 @@ def _vectors(case: Case, fmt: Format) -> Iterator[dict[str, Any]]:
             exact |= reference.exact(quantity, arrays)
     exact = {name: e for name, e in exact.items() if _promised(case, name)}
     rounded = {name: round_pair(e.high, e.low, fmt) for name, e in exact.items()}
-    for regime, part in inputs.parts.items():
+    for regime, part in inputs.regimes.items():
         for i in range(part.start, part.stop):
             yield {
                 "id": f"{slug(case)}/{fmt.name}/{regime.replace(' ', '-')}/{i - part.start}",

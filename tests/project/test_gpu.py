@@ -143,7 +143,7 @@ def test_what_fails_costs_the_others_nothing(tmp_path):
         _part(tmp_path, "finds", f"{_WRITES}; raise SystemExit(1)"),
         _part(tmp_path, "works", _WRITES, stage=1),
     )
-    assert {name: (o.status, o.broken) for name, o in outcomes.items()} == {
+    assert {name: (o.status, o.found_faults) for name, o in outcomes.items()} == {
         "raises": ("failed", False),
         "dies": ("failed", False),
         "writes nothing": ("failed", False),

@@ -1,4 +1,4 @@
-"""What is promised for: each function of xbce with the options that it is measured with."""
+"""Each function of xbce with the options that it is measured with."""
 
 from xbce_conformance.cases.case import METHODS, SAMPLES, Case, Quantity
 from xbce_conformance.cases.losses import DENOMINATORS, FAMILY, Loss, Option, Tried

@@ -71,7 +71,7 @@ class Case:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What is promised of each element; the gradient in pos_weight is one of automatic differentiation alone."""
+        """What is judged of each element; the gradient in pos_weight is one of automatic differentiation alone."""
         returned = dict.fromkeys(quantity for method in self.methods for quantity in METHODS[method])
         return (*returned, *(("pos_weight_gradient",) if "pos_weight" in self.arguments else ()))
 

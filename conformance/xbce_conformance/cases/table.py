@@ -1,4 +1,4 @@
-"""What is promised for: each function of xbce with the options that it is measured with.
+"""Each function of xbce with the options that it is measured with.
 
 The losses are rows of `losses`; here are the other functions, and what tells the plain loss from all others.
 """

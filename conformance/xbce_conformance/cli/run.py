@@ -21,10 +21,12 @@ from xbce_conformance.cli.common import console, environment, find, out_option, 
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import LEVELS, descriptions
-from xbce_conformance.judge.resume import Outcome, RunCheckpoint, outcome_of, plan
+from xbce_conformance.judge.resume import RunCheckpoint, plan
+from xbce_conformance.judge.runner import rows_of
 from xbce_conformance.measurement.profile import label_edges, profile_edges
 from xbce_conformance.report import write_reports
-from xbce_conformance.results.model import Results
+from xbce_conformance.report.table import summary
+from xbce_conformance.results.model import Results, Row
 from xbce_conformance.storage import OtherPlan
 from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend, backend_facts, find_backends
 from xbce_conformance.subjects.jobs import Job, jobs
@@ -107,8 +109,8 @@ def run_(
 ) -> None:
     """Measure, print a table, write results.json, report.html and report.md.
 
-    Exit with 1 if xbce, or a subject of your own, breaks the promise or fails; with 130 if interrupted: then the files
-    hold what was measured.
+    Exit with 1 if a row of xbce, or of a subject of your own, fails; with 130 if interrupted: then the files hold what
+    was measured.
     """
     start = time.monotonic()
     screen = console()
@@ -122,10 +124,8 @@ def run_(
 
     kept = _checkpoint(checkpoint, plan(todo, level, choice, environment()))
     left = None if seconds is None else seconds - (time.monotonic() - start)
-    outcomes, failed = _measure(todo, partial(outcome_of, level=level, exact_values=exact_values), kept, left, screen)
-    missing |= {str(todo[number]): outcome.refused for number, outcome in outcomes.items() if outcome.refused}
-    missing |= {str(todo[number]): reason for number, reason in failed.items()}
-    undone = len(todo) - len(outcomes) - len(failed)
+    rows = _measure(todo, partial(rows_of, level=level, exact_values=exact_values), kept, left, screen)
+    undone = len(todo) - len(rows)
     if undone:
         missing["jobs"] = f"{undone} of {len(todo)} were not done: the run was interrupted"
     results = Results(
@@ -133,25 +133,21 @@ def run_(
         level=level,
         backends=backend_facts(_backends(subjects)),
         missing=missing,
-        parts=descriptions(),
+        regimes=descriptions(),
         profile_edges={
             name: profile_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)
         },
         label_edges={name: label_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)},
-        rows=[row for number in sorted(outcomes) for row in outcomes[number].rows],
+        rows=[row for number in sorted(rows) for row in rows[number]],
     )
     write_reports(results, out, screen)
     if undone:
         screen.print(Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"))
         sys.exit(130)
-    for number, reason in failed.items():
-        screen.print(Text(f"FAILED: {todo[number]}: {reason}", style="bold red"))
-    if results.broken or failed:
+    if results.failed:
         sys.exit(1)
-    judged = [row for row in results.rows if row.judged]
-    if judged:
-        names = ", ".join(dict.fromkeys(row.subject for row in judged))
-        screen.print(Text(f"The promise is kept in all {len(judged)} rows of {names}.", style="bold green"))
+    if results.judged:
+        screen.print(Text(summary(results), style="bold green"))
 
 
 def _check_required(required: tuple[str, ...], subjects: list[Subject], missing: dict[str, str]) -> None:
@@ -182,35 +178,33 @@ def _where_to_go_on(checkpoint: RunCheckpoint | None) -> str:
 
 def _measure(
     todo: list[Job],
-    measure: Callable[[Job], Outcome],
+    measure: Callable[..., list[Row]],
     checkpoint: RunCheckpoint | None,
     seconds: float | None,
     screen: Console,
-) -> tuple[dict[int, Outcome], dict[int, str]]:
-    """Return what the jobs came to and why others failed, by number; not all of them, if interrupted."""
-    outcomes = checkpoint.outcomes() if checkpoint else {}
-    failed: dict[int, str] = {}
+) -> dict[int, list[Row]]:
+    """Return the rows of the jobs, by number; not of all of them, if interrupted."""
+    rows = checkpoint.rows() if checkpoint else {}
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with (
         suppress(KeyboardInterrupt),
         interruptible(seconds) as stop_if_asked,
         Progress(*columns, console=screen, transient=True) as progress,
     ):
-        task = progress.add_task("", total=len(todo), completed=len(outcomes))
+        task = progress.add_task("", total=len(todo), completed=len(rows))
+
+        def show(error: Exception) -> None:
+            stop_if_asked()  # some libraries make an error of an interrupt
+            traceback.print_exception(error)
+
         for number, job in enumerate(todo):
-            if number in outcomes:
+            if number in rows:
                 continue
             progress.update(task, description=str(job))
-            try:
-                outcome = measure(job)
-            except Exception as error:  # noqa: BLE001 - the rows of all other jobs are not lost for it
-                stop_if_asked()
-                traceback.print_exc()
-                failed[number] = f"{type(error).__name__}: {error}"
-            else:
-                stop_if_asked()
-                if checkpoint:
-                    checkpoint.keep(number, outcome)
-                outcomes[number] = outcome
+            measured = measure(job, raised=show)
+            stop_if_asked()
+            if checkpoint:
+                checkpoint.keep(number, measured)
+            rows[number] = measured
             progress.advance(task)
-    return outcomes, failed
+    return rows

@@ -21,7 +21,7 @@ from xbce_conformance.storage import OtherPlan
 from xbce_conformance.subjects.backends import backend_facts
 from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan, Target
-from xbce_conformance.sweep.run import PART, merged, sweep, sweep_results
+from xbce_conformance.sweep.run import REGIMES, merged, sweep, sweep_results
 
 
 class BitPatterns(click.ParamType[tuple[int, int]]):
@@ -86,7 +86,7 @@ def sweep_(
 ) -> None:
     """Measure every logit of a format: no maximum is missed.
 
-    Exit with 1 if xbce, or a subject of your own, breaks the promise; with 130 if interrupted, with nothing lost.
+    Exit with 1 if a row of xbce, or of a subject of your own, fails; with 130 if interrupted, with nothing lost.
     """
     if choice.case not in (None, PLAIN.name):
         msg = f"only {PLAIN.name} is swept"
@@ -117,13 +117,13 @@ def sweep_(
         level="all logits" if plan.exhaustive else f"bit patterns {plan.first:#x} to {plan.stop:#x}",
         backends=backend_facts({subject.backend.name: subject.backend for subject in subjects}),
         missing=missing,
-        parts={name: f"{name}: {plan.stop - plan.first} bit patterns" for name in PART.values()},
+        regimes={name: f"{name}: {plan.stop - plan.first} bit patterns" for name in REGIMES.values()},
         profile_edges={dtype: profile_edges(plan.fmt).tolist()},
         label_edges={},
         rows=rows,
     )
     write_reports(results, out, screen)
-    if results.broken:
+    if results.failed:
         sys.exit(1)
 
 

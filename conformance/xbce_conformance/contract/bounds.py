@@ -13,30 +13,30 @@ def bound(
     hard: bool,
     case: Case = PLAIN,
     backend: str = "",
-    part: str = "",
-    of_mean: bool = False,
+    regime: str = "",
+    of_weighted_mean: bool = False,
     precision: str = "native",
     compiled: bool = False,
 ) -> float:
-    """Return the promised bound in ULP, with the exceptions stated for `backend` and `part` of the inputs.
+    """Return the bound in ULP, with the exceptions stated for `backend` and `regime`.
 
-    `of_mean` asks for a derivative of a weighted mean.
+    `of_weighted_mean` asks for a derivative of a weighted mean.
     """
     labels = "hard" if hard else "soft"
     for row in exceptions(quantity, dtype, backend, case, compiled=compiled):
-        if row.get("labels", labels) == labels and row.get("part", part) == part:
+        if row.get("labels", labels) == labels and row.get("regime", regime) == regime:
             return float(row["ulp"])
-    row = promise(quantity, dtype, labels, case, of_mean=of_mean, precision=precision)
+    row = bound_row(quantity, dtype, labels, case, of_weighted_mean=of_weighted_mean, precision=precision)
     return float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * case.exponent
 
 
-def promise(
+def bound_row(
     quantity: str,
     dtype: str,
     labels: str,
     case: Case = PLAIN,
     *,
-    of_mean: bool = False,
+    of_weighted_mean: bool = False,
     precision: str = "native",
 ) -> dict[str, Any]:
     """Return the first row of the bounds that fits; `labels` are hard or soft."""
@@ -46,14 +46,14 @@ def promise(
             and quantity in row["quantities"]
             and dtype in row["dtypes"]
             and row.get("labels", labels) == labels
-            and row.get("of_mean", of_mean) == of_mean
+            and row.get("of_weighted_mean", of_weighted_mean) == of_weighted_mean
             and ("exponent_below" not in row or 0 < case.exponent < row["exponent_below"])
             and case.function in row.get("functions", (case.function,))
             and ("option" not in row or row["option"] in case.keywords)
         ):
             found: dict[str, Any] = row
             return found
-    msg = f"no bound is promised for {quantity} of {case.name} in {dtype} ({labels} labels, {precision})"
+    msg = f"no bound is stated for {quantity} of {case.name} in {dtype} ({labels} labels, {precision})"
     raise LookupError(msg)
 
 

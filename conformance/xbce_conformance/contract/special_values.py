@@ -10,7 +10,7 @@ from xbce_conformance.inputs.formats import Format
 
 @dataclass(frozen=True)
 class SpecialValue:
-    """One row of a table: arguments, and what is promised; None where nothing is."""
+    """One row of a table: arguments, and the right results; None where none is stated."""
 
     arguments: dict[str, str]
     value: str | None = None

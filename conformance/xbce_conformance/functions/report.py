@@ -1,7 +1,6 @@
 """What is known of the functions of libraries: functions.json, and a table in the terminal."""
 
 import json
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from xbce_conformance.results.figures import ulp_text
-from xbce_conformance.results.model import json_of_rows
+from xbce_conformance.results.model import error_from_json, json_of_rows
 from xbce_conformance.storage import write_whole
 from xbce_conformance.sweep.tally import Tally
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class FunctionRow:
     """Every `stride`-th bit pattern was tried: with 1 all numbers, else samples and lower bounds."""
     count: int
     max_ulp: float
-    """Infinite (null in JSON) if a result for a finite number is NaN or infinite where that is wrong."""
+    """Infinite ("inf" in JSON) if a result for a finite number is NaN or infinite where that is wrong."""
     worst_input: str
     """Where the error is largest; numbers as `float.hex` writes them."""
     worst_computed: str
@@ -43,7 +42,7 @@ class FunctionRow:
     p999_ulp: float
     """An error that 99.9 % do not exceed: the upper edge of a bin of 1/8 of a power of two."""
     correctly_rounded: int
-    zeros_for_normal: int
+    zero_for_normal: int
     """Results that are 0 where a normal number is right."""
     flushed: int
     """Results that are 0 where a subnormal number is right; they have no error in ULP."""
@@ -62,7 +61,7 @@ class FunctionRow:
             worst_exact=tally.worst_exact,
             p999_ulp=tally.quantile(0.999),
             correctly_rounded=tally.correctly_rounded,
-            zeros_for_normal=tally.zero_for_normal,
+            zero_for_normal=tally.zero_for_normal,
             flushed=tally.flushed,
             special_wrong=tally.wrong_nonfinite,
         )
@@ -103,8 +102,7 @@ class Report:
 
 
 def _row(data: dict[str, Any]) -> FunctionRow:
-    infinite = {name: math.inf for name in ("max_ulp", "p999_ulp") if data[name] is None}
-    return FunctionRow(**data | infinite)
+    return FunctionRow(**{name: error_from_json(value) for name, value in data.items()})
 
 
 def print_functions(rows: list[FunctionRow], missing: dict[str, str], console: Console) -> None:
@@ -126,7 +124,7 @@ def print_functions(rows: list[FunctionRow], missing: dict[str, str], console: C
             f"{float.fromhex(row.worst_input):.9g}",
             ulp_text(row.p999_ulp),
             f"{row.correctly_rounded / row.count:.2%}",
-            str(row.zeros_for_normal),
+            str(row.zero_for_normal),
             str(row.flushed),
             str(row.special_wrong),
         )

@@ -16,11 +16,11 @@ LEVELS = {"quick": 4096, "full": 65536}
 
 @dataclass(frozen=True)
 class InputSet:
-    """Finite arguments of one format by name, labels in [0, 1], in named consecutive parts."""
+    """Finite arguments of one format by name, labels in [0, 1], in named consecutive regimes."""
 
     fmt: Format
     arrays: dict[str, Floats]
-    parts: dict[str, slice]
+    regimes: dict[str, slice]
 
     @property
     def hard(self) -> Mask:
@@ -56,17 +56,17 @@ def drawn_set(fmt: Format, n: int, regimes: tuple[str, ...], arguments: tuple[st
 
 
 def _joined(fmt: Format, arguments: tuple[str, ...], drawn: dict[str, Arrays]) -> InputSet:
-    parts: dict[str, slice] = {}
+    regimes: dict[str, slice] = {}
     start = 0
     for name, (first, *_) in drawn.items():
-        parts[name] = slice(start, start + first.size)
+        regimes[name] = slice(start, start + first.size)
         start += first.size
     columns = zip(*drawn.values(), strict=True)
-    return InputSet(fmt, dict(zip(arguments, map(np.concatenate, columns), strict=True)), parts)
+    return InputSet(fmt, dict(zip(arguments, map(np.concatenate, columns), strict=True)), regimes)
 
 
 def descriptions() -> dict[str, str]:
-    """Return what each part is, by name."""
+    """Return what each regime is, by name."""
     return {name: text for name, (_, text) in REGIMES.items()} | {
         STRATIFIED: "every exponent of both signs, and the neighbours of where implementations branch, underflow or "
         "overflow; both hard labels",

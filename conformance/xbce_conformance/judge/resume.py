@@ -1,37 +1,15 @@
 """What each job of a run came to, kept as soon as it is done, so that the same run goes on from there."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from xbce_conformance.judge.runner import run
 from xbce_conformance.results.model import Row, row_from_json
 from xbce_conformance.storage import CheckpointFolder, digest
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.selection import Choice
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one job came to: rows, or why there are none."""
-
-    rows: list[Row] = field(default_factory=list)
-    refused: str = ""
-    """Why a peer cannot do it."""
-
-
-def outcome_of(job: Job, level: str, exact_values: Path | None = None) -> Outcome:
-    """Measure one job; `exact_values` is a folder that exact values are kept in."""
-    refused = ""
-
-    def refuse(_job: Job, reason: str) -> None:
-        nonlocal refused
-        refused = reason
-
-    rows = [row for rows in run([job], level, refuse, exact_values) for row in rows]
-    return Outcome(rows, refused)
 
 
 class RunCheckpoint:
@@ -41,16 +19,14 @@ class RunCheckpoint:
         self.path = folder
         self._folder = CheckpointFolder(folder, plan, kind="run", part="job")
 
-    def keep(self, number: int, outcome: Outcome) -> None:
-        """Write what a job came to."""
-        self._folder.keep(number, asdict(outcome))
+    def keep(self, number: int, rows: list[Row]) -> None:
+        """Write the rows of a job; not those of a judged one that could not be measured, so that it is tried again."""
+        if not any(row.failure and row.judged for row in rows):
+            self._folder.keep(number, [asdict(row) for row in rows])
 
-    def outcomes(self) -> dict[int, Outcome]:
-        """Return what the jobs that are done came to, by number."""
-        return {
-            number: Outcome([row_from_json(row) for row in data["rows"]], data["refused"])
-            for number, data in self._folder.read()
-        }
+    def rows(self) -> dict[int, list[Row]]:
+        """Return the rows of the jobs that are done, by number."""
+        return {number: [row_from_json(row) for row in rows] for number, rows in self._folder.read()}
 
 
 def plan(todo: list[Job], level: str, choice: Choice, environment: dict[str, str]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Runs jobs: measures each function on the inputs of its case, and judges what was measured."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from xbce_conformance.cases import Case
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.judge.verdict import row_of
+from xbce_conformance.judge.verdict import failed_row, row_of
 from xbce_conformance.measurement.elementwise import measure_elementwise
 from xbce_conformance.measurement.measured import Measured
 from xbce_conformance.measurement.reductions import measure_mean_derivative, measure_reduction
@@ -15,26 +15,29 @@ from xbce_conformance.results.model import Row
 from xbce_conformance.subjects.jobs import Job
 
 
-def run(
-    todo: list[Job],
-    level: str,
-    refused: Callable[[Job, str], None] = lambda _job, _reason: None,
-    exact_values: Path | None = None,
-) -> Iterator[list[Row]]:
-    """Yield the rows of each job; `refused` is told when a peer cannot do it, and why.
-
-    `exact_values` is a folder that exact values are kept in.
-    """
+def run(todo: Iterable[Job], level: str, exact_values: Path | None = None) -> Iterator[list[Row]]:
+    """Yield the rows of each job; `exact_values` is a folder that exact values are kept in."""
     for job in todo:
+        yield rows_of(job, level, exact_values)
+
+
+def rows_of(
+    job: Job,
+    level: str,
+    exact_values: Path | None = None,
+    raised: Callable[[Exception], None] = lambda _error: None,
+) -> list[Row]:
+    """Return a row per quantity of a job; where its function raises, or returns another dtype, rows that say so.
+
+    `raised` is told the exception of a subject that is judged: its author looks for the fault.
+    """
+    try:
         trial = _trial(job.function.case, job.dtype, level, exact_values)
-        try:
-            rows = [row_of(job, measured) for measured in _measured(job, trial)]
-        except Exception as error:
-            if job.subject.judged:
-                raise
-            refused(job, f"{type(error).__name__}: {error}")
-        else:
-            yield rows
+        return [row_of(job, measured) for measured in _measured(job, trial)]
+    except Exception as error:  # noqa: BLE001 - whatever a function raises is reported
+        if job.subject.judged:
+            raised(error)
+        return [failed_row(job, quantity, f"{type(error).__name__}: {error}") for quantity in job.function.quantities]
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +47,7 @@ def _trial(case: Case, dtype: str, level: str, exact_values: Path | None) -> Tri
 
 
 def _measured(job: Job, trial: Trial) -> list[Measured]:
-    if job.function.of_mean:
+    if job.function.of_weighted_mean:
         return [measure_mean_derivative(job, trial)]
     if job.function.quantities[0] in ("sum", "mean"):
         return [measure_reduction(job, trial)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from xbce_conformance.cases import PLAIN, Quantity
 from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.measurement.errors import Figures, allow_flushing, measure
-from xbce_conformance.measurement.measured import Compared, Measured, Specials, Worst, digest_of
-from xbce_conformance.measurement.profile import label_profile, profile
+from xbce_conformance.measurement.measured import Compared, Measured, Profiles, Specials, Worst, digest_of
+from xbce_conformance.measurement.profile import profiles
 from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.reference.exact import Exact
 from xbce_conformance.subjects.jobs import Job
@@ -36,24 +37,22 @@ def measure_results(
     bound = np.where(hard, bounds["hard"], bounds["soft"])
     errors = measure(computed, exact, fmt)
     if job.subject.backend.flushes_subnormals(fmt):
-        candidates = (exact,) if job.function.of_mean else (exact, trial.exact_of_flushed(quantity))
+        candidates = (exact,) if job.function.of_weighted_mean else (exact, trial.exact_of_flushed(quantity))
         errors = allow_flushing(errors, computed, fmt, bound, candidates, trial.may_flush(quantity))
     largest = {kind: float(errors.ulp[which].max()) for kind, which in (("hard", hard), ("soft", ~hard)) if which.any()}
     i = int(np.argmax(errors.ulp))
-    part = next(name for name, part in inputs.parts.items() if part.start <= i < part.stop)
+    regime = next(name for name, regime in inputs.regimes.items() if regime.start <= i < regime.stop)
     arguments = {name: fmt.hex(array[i]) for name, array in inputs.arrays.items()}
     return Measured(
         quantity=quantity,
-        figures=Figures.of(errors),
-        worst=Worst(part, arguments, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
-        parts={name: float(errors.ulp[part].max()) for name, part in inputs.parts.items()},
+        figures=replace(Figures.of(errors), max_ulp_soft=largest.get("soft")),
+        worst=Worst(regime, arguments, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
+        regimes={name: float(errors.ulp[regime].max()) for name, regime in inputs.regimes.items()},
         bounds=bounds,
         compared=[Compared(f"for {kind} labels", ulp, bounds[kind]) for kind, ulp in largest.items()],
-        max_ulp_soft=largest.get("soft"),
         special=special,
         sha256=digest_of(computed),
-        profile=profile(trial, errors) if trial.case is PLAIN else {},
-        label_profile=label_profile(trial, errors) if trial.case is PLAIN else [],
+        profiles=profiles(trial, errors) if trial.case is PLAIN else Profiles(),
     )
 
 

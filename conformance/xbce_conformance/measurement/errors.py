@@ -27,13 +27,30 @@ class Figures:
     """The errors of one array of results in figures."""
 
     count: int
+    """How many results there are."""
     max_ulp: float
+    """The largest error; infinite if a result is not finite where that is wrong."""
     p999_ulp: float
+    """The 99.9th percentile; of a sweep the upper edge of a bin of 1/8 of a power of two."""
     correctly_rounded: int
     zero_for_normal: int
+    """Zero where a normal number is right."""
     flushed: int
+    """What flushing of subnormal numbers makes of a result: no error in ULP."""
     wrong_nonfinite: int
     """NaN or infinite where a finite number is right, or the other way round."""
+    max_ulp_soft: float | None = None
+    """The largest error for labels between 0 and 1; None without such."""
+
+    @classmethod
+    def none(cls) -> "Figures":
+        """Return the figures of what cannot be measured: no results, and no bound on their errors."""
+        return cls(0, np.inf, np.inf, 0, 0, 0, 0)
+
+    @property
+    def rounded_share(self) -> float:
+        """The share of results that are correctly rounded."""
+        return self.correctly_rounded / self.count if self.count else 0.0
 
     @classmethod
     def of(cls, errors: Errors) -> "Figures":

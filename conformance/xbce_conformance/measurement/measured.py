@@ -19,9 +19,9 @@ Specials: TypeAlias = Sequence[Any]
 class Worst:
     """Where the error is largest; numbers as `float.hex` writes them."""
 
-    part: str
+    regime: str
     inputs: dict[str, str]
-    """Argument by name; empty for a reduction, whose inputs are the whole part."""
+    """Argument by name; empty for a reduction, whose inputs are the whole regime."""
     computed: str
     exact: str
 
@@ -29,7 +29,17 @@ class Worst:
     def place(self) -> str:
         """Part and arguments in one line."""
         arguments = ", ".join(f"{name} {number}" for name, number in self.inputs.items())
-        return f"{self.part}: {arguments}" if arguments else self.part
+        return f"{self.regime}: {arguments}" if arguments else self.regime
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The largest error per interval; None where nothing was tried."""
+
+    logit: dict[str, list[float | None]] = field(default_factory=dict)
+    """By the logit, for labels "0", "1" and "soft"."""
+    label: list[float | None] = field(default_factory=list)
+    """By log2(z / (1 - z)) of soft labels z."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +59,17 @@ class Measured:
     quantity: Quantity
     figures: Figures
     worst: Worst
-    parts: dict[str, float]
-    """Largest error per part of the inputs."""
+    regimes: dict[str, float]
+    """Largest error per regime of the inputs."""
     bounds: dict[str, float]
-    """The promise for hard and for soft labels."""
+    """The bounds for hard and for soft labels."""
     compared: list[Compared]
-    max_ulp_soft: float | None = None
     exhaustive: bool = False
     """Whether all inputs were tried, as only a sweep does."""
     special: Specials | None = None
     sha256: str = ""
     """Digest of the bytes of all results; empty where they are not kept."""
-    profile: dict[str, list[float | None]] = field(default_factory=dict)
-    label_profile: list[float | None] = field(default_factory=list)
+    profiles: Profiles = field(default_factory=Profiles)
 
 
 def digest_of(computed: Floats) -> str:

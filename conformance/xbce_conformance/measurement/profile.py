@@ -6,6 +6,7 @@ import numpy as np
 
 from xbce_conformance.inputs.formats import Doubles, Format, Mask
 from xbce_conformance.measurement.errors import Errors
+from xbce_conformance.measurement.measured import Profiles
 from xbce_conformance.measurement.trial import Trial
 
 _PROFILE_INTERVALS = 160
@@ -23,16 +24,19 @@ def label_edges(fmt: Format) -> Doubles:
     return np.linspace(-limit, limit, _PROFILE_INTERVALS // 2 + 1)
 
 
-def profile(trial: Trial, errors: Errors) -> dict[str, list[float | None]]:
-    """Return the largest error per interval of the logit, apart for the two hard labels and the soft ones."""
+def profiles(trial: Trial, errors: Errors) -> Profiles:
+    """Return the largest errors by logit, apart for the two hard labels and the soft ones, and by soft label."""
+    return Profiles(_by_logit(trial, errors), _by_label(trial, errors))
+
+
+def _by_logit(trial: Trial, errors: Errors) -> dict[str, list[float | None]]:
     logits, labels = trial.arrays
     which: dict[str, Mask] = {"0": labels == 0, "1": labels == 1, "soft": ~trial.inputs.hard}
     x = np.asarray(logits, np.float64)
     return {name: _largest(x, errors.ulp, mask, profile_edges(trial.fmt)) for name, mask in which.items()}
 
 
-def label_profile(trial: Trial, errors: Errors) -> list[float | None]:
-    """Return the largest error per interval of the soft label."""
+def _by_label(trial: Trial, errors: Errors) -> list[float | None]:
     z = np.asarray(trial.arrays[1], np.float64)
     with np.errstate(divide="ignore"):
         position = np.log2(z) - np.log1p(-z) / math.log(2)

@@ -1,4 +1,4 @@
-"""Measures sums, means, and derivatives of means, over each part of the inputs."""
+"""Measures sums, means, and derivatives of means, over each regime of the inputs."""
 
 from fractions import Fraction
 
@@ -16,83 +16,84 @@ from xbce_conformance.subjects.model import Function
 
 
 def measure_reduction(job: Job, trial: Trial) -> Measured:
-    """Measure one sum or mean per part of the inputs."""
+    """Measure one sum or mean per regime of the inputs."""
     quantity, fmt = job.function.quantities[0], trial.fmt
-    parts = {name: trial.inputs.parts[name] for name in _reduced_parts(job, trial)}
+    regimes = {name: trial.inputs.regimes[name] for name in _reduced_regimes(job, trial)}
     computed = np.concatenate(
-        [job.call(tuple(a[part] for a in trial.called_with))[0].reshape(1) for part in parts.values()]
+        [job.call(tuple(a[regime] for a in trial.called_with))[0].reshape(1) for regime in regimes.values()]
     )
-    exact = _exact_reductions(job, trial, list(parts.values()))
+    exact = _exact_reductions(job, trial, list(regimes.values()))
     errors = measure(computed, exact, fmt)
 
-    bound = np.array([job.bound(quantity, hard=True, regime=name) for name in parts])
-    promised = job.bound(quantity, hard=True, excepted=False)
+    bound = np.array([job.bound(quantity, hard=True, regime=name) for name in regimes])
+    stated = job.bound(quantity, hard=True, excepted=False)
     if job.subject.backend.flushes_subnormals(fmt):
-        terms = np.array([_flushed_terms(job, trial, part) for part in parts.values()])
+        terms = np.array([_flushed_terms(job, trial, regime) for regime in regimes.values()])
         errors = allow_flushing(errors, computed, fmt, bound, (exact,), terms)
     i = int(np.argmax(errors.ulp))
     return Measured(
         quantity=quantity,
         figures=Figures.of(errors),
-        worst=Worst(list(parts)[i], {}, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
-        parts=dict(zip(parts, errors.ulp.tolist(), strict=True)),
-        bounds={"hard": promised, "soft": promised},
+        worst=Worst(list(regimes)[i], {}, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
+        regimes=dict(zip(regimes, errors.ulp.tolist(), strict=True)),
+        bounds={"hard": stated, "soft": stated},
         compared=[
-            Compared(f"on {name!r}", error, limit)
-            for name, error, limit in zip(parts, errors.ulp.tolist(), bound.tolist(), strict=True)
+            Compared(f"on {name!r}", error, allowed)
+            for name, error, allowed in zip(regimes, errors.ulp.tolist(), bound.tolist(), strict=True)
         ],
         sha256=digest_of(computed),
     )
 
 
-def _reduced_parts(job: Job, trial: Trial) -> list[str]:
-    names = trial.hard_parts if job.function.hard_labels_only else list(trial.inputs.parts)
+def _reduced_regimes(job: Job, trial: Trial) -> list[str]:
+    names = trial.hard_regimes if job.function.hard_labels_only else list(trial.inputs.regimes)
     # The bound for sums assumes that errors average out; inputs selected for large errors violate that.
     names = [name for name in names if name != SEARCHED]
     if job.dtype != "float64":
         return names
     # The sum of numbers near the largest one is inf in float64, in every library; nothing wider is at hand.
     with np.errstate(over="ignore"):
-        return [name for name in names if np.isfinite(trial.exact("value").high[trial.inputs.parts[name]].sum())]
+        return [name for name in names if np.isfinite(trial.exact("value").high[trial.inputs.regimes[name]].sum())]
 
 
-def _exact_reductions(job: Job, trial: Trial, parts: list[slice]) -> Exact:
+def _exact_reductions(job: Job, trial: Trial, regimes: list[slice]) -> Exact:
     quantity = job.function.quantities[0]
     rows = []
-    for part in parts:
-        denominator = _denominator(job.function, trial, part)
-        high, low = exact_reduction(quantity, trial.exact("value")[part][trial.where[part]], denominator)
+    for regime in regimes:
+        denominator = _denominator(job.function, trial, regime)
+        high, low = exact_reduction(quantity, trial.exact("value")[regime][trial.where[regime]], denominator)
         # As in each loss, a weight multiplies the spacing of subnormal numbers.
-        least = trial.factor[part].max() * trial.fmt.tiny / (float(denominator) if quantity == "mean" else 1.0)
-        rows.append((high, low, max(high, least) if trial.factor[part].max() > 1 else high))
+        least = trial.factor[regime].max() * trial.fmt.tiny / (float(denominator) if quantity == "mean" else 1.0)
+        rows.append((high, low, max(high, least) if trial.factor[regime].max() > 1 else high))
     return Exact(*np.array(rows).T)
 
 
-def _flushed_terms(job: Job, trial: Trial, part: slice) -> float:
+def _flushed_terms(job: Job, trial: Trial, regime: slice) -> float:
     """Return how many smallest normal numbers a sum or mean may lose."""
-    total = float(trial.factor[part].sum())
+    total = float(trial.factor[regime].sum())
     if job.function.quantities[0] == "sum":
         return total
-    return total / float(_denominator(job.function, trial, part))
+    return total / float(_denominator(job.function, trial, regime))
 
 
-def _denominator(function: Function, trial: Trial, part: slice) -> Fraction:
-    arrays = {name: array[part] for name, array in trial.inputs.arrays.items()}
-    return exact_denominator(function.denominator, arrays, trial.where[part])
+def _denominator(function: Function, trial: Trial, regime: slice) -> Fraction:
+    arrays = {name: array[regime] for name, array in trial.inputs.arrays.items()}
+    return exact_denominator(function.denominator, arrays, trial.where[regime])
 
 
 def measure_mean_derivative(job: Job, trial: Trial) -> Measured:
-    """Measure a derivative of the mean over each part."""
-    parts = trial.inputs.parts.values()
+    """Measure a derivative of the mean over each regime."""
+    regimes = trial.inputs.regimes.values()
     (quantity,) = job.function.quantities
-    computed = np.concatenate([job.call(tuple(a[part] for a in trial.called_with))[0] for part in parts])
+    computed = np.concatenate([job.call(tuple(a[regime] for a in trial.called_with))[0] for regime in regimes])
     derivative = trial.exact(quantity)
     # A product with the weight that overflows float64 has no exact value at hand: such an element is left out.
     finite = np.isfinite(derivative.high)
     computed = np.where(finite, computed, computed.dtype.type(0))
     kept = trial.where & finite
     quotients = [
-        exact_quotient(derivative[part], _denominator(job.function, trial, part), kept[part]) for part in parts
+        exact_quotient(derivative[regime], _denominator(job.function, trial, regime), kept[regime])
+        for regime in regimes
     ]
     exact = Exact(*(np.concatenate([getattr(q, name) for q in quotients]) for name in ("high", "low", "scale")))
     return measure_results(job, trial, quantity, computed, exact)

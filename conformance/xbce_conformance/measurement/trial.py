@@ -115,9 +115,9 @@ class Trial:
         return (first, *rest)
 
     @cached_property
-    def hard_parts(self) -> list[str]:
-        """The parts in which every label is 0 or 1."""
-        return [name for name, part in self.inputs.parts.items() if bool(self.inputs.hard[part].all())]
+    def hard_regimes(self) -> list[str]:
+        """The regimes in which every label is 0 or 1."""
+        return [name for name, regime in self.inputs.regimes.items() if bool(self.inputs.hard[regime].all())]
 
     @cached_property
     def special(self) -> tuple[Floats, ...]:

@@ -11,8 +11,8 @@ import flint
 
 from xbce_conformance.reference.signed_series import (
     Ball,
-    Parts,
     Series,
+    SignedTerms,
     complement,
     minus_log,
     minus_log1p,
@@ -35,7 +35,7 @@ def mix(z: Series, at_0: Series, at_1: Series, slope: Series | None = None) -> S
     mixed = complement(z) * at_0 + z * at_1
     if slope is None or z.is_constant:
         return mixed
-    return Series(mixed.parts[0], z.parts[1] * slope.parts[0])
+    return Series(mixed.coefficients[0], z.coefficients[1] * slope.coefficients[0])
 
 
 def smooth(z: Series, smoothing: float) -> Series:
@@ -193,14 +193,14 @@ def _minus_log_offset(p: Series, q: Series, eps: float) -> Series:
     result = minus_log(offset(p, eps))
     if q.at_0 > 0.5:
         return result
-    terms = Parts.of(-(-q.at_0).log1p()) + Parts.of(-(eps / p.at_0).log1p())
-    return Series(terms, *result.parts[1:])
+    terms = SignedTerms.of(-(-q.at_0).log1p()) + SignedTerms.of(-(eps / p.at_0).log1p())
+    return Series(terms, *result.coefficients[1:])
 
 
 def _of_logs(z: Series, at_0: Series, at_1: Series, pos_weight: Series | None = None) -> Series:
     if pos_weight is not None:
         return mix(z, at_0, pos_weight * at_1)
-    return mix(z, at_0, at_1, slope=Series(Parts.of(at_1.at_0 - at_0.at_0)))
+    return mix(z, at_0, at_1, slope=Series(SignedTerms.of(at_1.at_0 - at_0.at_0)))
 
 
 # --- other functions ------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def log_expit(x: Series) -> Series:
 
 def logit(p: Series) -> Series:
     """Return log(p) - log1p(-p), one term."""
-    return Series(Parts.of((minus_log1p(-p) - minus_log(p)).at_0))
+    return Series(SignedTerms.of((minus_log1p(-p) - minus_log(p)).at_0))
 
 
 def log1mexp(x: Series) -> Series:
@@ -247,7 +247,7 @@ def evaluate(definition: Definition, variable: Variable, numbers: tuple[float, .
     """Return exact value (as a ball) and scale of each quantity that the series in one variable holds."""
     place = _PLACES[variable]
     arguments = [Series.variable(n) if i == place else Series.constant(n) for i, n in enumerate(numbers)]
-    c0, c1, c2 = definition(*arguments).parts
+    c0, c1, c2 = definition(*arguments).coefficients
     if variable != "first":
         return {f"{variable.removesuffix('s')}_gradient": (c1.ball, c1.scale)}
     return {"value": (c0.ball, c0.scale), "gradient": (c1.ball, c1.scale), "hessian": (2 * c2.ball, 2 * c2.scale)}

@@ -17,7 +17,7 @@ import flint
 Ball: TypeAlias = flint.arb
 
 
-class Parts:
+class SignedTerms:
     """P - N, both non-negative; None is an exact zero, which annihilates infinity. Immutable."""
 
     __slots__ = ("negative", "positive")
@@ -27,7 +27,7 @@ class Parts:
         self.negative = negative
 
     @classmethod
-    def of(cls, ball: Ball) -> "Parts":
+    def of(cls, ball: Ball) -> "SignedTerms":
         """Return one term; its sign may be undecided, as that of an interval around 0."""
         if ball == 0:
             return _ZERO
@@ -47,30 +47,30 @@ class Parts:
             return flint.arb(0) if self.positive is None else self.positive
         return self.negative if self.positive is None else self.positive.max(self.negative)
 
-    def __neg__(self) -> "Parts":
-        return self if self is _ZERO else Parts(self.negative, self.positive)
+    def __neg__(self) -> "SignedTerms":
+        return self if self is _ZERO else SignedTerms(self.negative, self.positive)
 
-    def __add__(self, other: "Parts") -> "Parts":
+    def __add__(self, other: "SignedTerms") -> "SignedTerms":
         if self is _ZERO:
             return other
         if other is _ZERO:
             return self
-        return Parts(_add(self.positive, other.positive), _add(self.negative, other.negative))
+        return SignedTerms(_add(self.positive, other.positive), _add(self.negative, other.negative))
 
-    def __mul__(self, other: "Parts") -> "Parts":
+    def __mul__(self, other: "SignedTerms") -> "SignedTerms":
         if self is _ZERO or other is _ZERO:
             return _ZERO
         a, b, c, d = self.positive, self.negative, other.positive, other.negative
         if b is None or a is None:  # one term: no sums
             factor = a if b is None else b
             c, d = None if c is None else factor * c, None if d is None else factor * d
-            return Parts(c, d) if b is None else Parts(d, c)
+            return SignedTerms(c, d) if b is None else SignedTerms(d, c)
         if c is None or d is None:
             return other * self
-        return Parts(a * c + b * d, a * d + b * c)
+        return SignedTerms(a * c + b * d, a * d + b * c)
 
 
-_ZERO = Parts()
+_ZERO = SignedTerms()
 
 
 def _add(a: Ball | None, b: Ball | None) -> Ball | None:
@@ -82,44 +82,44 @@ def _add(a: Ball | None, b: Ball | None) -> Ball | None:
 class Series:
     """c0 + c1 t + c2 t^2."""
 
-    __slots__ = ("parts",)
+    __slots__ = ("coefficients",)
 
-    def __init__(self, c0: Parts, c1: Parts | None = None, c2: Parts | None = None) -> None:
-        self.parts = c0, c1 or _ZERO, c2 or _ZERO
+    def __init__(self, c0: SignedTerms, c1: SignedTerms | None = None, c2: SignedTerms | None = None) -> None:
+        self.coefficients = c0, c1 or _ZERO, c2 or _ZERO
 
     @classmethod
     def constant(cls, x: Ball | float) -> "Series":
         """Return a number."""
-        return cls(Parts.of(flint.arb(x)))
+        return cls(SignedTerms.of(flint.arb(x)))
 
     @classmethod
     def variable(cls, x: float) -> "Series":
         """Return x + t."""
-        return cls(Parts.of(flint.arb(x)), Parts.of(flint.arb(1)))
+        return cls(SignedTerms.of(flint.arb(x)), SignedTerms.of(flint.arb(1)))
 
     @property
     def at_0(self) -> Ball:
         """The value at t = 0."""
-        return self.parts[0].ball
+        return self.coefficients[0].ball
 
     @property
     def is_constant(self) -> bool:
         """Whether t is absent."""
-        return self.parts[1] is _ZERO and self.parts[2] is _ZERO
+        return self.coefficients[1] is _ZERO and self.coefficients[2] is _ZERO
 
     def __neg__(self) -> "Series":
-        c0, c1, c2 = self.parts
+        c0, c1, c2 = self.coefficients
         return Series(-c0, -c1, -c2)
 
     def __add__(self, other: "Series") -> "Series":
-        a, b = self.parts, other.parts
+        a, b = self.coefficients, other.coefficients
         return Series(a[0] + b[0], a[1] + b[1], a[2] + b[2])
 
     def __sub__(self, other: "Series") -> "Series":
         return self + -other
 
     def __mul__(self, other: "Series") -> "Series":
-        a, b = self.parts, other.parts
+        a, b = self.coefficients, other.coefficients
         if other.is_constant:
             return Series(a[0] * b[0], a[1] * b[0], a[2] * b[0])
         if self.is_constant:
@@ -128,14 +128,14 @@ class Series:
 
     def compose(self, f: Ball, f1: Callable[[], Ball], f2: Callable[[], Ball]) -> "Series":
         """Return a function of the series, given its value and derivatives at `at_0`."""
-        c0, c1, c2 = self.parts
-        term = Parts.of
+        c0, c1, c2 = self.coefficients
+        term = SignedTerms.of
         if c0.positive is not None and c0.negative is not None:
             # A difference: its two terms have errors of their own, in proportion to which those of the function are.
-            split = c0 * Parts.of(1 / c0.ball)
+            split = c0 * SignedTerms.of(1 / c0.ball)
 
-            def term(ball: Ball) -> Parts:
-                return split * Parts.of(ball)
+            def term(ball: Ball) -> SignedTerms:
+                return split * SignedTerms.of(ball)
 
         if self.is_constant:
             return Series(term(f))
@@ -185,7 +185,7 @@ def tanh_half(x: Series) -> Series:
     """Return tanh(x / 2) = sigmoid(x) - sigmoid(-x) of a constant."""
     e = (-abs(x.at_0)).exp()
     magnitude = -(-abs(x.at_0)).expm1() / (1 + e)
-    return Series(Parts.of(magnitude if x.at_0 >= 0 else -magnitude))
+    return Series(SignedTerms.of(magnitude if x.at_0 >= 0 else -magnitude))
 
 
 def minus_log(u: Series) -> Series:

@@ -9,7 +9,7 @@ import jinja2
 
 from xbce_conformance.report.league import leagues
 from xbce_conformance.report.plots import error_plot, label_plot
-from xbce_conformance.report.table import bound_text, stated_exceptions, verdict
+from xbce_conformance.report.table import bound_text, stated_exceptions, summary, verdict
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results
 
@@ -29,7 +29,7 @@ def write_html(results: Results, path: Path) -> None:
     page = environment.get_template("report.html.j2").render(
         results=results,
         groups=[(name, list(group)) for name, group in groupby(rows, key=attrgetter("title"))],
-        judged=[row for row in results.rows if row.judged],
+        summary=summary(results),
         exceptions=stated_exceptions(results),
         dtypes=dtypes,
         leagues=leagues(results),

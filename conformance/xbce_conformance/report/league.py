@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.results.model import Results, Row
+from xbce_conformance.results.model import Results, Row, SpecialValues
 
 QUANTITIES = ("value", "gradient", "hessian")
 
@@ -23,20 +23,23 @@ class Entry:
     @property
     def worst(self) -> float:
         """The largest error of all."""
-        return max(row.max_ulp for row in self.rows.values())
+        return max(row.figures.max_ulp for row in self.rows.values())
 
 
 def league(results: Results, quantity: str) -> list[Entry]:
     """Return the table of one quantity of the plain loss, elementwise."""
-    chosen = [row for row in results.rows if (row.case, row.quantity) == (PLAIN.name, quantity) and row.profile]
+    chosen = [row for row in results.rows if (row.case, row.quantity) == (PLAIN.name, quantity) and row.profiles.logit]
     entries = []
     for name in dict.fromkeys(map(_name, chosen)):
         mine = [row for row in chosen if _name(row) == name]
-        rows = {row.dtype: max((r for r in mine if r.dtype == row.dtype), key=lambda r: r.max_ulp) for row in mine}
-        exhaustive = {dtype: all(r.upper_bound for r in mine if r.dtype == dtype) for dtype in rows}
-        special = sum(row.special_count for row in mine)
-        right = special - sum(len(row.special_mismatches) for row in mine)
-        entries.append(Entry(name, rows, exhaustive, f"{right}/{special}" if special else "–"))
+        rows = {
+            row.dtype: max((r for r in mine if r.dtype == row.dtype), key=lambda r: r.figures.max_ulp) for row in mine
+        }
+        exhaustive = {dtype: all(r.exhaustive for r in mine if r.dtype == dtype) for dtype in rows}
+        special = SpecialValues(
+            sum(row.special.count for row in mine), [wrong for row in mine for wrong in row.special.mismatches]
+        )
+        entries.append(Entry(name, rows, exhaustive, special.right or "–"))
     return sorted(entries, key=lambda entry: entry.worst)
 
 

@@ -3,23 +3,21 @@
 from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
-from xbce_conformance.report.table import figures, stated_exceptions
+from xbce_conformance.report.table import figures, largest_error, stated_exceptions, summary
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
 
 def write_markdown(results: Results, path: Path) -> None:
-    """Write verdict, league tables, what is broken, all rows and the environment."""
-    judged = [row for row in results.rows if row.judged]
+    """Write verdict, league tables, what fails, all rows and the environment."""
     lines = ["# Conformance report", "", f"Errors in ULP of the exact result. Inputs: {results.level}.", ""]
-    if results.broken:
-        lines += [f"**The promise is broken in {len(results.broken)} of {len(judged)} rows.**", ""]
-        for row in results.broken:
-            lines.append(f"- {row.title}, {row.backend}, {row.dtype}: {'; '.join(row.broken)}")
-            lines += [f"  `{row.reproducer}`"] * bool(row.reproducer)
+    if results.judged:
+        lines += [f"**{summary(results)}**", ""]
+    for row in results.failed:
+        lines.append(f"- {row.name}: {'; '.join(row.violations)}")
+        lines += [f"  `{row.reproducer}`"] * bool(row.reproducer)
+    if results.failed:
         lines.append("")
-    elif judged:
-        lines += [f"**The promise is kept in all {len(judged)} judged rows.**", ""]
     lines += [f"Stated exception: {text}." for text in stated_exceptions(results)]
     dtypes = list(dict.fromkeys(row.dtype for row in results.rows))
     for quantity, table in leagues(results).items():
@@ -35,7 +33,7 @@ def write_markdown(results: Results, path: Path) -> None:
             "backend",
             "dtype",
             "max",
-            "promised",
+            "bound",
             "99.9 %",
             "rounded",
             "zeros",
@@ -51,6 +49,7 @@ def write_markdown(results: Results, path: Path) -> None:
     for name, facts in results.backends.items():
         lines.append(f"- {name}: {'; '.join(f'{key}: {text}' for key, text in facts.items())}")
     lines += [f"- {name}: absent: {reason}" for name, reason in results.missing.items()]
+    lines += [f"- {row.name}: not measured: {row.failure}" for row in results.rows if row.failure]
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -58,7 +57,7 @@ def league_cell(entry: Entry, dtype: str) -> str:
     """Write the largest error of a subject in a dtype; with "=" where all inputs were tried."""
     if dtype not in entry.rows:
         return "–"
-    return f"{'= ' * entry.exhaustive[dtype]}{ulp_text(entry.rows[dtype].max_ulp)}"
+    return f"{'= ' * entry.exhaustive[dtype]}{ulp_text(entry.rows[dtype].figures.max_ulp)}"
 
 
 def _cells(row: Row) -> list[str]:
@@ -66,7 +65,7 @@ def _cells(row: Row) -> list[str]:
         row.title,
         row.backend,
         row.dtype,
-        f"{'= ' * row.upper_bound}{ulp_text(row.max_ulp)}",
+        largest_error(row),
         *figures(row),
     ]
 

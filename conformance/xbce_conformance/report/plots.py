@@ -33,12 +33,12 @@ def error_plot(results: Results, dtype: str) -> str:
 
 def label_plot(results: Results, dtype: str) -> str:
     """Return an SVG of the largest error per interval of the soft label."""
-    kinds = {"soft": ("", _middles(results.label_edges[dtype]), lambda row: row.label_profile)}
+    kinds = {"soft": ("", _middles(results.label_edges[dtype]), lambda row: row.profiles.label)}
     return _plot(results, dtype, kinds, "label z, as log2(z / (1 - z))")
 
 
 def _by_logit(kind: str) -> _Profile:
-    return lambda row: row.profile.get(kind, [])
+    return lambda row: row.profiles.logit.get(kind, [])
 
 
 def _middles(edges: list[float]) -> list[float]:
@@ -81,9 +81,9 @@ def _draw(
         judged = any(row.judged for row in mine)
         label = f"{subject}, all backends" if judged else subject
         axes.plot(middles, errors, label=label, color=_colour(subject), linewidth=2.0 if judged else 1.0)
-    bounds = [row.bound["soft" if kind == "soft" else "hard"] for row in chosen if row.judged]
+    bounds = [row.verdict.bound["soft" if kind == "soft" else "hard"] for row in chosen if row.verdict]
     if bounds:
-        axes.axhline(max(bounds), color=_XBCE, linestyle="--", linewidth=0.8, label="promise")
+        axes.axhline(max(bounds), color=_XBCE, linestyle="--", linewidth=0.8, label="bound")
     axes.axhline(2.0**fmt.p, color="#bbbbbb", linestyle=":", linewidth=0.8, label="all digits lost")
     axes.set_yscale("log", base=10)
     axes.set_ylim(_LEAST, top)

@@ -11,26 +11,37 @@ from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
 
+def summary(results: Results) -> str:
+    """Say how many rows pass, in a sentence."""
+    judged, failed = results.judged, results.failed
+    if failed:
+        return f"{len(failed):,} of {len(judged):,} rows fail."
+    names = ", ".join(dict.fromkeys(row.subject for row in judged))
+    return f"All {len(judged):,} rows of {names} pass."
+
+
 def bound_text(row: Row) -> str:
-    """Write the promise: one figure, or that of hard and of soft labels."""
-    hard, soft = row.bound["hard"], row.bound["soft"]
+    """Write the bound, one figure or that of hard and of soft labels; nothing for a peer."""
+    if row.verdict is None:
+        return ""
+    hard, soft = row.verdict.bound["hard"], row.verdict.bound["soft"]
     return f"{hard:g}" if hard == soft else f"{hard:g} / {soft:g}"
 
 
 def verdict(row: Row) -> str:
-    """Return "kept" or "BROKEN" for a judged row; other systems are reported only."""
-    if not row.judged:
+    """Return "pass" or "FAIL" for a judged row; other systems are reported only."""
+    if row.verdict is None:
         return "reported"
-    return "BROKEN" if row.broken else "kept"
+    return "FAIL" if row.violations else "pass"
 
 
 def stated_exceptions(results: Results) -> list[str]:
-    """Return what the contract excepts from the promise for the backends of this run, each text once."""
-    judged = [row for row in results.rows if row.judged]
+    """Return the exceptions from the bounds that are stated for the backends of this run, each text once."""
+    verdicts = [(row, row.verdict) for row in results.rows if row.verdict]
     where = {
-        text: (row.quantity, row.dtype, [r.backend for r in judged if text in r.exceptions])
-        for row in judged
-        for text in row.exceptions
+        text: (row.quantity, row.dtype, [r.backend for r, v in verdicts if text in v.exceptions])
+        for row, verdict in verdicts
+        for text in verdict.exceptions
     }
     return [
         f"{quantity} in {dtype} on {', '.join(dict.fromkeys(backends))}: {text}"
@@ -39,7 +50,7 @@ def stated_exceptions(results: Results) -> list[str]:
 
 
 def print_results(results: Results, console: Console) -> None:
-    """Print one row per function, backend and dtype, xbce last; a summary; what is missing and what is broken."""
+    """Print one row per function, backend and dtype, xbce last; a summary; what is missing and what fails."""
     console.print(Text(f"Errors in ULP of the exact result. Inputs: {results.level}", style="bold"))
     console.print(_table([], show_header=True))
     for name, group in groupby(sorted(results.rows, key=_order), key=attrgetter("title")):
@@ -50,26 +61,26 @@ def print_results(results: Results, console: Console) -> None:
         "right.  FTZ: subnormal numbers flushed to 0.  NaN/inf: not finite where that is wrong.  special: right ones.",
         style="dim",
     )
-    judged = [row for row in results.rows if row.judged]
-    if judged:
-        console.print(_summary(judged))
+    if results.judged:
+        console.print(_largest(results.judged))
     for name, reason in results.missing.items():
         console.print(Text(f"absent: {name}: {reason}", style="yellow"))
     for text in stated_exceptions(results):
         console.print(Text(f"stated exception: {text}", style="yellow"))
-    for row in results.broken:
-        console.print(
-            Text(f"BROKEN: {row.title}, {row.backend}, {row.dtype}: {'; '.join(row.broken)}", style="bold red")
-        )
+    for row in results.rows:
+        if row.failure and not row.judged:
+            console.print(Text(f"not measured: {row.name}: {row.failure}", style="yellow"))
+    for row in results.failed:
+        console.print(Text(f"FAIL: {row.name}: {'; '.join(row.violations)}", style="bold red"))
 
 
-def _summary(rows: list[Row]) -> Table:
-    """Return one line per function: the largest error over all backends, and what is promised."""
+def _largest(rows: list[Row]) -> Table:
+    """Return one line per function: the largest error over all backends, and the bound."""
     backends = ", ".join(dict.fromkeys(row.backend for row in rows))
     dtypes = list(dict.fromkeys(row.dtype for row in rows))
     table = Table(
         "function",
-        title=f"Largest error / promise over {backends}",
+        title=f"Largest error / bound over {backends}",
         caption="Worst cases, special values and plots are in report.html.",
         box=None,
     )
@@ -86,26 +97,33 @@ def _cell(rows: list[Row]) -> Text:
     """Write the largest of errors beside the largest of bounds."""
     if not rows:
         return Text("–")
-    error, promise = max(row.max_ulp for row in rows), max(max(row.bound.values()) for row in rows)
-    return Text(f"{ulp_text(error)}/{promise:g}", style="bold red" if any(row.broken for row in rows) else "green")
+    error = max(row.figures.max_ulp for row in rows)
+    bound = max(max(row.verdict.bound.values()) for row in rows if row.verdict)
+    return Text(f"{ulp_text(error)}/{bound:g}", style="bold red" if any(row.violations for row in rows) else "green")
 
 
-_COLUMNS = {"max": 8, "promised": 10, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ": 6, "NaN/inf": 7, "special": 7}
+_COLUMNS = {"max": 8, "bound": 10, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ": 6, "NaN/inf": 7, "special": 7}
 """Headings with their widths, so that the columns of all tables line up."""
 
 
 def figures(row: Row) -> list[str]:
-    """Return what a table says of a row after its largest error, from the promise to the verdict."""
+    """Return what a table says of a row after its largest error, from the bound to the verdict."""
+    figures = row.figures
     return [
-        bound_text(row) if row.judged else "",
-        ulp_text(row.p999_ulp),
-        f"{row.correctly_rounded / row.count:.1%}",
-        str(row.zero_for_normal),
-        str(row.flushed),
-        str(row.wrong_nonfinite),
-        f"{row.special_count - len(row.special_mismatches)}/{row.special_count}" if row.special_count else "",
+        bound_text(row),
+        ulp_text(figures.p999_ulp),
+        f"{figures.rounded_share:.1%}",
+        str(figures.zero_for_normal),
+        str(figures.flushed),
+        str(figures.wrong_nonfinite),
+        row.special.right,
         verdict(row),
     ]
+
+
+def largest_error(row: Row) -> str:
+    """Write the largest error; with "=" where all inputs were tried."""
+    return f"{'=' * row.exhaustive}{ulp_text(row.figures.max_ulp)}"
 
 
 def _table(rows: list[Row], *, show_header: bool) -> Table:
@@ -114,15 +132,9 @@ def _table(rows: list[Row], *, show_header: bool) -> Table:
     table.add_column("dtype", no_wrap=True, min_width=8)
     for heading, width in _COLUMNS.items():
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
-    table.add_column("promise", no_wrap=True, min_width=8)
+    table.add_column("verdict", no_wrap=True, min_width=8)
     for row in rows:
-        table.add_row(
-            row.backend,
-            row.dtype,
-            f"{'=' * row.upper_bound}{ulp_text(row.max_ulp)}",
-            *figures(row),
-            style=_style(row),
-        )
+        table.add_row(row.backend, row.dtype, largest_error(row), *figures(row), style=_style(row))
     return table
 
 
@@ -133,5 +145,6 @@ def _order(row: Row) -> tuple[bool, str, bool]:
 
 def _style(row: Row) -> str:
     if row.judged:
-        return "bold red" if row.broken else "green"
-    return "red" if row.zero_for_normal or row.special_mismatches or row.max_ulp > 100 else ""
+        return "bold red" if row.violations else "green"
+    figures = row.figures
+    return "red" if figures.zero_for_normal or row.special.mismatches or figures.max_ulp > 100 else ""

@@ -22,26 +22,20 @@ def compare(old: Results, new: Results) -> list[Change]:
     """Return all changes; a missing row is a regression."""
     before, after = ({row.key: row for row in results.rows} for results in (old, new))
     changes = [
-        Change(_name(row), "is not measured any more", worse=True) for key, row in before.items() if key not in after
+        Change(row.name, "is not measured any more", worse=True) for key, row in before.items() if key not in after
     ]
     for key, row in after.items():
         if key in before:
             changes += _of_row(before[key], row)
         else:
-            changes.append(
-                Change(_name(row), f"is new: {ulp_text(row.max_ulp)} ULP", worse=bool(row.judged and row.broken))
-            )
+            changes.append(Change(row.name, f"is new: {ulp_text(row.figures.max_ulp)} ULP", worse=bool(row.violations)))
     return changes
 
 
-def _name(row: Row) -> str:
-    return f"{row.title}, {row.backend}, {row.dtype}{', all inputs' * row.upper_bound}"
-
-
 def _of_row(old: Row, new: Row) -> list[Change]:
-    name, changes = _name(new), []
+    name, changes = new.name, []
     for what in ("max_ulp", "p999_ulp"):
-        a, b = getattr(old, what), getattr(new, what)
+        a, b = getattr(old.figures, what), getattr(new.figures, what)
         if a != b and not abs(a - b) <= _RELATIVE * abs(a):
             label = {"max_ulp": "largest error", "p999_ulp": "99.9th percentile"}[what]
             changes.append(Change(name, f"{label}: {ulp_text(a)} -> {ulp_text(b)} ULP", worse=b > a))
@@ -50,15 +44,17 @@ def _of_row(old: Row, new: Row) -> list[Change]:
         "flushed": "flushed",
         "wrong_nonfinite": "NaN or inf",
     }.items():
-        a, b = getattr(old, what), getattr(new, what)
+        a, b = getattr(old.figures, what), getattr(new.figures, what)
         if a != b:
             changes.append(Change(name, f"{label}: {a} -> {b}", worse=b > a))
     if old.sha256 and new.sha256 and old.sha256 != new.sha256:
         changes.append(Change(name, "other bits", worse=False))
-    a, b = len(old.special_mismatches), len(new.special_mismatches)
+    a, b = len(old.special.mismatches), len(new.special.mismatches)
     if a != b:
         changes.append(Change(name, f"wrong special values: {a} -> {b}", worse=b > a))
-    if new.judged and bool(old.broken) != bool(new.broken):
-        says = "; ".join(new.broken) or "nothing"
-        changes.append(Change(name, f"breaks the promise by: {says}", worse=bool(new.broken)))
+    if new.judged and bool(old.violations) != bool(new.violations):
+        says = f"fails: {'; '.join(new.violations)}" if new.violations else "passes"
+        changes.append(Change(name, says, worse=bool(new.violations)))
+    if not new.judged and new.failure != old.failure:
+        changes.append(Change(name, f"is not measured: {new.failure}", worse=bool(new.failure)))
     return changes

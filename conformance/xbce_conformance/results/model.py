@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xbce_conformance.measurement.measured import Worst
+from xbce_conformance.measurement.errors import Figures
+from xbce_conformance.measurement.measured import Profiles, Worst
+from xbce_conformance.results import version_3
 from xbce_conformance.storage import write_whole
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,33 @@ class SpecialMismatch:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One function of one subject, on one backend, in one dtype.
+class SpecialValues:
+    """How many special values were tried, and those that are wrong."""
 
-    Errors are in ULP. `bound` maps "hard" and "soft" labels to the promise. An infinite error (not a finite number
-    where one was due) is null in JSON.
-    """
+    count: int = 0
+    mismatches: list[SpecialMismatch] = field(default_factory=list)
+
+    @property
+    def right(self) -> str:
+        """How many of them are right; empty if none was tried."""
+        return f"{self.count - len(self.mismatches)}/{self.count}" if self.count else ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a row is judged by, and how it fares."""
+
+    bound: dict[str, float]
+    """The largest error that is allowed, in ULP, for "hard" and "soft" labels."""
+    violations: list[str]
+    """Why the row fails, in words; empty if it passes."""
+    exceptions: list[str]
+    """Where another bound is stated for this backend, and why."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result of one function of one subject, on one backend, in one dtype. Errors are in ULP."""
 
     subject: str
     version: str
@@ -38,38 +61,23 @@ class Row:
     quantity: str
     backend: str
     dtype: str
-    count: int
-    max_ulp: float
-    max_ulp_soft: float | None
-    p999_ulp: float
-    correctly_rounded: int
-    zero_for_normal: int
-    flushed: int
-    wrong_nonfinite: int
-    """NaN or infinite where a finite number is right, or the other way round."""
-    upper_bound: bool
-    """Whether all inputs were tried: else `max_ulp` is a lower bound of the true maximum."""
-    special_count: int
-    special_mismatches: list[SpecialMismatch]
+    exhaustive: bool
+    """Whether all inputs were tried: otherwise the largest error is a lower bound of the true one."""
+    figures: Figures
+    special: SpecialValues
     worst: Worst
-    parts: dict[str, float]
-    """Largest error per part of the inputs."""
-    bound: dict[str, float]
-    judged: bool
-    broken: list[str]
-    """What breaks the promise, in words; empty for a row that keeps it."""
-    exceptions: list[str] = field(default_factory=list)
-    """Where another bound is stated for this backend, and why."""
+    regimes: dict[str, float]
+    """Largest error per regime."""
+    verdict: Verdict | None
+    """None for a peer, which is reported and not judged."""
+    failure: str = ""
+    """The exception that the function raised, or why its results are none: nothing is measured then."""
     sha256: str = ""
     """Digest of the bytes of all results; empty for a sweep, whose results are not kept."""
     reproducer: str = ""
     """One line for a shell that shows the worst result; empty for a reduction."""
-    profile: dict[str, list[float | None]] = field(default_factory=dict)
-    """Largest error per interval of the logit, for labels "0", "1" and "soft"; None where nothing was tried.
-
-    Only for the elementwise rows of the plain loss."""
-    label_profile: list[float | None] = field(default_factory=list)
-    """Largest error per interval of log2(z / (1 - z)) for soft labels z; only for the same rows."""
+    profiles: Profiles = field(default_factory=Profiles)
+    """Where errors are; only for the elementwise rows of the plain loss."""
 
     @property
     def title(self) -> str:
@@ -78,45 +86,72 @@ class Row:
         return f"{self.subject}: {self.function}{suffix}"
 
     @property
+    def name(self) -> str:
+        """The title, and where it was measured."""
+        return f"{self.title}, {self.backend}, {self.dtype}{', all inputs' * self.exhaustive}"
+
+    @property
     def key(self) -> tuple[str, ...]:
         """What tells a row from all others of a run."""
-        kind = "all inputs" if self.upper_bound else "samples"
+        kind = "all inputs" if self.exhaustive else "samples"
         return self.subject, self.backend, self.dtype, self.function, self.quantity, kind
+
+    @property
+    def judged(self) -> bool:
+        """Whether it passes or fails."""
+        return self.verdict is not None
+
+    @property
+    def violations(self) -> list[str]:
+        """Why it fails, in words; empty for a row that passes, and for a peer's."""
+        return self.verdict.violations if self.verdict else []
 
 
 @dataclass(frozen=True)
 class Results:
-    """One run."""
+    """One run, or several that were merged.
+
+    ``Results.read(path)`` reads a file that the command has written, also one of schema version 3.
+    """
 
     environment: dict[str, str]
     level: str
+    """Which inputs: quick or full samples, or all logits."""
     backends: dict[str, dict[str, str]]
     missing: dict[str, str]
-    parts: dict[str, str]
-    """What each part of the inputs is."""
+    """What was not measured, and why."""
+    regimes: dict[str, str]
+    """What each regime is."""
     profile_edges: dict[str, list[float]]
-    """Ends of the intervals of the profiles, per dtype."""
+    """Ends of the intervals of the profiles by logit, per dtype."""
     label_edges: dict[str, list[float]]
     """Ends of the intervals of the profiles by label, per dtype."""
     rows: list[Row]
     schema_version: int = SCHEMA_VERSION
 
     @property
-    def broken(self) -> list[Row]:
-        """The judged rows that break the promise."""
-        return [row for row in self.rows if row.judged and row.broken]
+    def judged(self) -> list[Row]:
+        """The rows that pass or fail."""
+        return [row for row in self.rows if row.judged]
+
+    @property
+    def failed(self) -> list[Row]:
+        """The rows that fail."""
+        return [row for row in self.rows if row.violations]
 
     def write(self, path: Path) -> None:
-        """Write as JSON, with infinite errors as null; one row per line, so that versions can be compared by eye."""
+        """Write as JSON; one row per line, so that versions can be compared by eye."""
         write_whole(path, json_of_rows(asdict(self)).encode())
 
     @classmethod
     def read(cls, path: Path) -> "Results":
-        """Read what `write` wrote."""
+        """Read what `write` wrote, or what it wrote under schema version 3."""
         data = json.loads(path.read_text("utf-8"))
+        if data.get("schema_version") == version_3.SCHEMA_VERSION:
+            data = version_3.converted(data) | {"schema_version": SCHEMA_VERSION}
         version = data.get("schema_version")
         if version != SCHEMA_VERSION:
-            msg = f"{path} has schema version {version}; {SCHEMA_VERSION} is expected"
+            msg = f"{path} has schema version {version}; {version_3.SCHEMA_VERSION} or {SCHEMA_VERSION} is expected"
             raise ValueError(msg)
         rows = [row_from_json(row) for row in data.pop("rows")]
         return cls(rows=rows, **data)
@@ -132,7 +167,7 @@ class Results:
             level=_once([results.level for results in several]),
             backends={name: facts for results in several for name, facts in results.backends.items()},
             missing={name: reason for name, reason in missing.items() if name not in found},
-            parts={name: text for results in several for name, text in results.parts.items()},
+            regimes={name: text for results in several for name, text in results.regimes.items()},
             profile_edges={name: edges for results in several for name, edges in results.profile_edges.items()},
             label_edges={name: edges for results in several for name, edges in results.label_edges.items()},
             rows=list(rows.values()),
@@ -151,33 +186,43 @@ def _once(texts: list[str]) -> str:
 
 
 def row_from_json(data: dict[str, Any]) -> Row:
-    """Return the row that plain data stands for; null is infinite where it is no number."""
-    infinite = {name: math.inf for name in ("max_ulp", "p999_ulp") if data[name] is None}
+    """Return the row that plain data stands for."""
+    special, verdict, profiles = data["special"], data["verdict"], data["profiles"]
+    mismatches = [SpecialMismatch(**mismatch) for mismatch in special["mismatches"]]
+    logit = {name: [error_from_json(e) for e in errors] for name, errors in profiles["logit"].items()}
     return Row(
         **data
-        | infinite
         | {
-            "special_mismatches": [SpecialMismatch(**mismatch) for mismatch in data["special_mismatches"]],
+            "figures": Figures(**{name: error_from_json(figure) for name, figure in data["figures"].items()}),
+            "special": SpecialValues(special["count"], mismatches),
             "worst": Worst(**data["worst"]),
-            "parts": {name: math.inf if error is None else error for name, error in data["parts"].items()},
+            "regimes": {name: error_from_json(error) for name, error in data["regimes"].items()},
+            "verdict": verdict if verdict is None else Verdict(**verdict),
+            "profiles": Profiles(logit, [error_from_json(e) for e in profiles["label"]]),
         }
     )
 
 
+INFINITE = "inf"
+"""An infinite error in JSON, which has no infinity: not a finite number where one was due."""
+
+
+def error_from_json(figure: Any) -> Any:
+    """Return a figure as it was before `json_of_rows` wrote it."""
+    return math.inf if figure == INFINITE else figure
+
+
 def json_of_rows(data: dict[str, Any]) -> str:
-    """Return JSON with a line for each of the "rows", and infinite numbers as null."""
-    data = _finite(data)
+    """Return JSON with a line for each of the "rows", and infinite numbers as "inf"."""
+    data = _written(data)
     rows = ",\n".join(json.dumps(row, allow_nan=False) for row in data.pop("rows"))
     head = json.dumps(data, indent=1, allow_nan=False).removesuffix("\n}")
     return f'{head},\n "rows": [\n{rows}\n]}}\n'
 
 
-def _finite(data: Any) -> Any:
-    """Replace infinite numbers by None: JSON has no infinity."""
+def _written(data: Any) -> Any:
     if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
+        return {key: _written(value) for key, value in data.items()}
     if isinstance(data, list):
-        return [_finite(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data
+        return [_written(value) for value in data]
+    return INFINITE if data == math.inf else data

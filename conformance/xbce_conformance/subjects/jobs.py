@@ -43,8 +43,8 @@ class Job:
             hard=hard,
             case=self.function.case,
             backend=self.subject.backend.name if excepted else "",
-            part=regime,
-            of_mean=self.function.of_mean,
+            regime=regime,
+            of_weighted_mean=self.function.of_weighted_mean,
             compiled=self.function.compiled,
         )
 

@@ -23,7 +23,7 @@ class Function:
     """What it should compute."""
     denominator: str = "count"
     """What a mean divides by."""
-    of_mean: bool = False
+    of_weighted_mean: bool = False
     """Whether its quantity is a derivative of the mean."""
     code: str = ""
     """The call as an expression, with the names of the arguments of the case in braces: for reproducers."""

@@ -54,7 +54,7 @@ def _functions(case: Case) -> Iterator[Function]:
     for quantity in case.derivatives_of_mean:
         call = _bind(case, quantity, reduction="mean", normalize_by="weight")
         name = f"{case.name}, mean by weight, {quantity}"
-        yield Function(name, (quantity,), call, case=case, denominator="weight", of_mean=True)
+        yield Function(name, (quantity,), call, case=case, denominator="weight", of_weighted_mean=True)
 
 
 def _code(case: Case, method: str) -> str:

@@ -14,6 +14,9 @@ DEVICE_BLOCK = 2**24
 ON_DEVICE = ("torch:cuda", "cupy", "jax:cuda")
 """Backends whose results are measured where they are."""
 
+TALLIES = 2
+"""The form of the tallies that a checkpoint holds."""
+
 CHUNK = 2**24
 """Pairs of logit and label that are measured between two checkpoints: seconds of work."""
 
@@ -104,5 +107,5 @@ class Plan:
 
         The sizes of blocks are part of it, for a library may round otherwise in arrays of another length.
         """
-        blocks = {"block": BLOCK} | ({"device_block": DEVICE_BLOCK} if self.on_device else {})
-        return asdict(self) | {"chunks": len(self.chunks)} | blocks
+        sizes = {"block": BLOCK} | ({"device_block": DEVICE_BLOCK} if self.on_device else {})
+        return asdict(self) | {"chunks": len(self.chunks), "tallies": TALLIES} | sizes

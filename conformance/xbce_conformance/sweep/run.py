@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xbce_conformance.judge.verdict import row_of
-from xbce_conformance.measurement.measured import Compared, Measured, Worst
+from xbce_conformance.measurement.measured import Compared, Measured, Profiles, Worst
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.results.model import Row
 from xbce_conformance.subjects.jobs import Job
@@ -111,26 +112,29 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
     arguments = {"logits": total.worst_logit, "labels": total.worst_label}
     measured = Measured(
         quantity=quantity,
-        figures=total.figures,
-        worst=Worst(PART[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact),
-        parts={PART[name]: tally.max_ulp for name, tally in tallies.items()},
+        figures=replace(total.figures, max_ulp_soft=tallies["soft"].max_ulp if "soft" in tallies else None),
+        worst=Worst(
+            REGIMES[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact
+        ),
+        regimes={REGIMES[name]: tally.max_ulp for name, tally in tallies.items()},
         bounds=bounds,
         compared=[
-            Compared(f"for {PART[name]}", tally.max_ulp, bounds["soft" if name == "soft" else "hard"])
+            Compared(f"for {REGIMES[name]}", tally.max_ulp, bounds["soft" if name == "soft" else "hard"])
             for name, tally in tallies.items()
         ],
-        max_ulp_soft=tallies["soft"].max_ulp if "soft" in tallies else None,
         exhaustive=plan.exhaustive,
-        profile={
-            name: [_figure(tallies[name].profile.get(i)) if name in tallies else None for i in range(intervals)]
-            for name in PART
-        },
+        profiles=Profiles(
+            {
+                name: [_figure(tallies[name].profile.get(i)) if name in tallies else None for i in range(intervals)]
+                for name in REGIMES
+            }
+        ),
     )
     return row_of(job, measured)
 
 
-PART = {"0": "every logit, label 0", "1": "every logit, label 1", "soft": "every logit, labels k/256"}
-"""Names of the parts of a sweep."""
+REGIMES = {"0": "every logit, label 0", "1": "every logit, label 1", "soft": "every logit, labels k/256"}
+"""Names of the regimes of a sweep."""
 
 
 def _figure(error: float | None) -> float | None:

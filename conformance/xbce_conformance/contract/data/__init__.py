@@ -1,4 +1,4 @@
-"""What is promised, as data: README.md describes the files."""
+"""The contract, as data: README.md describes the files."""
 
 import json
 from functools import cache
