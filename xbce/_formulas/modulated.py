@@ -45,7 +45,7 @@ class _Entropy(NamedTuple):
     m_x: Array
     m_z: Array
     tilt: Array
-    """b - f as -tanh(x / 2): next to 0 the difference would lose its digits"""
+    """b - f: M''/M'"""
 
 
 class _Parts(NamedTuple):
@@ -244,7 +244,6 @@ class ModulatedCrossEntropy(Formula):
         q, r = _sides(xp, half.e)
         upper = x >= 0
         f, b = xp.where(upper, r, q), xp.where(upper, q, r)
-        tilt = -xp.tanh(x / 2)
         return _Entropy(
             c=plain.value_of(xp, x, z, p, half),
             c_x=plain.gradient_of(xp, x, z, p, half, q),
@@ -252,8 +251,8 @@ class ModulatedCrossEntropy(Formula):
             c_z=CrossEntropy().label_gradient(xp, x, z, p),
             m=positive * b + negative * f,
             m_x=(negative - positive) * (q * (1 - q)),
-            m_z=tilt,
-            tilt=tilt,
+            m_z=-xp.tanh(x / 2),  # b - f would lose its digits next to 0, where the label gradient is small, too
+            tilt=b - f,
         )
 
     def _shifted_entropy(
@@ -281,7 +280,7 @@ class ModulatedCrossEntropy(Formula):
             m=positive * b + negative * f_m,
             m_x=(xp.where(kept, negative, 0.0) - positive) * spread,
             m_z=b - f_m,
-            tilt=-xp.tanh(x / 2),
+            tilt=b - f,
         )
 
 
