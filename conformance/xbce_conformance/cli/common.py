@@ -1,8 +1,6 @@
 """What the commands share: the console, the environment, and the options that name a subject."""
 
-import platform
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,6 @@ from typing import Any
 import click
 from rich.console import Console
 
-import xbce
 from xbce_conformance.cases import CASES
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
@@ -102,24 +99,3 @@ def find(choice: Choice) -> tuple[list[Subject], dict[str, str]]:
         return choice.find()
     except BadSubject as error:
         raise click.ClickException(str(error)) from error
-
-
-def environment() -> dict[str, str]:
-    """Return what a result depends on, besides the backends."""
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "xbce": xbce.__version__,
-        "Python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-    }
-
-
-def _processor() -> str:
-    """Return the model of the processor: the accuracy of NumPy's exp and log1p depends on it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"

@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from xbce_conformance.cli.common import console, environment
+from xbce_conformance.cli.common import console
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.functions.measure import Unmeasured, find_function, measure_function
 from xbce_conformance.functions.report import FunctionRow, Report, print_functions
 from xbce_conformance.functions.table import ELEMENTARY, LIBRARIES, Elementary
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.results.environment import environment
 from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend, find_backends
 
 _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARIES]

@@ -17,16 +17,17 @@ from rich.table import Table
 from rich.text import Text
 
 from xbce_conformance.cases import FUNCTIONS
-from xbce_conformance.cli.common import console, environment, find, out_option, subject_options
+from xbce_conformance.cli.common import console, find, out_option, subject_options
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.inputs.input_set import LEVELS, descriptions
+from xbce_conformance.inputs.input_set import LEVELS
+from xbce_conformance.judge.measure import results_of
 from xbce_conformance.judge.resume import RunCheckpoint, plan
 from xbce_conformance.judge.runner import rows_of
-from xbce_conformance.measurement.profile import label_edges, profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.report.table import summary
-from xbce_conformance.results.model import Results, Row
+from xbce_conformance.results.environment import environment
+from xbce_conformance.results.model import Row
 from xbce_conformance.storage import OtherPlan
 from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend, backend_facts, find_backends
 from xbce_conformance.subjects.jobs import Job, jobs
@@ -128,18 +129,7 @@ def run_(
     undone = len(todo) - len(rows)
     if undone:
         missing["jobs"] = f"{undone} of {len(todo)} were not done: the run was interrupted"
-    results = Results(
-        environment=environment(),
-        level=level,
-        backends=backend_facts(_backends(subjects)),
-        missing=missing,
-        regimes=descriptions(),
-        profile_edges={
-            name: profile_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)
-        },
-        label_edges={name: label_edges(FORMATS[name]).tolist() for name in dict.fromkeys(job.dtype for job in todo)},
-        rows=[row for number in sorted(rows) for row in rows[number]],
-    )
+    results = results_of(todo, [row for number in sorted(rows) for row in rows[number]], level, missing)
     write_reports(results, out, screen)
     if undone:
         screen.print(Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"))

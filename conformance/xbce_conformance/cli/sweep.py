@@ -11,11 +11,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.cli.common import console, environment, find, out_option, quantity_option, subject_options
+from xbce_conformance.cli.common import console, find, out_option, quantity_option, subject_options
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.report import write_reports
+from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Results
 from xbce_conformance.storage import OtherPlan
 from xbce_conformance.subjects.backends import backend_facts

@@ -5,7 +5,7 @@ An expression names the arguments of its case in braces.
 
 import shlex
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,11 @@ def reverse_mode_code(backend: Backend, call: str, first: str) -> str | None:
     return backend.reverse_mode.format(first=first, call=bound, argument="{" + first + "}")
 
 
-def evaluate(code: str, arguments: tuple[str, ...], backend: Backend, imports: str = "") -> Callable[..., Any]:
-    """Return the function of the arguments that an expression is."""
-    names: dict[str, Any] = {}
+def evaluate(
+    code: str, arguments: tuple[str, ...], backend: Backend, imports: str = "", given: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
+    """Return the function of the arguments that an expression is; `given` are objects that it names."""
+    names = dict(given or {})
     source = code
     for argument in arguments:
         source = source.replace("{" + argument + "}", argument)

@@ -8,8 +8,8 @@ import importlib
 import importlib.metadata
 import math
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from xbce_conformance.cases import BY_NAME, PLAIN, Case, Quantity
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.subjects.backends import Backend
+from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, Backend
 from xbce_conformance.subjects.expressions import evaluate, reverse_mode_code
 from xbce_conformance.subjects.model import Function, Subject
 
@@ -77,6 +77,8 @@ class Loaded:
     imports: str
     code: dict[Quantity, str]
     """Expression of the function per quantity."""
+    given: dict[str, Any] = field(default_factory=dict)
+    """Objects that the expressions name, of an adapter that no module has: nobody else can evaluate them."""
 
 
 # --- loading --------------------------------------------------------------------------------------------------------
@@ -91,13 +93,11 @@ def load(spec: str, *, gradient: str | None = None, **options: Any) -> Loaded:
     """Import `module:callable` and return it with its adapter; `options` are fields of `Adapter` that are set anew."""
     module, value = _resolve(spec)
     path = spec.replace(":", ".")
+    parts: dict[Quantity, str] = {"gradient": f"{path}.gradient", "hessian": f"{path}.hessian"}
     if isinstance(value, Adapter):
         adapter, code = value, {"value": f"{path}.value"}
-        parts: dict[Quantity, str] = {"gradient": f"{path}.gradient", "hessian": f"{path}.hessian"}
     elif callable(value):
-        adapter, code = Adapter(value), {"value": path}
-        adapter = replace(adapter, gradient=_method(value, "gradient"), hessian=_method(value, "hessian"))
-        parts = {"gradient": f"{path}.gradient", "hessian": f"{path}.hessian"}
+        adapter, code = _adapter_of(value), {"value": path}
     else:
         msg = f"{spec} is {type(value).__name__} {value!r}; a callable or an Adapter is expected"
         raise BadSubject(msg)
@@ -108,11 +108,36 @@ def load(spec: str, *, gradient: str | None = None, **options: Any) -> Loaded:
         parts["gradient"] = gradient.replace(":", ".")
         imports = f"import {', '.join(dict.fromkeys((module, gradient_module)))}"
     adapter = replace(adapter, **{key: option for key, option in options.items() if option})
-    if adapter.case not in BY_NAME:
-        msg = f"case {adapter.case!r} of {spec} is unknown; one of these is expected: {', '.join(BY_NAME)}"
-        raise BadSubject(msg)
+    _check(adapter, spec)
     code |= {name: path for name, path in parts.items() if getattr(adapter, name) is not None}
     return Loaded(spec, _version_of(module), adapter, imports, code)  # type: ignore[arg-type]
+
+
+def of_object(subject: Adapter | Callable[..., Any], name: str) -> Loaded:
+    """Return an adapter, or a callable with its own, under a name for reports."""
+    adapter = subject if isinstance(subject, Adapter) else _adapter_of(subject)
+    _check(adapter, name)
+    quantities: tuple[Quantity, ...] = ("value", "gradient", "hessian")
+    code = {quantity: f"_adapter.{quantity}" for quantity in quantities if getattr(adapter, quantity) is not None}
+    return Loaded(name, "", adapter, "", code, {"_adapter": adapter})
+
+
+def _adapter_of(value: Callable[..., Any]) -> Adapter:
+    return Adapter(value, gradient=_method(value, "gradient"), hessian=_method(value, "hessian"))
+
+
+def _check(adapter: Adapter, name: str) -> None:
+    """Refuse what no table has."""
+    fields: tuple[tuple[str, tuple[str, ...], Iterable[str]], ...] = (
+        ("case", (adapter.case,), BY_NAME),
+        ("backend", (adapter.backend,), (*BACKEND_NAMES, *PEER_BACKEND_NAMES)),
+        ("dtype", adapter.dtypes, FORMATS),
+    )
+    for field_name, given, known in fields:
+        for value in given:
+            if value not in known:
+                msg = f"{field_name} {value!r} of {name} is unknown; one of these is expected: {', '.join(known)}"
+                raise BadSubject(msg)
 
 
 def _method(value: Any, name: str) -> Callable[..., Any] | None:
@@ -169,13 +194,13 @@ def build(
     missing: dict[str, str] = {}
     functions = []
     for quantity, code in _expressions(loaded, backend, case):
-        call = evaluate(code, case.arguments, backend, loaded.imports)
+        call = evaluate(code, case.arguments, backend, loaded.imports, loaded.given)
         function = Function(
             loaded.name if quantity == "value" else f"{loaded.name}, {quantity}",
             (quantity,),
             _one_by_one(call) if backend.name == "scalar" else call,
             case=case,
-            code=code,
+            code="" if loaded.given else code,
             imports=loaded.imports,
         )
         refused = {dtype: _refusal(function, backend, dtype) for dtype in loaded.adapter.dtypes or backend.dtypes}

@@ -1,0 +1,95 @@
+"""`measure`: a loss of one's own, judged from Python; and the results of any run."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.input_set import descriptions
+from xbce_conformance.judge.runner import run
+from xbce_conformance.measurement.profile import label_edges, profile_edges
+from xbce_conformance.results.environment import environment
+from xbce_conformance.results.model import Results, Row
+from xbce_conformance.subjects.backends import backend_facts, find_backends
+from xbce_conformance.subjects.jobs import Job, jobs
+from xbce_conformance.subjects.user import Adapter, BadSubject, build, of_object
+
+
+def measure(
+    subject: Callable[..., Any] | Adapter,
+    *,
+    dtypes: Sequence[str] = (),
+    level: Literal["quick", "full"] = "quick",
+    bound: float | None = None,
+) -> Results:
+    """Measure a loss of one's own, and judge it by the bounds that xbce is judged by.
+
+    Parameters
+    ----------
+    subject : callable or Adapter
+        The loss: logits and labels in, NumPy arrays of one dtype; the elementwise losses out, in that dtype. An
+        `Adapter` says what is otherwise: another order of arguments, other arrays, another function. Attributes
+        ``gradient`` and ``hessian`` of a callable are measured, too.
+    dtypes : sequence of str, default all that it accepts
+        Of "float16", "bfloat16", "float32", "float64".
+    level : {"quick", "full"}, default "quick"
+        4,096 or 65,536 pairs of logit and label per regime.
+    bound : float, optional
+        Another bound, in ULP.
+
+    Returns
+    -------
+    Results
+        A row per quantity and dtype. ``results.failed`` are the rows that fail, and ``row.violations`` says why;
+        ``row.worst`` is the input with the largest error, ``row.figures.max_ulp``.
+
+    Raises
+    ------
+    ValueError
+        If the adapter names an unknown case, argument, backend or dtype, or nothing can be measured; the message says
+        why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce_conformance import measure
+    >>> def clamped(x, z):
+    ...     return np.logaddexp(0, np.minimum(x, 30)) - x * z
+    >>> for row in measure(clamped, dtypes=["float32"]).failed:
+    ...     print(row.quantity, row.worst.regime)
+    value huge
+    """
+    try:
+        loaded = of_object(subject, getattr(subject, "__name__", "subject"))
+        backends, missing = find_backends((loaded.adapter.backend,))
+        subjects = []
+        for backend in backends.values():
+            built, refused = build(loaded, backend, judged=True, bound=bound)
+            subjects.append(built)
+            missing |= refused
+    except BadSubject as error:
+        raise ValueError(str(error)) from error
+    unknown = [dtype for dtype in dtypes if dtype not in FORMATS]
+    if unknown:
+        msg = f"dtypes has {', '.join(map(repr, unknown))}; of {', '.join(FORMATS)} are expected"
+        raise ValueError(msg)
+    todo = jobs(subjects, tuple(dtypes) or tuple(FORMATS), level=level)
+    if not todo:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        msg = f"nothing to measure ({reasons or 'the subject has none of the dtypes'})"
+        raise ValueError(msg)
+    return results_of(todo, [row for rows in run(todo, level) for row in rows], level, missing)
+
+
+def results_of(todo: list[Job], rows: list[Row], level: str, missing: dict[str, str]) -> Results:
+    """Return the rows of jobs with all that they depend on."""
+    dtypes = dict.fromkeys(job.dtype for job in todo)
+    return Results(
+        environment=environment(),
+        level=level,
+        backends=backend_facts({job.subject.backend.name: job.subject.backend for job in todo}),
+        missing=missing,
+        regimes=descriptions(),
+        profile_edges={name: profile_edges(FORMATS[name]).tolist() for name in dtypes},
+        label_edges={name: label_edges(FORMATS[name]).tolist() for name in dtypes},
+        rows=rows,
+    )
