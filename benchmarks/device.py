@@ -30,7 +30,8 @@ from xbce_conformance.cli.common import console, environment
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.storage import write_whole
-from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import BACKEND_NAMES
 
 SIZES = (10**7, 10**8, 10**5, 10**3)
 """The most informative sizes first, for a run that is stopped."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.subjects.backends import Backend, find_backends
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import find_backends
 
 NUMPY = find_backends(("numpy",))[0]["numpy"]
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.subjects.backends import Backend, find_backends
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import find_backends
 
 from .subjects import SUBJECTS
 

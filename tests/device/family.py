@@ -10,7 +10,7 @@ import pytest
 import xbce
 from xbce_conformance.cases import WITH_NUMBERS, Case
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.subjects.backends import Backend
+from xbce_conformance.subjects.backend import Backend
 
 every_case = pytest.mark.parametrize("case", WITH_NUMBERS, ids=lambda case: case.name)
 

@@ -19,7 +19,8 @@ from tests.fuzz.calls import POSITIONAL, Call, source
 from tests.fuzz.oracle import RANGES, Refused, Right, expected
 from xbce_conformance.inputs.formats import FORMATS, Floats
 from xbce_conformance.measurement.errors import allow_flushing, measure
-from xbce_conformance.subjects.backends import Backend, find_backends
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import find_backends
 
 _PACKAGE = Path(xbce.__file__).parent
 _BACKEND_NAMES = {"torch": "torch:cpu"}

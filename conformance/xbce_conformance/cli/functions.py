@@ -18,7 +18,8 @@ from xbce_conformance.functions.report import FunctionRow, Report, print_functio
 from xbce_conformance.functions.table import ELEMENTARY, LIBRARIES, Elementary
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.results.environment import environment
-from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 
 _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARIES]
 _DTYPES = ["float32", "float16", "bfloat16"]

@@ -29,7 +29,8 @@ from xbce_conformance.report.table import summary
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Row
 from xbce_conformance.storage import OtherPlan
-from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend, backend_facts, find_backends
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import BACKEND_NAMES, backend_facts, find_backends
 from xbce_conformance.subjects.jobs import Job, jobs
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, SUBJECT_NAMES, Choice, find_subjects

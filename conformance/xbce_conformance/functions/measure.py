@@ -9,7 +9,7 @@ import numpy as np
 
 from xbce_conformance.functions.table import Elementary
 from xbce_conformance.inputs.formats import Format
-from xbce_conformance.subjects.backends import Backend
+from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.sweep.device import Array, device_at, place
 from xbce_conformance.sweep.errors import Block, tally
 from xbce_conformance.sweep.tally import Tally

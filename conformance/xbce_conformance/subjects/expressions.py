@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xbce_conformance.subjects.backends import Backend
+from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.model import Function
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xbce_conformance.cases import PLAIN, Case, Quantity
-from xbce_conformance.subjects.backends import Backend
+from xbce_conformance.subjects.backend import Backend
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The losses of other systems: reported, never judged.
+"""The losses of other systems, and the libraries that only they run on: reported, never judged.
 
 A row is one expression, as its users write it, with the names of the case's arguments in braces. The same text is what
 is measured and what a reproducer shows.
@@ -6,13 +6,16 @@ is measured and what a reproducer shows.
 
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from xbce_conformance.cases import BY_NAME, PLAIN, Case, Quantity
-from xbce_conformance.subjects.backends import Backend
-from xbce_conformance.subjects.expressions import evaluate, reverse_mode_code
-from xbce_conformance.subjects.model import Function, Subject
+import ml_dtypes
+import numpy as np
+
+from xbce_conformance.cases import PLAIN, Quantity
+from xbce_conformance.inputs.formats import FORMATS, Floats
+from xbce_conformance.subjects.backend import Backend, dtype_in, import_library
 
 _POS_WEIGHT = "binary_cross_entropy_with_logits(pos_weight)"
 _CLIPPED = "binary_cross_entropy(clip=1e-07)"
@@ -281,48 +284,76 @@ def _keras_backend() -> str:
     return os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
-def find_peer(name: str, backends: dict[str, Backend]) -> Iterator[Subject]:
-    """Yield the peer on each backend that it can take here; nothing if it is not installed."""
-    peer = PEERS[name]
-    try:
-        version = importlib.metadata.version(peer.distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return
-    for backend_name in peer.backends():
-        if backend_name in backends:
-            backend = backends[backend_name]
-            functions = tuple(function for call in peer.calls for function in _functions(call, peer, backend))
-            yield Subject(name, version, backend, peer.dtypes or backend.dtypes, functions)
+# --- libraries that only peers run on --------------------------------------------------------------------------------
 
 
-def peer_needs(name: str) -> str:
-    """Say what a peer that cannot be measured lacks."""
-    peer = PEERS[name]
-    arrays = " or ".join(peer.backends())
-    if peer.distribution in (peer.backends()[0].partition(":")[0], "numpy"):
-        return f"needs the backend {arrays}"
-    return f"needs {peer.distribution} and the backend {arrays}"
-
-
-def _functions(call: Call, peer: Peer, backend: Backend) -> Iterator[Function]:
-    case = BY_NAME[call.case]
-    name = call.name or call.code.partition("(")[0]
-    yield _function(name, call.quantity, call.code, call, case, peer, backend)
-    if call.autodiff:
-        gradient = reverse_mode_code(backend, call.code, case.arguments[0])
-        if gradient is not None:
-            yield _function(f"{name}, reverse mode", "gradient", gradient, call, case, peer, backend)
-
-
-def _function(
-    name: str, quantity: Quantity, code: str, call: Call, case: Case, peer: Peer, backend: Backend
-) -> Function:
-    return Function(
-        name,
-        (quantity,),
-        evaluate(code, case.arguments, backend, peer.imports),
-        hard_labels_only=call.hard_labels_only,
-        case=case,
-        code=code,
-        imports=peer.imports,
+def _tensorflow() -> Backend:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    tf = import_library("tensorflow")
+    return Backend(
+        name="tensorflow",
+        version=tf.__version__,
+        device="cpu",
+        dtypes=tuple(FORMATS),
+        from_numpy=tf.constant,
+        to_numpy=np.asarray,
+        dtype_of=dtype_in(tf),
+        imports="import tensorflow as tf",
+        literal="tf.fill([64], tf.cast(tf.constant(float.fromhex('{value}'), 'float64'), '{dtype}'))",
+        reverse_mode="(lambda {first}, t: (t.__enter__(), t.watch({first}), t.gradient({call}, {first}))[-1])"
+        "({argument}, tf.GradientTape())",
     )
+
+
+def _paddle() -> Backend:
+    paddle = import_library("paddle")
+    return Backend(
+        name="paddle",
+        version=paddle.__version__,
+        device="cpu",
+        dtypes=("float32", "float64"),
+        from_numpy=lambda x: paddle.to_tensor(x, place=paddle.CPUPlace()),
+        to_numpy=lambda x: np.asarray(x.numpy()),
+        dtype_of=dtype_in(paddle),
+        imports="import paddle",
+        literal="paddle.full([64], float.fromhex('{value}'), '{dtype}')",
+        reverse_mode="(lambda {first}: (setattr({first}, 'stop_gradient', False), "
+        "paddle.grad(({call}).sum(), {first})[0])[-1])({argument}.clone())",
+    )
+
+
+def _mlx() -> Backend:
+    core, version = import_library("mlx.core"), importlib.metadata.version("mlx")
+    core.set_default_device(core.cpu)
+
+    # NumPy has no bfloat16 that MLX knows: such numbers travel as float32, exactly.
+    def from_numpy(x: Floats) -> Any:
+        if x.dtype == ml_dtypes.bfloat16:
+            return core.array(x.astype(np.float32)).astype(core.bfloat16)
+        return core.array(x)
+
+    def to_numpy(x: Any) -> Floats:
+        if x.dtype == core.bfloat16:
+            return np.array(x.astype(core.float32)).astype(ml_dtypes.bfloat16)
+        return np.array(x)
+
+    return Backend(
+        name="mlx",
+        version=version,
+        device="cpu",
+        dtypes=("float16", "bfloat16", "float32"),
+        from_numpy=from_numpy,
+        to_numpy=to_numpy,
+        dtype_of=dtype_in(core),
+        imports="import mlx.core as mx, mlx.nn; mx.set_default_device(mx.cpu)",
+        literal="mx.full((64,), float.fromhex('{value}'), mx.{dtype})",
+        reverse_mode="mx.grad(lambda {first}: ({call}).sum())({argument})",
+    )
+
+
+PEER_LOADERS: dict[str, Callable[[], Backend]] = {
+    "tensorflow": _tensorflow,
+    "paddle": _paddle,
+    "mlx": _mlx,
+}
+"""By the name of the backend."""

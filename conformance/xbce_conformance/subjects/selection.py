@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, Backend, find_backends
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, find_backends
 from xbce_conformance.subjects.model import Subject
-from xbce_conformance.subjects.peers import PEERS, find_peer, peer_needs
+from xbce_conformance.subjects.peer_subjects import find_peer, peer_needs
+from xbce_conformance.subjects.peers import PEERS
 from xbce_conformance.subjects.user import BadSubject, build, entry_points, find_entry_point, is_spec, load
 from xbce_conformance.subjects.xbce import find_xbce
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from xbce_conformance.cases import BY_NAME, PLAIN, Case, Quantity
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, Backend
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES
 from xbce_conformance.subjects.expressions import evaluate, reverse_mode_code
 from xbce_conformance.subjects.model import Function, Subject
 

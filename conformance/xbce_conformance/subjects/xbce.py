@@ -13,7 +13,8 @@ import xbce
 import xbce.special
 from xbce_conformance.cases import CASES, METHODS, PLAIN, Case
 from xbce_conformance.subjects import autodiff, compiled
-from xbce_conformance.subjects.backends import BACKEND_NAMES, Backend
+from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.backends import BACKEND_NAMES
 from xbce_conformance.subjects.model import Function, Subject
 
 
