@@ -6,8 +6,27 @@ import pytest
 from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, real_logits
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import SEARCHED, descriptions, drawn_set, input_set
-from xbce_conformance.inputs.regimes import LOGIT_REGIMES, PROBABILITY_REGIMES, STRATIFIED, last_normal
+from xbce_conformance.inputs.regimes import (
+    LOGIT_REGIMES,
+    PROBABILITY_REGIMES,
+    REGIMES,
+    STRATIFIED,
+    draw,
+    last_normal,
+)
 from xbce_conformance.inputs.worst_cases import known
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_a_regime_draws_finite_arguments_of_the_format(regime):
+    for fmt in FORMATS.values():
+        arrays = draw(regime, fmt, 200)
+        assert {array.dtype for array in arrays} == {fmt.dtype}, fmt.name
+        assert {array.shape for array in arrays} == {(200,)}, fmt.name
+        assert all(np.isfinite(np.float64(array)).all() for array in arrays), fmt.name
+        again = draw(regime, fmt, 200)
+        assert all((a == b).all() for a, b in zip(arrays, again, strict=True)), fmt.name
+        assert regime in descriptions()
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)

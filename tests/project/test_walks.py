@@ -1,4 +1,4 @@
-"""The walks of CONTRIBUTING: each diff applies to this tree, touches what it says, and what it adds is found and right.
+"""The walks of CONTRIBUTING and of the suite: each diff applies, and what it adds is found and right.
 
 A diff that no longer applies is renewed in a copy: merged there, mended by hand, and written anew.
 
@@ -21,7 +21,7 @@ from tests.helpers import some_long
 
 ROOT = Path(__file__).parents[2]
 WALKS = ROOT / "docs" / "walks"
-NAMES = ("loss", "backend", "convention")
+NAMES = ("loss", "backend", "convention", "peer", "regime", "bound")
 # What is run in the copy: files, the tests of theirs that are about the new thing, and how many these are at least.
 FOUND_BY = {
     "loss": (
@@ -42,6 +42,9 @@ FOUND_BY = {
         "chainer or every_array or listed or every_convention or test_conventions",
         30,
     ),
+    "peer": ("conformance/tests/test_peers.py", "tinygrad", 2),
+    "regime": ("conformance/tests/test_inputs.py", "whole or test_regimes", 5),
+    "bound": ("conformance/tests/test_contract.py conformance/tests/test_promise.py", "contract or xlogy", 7),
 }
 
 
@@ -70,12 +73,27 @@ def test_a_convention_is_its_module_its_test_and_one_row():
     assert changed == {"xbce/conventions/__init__.py", "docs/conventions.md"}  # the page is written by a command
 
 
-def test_contributing_walks_through_them():
-    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+def test_a_peer_on_a_new_library_touches_three_files():
+    added, changed = added_and_changed("peer")
+    assert added == set()
+    assert changed == {"conformance/xbce_conformance/subjects/peers.py", "pyproject.toml", "constraints.txt"}
+
+
+def test_a_regime_and_a_bound_touch_one_file_each():
+    assert added_and_changed("regime") == (set(), {"conformance/xbce_conformance/inputs/regimes.py"})
+    assert added_and_changed("bound") == (set(), {"conformance/xbce_conformance/contract/data/contract.json"})
+
+
+def test_pages_walk_through_them():
+    rooms = (ROOT / "conformance" / "xbce_conformance" / "README.md").read_text("utf-8")
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8") + rooms.replace("../../docs", "docs").replace(
+        "\n## ", "\n### "
+    )
     for name in NAMES:
         section = page.partition(f"](docs/walks/{name}.diff)")[2].partition("\n### ")[0]
         added, changed = added_and_changed(name)
-        assert [path for path in added | changed if f"`{path}`" not in section] == []
+        paths = {path.removeprefix("conformance/xbce_conformance/") for path in added | changed}
+        assert [path for path in paths if path not in section] == [], name
 
 
 @pytest.fixture
@@ -116,7 +134,7 @@ def test_diffs_apply(walked, name):
     assert all((copy / path).read_text("utf-8") != (ROOT / path).read_text("utf-8") for path in changed)
 
 
-@pytest.mark.parametrize("name", some_long({name: name for name in NAMES}, {"loss", "backend"}))
+@pytest.mark.parametrize("name", some_long({name: name for name in NAMES}, {*NAMES} - {"convention"}))
 def test_what_is_added_is_found_and_right(walked, name):
     copy = walked(name)
     files, chosen, least = FOUND_BY[name]
