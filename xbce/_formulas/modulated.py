@@ -45,7 +45,7 @@ class _Entropy(NamedTuple):
     m_x: Array
     m_z: Array
     tilt: Array
-    """b - f: M''/M'"""
+    """b - f, which is M''/M'; from the smaller one, so that far from 0 the error of exp does not count"""
 
 
 class _Parts(NamedTuple):
@@ -251,18 +251,19 @@ class ModulatedCrossEntropy(Formula):
             c_z=CrossEntropy().label_gradient(xp, x, z, p),
             m=positive * b + negative * f,
             m_x=(negative - positive) * (q * (1 - q)),
-            m_z=-xp.tanh(x / 2),  # b - f would lose its digits next to 0, where the label gradient is small, too
-            tilt=b - f,
+            m_z=-xp.tanh(x / 2),  # `tilt` has few digits next to 0, where the label gradient is small, too
+            tilt=half.s * (1 - 2 * q),
         )
 
     def _shifted_entropy(
         self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array, shift: Number
     ) -> _Entropy:
         weighted = positive if p is None else p * positive
-        upper, e = x >= 0, halves(xp, x).e
+        half = halves(xp, x)
+        upper, e = x >= 0, half.e
         q, r = _sides(xp, e)
         f, b = xp.where(upper, r, q), xp.where(upper, q, r)
-        spread = q * (1 - q)
+        spread, tilt = q * (1 - q), half.s * (1 - 2 * q)
         kept = f > shift
         f_m = xp.where(kept, f - shift, 0.0)
         right = xp.where(kept, b + shift, 1.0)  # 1 - f_m, without the cancellation
@@ -275,12 +276,12 @@ class ModulatedCrossEntropy(Formula):
         return _Entropy(
             c=product(xp, minus_log_f, weighted) + negative * minus_log_right,
             c_x=xp.where(kept, negative * share, 0.0) - weighted * b,
-            c_xx=weighted * spread + xp.where(kept, negative * (share * ((b - f) + share)), 0.0),
+            c_xx=weighted * spread + xp.where(kept, negative * (share * (tilt + share)), 0.0),
             c_z=(minus_log_f if p is None else product(xp, minus_log_f, p)) - minus_log_right,
             m=positive * b + negative * f_m,
             m_x=(xp.where(kept, negative, 0.0) - positive) * spread,
             m_z=b - f_m,
-            tilt=b - f,
+            tilt=tilt,
         )
 
 
