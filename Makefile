@@ -18,7 +18,7 @@ space := $(empty) $(empty)
 # A process has half of the tests and takes over from the other at the end: what a module shares is computed once.
 PYTEST := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full gpu gpu-wheels gpu-exact-values clean
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full bench-compare gpu gpu-wheels gpu-exact-values clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -59,11 +59,14 @@ lint: $(VENV)/installed  ## Lint and type-check.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed  ## Time xbce beside the alternatives, quickly.
+bench: $(VENV)/installed  ## Time xbce beside its peers, quickly, and track their errors.
 	XBCE_BENCH_QUICK=1 $(BIN)/python benchmarks/run.py $(ARGS)
 
 bench-full: $(VENV)/installed  ## The same with more sizes, dtypes and samples; write docs/benchmarks.md.
 	$(BIN)/python benchmarks/run.py --publish $(ARGS)
+
+bench-compare: $(VENV)/installed  ## Say what became slower, larger or less accurate since REV=HEAD~1.
+	XBCE_BENCH_QUICK=1 $(BIN)/python benchmarks/compare.py $(or $(REV),HEAD~1) $(ARGS)
 
 gpu:  ## Measure on this machine's GPU, in five minutes; ARGS=--plan shows what, ARGS=--rehearse does without one.
 	$(GPU_PYTHON) -m gpu $(ARGS)

@@ -26,9 +26,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from xbce_conformance.cli.common import console, environment
+from xbce_conformance.cli.common import console
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.results.environment import environment
 from xbce_conformance.storage import write_whole
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import platform
 import sys
 from pathlib import Path
@@ -15,12 +16,26 @@ from asv.results import Results
 from asv.util import format_text_table, human_value
 from page import ON_PAPER, section
 
-from benchmarks import calls
+from benchmarks import calls, subjects
+from xbce_conformance.results.figures import ulp_text
 
 TITLES = {function.title().replace("_", ""): title for function, title in calls.TITLES.items()}
 """By the name of the benchmark's class."""
-TABLES = {**TITLES, "ChangingGamma": "focal loss, mean and gradient, with one gamma or another in each step"}
+TABLES = {
+    **TITLES,
+    **{
+        f"{loss}{name}": f"{loss.lower()} loss, {title}"
+        for loss in subjects.TABLES
+        if loss
+        for name, title in TITLES.items()
+    },
+    "ChangingGamma": "focal loss, mean and gradient, with one gamma or another in each step",
+}
 """Benchmarks with a table; plots show only functions that every subject has."""
+
+
+_UNITS = {"bytes": "bytes", "max_ulp": "largest ULP", "mean_ulp": "mean ULP"}
+"""By the end of a benchmark's name."""
 
 
 def describe(machine: dict[str, Any]) -> dict[str, Any]:
@@ -48,12 +63,12 @@ def rows_of(results: Results, *, since: float) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "benchmark": name.split(".")[1],
-                    "unit": "bytes" if name.endswith("bytes") else "seconds",
+                    "unit": next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "seconds"),
                     "backend": backend,
                     "dtype": dtype,
                     "subject": subject,
                     "size": int(size),
-                    "figure": float(f"{figure:.4g}"),
+                    "figure": "inf" if math.isinf(figure) else float(f"{figure:.4g}"),
                 }
             )
     return rows
@@ -63,7 +78,8 @@ def tables(results: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
     """Return a title and rows per benchmark and backend: the figure of xbce, and the ratios of the others to it."""
     found = []
     key = ("benchmark", "unit", "backend")
-    rows = sorted(results["rows"], key=lambda row: tuple(row[k] for k in key))
+    costs = [row for row in results["rows"] if row["unit"] in ("bytes", "seconds")]
+    rows = sorted(costs, key=lambda row: tuple(row[k] for k in key))
     for (benchmark, unit, backend), group in itertools.groupby(rows, lambda row: tuple(row[k] for k in key)):
         mine = list(group)
         figures = {(r["dtype"], r["size"], r["subject"]): r["figure"] for r in mine}
@@ -82,6 +98,29 @@ def tables(results: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
     return found
 
 
+def errors(results: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
+    """Return a title and rows per benchmark: the largest and the mean error of each subject on each backend."""
+    rows = [row for row in results["rows"] if row["unit"].endswith("ULP")]
+    found = []
+    for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
+        mine = {
+            (row["dtype"], row["backend"], row["subject"], row["unit"]): float(row["figure"])
+            for row in rows
+            if row["benchmark"] == benchmark
+        }
+        units = [unit for unit in _UNITS.values() if any(row["unit"] == unit for row in rows)]
+        table = [["backend", "subject", *(f"{dtype}, {unit}" for dtype in _dtypes(rows) for unit in units)]]
+        for backend, subject in dict.fromkeys((backend, subject) for _, backend, subject, _ in mine):
+            figures = [mine.get((dtype, backend, subject, unit)) for dtype in _dtypes(rows) for unit in units]
+            table.append([backend, subject, *map(ulp_text, figures)])
+        found.append((f"{TABLES[benchmark]}, errors", table))
+    return found
+
+
+def _dtypes(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted({row["dtype"] for row in rows})
+
+
 def _belongs(name: str, suffix: str) -> bool:
     return name.endswith(suffix) if suffix else not name.endswith(("-compiled", "-jit"))
 
@@ -92,7 +131,9 @@ def _power(size: int) -> str:
 
 def text(results: dict[str, Any]) -> str:
     """Return the tables for a terminal."""
-    return "".join(f"\n{title}\n\n{format_text_table(table, 1)}\n" for title, table in tables(results))
+    return "".join(
+        f"\n{title}\n\n{format_text_table(table, 1)}\n" for title, table in tables(results) + errors(results)
+    )
 
 
 def plot(results: dict[str, Any], folder: Path, suffix: str = "png") -> list[Path]:
@@ -134,7 +175,7 @@ def publish(results: dict[str, Any], folder: Path, docs: Path) -> None:
     """Write the results, and the page of the documentation with its plots."""
     folder.mkdir(exist_ok=True)
     name = "-".join(results["machine"]["cpu"].lower().replace("(r)", "").split())
-    (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", "utf-8")
     plots = plot(results, docs / "images", "svg")
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
@@ -144,14 +185,14 @@ def publish(results: dict[str, Any], folder: Path, docs: Path) -> None:
         "Made by `make bench-full`; what each name means, and how to read the figures, is in",
         "[benchmarks/README.md](../benchmarks/README.md). In each table xbce is the baseline: it has a figure, and the",
         "other subjects have the ratio of theirs to it. 2.00 x takes twice the time or memory of xbce, 0.50 x half.",
-        "`traffic` reads and writes the same bytes with hardly any computation.",
+        "`traffic` reads and writes the same bytes with hardly any computation. Errors are in ULP of the exact result.",
         "",
         f"Measured on: {machine['cpu']}, {machine['cores']} cores; Python {machine['python']}; {versions}.",
         "",
     ]
     for path in plots:
         parts += [f"![{path.stem}](images/{path.name})", ""]
-    for title, table in tables(results):
+    for title, table in tables(results) + errors(results):
         head, *rows = ("| " + " | ".join(row) + " |" for row in table)
         parts += [f"## {title}", "", head, "|" + "---|" * len(table[0]), *rows, ""]
     page = docs / "benchmarks.md"

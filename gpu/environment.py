@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from xbce_conformance.cli.common import environment
+from xbce_conformance.results.environment import environment
 from xbce_conformance.subjects.backends import find_backends
 
 

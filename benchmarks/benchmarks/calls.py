@@ -10,7 +10,7 @@ from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import find_backends
 
-from .subjects import SUBJECTS
+from .subjects import SUBJECTS, Table
 
 TITLES = {
     "elementwise": "all losses",
@@ -50,10 +50,10 @@ def find_backend(name: str) -> Backend:
     return found[name]
 
 
-def function_of(backend: str, subject: str, function: str) -> Callable[..., Any]:
+def function_of(backend: str, subject: str, function: str, table: Table = SUBJECTS) -> Callable[..., Any]:
     """Return a function of a subject; it takes logits and labels."""
     library = backend.partition(":")[0]
-    run = getattr(SUBJECTS[library][subject](library), function)
+    run = getattr(table[library][subject](library), function)
     if run is None:
         msg = f"{subject} has no {function}"
         raise NotMeasured(msg)

@@ -9,11 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
+from xbce_conformance.subjects.backend import Backend
+
+from .accuracy import Errors, errors
 from .calls import NotMeasured, arrays_of, find_backend, finisher, function_of
 from .memory import extra_bytes
-from .subjects import SUBJECTS
+from .subjects import CASES, TABLES, Table
 
 QUICK = os.environ.get("XBCE_BENCH_QUICK") == "1"
 DTYPES = ("float32",) if QUICK else ("float32", "float64")
@@ -33,7 +37,7 @@ for _module in ("torch", "jax", "optax", "dask.array", "sklearn._loss"):
         importlib.import_module(_module)
 
 
-def _measurable() -> tuple[str, ...]:
+def _measurable(table: Table) -> tuple[str, ...]:
     """Return everything that can be measured here, as "backend dtype subject"."""
     backends = ["numpy", "torch:cpu", "jax", "dask", *(["torch:cuda", "cupy"] if _DEVICE else [])]
     return tuple(
@@ -41,17 +45,21 @@ def _measurable() -> tuple[str, ...]:
         for backend in backends
         if find_spec(backend.partition(":")[0])
         for dtype in DTYPES
-        for name in SUBJECTS[backend.partition(":")[0]]
+        for name in table.get(backend.partition(":")[0], ())
         # The compiler takes longer than the whole of a quick run.
         if not (QUICK and name.endswith("-compiled"))
     )
 
 
 class XPBenchmark(ABC):
-    """Time and memory of a function of logits and labels, with the device's work finished before the clock stops."""
+    """Time, memory and errors of a function of logits and labels.
+
+    The device's work is finished before the clock stops.
+    """
 
     param_names = PARAMETERS
-    params = (_measurable(), SIZES)
+    loss = ""
+    """The prefix of the loss in `TABLES`."""
 
     rounds = 1
     warmup_time = 0.01
@@ -65,10 +73,20 @@ class XPBenchmark(ABC):
     def function(self) -> str:
         """The field of `Subject` that is measured."""
 
+    def __init_subclass__(cls, *, loss: str = "") -> None:
+        cls.loss = loss
+        measurable = _measurable(TABLES[loss])
+        cls.params = (measurable, SIZES)
+        # Below 10^7, a process's memory pages are too coarse a measure; errors do not depend on a size.
+        cls.track_extra_bytes = _tracked(XPBenchmark.track_extra_bytes, (measurable, (10**7,)), "bytes")
+        cls.track_max_ulp = _tracked(XPBenchmark.track_max_ulp, (measurable, (0,)), "ULP")
+        # A quick run leaves it out: each figure takes a process, and most of a second.
+        cls.track_mean_ulp = _tracked(XPBenchmark.track_mean_ulp, (() if QUICK else measurable, (0,)), "ULP")
+
     def setup(self, measured: str, size: int) -> None:
         # asv calls this before every sample, too.
-        if self._call is None:
-            self._call = _prepare(self.function, *measured.split(), size)
+        if self._call is None and size:
+            self._call = _prepare(self.loss, self.function, *measured.split(), size)
             # The first call compiles, and starts thread pools.
             self._call()
 
@@ -78,20 +96,44 @@ class XPBenchmark(ABC):
     def track_extra_bytes(self, measured: str, _size: int) -> int:
         return extra_bytes(measured.split()[0], self._call)
 
-    track_extra_bytes.unit = "bytes"
-    # Below this, a process's memory pages are too coarse a measure.
-    track_extra_bytes.params = (_measurable(), (10**7,))
+    def track_max_ulp(self, measured: str, _size: int) -> float:
+        return float(self._errors(measured).max())
+
+    def track_mean_ulp(self, measured: str, _size: int) -> float:
+        return float(self._errors(measured).mean())
+
+    def _errors(self, measured: str) -> Errors:
+        backend_name, dtype, subject = measured.split()
+        if subject.startswith("traffic"):
+            msg = "traffic computes no loss"
+            raise SkipNotImplemented(msg)
+        backend, run = _found(self.loss, self.function, backend_name, subject)
+        with np.errstate(all="ignore"):
+            return errors(backend, run, self.function, CASES[self.loss], dtype)
 
 
-def _prepare(function: str, backend_name: str, dtype: str, subject: str, size: int) -> Callable[[], Any]:
+def _tracked(method: Callable[..., Any], params: tuple[tuple[Any, ...], ...], unit: str) -> Callable[..., Any]:
+    """Return a copy of a method, with what asv reads from it: each class has its own parameters."""
+
+    def tracked(self: XPBenchmark, measured: str, size: int) -> Any:
+        return method(self, measured, size)
+
+    tracked.params, tracked.unit = params, unit  # type: ignore[attr-defined]
+    return tracked
+
+
+def _found(loss: str, function: str, backend_name: str, subject: str) -> tuple[Backend, Callable[..., Any]]:
+    try:
+        return find_backend(backend_name), function_of(backend_name, subject, function, TABLES[loss])
+    except NotMeasured as reason:
+        raise SkipNotImplemented(str(reason)) from None
+
+
+def _prepare(loss: str, function: str, backend_name: str, dtype: str, subject: str, size: int) -> Callable[[], Any]:
     if subject.endswith("-compiled") and size not in _COMPILED_SIZES:
         msg = "the compiler takes too long"
         raise SkipNotImplemented(msg)
-    try:
-        backend = find_backend(backend_name)
-        run = function_of(backend_name, subject, function)
-    except NotMeasured as reason:
-        raise SkipNotImplemented(str(reason)) from None
+    backend, run = _found(loss, function, backend_name, subject)
     arrays, finish = arrays_of(backend, dtype, size), finisher(backend_name)
     finish(arrays)
     return lambda: finish(run(*arrays))

@@ -1,4 +1,4 @@
-"""The benchmarks of the loss: for its values, a score, an optimiser, and a step of training."""
+"""The benchmarks of each loss: for its values, a score, an optimiser, and a step of training."""
 
 from .common import XPBenchmark
 
@@ -16,4 +16,20 @@ class ValueAndGradient(XPBenchmark):
 
 
 class TrainingStep(XPBenchmark):
+    function = "training_step"
+
+
+class FocalElementwise(XPBenchmark, loss="Focal"):
+    function = "elementwise"
+
+
+class FocalTrainingStep(XPBenchmark, loss="Focal"):
+    function = "training_step"
+
+
+class AsymmetricElementwise(XPBenchmark, loss="Asymmetric"):
+    function = "elementwise"
+
+
+class AsymmetricTrainingStep(XPBenchmark, loss="Asymmetric"):
     function = "training_step"

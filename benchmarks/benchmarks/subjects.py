@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import xbce
 
@@ -29,11 +29,15 @@ class Subject:
     """The mean and its gradient, as in training: by automatic differentiation if the library has it."""
 
 
-def _xbce(library: str) -> Subject:
-    loss = xbce.binary_cross_entropy_with_logits
-    mean = partial(loss, reduction="mean")
-    step = AUTODIFF[library](mean) if library in AUTODIFF else partial(loss.value_and_gradient, reduction="mean")
-    return Subject(loss, mean, loss.value_and_gradient, step)
+Table: TypeAlias = dict[str, dict[str, Callable[[str], Subject]]]
+"""What makes a subject, by library and name."""
+
+
+def _xbce(library: str, loss: Any = xbce.binary_cross_entropy_with_logits, **options: Any) -> Subject:
+    mean = partial(loss, reduction="mean", **options)
+    both = partial(loss.value_and_gradient, **options)
+    step = AUTODIFF[library](mean) if library in AUTODIFF else partial(both, reduction="mean")
+    return Subject(partial(loss, **options), mean, both, step)
 
 
 def _textbook(library: str) -> Subject:
@@ -47,15 +51,40 @@ def _textbook(library: str) -> Subject:
         s = 1 / (1 + xp.exp(-x))
         return -z * xp.log(s) - (1 - z) * xp.log(1 - s), s - z
 
+    return _of_formulas(library, elementwise, value_and_gradient)
+
+
+def _of_formulas(
+    library: str, elementwise: Callable[..., Any], value_and_gradient: Callable[..., Any] | None
+) -> Subject:
+    """Return the functions of a loss that is written in the operations of a library."""
+
     def mean(x: Any, z: Any) -> Any:
-        return xp.mean(elementwise(x, z))
+        return elementwise(x, z).mean()
 
     def closed_form(x: Any, z: Any) -> Any:
         losses, gradient = value_and_gradient(x, z)
-        return xp.mean(losses), gradient / x.size
+        return losses.mean(), gradient / x.size
 
-    step = AUTODIFF[library](mean) if library in AUTODIFF else closed_form
+    step = AUTODIFF[library](mean) if library in AUTODIFF else value_and_gradient and closed_form
     return Subject(elementwise, mean, value_and_gradient, step)
+
+
+def _stable(library: str) -> Subject:
+    """Return the formula that a careful user writes: no overflow, and one logarithm."""
+    xp = importlib.import_module(_NAMESPACES.get(library, library))
+
+    def positive(x: Any) -> Any:
+        return xp.clamp(x, min=0) if library == "torch" else xp.maximum(x, 0)
+
+    def elementwise(x: Any, z: Any) -> Any:
+        return positive(x) - x * z + xp.log1p(xp.exp(-abs(x)))
+
+    def value_and_gradient(x: Any, z: Any) -> Any:
+        e = xp.exp(-abs(x))
+        return positive(x) - x * z + xp.log1p(e), xp.where(x >= 0, 1 / (1 + e), e / (1 + e)) - z
+
+    return _of_formulas(library, elementwise, value_and_gradient)
 
 
 def _native(library: str) -> Subject:
@@ -154,9 +183,10 @@ def _jax_step(mean: Callable[..., Any]) -> Callable[..., Any]:
 
 AUTODIFF = {"torch": _torch_step, "jax": _jax_step}
 _sklearn_on_all = partial(_sklearn, n_threads=len(os.sched_getaffinity(0)))
-SUBJECTS: dict[str, dict[str, Callable[[str], Subject]]] = {
+SUBJECTS: Table = {
     "numpy": {
         "xbce": _xbce,
+        "stable": _stable,
         "textbook": _textbook,
         "sklearn": partial(_sklearn, n_threads=1),
         "sklearn-threads": _sklearn_on_all,
@@ -164,6 +194,7 @@ SUBJECTS: dict[str, dict[str, Callable[[str], Subject]]] = {
     },
     "torch": {
         "xbce": _xbce,
+        "stable": _stable,
         "textbook": _textbook,
         "native": _native,
         "sklearn-array-api": _sklearn_array_api,
@@ -173,10 +204,98 @@ SUBJECTS: dict[str, dict[str, Callable[[str], Subject]]] = {
     },
     "jax": {
         "xbce-jit": partial(_jitted, _xbce),
+        "stable-jit": partial(_jitted, _stable),
         "native-jit": partial(_jitted, _native),
         "traffic-jit": partial(_jitted, _traffic),
     },
-    "cupy": {"xbce": _xbce, "textbook": _textbook, "sklearn-array-api": _sklearn_array_api, "traffic": _traffic},
-    "dask": {"xbce": _xbce, "textbook": _textbook},
+    "cupy": {
+        "xbce": _xbce,
+        "stable": _stable,
+        "textbook": _textbook,
+        "sklearn-array-api": _sklearn_array_api,
+        "traffic": _traffic,
+    },
+    "dask": {"xbce": _xbce, "stable": _stable, "textbook": _textbook},
 }
 """By library and name. Among names with the same suffix, xbce is the first, and the baseline of the others' ratios."""
+
+
+# --- focal and asymmetric losses -------------------------------------------------------------------------------------
+
+FOCAL = {"gamma": 2, "alpha": 0.25}
+ASYMMETRIC = {"gamma_pos": 1, "gamma_neg": 4, "shift": 0.05}
+
+
+def _focal_formula(library: str) -> Subject:
+    """Return the focal loss as torchvision computes it: the native loss times a power of 1 - p_t."""
+    from torch import sigmoid
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    def elementwise(x: Any, z: Any) -> Any:
+        p = sigmoid(x)
+        p_t = p * z + (1 - p) * (1 - z)
+        factor = FOCAL["alpha"] * z + (1 - FOCAL["alpha"]) * (1 - z)
+        return factor * (1 - p_t) ** FOCAL["gamma"] * binary_cross_entropy_with_logits(x, z, reduction="none")
+
+    return _of_formulas(library, elementwise, None)
+
+
+def _focal_of_optax(library: str) -> Subject:
+    from optax import sigmoid_focal_loss
+
+    return _of_formulas(library, partial(sigmoid_focal_loss, **FOCAL), None)
+
+
+def _asymmetric_formula(library: str) -> Subject:
+    """Return the asymmetric loss as its authors compute it: logarithms of clamped probabilities."""
+    xp = importlib.import_module(_NAMESPACES.get(library, library))
+    least = 1e-8
+    pos, neg, shift = ASYMMETRIC.values()
+
+    def limited(p: Any) -> Any:
+        return xp.clamp(p, min=least) if library == "torch" else xp.maximum(p, least)
+
+    def elementwise(x: Any, z: Any) -> Any:
+        p = 1 / (1 + xp.exp(-x))
+        q = 1 - p + shift
+        q = xp.clamp(q, max=1) if library == "torch" else xp.minimum(q, 1)
+        p_t, gamma = p * z + q * (1 - z), pos * z + neg * (1 - z)
+        return -(z * xp.log(limited(p)) + (1 - z) * xp.log(limited(q))) * (1 - p_t) ** gamma
+
+    return _of_formulas(library, elementwise, None)
+
+
+def _losses(ours: Callable[[str], Subject], theirs: dict[str, dict[str, Callable[[str], Subject]]]) -> Table:
+    """Return the table of a loss: xbce first, and the others by library."""
+    found: Table = {}
+    for library, others in theirs.items():
+        both = {"xbce": ours, **others}
+        match library:
+            case "jax":
+                found[library] = {f"{name}-jit": partial(_jitted, build) for name, build in both.items()}
+            case "torch":
+                compiled = {f"{name}-compiled": partial(_compiled, build) for name, build in both.items()}
+                found[library] = both | compiled
+            case _:
+                found[library] = both
+    return found
+
+
+TABLES: dict[str, Table] = {
+    "": SUBJECTS,
+    "Focal": _losses(
+        partial(_xbce, loss=xbce.sigmoid_focal_loss, **FOCAL),
+        {"numpy": {}, "torch": {"torchvision": _focal_formula}, "jax": {"optax": _focal_of_optax}},
+    ),
+    "Asymmetric": _losses(
+        partial(_xbce, loss=xbce.asymmetric_loss, **ASYMMETRIC),
+        {name: {"formula": _asymmetric_formula} for name in ("numpy", "torch", "jax")},
+    ),
+}
+"""By the prefix of the benchmarks of a loss."""
+CASES = {
+    "": "binary_cross_entropy_with_logits",
+    "Focal": "sigmoid_focal_loss(gamma=2, alpha=0.25)",
+    "Asymmetric": "asymmetric_loss(gamma_pos=1, gamma_neg=4, shift=0.05)",
+}
+"""By the same: the case of the suite whose exact values are the results that are due."""

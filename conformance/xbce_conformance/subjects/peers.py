@@ -66,6 +66,8 @@ _TORCH = "torch.nn.functional.binary_cross_entropy_with_logits"
 _TF, _TF_WEIGHTED = "tf.nn.sigmoid_cross_entropy_with_logits", "tf.nn.weighted_cross_entropy_with_logits"
 _PADDLE = "paddle.nn.functional.binary_cross_entropy_with_logits"
 _SKLEARN = "sklearn._loss.HalfBinomialLoss()"
+_OF_ARRAYS = "sklearn._loss.loss.HalfBinomialLossArrayAPI"
+_SKLEARN_ARRAY_API = f"{_OF_ARRAYS}(xp=array_api_compat.torch)"
 _SIGMOID = "(1 / (1 + np.exp(-{logits})))"
 
 PEERS: dict[str, Peer] = {
@@ -193,6 +195,18 @@ PEERS: dict[str, Peer] = {
         ),
         colour="#e08e1b",
         imports="import sklearn._loss, sklearn.metrics",
+        dtypes=("float32", "float64"),
+    ),
+    # What LogisticRegression minimises with array_api_dispatch=True; private.
+    "sklearn-array-api": Peer(
+        "scikit-learn",
+        _on("torch:cpu", "torch:cuda"),
+        (
+            Call(f"{_SKLEARN_ARRAY_API}.loss({{labels}}, {{logits}})", name=f"{_OF_ARRAYS}.loss"),
+            Call(f"{_SKLEARN_ARRAY_API}.gradient({{labels}}, {{logits}})", "gradient", name=f"{_OF_ARRAYS}.gradient"),
+        ),
+        colour="#b5651d",
+        imports="import array_api_compat.torch, sklearn._loss.loss",
         dtypes=("float32", "float64"),
     ),
     "paddle": Peer(
