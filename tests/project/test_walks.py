@@ -29,12 +29,12 @@ FOUND_BY = {
         tests/compiler/test_operations.py tests/fuzz/test_fuzz.py conformance/tests/test_cases.py
         conformance/tests/test_promise.py xbce/losses.py""",
         "(poly1 or is_drawn or is_measured) and not jax and not dask and not strict",
-        80,
+        45,
     ),
     "backend": (
         "tests/api/test_family.py tests/api/test_loss.py tests/api/test_special_values.py",
         "thinarray",
-        250,
+        150,
     ),
     "convention": (
         """tests/conventions/test_chainer.py tests/conventions/test_package.py tests/conventions/test_docs.py
