@@ -47,12 +47,20 @@ def _keep_what_jax_compiles(folder: Path) -> None:
     """Let JAX take from a folder what an earlier run has compiled, as PyTorch's compiler does of itself.
 
     It compiles every operation for each new shape, thousands in all. The name of a file is a digest of the program, the
-    versions and the options. No two processes write the same folder at once: JAX does not write a file whole.
+    versions and the options. No two processes write the same folder at once: JAX does not write a file whole. So the
+    first process gathers what all have written, before it starts others; each of these begins with all of that.
     """
     import jax
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    jax.config.update("jax_compilation_cache_dir", str(folder / "jax" / worker))
+    own = folder / "jax" / worker
+    own.mkdir(parents=True, exist_ok=True)
+    known = {path.name for path in own.iterdir()}
+    for path in (folder / "jax").glob("*/*" if worker == "alone" else "alone/*"):
+        if path.name not in known:
+            known.add(path.name)
+            (own / path.name).hardlink_to(path)
+    jax.config.update("jax_compilation_cache_dir", str(own))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
