@@ -16,8 +16,8 @@ from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("default")
 
-# Before any library starts threads: those of OpenMP wait for each other in a loop, which takes a processor from the
-# other half of the tests whenever there are fewer processors than threads (an operation of PyTorch took 2 ms, not 0.03).
+# Before any library starts threads: those of OpenMP wait for each other in a loop, which takes the processor from the
+# others where there are more threads than processors (an operation of PyTorch took 2 ms, not 0.03).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _FOUND, _MISSING = find_backends()
 # name: loss, options, does it take probabilities
