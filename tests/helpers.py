@@ -30,7 +30,7 @@ def step(backend: Backend | str, function: Callable[..., Any], /, *details: Any,
     """Name function, option and backend in whatever fails inside, as a note: for the steps of a loop."""
     try:
         yield
-    except AssertionError as error:
+    except (Exception, pytest.fail.Exception) as error:  # an exception that did not come is no AssertionError
         given = ", ".join([*map(_short, details), *(f"{name}={_short(value)}" for name, value in options.items())])
         name = getattr(function, "__qualname__", function)
         error.add_note(f"in {name}({given}) on {getattr(backend, 'name', backend)}")
