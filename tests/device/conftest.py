@@ -21,6 +21,8 @@ _FIXTURES = {
 }
 _LAST = ("test_compiled", "test_large")
 """What takes longest: a session that is cut off has the rest."""
+_USUAL = ("binary_cross_entropy_with_logits", "binary_cross_entropy(clip=1e-07)", "sigmoid_focal_loss(gamma=0.5)")
+"""The cases that a stand-in has in `make test`: tests/api has all of them on the CPU already."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
@@ -30,6 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in here:
         item.add_marker("device")
         item.add_marker(pytest.mark.filterwarnings("ignore:CUDA path could not be detected:UserWarning"))
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        stands_in = any(getattr(parameters.get(name), "name", "") in STAND_INS.values() for name in _FIXTURES)
+        if stands_in and "case" in parameters and parameters["case"].name not in _USUAL:
+            item.add_marker("long")
     others = [item for item in items if item not in set(here)]
     items[:] = others + sorted(here, key=lambda item: item.path.stem in _LAST)
 
