@@ -16,7 +16,7 @@ from torch.testing._internal.common_dtype import floating_types_and  # noqa: E40
 from torch.testing._internal.common_utils import TestCase  # noqa: E402
 from torch.testing._internal.opinfo.core import OpInfo, SampleInput  # noqa: E402
 
-SHAPES = [(), (5,), (3, 4), (2, 1, 3)]
+SHAPES = [(), (3, 4), (2, 1, 3)]
 
 
 def samples(_op_info, device, dtype, requires_grad, *, options=({},), low=-6, **_kwargs):

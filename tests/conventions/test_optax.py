@@ -18,7 +18,7 @@ focal = pytest.mark.compared("optax.sigmoid_focal_loss", "optax")
 
 # JAX compiles each operation anew for each shape and dtype: few of them, so that there can be many cases.
 FLOATS = st.sampled_from(["float32", "float32", "bfloat16"])
-SHAPES = st.sampled_from([(), (3,), (2, 3)])
+SHAPES = st.sampled_from([(), (2, 3)])
 TINY = 2.0**-126
 ERRORS = {"AttributeError": TypeError}
 
