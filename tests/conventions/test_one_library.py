@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.conventions.gathered import gathered
-from tests.helpers import approx
+from tests.helpers import approx, step
 
 FUNCTIONS = gathered("ARRAYS")
 OTHERS = [(name, argument) for name, (_, arguments) in FUNCTIONS.items() for argument in list(arguments)[1:]]
@@ -40,26 +40,28 @@ def called(name, argument, make, make_other, dtype="float32"):
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int32", "bool"])
-@pytest.mark.parametrize(("library", "make", "other", "make_other"), PAIRS, ids=[f"{a}-{b}" for a, _, b, _ in PAIRS])
 @pytest.mark.parametrize(("name", "argument"), OTHERS)
-def test_two_libraries(name, argument, library, make, other, make_other, dtype):
+def test_two_libraries(name, argument):
     """Whatever the dtype: no cast comes before the check."""
     first = next(iter(FUNCTIONS[name][1]))
-    text = (
-        f"{argument} must be an array of the same library as {first} ({library}), got an array of {other}; "
-        "convert it first, nothing is transferred silently"
-    )
-    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
-        called(name, argument, make, make_other, dtype)
+    for library, make, other, make_other in PAIRS:
+        text = (
+            f"{argument} must be an array of the same library as {first} ({library}), got an array of {other}; "
+            "convert it first, nothing is transferred silently"
+        )
+        for dtype in ("float32", "int32", "bool"):
+            refused = pytest.raises(TypeError, match=f"^{re.escape(text)}$")
+            with step(f"{library} and {other}", FUNCTIONS[name][0], argument, dtype), refused:
+                called(name, argument, make, make_other, dtype)
 
 
-@pytest.mark.parametrize("make", [in_numpy, in_torch, in_strict])
 @pytest.mark.parametrize(("name", "argument"), OTHERS)
-def test_one_library(name, argument, make):
+def test_one_library(name, argument):
     """The same calls with arrays of one library are no errors."""
     dtype = "bool" if argument == "mask" else "float32"
-    called(name, argument, make, make, dtype)
+    for make in (in_numpy, in_torch, in_strict):
+        with step(make.__name__, FUNCTIONS[name][0], argument, dtype):
+            called(name, argument, make, make, dtype)
 
 
 @pytest.mark.parametrize(("name", "argument"), OTHERS)
