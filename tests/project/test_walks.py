@@ -34,13 +34,13 @@ FOUND_BY = {
     "backend": (
         "tests/api/test_family.py tests/api/test_loss.py tests/api/test_special_values.py",
         "thinarray",
-        150,
+        130,
     ),
     "convention": (
         """tests/conventions/test_chainer.py tests/conventions/test_package.py tests/conventions/test_docs.py
         tests/conventions/test_one_library.py tests/project/test_vendoring.py xbce/conventions/chainer.py""",
         "chainer or every_array or listed or every_convention or test_conventions",
-        30,
+        20,
     ),
     "peer": ("conformance/tests/test_peers.py", "tinygrad", 2),
     "regime": ("conformance/tests/test_inputs.py", "whole or test_regimes", 5),
