@@ -1,6 +1,7 @@
 """What all of these tests share: exact values, which take most of the time of a small run of the command."""
 
-import os
+import importlib.metadata
+from functools import cache
 
 import pytest
 
@@ -8,11 +9,20 @@ import pytest
 from tests.conftest import pytest_collection_finish, pytest_configure  # noqa: F401
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _exact_values(tmp_path_factory):
-    """Let every run of the command keep them in one folder of this session, also in processes of their own."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+@pytest.fixture(scope="session", autouse=True)
+def _distributions():
+    """Read once which distribution each module is of, half a second for every subject that is named."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XBCE_EXACT_VALUES", str(shared / "exact-values"))
+        patch.setattr(importlib.metadata, "packages_distributions", cache(importlib.metadata.packages_distributions))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _exact_values(pytestconfig):
+    """Let every run of the command keep them in one folder, also in processes of their own and for later sessions.
+
+    The names of the files are digests, of the code that computes them, too, and they are written whole.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XBCE_EXACT_VALUES", str(pytestconfig.rootpath / ".pytest_cache" / "exact-values"))
         yield
