@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers import step
 from xbce_conformance import contract
 from xbce_conformance.cases.losses import FAMILY
 
@@ -56,8 +57,8 @@ def test_every_loss_is_listed(loss):
 
 def test_exceptions():
     for row in contract.exceptions("gradient", "float32", "numpy") + contract.exceptions("sum", "float32", "torch:cpu"):
-        assert f"{row['ulp']:g} ULP.**" in ACCURACY
-        assert row["reason"].partition("found: ")[2].partition(";")[0].removesuffix(" ULP") + " ULP" in ACCURACY
+        assert f"{row['ulp']:g} ULP.**" in ACCURACY, row
+        assert row["reason"].partition("found: ")[2].partition(";")[0].removesuffix(" ULP") + " ULP" in ACCURACY, row
 
 
 def test_example_prints_the_same_for_every_library():
@@ -68,8 +69,9 @@ def test_example_prints_the_same_for_every_library():
         printed[library] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed["numpy"].startswith("mean loss: ")
     assert len(printed["numpy"].splitlines()) == 6
-    for text in printed.values():
-        np.testing.assert_allclose(numbers(text), numbers(printed["numpy"]), rtol=2e-6, atol=1e-6)  # six decimals
+    for library, text in printed.items():
+        with step(library, numbers):
+            np.testing.assert_allclose(numbers(text), numbers(printed["numpy"]), rtol=2e-6, atol=1e-6)  # six decimals
 
 
 def numbers(text):

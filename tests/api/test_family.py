@@ -138,8 +138,9 @@ def test_denominators(backend, normalize_by, axis):
     np.testing.assert_allclose(backend.to_numpy(bce(x, z, **reduced)), losses.sum(axis=axis) / denominator, rtol=1e-15)
     per_element = denominator if np.ndim(denominator) == 0 else np.expand_dims(denominator, axis)
     for method in (bce.gradient, bce.hessian, bce.label_gradient):
-        elementwise = backend.to_numpy(method(x, z, **call)) / per_element
-        np.testing.assert_allclose(backend.to_numpy(method(x, z, **reduced)), elementwise, rtol=1e-15)
+        with step(backend, method, **reduced):
+            elementwise = backend.to_numpy(method(x, z, **call)) / per_element
+            np.testing.assert_allclose(backend.to_numpy(method(x, z, **reduced)), elementwise, rtol=1e-15)
     as_reduce = xbce.reduce(bce(x, z), **reduced)
     np.testing.assert_array_equal(backend.to_numpy(as_reduce), backend.to_numpy(bce(x, z, **reduced)))
 
@@ -175,10 +176,11 @@ def test_scalar_weights_equal_arrays(backend, dtype):
     fmt = FORMATS[dtype]
     x, z, _ = arrays(backend, dtype)
     for name in ("weight", "pos_weight"):
-        scalar = bce(x, z, **{name: 2.5})
-        array = bce(x, z, **{name: backend.from_numpy(np.full((4, 3), 2.5, fmt.dtype))})
-        assert scalar.dtype == x.dtype
-        np.testing.assert_array_equal(backend.to_numpy(scalar), backend.to_numpy(array))
+        with step(backend, bce, name, dtype):
+            scalar = bce(x, z, **{name: 2.5})
+            array = bce(x, z, **{name: backend.from_numpy(np.full((4, 3), 2.5, fmt.dtype))})
+            assert scalar.dtype == x.dtype
+            np.testing.assert_array_equal(backend.to_numpy(scalar), backend.to_numpy(array))
 
 
 def test_a_scalar_weight_may_exceed_the_half_types():
@@ -241,10 +243,11 @@ def test_focal_is_accurate_in_both_tails(backend):
     z = backend.from_numpy(np.float32([0, 1, 0, 1]))
     q = np.exp(-np.array([20.0, 20, 25, 25]))
     for gamma in (0.5, 1.0, 2.0):
-        value = backend.to_numpy(focal(x, z, gamma=gamma))
-        np.testing.assert_allclose(value, q ** (gamma + 1), rtol=2e-6)
-        gradient = backend.to_numpy(focal.gradient(x, z, gamma=gamma))
-        np.testing.assert_allclose(gradient, (gamma + 1) * q ** (gamma + 1) * np.array([1, -1, 1, -1]), rtol=2e-6)
+        with step(backend, focal, gamma=gamma):
+            value = backend.to_numpy(focal(x, z, gamma=gamma))
+            np.testing.assert_allclose(value, q ** (gamma + 1), rtol=2e-6)
+            gradient = backend.to_numpy(focal.gradient(x, z, gamma=gamma))
+            np.testing.assert_allclose(gradient, (gamma + 1) * q ** (gamma + 1) * np.array([1, -1, 1, -1]), rtol=2e-6)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.5])
@@ -295,9 +298,10 @@ def test_probabilities_of_0_and_1(backend, options, expected):
     u = backend.from_numpy(np.array([0.0, 0.0, 1.0, 1.0, 0.0, 1.0]))
     z = backend.from_numpy(np.array([0.0, 1.0, 0.0, 1.0, 0.5, 0.5]))
     got = backend.to_numpy(of_probabilities(u, z, **options))
-    for a, b in zip(got, expected, strict=True):
-        if b is not None:
-            assert a == approx(b, rel=1e-15)
+    for i, (a, b) in enumerate(zip(got, expected, strict=True)):
+        with step(backend, of_probabilities, i, **options):
+            if b is not None:
+                assert a == approx(b, rel=1e-15)
 
 
 def test_probabilities_derivatives_at_0_and_1(backend):
@@ -350,8 +354,9 @@ def test_symmetry_and_convexity(data):
     x, y = (np.array(data.draw(logits, label=name)) for name in "xy")
     z = np.array(data.draw(st.lists(st.integers(0, 1024), min_size=n, max_size=n), label="z")) / 1024
     for loss in (bce, focal):
-        np.testing.assert_allclose(loss(x, z), loss(-x, 1 - z), rtol=1e-14)
-        np.testing.assert_allclose(loss.gradient(x, z), -loss.gradient(-x, 1 - z), rtol=1e-13, atol=1e-300)
+        with step(NUMPY, loss):
+            np.testing.assert_allclose(loss(x, z), loss(-x, 1 - z), rtol=1e-14)
+            np.testing.assert_allclose(loss.gradient(x, z), -loss.gradient(-x, 1 - z), rtol=1e-13, atol=1e-300)
     assert (bce((x + y) / 2, z) <= (bce(x, z) + bce(y, z)) / 2 * (1 + 1e-14)).all()
 
 

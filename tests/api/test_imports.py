@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import xbce
+from tests.helpers import step
 from xbce._call.loss import Loss
 
 LIBRARIES = ("numpy", "torch", "jax", "dask", "cupy", "array_api_strict")
@@ -75,7 +76,8 @@ def test_what_a_convention_is_not():
 def test_all_is_sorted_and_documented(module):
     assert module.__all__ == sorted(module.__all__)
     for name in module.__all__:
-        assert getattr(module, name).__doc__
+        with step("import", module, name):
+            assert getattr(module, name).__doc__
 
 
 def test_dir_is_all():

@@ -83,9 +83,10 @@ def test_value_and_gradient_agree_with_each_alone(backend, dtype):
     x = backend.from_numpy(fmt.round(rng.normal(0, 10, 200)))
     z = backend.from_numpy(fmt.round(rng.uniform(0, 1, 200)))
     for options in ({}, {"reduction": "mean"}, {"reduction": "sum"}):
-        value, gradient = loss.value_and_gradient(x, z, **options)
-        np.testing.assert_array_equal(backend.to_numpy(value), backend.to_numpy(loss(x, z, **options)))
-        np.testing.assert_array_equal(backend.to_numpy(gradient), backend.to_numpy(loss.gradient(x, z, **options)))
+        with step(backend, loss.value_and_gradient, dtype, **options):
+            value, gradient = loss.value_and_gradient(x, z, **options)
+            np.testing.assert_array_equal(backend.to_numpy(value), backend.to_numpy(loss(x, z, **options)))
+            np.testing.assert_array_equal(backend.to_numpy(gradient), backend.to_numpy(loss.gradient(x, z, **options)))
 
 
 @pytest.mark.parametrize(
@@ -106,8 +107,9 @@ def test_dtype_of_mixed_arrays(backend, logits, labels, result):
         pytest.skip(f"{backend.name} has no {logits} or no {labels}")
     x = backend.from_numpy(FORMATS[logits].round([-1.5, 0.25]))
     z = backend.from_numpy(FORMATS[labels].round([0.0, 0.75]))
-    for got in (loss(x, z), loss.gradient(x, z), loss.hessian(x, z), loss(x, z, reduction="mean")):
-        assert got.dtype == backend.dtype_of(result)
+    for method, reduced in ((loss, {}), (loss.gradient, {}), (loss.hessian, {}), (loss, {"reduction": "mean"})):
+        with step(backend, method, logits, labels, **reduced):
+            assert method(x, z, **reduced).dtype == backend.dtype_of(result)
 
 
 def test_labels_of_other_dtypes(backend, dtype):
@@ -167,18 +169,20 @@ def test_reductions_over_axes(backend, axis):
     arrays = backend.from_numpy(x), backend.from_numpy(z)
     losses = backend.to_numpy(loss(*arrays))
     for reduction, reduce in (("sum", np.sum), ("mean", np.mean)):
-        got = backend.to_numpy(loss(*arrays, reduction=reduction, axis=axis))
-        np.testing.assert_allclose(got, reduce(losses, axis=axis), rtol=1e-15)
+        with step(backend, loss, reduction=reduction, axis=axis):
+            got = backend.to_numpy(loss(*arrays, reduction=reduction, axis=axis))
+            np.testing.assert_allclose(got, reduce(losses, axis=axis), rtol=1e-15)
 
 
 def test_derivatives_of_reductions(backend):
     x, z = backend.from_numpy(np.array([[0.5, -2.0, 3.0]])), backend.from_numpy(np.array([[1.0, 0.0, 0.5]]))
     for method in (loss.gradient, loss.hessian):
-        elementwise = backend.to_numpy(method(x, z))
-        np.testing.assert_array_equal(backend.to_numpy(method(x, z, reduction="sum")), elementwise)
-        np.testing.assert_array_equal(backend.to_numpy(method(x, z, reduction="sum", axis=0)), elementwise)
-        np.testing.assert_array_max_ulp(backend.to_numpy(method(x, z, reduction="mean")), elementwise / 3, 1)
-        np.testing.assert_array_equal(backend.to_numpy(method(x, z, reduction="mean", axis=0)), elementwise)
+        with step(backend, method):
+            elementwise = backend.to_numpy(method(x, z))
+            np.testing.assert_array_equal(backend.to_numpy(method(x, z, reduction="sum")), elementwise)
+            np.testing.assert_array_equal(backend.to_numpy(method(x, z, reduction="sum", axis=0)), elementwise)
+            np.testing.assert_array_max_ulp(backend.to_numpy(method(x, z, reduction="mean")), elementwise / 3, 1)
+            np.testing.assert_array_equal(backend.to_numpy(method(x, z, reduction="mean", axis=0)), elementwise)
 
 
 def test_half_types_reduce_unrounded_losses(backend, dtype):
@@ -211,7 +215,8 @@ def test_views_and_read_only_numpy_arrays(view):
     z.flags.writeable = False
     before = x.copy()
     for method in (loss, loss.gradient, loss.hessian):
-        np.testing.assert_array_equal(method(x, z), method(np.array(x), np.array(z)))
+        with step("numpy", method, view):
+            np.testing.assert_array_equal(method(x, z), method(np.array(x), np.array(z)))
     np.testing.assert_array_equal(x, before)
 
 

@@ -89,7 +89,8 @@ def test_labels_without_dimensions_in_every_method(backend, method):
     label = np.array(0.25, np.float32)
     wanted = function(x, backend.from_numpy(np.full((1, 3), label)))
     for given in (label, backend.from_numpy(label), 0.25):
-        assert_same(backend, function(x, given), wanted)
+        with step(backend, function, given):
+            assert_same(backend, function(x, given), wanted)
 
 
 def test_mean_of_wider_weights_as_a_weight(backend):
@@ -108,8 +109,9 @@ def test_logits_without_dimensions(backend):
     x, wide = backend.from_numpy(np.array(0.5, np.float32)), backend.from_numpy(np.array(1.0))
     assert bce(x, wide).dtype == bce(x, 1, weight=wide).dtype == wide.dtype
     for scalar in (1.0, np.float64(1)):
-        assert bce(x, scalar, weight=scalar).dtype == x.dtype
-        assert_same(backend, bce(x, scalar, weight=scalar), bce(x, 1))
+        with step(backend, bce, type(scalar), weight=scalar):
+            assert bce(x, scalar, weight=scalar).dtype == x.dtype
+            assert_same(backend, bce(x, scalar, weight=scalar), bce(x, 1))
 
 
 def test_numpy_scalars_as_logits():
@@ -135,7 +137,8 @@ def test_scalar_keeps_all_digits_of_float64(backend):
     x, w = backend.from_numpy(np.float64([0.0])), 1 + 2.0**-40
     wanted = exact(lambda w: w * flint.arb.const_log2(), w)
     for weight in (w, np.float64(w), np.array(w), backend.from_numpy(np.array(w))):
-        np.testing.assert_array_max_ulp(backend.to_numpy(bce(x, 1, weight=weight)), np.array([wanted]), 1)
+        with step(backend, bce, type(weight), weight=weight):
+            np.testing.assert_array_max_ulp(backend.to_numpy(bce(x, 1, weight=weight)), np.array([wanted]), 1)
 
 
 def test_integer_weights_are_not_rounded_to_the_dtype_of_the_logits(backend, dtype):
@@ -143,9 +146,10 @@ def test_integer_weights_are_not_rounded_to_the_dtype_of_the_logits(backend, dty
     x = backend.from_numpy(np.zeros(2, FORMATS[dtype].dtype))
     arrays = [backend.from_numpy(np.array(a)) for a in ([70000, 70000], 70000)]
     for weight in (*arrays, 70000, np.int32(70000)):
-        mean = bce(x, 0, weight=weight, reduction="mean", normalize_by="weight")
-        wanted = exact(lambda: flint.arb.const_log2())
-        assert abs(float(backend.to_numpy(mean)) - wanted) <= FORMATS[dtype].ulp(wanted)
+        with step(backend, bce, dtype, type(weight), weight=weight):
+            mean = bce(x, 0, weight=weight, reduction="mean", normalize_by="weight")
+            wanted = exact(lambda: flint.arb.const_log2())
+            assert abs(float(backend.to_numpy(mean)) - wanted) <= FORMATS[dtype].ulp(wanted)
 
 
 def test_integers_beyond_int64(backend):
@@ -203,21 +207,23 @@ def test_plans_of_earlier_calls_are_for_the_same_kinds_of_scalars():
     """A call like an earlier one takes its plan: dimensions, dtypes and libraries are part of the likeness."""
     torch = pytest.importorskip("torch")
     narrow, wide = np.float32([0.5]), np.float64([2.0])
-    for _ in range(2):
-        assert bce(narrow, narrow, weight=wide).dtype == np.float64
-        assert bce(narrow, narrow, weight=wide[0]).dtype == np.float32
-        assert bce(narrow, narrow, weight=np.array(2.0)).dtype == np.float32
-        tensor = bce(torch.tensor(narrow), torch.tensor(narrow), weight=np.array(2.0))
-        assert isinstance(tensor, torch.Tensor)
-        with pytest.raises(TypeError, match=r"^weight must be an array of the same library as logits"):
-            bce(torch.tensor(narrow), torch.tensor(narrow), weight=wide)
+    for time in ("first", "again"):
+        with step("numpy and torch", bce, time):
+            assert bce(narrow, narrow, weight=wide).dtype == np.float64
+            assert bce(narrow, narrow, weight=wide[0]).dtype == np.float32
+            assert bce(narrow, narrow, weight=np.array(2.0)).dtype == np.float32
+            tensor = bce(torch.tensor(narrow), torch.tensor(narrow), weight=np.array(2.0))
+            assert isinstance(tensor, torch.Tensor)
+            with pytest.raises(TypeError, match=r"^weight must be an array of the same library as logits"):
+                bce(torch.tensor(narrow), torch.tensor(narrow), weight=wide)
 
 
 def test_options_that_are_minus_zero_are_zero():
     x = np.array([0.25])
     for loss, name in ((xbce.binary_cross_entropy, "log_floor"), (xbce.sigmoid_focal_loss, "gamma")):
-        first, second = (loss.value_and_gradient(x, 1, **{name: zero}) for zero in (-0.0, 0.0))
-        assert [a.tobytes() for a in first] == [a.tobytes() for a in second]
+        with step("numpy", loss.value_and_gradient, name):
+            first, second = (loss.value_and_gradient(x, 1, **{name: zero}) for zero in (-0.0, 0.0))
+            assert [a.tobytes() for a in first] == [a.tobytes() for a in second]
 
 
 @pytest.mark.parametrize("name", ["xlogy", "xlog1py"])
@@ -343,18 +349,20 @@ class TestJax:
             constant = {name: a for name, a in given.items() if name not in jax_given}
             function = partial(results, **constant)
             got = (jax.jit(function) if jitted else function)(**jax_given)
-            for a, b in zip(got, results(**own), strict=True):
-                assert isinstance(a, jax.Array)
-                assert a.dtype == b.dtype
-                np.testing.assert_allclose(a, b, rtol=4 * float(jax.numpy.finfo(b.dtype).eps))
+            for quantity, a, b in zip(("value", "gradient"), got, results(**own), strict=True):
+                with step("jax", function, quantity, sorted(constant)):
+                    assert isinstance(a, jax.Array)
+                    assert a.dtype == b.dtype
+                    np.testing.assert_allclose(a, b, rtol=4 * float(jax.numpy.finfo(b.dtype).eps))
 
     def test_dtype_of_numpy_arrays_is_the_one_that_jax_gives_them(self):
         import jax
 
         x = jax.numpy.zeros(2, "float32")
         for labels in (np.zeros(2), np.zeros(2, ">f8")):
-            wanted = jax.numpy.asarray(np.zeros(2)).dtype
-            assert bce(x, labels).dtype == bce(labels, x).dtype == special.xlogy(x, labels).dtype == wanted
+            with step("jax", bce, labels.dtype):
+                wanted = jax.numpy.asarray(np.zeros(2)).dtype
+                assert bce(x, labels).dtype == bce(labels, x).dtype == special.xlogy(x, labels).dtype == wanted
         assert bce(x, np.zeros(2, np.float32)).dtype == np.float32
         assert xbce.reduce(np.zeros(2, np.float32), weight=x).dtype == np.float32
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import some_long
+from tests.helpers import some_long, step
 from xbce._call.kernel import Kernel, Output, SumSpec
 from xbce._formulas import CrossEntropy
 
@@ -112,16 +112,17 @@ PAIRS = {
 def test_every_method_is_one_kernel(name, options, methods, pairs):
     formula, numbers = formula_of(name, **options)
     for dtype, weighted in pairs:
-        arguments = 3 if weighted else 2
-        outputs = tuple(Output(m, dtype, dtype) for m in methods)
-        positions = tuple(range(arguments, arguments + len(numbers)))
-        kernel = Kernel(formula, outputs, dtype, arguments, numbers=positions)
-        arrays = tuple(array(shape, dtype) for shape in ((4, 3), (4, 3), (3,))[:arguments])
-        made = fused(*_hoisted(kernel, (*arrays, *numbers)))
-        assert not any("float16" in line for line in made.operation.splitlines())
-        assert isinstance(made, cupy.ElementwiseKernel)
-        assert [p.dtype for p in made.params if p.dtype is not None and not p.is_const] == [dtype] * len(methods)
-        compiled(made)
+        with step("cupy", getattr(xbce, name), methods, dtype, weighted, **options):
+            arguments = 3 if weighted else 2
+            outputs = tuple(Output(m, dtype, dtype) for m in methods)
+            positions = tuple(range(arguments, arguments + len(numbers)))
+            kernel = Kernel(formula, outputs, dtype, arguments, numbers=positions)
+            arrays = tuple(array(shape, dtype) for shape in ((4, 3), (4, 3), (3,))[:arguments])
+            made = fused(*_hoisted(kernel, (*arrays, *numbers)))
+            assert not any("float16" in line for line in made.operation.splitlines())
+            assert isinstance(made, cupy.ElementwiseKernel)
+            assert [p.dtype for p in made.params if p.dtype is not None and not p.is_const] == [dtype] * len(methods)
+            compiled(made)
 
 
 @pytest.mark.parametrize("size", [30.0, 30, array((1, 1), F64)], ids=["float", "int", "array"])

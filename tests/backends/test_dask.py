@@ -77,8 +77,9 @@ def test_unknown_chunk_sizes(options):
         for k, v in cut.items()
     }
     for method in ("__call__", "gradient"):
-        got, wanted = getattr(bce, method)(x, z, **keywords), getattr(bce, method)(X[rows], Z[rows], **cut)
-        np.testing.assert_allclose(got.compute(), wanted, rtol=1e-14, atol=0)
+        with step("dask", getattr(bce, method), **options):
+            got, wanted = getattr(bce, method)(x, z, **keywords), getattr(bce, method)(X[rows], Z[rows], **cut)
+            np.testing.assert_allclose(got.compute(), wanted, rtol=1e-14, atol=0)
 
 
 def raises(error, text):
@@ -352,8 +353,9 @@ def test_primitives_reduce_and_check_labels():
     with dask.config.set(scheduler=never):
         results = [xbce.special.softplus(x), xbce.special.xlogy(x, x * x), xbce.reduce(x, axis=0)]
     wanted = [xbce.special.softplus(X), xbce.special.xlogy(X, X * X), xbce.reduce(X, axis=0)]
-    for a, b in zip(results, wanted, strict=True):
-        np.testing.assert_allclose(a.compute(), b, rtol=1e-14, atol=0)
+    for i, (a, b) in enumerate(zip(results, wanted, strict=True)):
+        with step("dask", xbce.special, i):
+            np.testing.assert_allclose(a.compute(), b, rtol=1e-14, atol=0)
     with pytest.raises(TypeError, match=r"^labels must have values that can be looked at, got a lazy or traced array$"):
         xbce.check_labels(x)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import approx
+from tests.helpers import approx, step
 from xbce_conformance.subjects.backends import find_backends
 
 jax = pytest.importorskip("jax")
@@ -65,8 +65,9 @@ def test_every_mode_gives_the_closed_forms(loss, options, probabilities, dtype):
     orders = [jax.hessian]
     if loss is bce:  # the others take the same way, and long to compile
         orders += [lambda f: jax.jacrev(jax.jacrev(f)), lambda f: jax.jacfwd(jax.jacfwd(f))]
-    for twice in orders:
-        assert_close(jnp.diagonal(twice(lambda v: mean(v.reshape(x.shape), z))(x.reshape(-1))), hessian)
+    for i, twice in enumerate(orders):
+        with step("jax", loss, f"hessian {i}", **options):
+            assert_close(jnp.diagonal(twice(lambda v: mean(v.reshape(x.shape), z))(x.reshape(-1))), hessian)
 
 
 @pytest.mark.parametrize(
@@ -129,26 +130,28 @@ def test_a_masked_element_has_no_part_in_any_derivative():
     def mean(x, z, w):
         return bce(x, z, weight=w, where=where, reduction="mean", normalize_by="weight")
 
-    for gradient in jax.grad(mean, (0, 1))(x, z, w):
-        assert (gradient[:2] == 0).all()
-        assert gradient[2] != 0
+    for argument, gradient in zip("xz", jax.grad(mean, (0, 1))(x, z, w), strict=True):
+        with step("jax", mean, argument):
+            assert (gradient[:2] == 0).all()
+            assert gradient[2] != 0
     assert np.isfinite(jax.hessian(mean, (0, 1, 2))(x, z, w)[2][2]).all()
 
 
 def test_vmap(dtype):
     x, z, p, _ = arguments(dtype)
     for axes in ((0, 0), (1, 1), (0, None), (None, 1)):
-        arguments_of = (
-            x if axes[0] is not None else x[:, 0] if axes[1] else x[0],
-            z if axes[1] is not None else z[0],
-        )
-        rows = jax.vmap(partial(bce, pos_weight=0.5, reduction="sum"), in_axes=axes)(*arguments_of)
-        one_by_one = [
-            bce(*(a if axis is None else jnp.take(a, i, axis) for a, axis in zip(arguments_of, axes, strict=True)),
-                pos_weight=0.5, reduction="sum")
-            for i in range(3 if axes[0] == 0 else 2)
-        ]  # fmt: skip
-        assert_close(rows, jnp.stack(one_by_one))
+        with step("jax", bce, axes):
+            arguments_of = (
+                x if axes[0] is not None else x[:, 0] if axes[1] else x[0],
+                z if axes[1] is not None else z[0],
+            )
+            rows = jax.vmap(partial(bce, pos_weight=0.5, reduction="sum"), in_axes=axes)(*arguments_of)
+            one_by_one = [
+                bce(*(a if axis is None else jnp.take(a, i, axis) for a, axis in zip(arguments_of, axes, strict=True)),
+                    pos_weight=0.5, reduction="sum")
+                for i in range(3 if axes[0] == 0 else 2)
+            ]  # fmt: skip
+            assert_close(rows, jnp.stack(one_by_one))
     weights = jax.vmap(lambda p: bce(x, z, pos_weight=p, reduction="mean"))(jnp.stack([p, 2 * p]))
     assert_close(weights[1], bce(x, z, pos_weight=2 * p, reduction="mean"))
     per_row = jax.vmap(jax.grad(partial(bce, reduction="mean")))(x, z)
@@ -163,8 +166,9 @@ def test_export(dtype):
     (batch,) = export.symbolic_shape("batch")
     shape = jax.ShapeDtypeStruct((batch, 2), dtype)
     blob = export.export(function)(shape, shape).serialize()
-    for a, b in zip(export.deserialize(blob).call(x, z), function(x, z), strict=True):
-        np.testing.assert_array_equal(a, b)
+    for quantity, a, b in zip(("value", "gradient"), export.deserialize(blob).call(x, z), function(x, z), strict=True):
+        with step("jax", bce, quantity):
+            np.testing.assert_array_equal(a, b)
     mean = jax.jit(partial(bce, reduction="mean"))
     blob = export.export(mean)(shape, shape).serialize(vjp_order=1)
     differentiable = export.deserialize(blob)
@@ -179,16 +183,18 @@ def test_export_of_lengths_that_may_be_zero(dtype):
     exported = export.export(function)(jax.ShapeDtypeStruct((batch, 2), dtype))
     for rows in (3, 1):
         x = arguments(dtype)[0][:rows]
-        for a, b in zip(exported.call(x), function(x), strict=True):
-            np.testing.assert_array_equal(a, b)
+        for quantity, a, b in zip(("value", "gradient"), exported.call(x), function(x), strict=True):
+            with step("jax", bce, quantity, rows):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_labels_of_any_dtype():
     x = jnp.asarray([40.0, -1.0], jnp.bfloat16)
     for z in (jnp.asarray([True, False]), jnp.asarray([1, 0], jnp.int8), jnp.asarray([1, 0], jnp.bfloat16)):
-        gradient = jax.grad(partial(bce, reduction="sum"))(x, z)
-        assert gradient.dtype == jnp.bfloat16
-        np.testing.assert_array_equal(gradient, bce.gradient(x, z))
+        with step("jax", bce, z.dtype):
+            gradient = jax.grad(partial(bce, reduction="sum"))(x, z)
+            assert gradient.dtype == jnp.bfloat16
+            np.testing.assert_array_equal(gradient, bce.gradient(x, z))
 
 
 def test_float32_needs_no_float64_in_a_fresh_process():

@@ -183,8 +183,11 @@ def test_means_over_lengths_that_are_none(options):
     z = (x > 1) * 1.0
     bce = xbce.binary_cross_entropy_with_logits
     got = bce.value_and_gradient(*(Graph(strict.asarray(a)) for a in (x, z)), reduction="mean", **options)
-    for a, b in zip(got, bce.value_and_gradient(x, z, reduction="mean", **options), strict=True):
-        np.testing.assert_allclose(np.from_dlpack(a.array), b, rtol=1e-13)
+    for quantity, a, b in zip(
+        ("value", "gradient"), got, bce.value_and_gradient(x, z, reduction="mean", **options), strict=True
+    ):
+        with step("lengths that are None", bce, quantity, **options):
+            np.testing.assert_allclose(np.from_dlpack(a.array), b, rtol=1e-13)
     reduced = xbce.reduce(Graph(strict.asarray(x)), **options)
     np.testing.assert_allclose(np.from_dlpack(reduced.array), xbce.reduce(x, **options), rtol=1e-13, atol=1e-15)
 

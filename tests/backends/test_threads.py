@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import approx, some_long
+from tests.helpers import approx, some_long, step
 from xbce._compiler import threads as _threads
 
 loss = xbce.binary_cross_entropy_with_logits
@@ -113,14 +113,14 @@ def test_same_bits_for_any_number_of_threads_and_any_layout(case):
         xbce.set_num_threads(1)
         once = all_results(x, z, **extra)
         xbce.set_num_threads(3)
-        for a, b in zip(all_results(x, z, **extra), once, strict=True):
-            np.testing.assert_array_equal(a, b)
+        for i, (a, b) in enumerate(zip(all_results(x, z, **extra), once, strict=True)):
+            np.testing.assert_array_equal(a, b, err_msg=f"result {i} of {case[1]} with {list(extra)}")
         # And those of small pieces, which are not cut into blocks. Only the whole array has the mean.
         rows = slice(0, max(1, 1000 // max(1, x[0].size)))
         part = {k: (v[rows] if k == "where" else v) for k, v in extra.items()}
         for i, (a, b) in enumerate(zip(all_results(x[rows], z[rows], **part), once, strict=True)):
             if i != 4:
-                np.testing.assert_array_equal(a, b[rows])
+                np.testing.assert_array_equal(a, b[rows], err_msg=f"result {i} of {rows}, {case[1]} with {list(extra)}")
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1, (0, 2), (1, 2)])
@@ -133,8 +133,9 @@ def test_same_bits_of_sums_over_axes_for_any_number_of_threads(axis, order):
     for threads in (1, 3):
         xbce.set_num_threads(threads)
         results.append(loss.value_and_gradient(x, z, weight=w, reduction="sum", axis=axis))
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_array_equal(a, b)
+    for i, (a, b) in enumerate(zip(*results, strict=True)):
+        with step("numpy", loss, i, axis, order):
+            np.testing.assert_array_equal(a, b)
     np.testing.assert_allclose(results[0][0], (loss(x, z) * w).sum(axis), rtol=1e-13)
 
 
@@ -270,10 +271,11 @@ def test_each_part_is_worked_on_once_also_if_the_number_of_threads_changes_meanw
         xbce.set_num_threads(1 + part % 4)
         done.append(part)
 
-    for _ in range(20):
-        done.clear()
-        _threads.in_threads(work, range(100), threads)
-        assert sorted(done) == list(range(100))
+    for time in range(20):
+        with step("numpy", _threads.in_threads, threads, time):
+            done.clear()
+            _threads.in_threads(work, range(100), threads)
+            assert sorted(done) == list(range(100))
 
 
 def test_all_threads_work():

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import xbce
-from tests.helpers import approx, saved_for_backward, some_long
+from tests.helpers import approx, saved_for_backward, some_long, step
 
 torch = pytest.importorskip("torch")
 
@@ -111,7 +111,8 @@ def test_transforms_give_the_closed_forms(loss, options, probabilities):
     # Per sample: each row is a batch of its own.
     rows = torch.func.vmap(torch.func.grad(mean))(x, z, w)
     for i in range(3):
-        torch.testing.assert_close(rows[i], torch.func.grad(mean)(x[i], z[i], w[i]), rtol=1e-13, atol=1e-15)
+        with step("torch", loss, i, **options):
+            torch.testing.assert_close(rows[i], torch.func.grad(mean)(x[i], z[i], w[i]), rtol=1e-13, atol=1e-15)
     columns = torch.func.vmap(lambda x, z: loss(x, z, **options), in_dims=1, out_dims=1)(x, z)
     torch.testing.assert_close(columns, loss(x, z, **options), rtol=0, atol=0)
     # What is not batched is shared, the logits too.
@@ -152,9 +153,10 @@ def test_a_masked_element_has_no_part_in_any_derivative():
     w = torch.tensor([float("inf"), 1.0, 2.0], requires_grad=True)
     loss = bce(x, z, weight=w, where=torch.tensor([False, False, True]), reduction="mean", normalize_by="weight")
     gradients = torch.autograd.grad(loss, (x, z, w), create_graph=True)
-    for gradient in gradients[:2]:
-        assert gradient[:2].eq(0).all()
-        assert gradient[2] != 0
+    for argument, gradient in zip("xz", gradients[:2], strict=True):
+        with step("torch", bce, argument):
+            assert gradient[:2].eq(0).all()
+            assert gradient[2] != 0
     second = torch.autograd.grad(sum(g.sum() for g in gradients), (x, z, w))
     assert all(torch.isfinite(g).all() for g in second)
 
@@ -201,20 +203,22 @@ def test_large_tensors_are_worked_on_in_blocks_with_the_same_bits(view, dtype):
     whole = bce.value_and_gradient(x, z, **options)
     rows = slice(0, 1000 // max(1, x[0].numel()) + 1)
     part = bce.value_and_gradient(x[rows], z[rows], pos_weight=p, where=kept[rows])
-    for a, b in zip(whole, part, strict=True):
-        assert a.shape == x.shape
-        torch.testing.assert_close(a[rows], b, rtol=0, atol=0)
+    for i, (a, b) in enumerate(zip(whole, part, strict=True)):
+        with step("torch", bce, i, dtype):
+            assert a.shape == x.shape
+            torch.testing.assert_close(a[rows], b, rtol=0, atol=0)
     for axis in range(x.ndim):
-        reduced = {"reduction": "mean", "axis": axis, **options}
-        mean, gradient = bce.value_and_gradient(x, z, **reduced)
-        losses = bce(x.double(), z.double(), **options)
-        # A mean over nothing but dropped elements is NaN.
-        tolerance = {"rtol": 2 * torch.finfo(mean.dtype).eps, "atol": 1e-30, "equal_nan": True}
-        torch.testing.assert_close(mean.double(), losses.sum(axis) / kept.sum(axis), **tolerance)
-        leaf = x.detach().clone().requires_grad_()
-        bce(leaf, z, **reduced).sum().backward()
-        tolerance["rtol"] = 2 * torch.finfo(dtype).eps
-        torch.testing.assert_close(leaf.grad, gradient.to(dtype), **tolerance)
+        with step("torch", bce, dtype, axis):
+            reduced = {"reduction": "mean", "axis": axis, **options}
+            mean, gradient = bce.value_and_gradient(x, z, **reduced)
+            losses = bce(x.double(), z.double(), **options)
+            # A mean over nothing but dropped elements is NaN.
+            tolerance = {"rtol": 2 * torch.finfo(mean.dtype).eps, "atol": 1e-30, "equal_nan": True}
+            torch.testing.assert_close(mean.double(), losses.sum(axis) / kept.sum(axis), **tolerance)
+            leaf = x.detach().clone().requires_grad_()
+            bce(leaf, z, **reduced).sum().backward()
+            tolerance["rtol"] = 2 * torch.finfo(dtype).eps
+            torch.testing.assert_close(leaf.grad, gradient.to(dtype), **tolerance)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
@@ -284,10 +288,11 @@ def test_backward_keeps_no_more_than_the_native_loss():
     x, z, w = torch.randn(1000, requires_grad=True), torch.rand(1000), torch.rand(1000)
     native = torch.nn.functional.binary_cross_entropy_with_logits
     for reduction in ("none", "mean"):
-        ours = saved_for_backward(lambda x, z, w, r=reduction: bce(x, z, weight=w, reduction=r), x, z, w)
-        theirs = saved_for_backward(lambda x, z, w, r=reduction: native(x, z, weight=w, reduction=r), x, z, w)
-        assert ours <= theirs
-        assert ours == 0
+        with step("torch", bce, reduction=reduction):
+            ours = saved_for_backward(lambda x, z, w, r=reduction: bce(x, z, weight=w, reduction=r), x, z, w)
+            theirs = saved_for_backward(lambda x, z, w, r=reduction: native(x, z, weight=w, reduction=r), x, z, w)
+            assert ours <= theirs
+            assert ours == 0
 
 
 def ragged(*, requires_grad=False):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import approx, some_long
+from tests.helpers import approx, some_long, step
 from xbce_conformance.cases import WITH_NUMBERS
 
 torch = pytest.importorskip("torch")
@@ -43,12 +43,13 @@ def test_forward_and_backward_with_dynamic_shapes(loss):
         weights = {"weight": torch.rand(3), "pos_weight": torch.rand(3), "where": torch.tensor([True, True, False])}
     with torch._dynamo.config.patch(error_on_recompile=True):
         for n in (5, 11):
-            x, z = torch.rand(n, 3, dtype=torch.float64).requires_grad_(), torch.rand(n, 3, dtype=torch.float64)
-            value, wanted = traced(x, z, **weights), loss(x, z, **weights)
-            assert value.dtype == wanted.dtype
-            torch.testing.assert_close(value, wanted, rtol=1e-15, atol=0)
-            (gradient,) = torch.autograd.grad(value.sum(), x)
-            torch.testing.assert_close(gradient, torch.autograd.grad(wanted.sum(), x)[0], rtol=1e-13, atol=0)
+            with step("torch", loss, n):
+                x, z = torch.rand(n, 3, dtype=torch.float64).requires_grad_(), torch.rand(n, 3, dtype=torch.float64)
+                value, wanted = traced(x, z, **weights), loss(x, z, **weights)
+                assert value.dtype == wanted.dtype
+                torch.testing.assert_close(value, wanted, rtol=1e-15, atol=0)
+                (gradient,) = torch.autograd.grad(value.sum(), x)
+                torch.testing.assert_close(gradient, torch.autograd.grad(wanted.sum(), x)[0], rtol=1e-13, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])

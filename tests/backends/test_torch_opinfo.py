@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 import xbce
+from tests.helpers import step
 from xbce_conformance.cases import WITH_NUMBERS
 from xbce_conformance.cases.losses import FAMILY
 
@@ -76,52 +77,57 @@ class TestLosses(TestCase):
     @ops(LOSSES)
     def test_every_dtype_runs_backward_and_keeps_its_dtype(self, device, dtype, op):
         for sample in op.sample_inputs(device, dtype, requires_grad=True):
-            result = op(sample.input, *sample.args, **sample.kwargs)
-            assert result.dtype == dtype
-            assert result.device == torch.device(device)
-            result.sum().backward()
-            assert sample.input.grad.dtype == dtype
-            assert sample.input.grad.shape == sample.input.shape
+            with step(device, op, sample.input, dtype, **sample.kwargs):
+                result = op(sample.input, *sample.args, **sample.kwargs)
+                assert result.dtype == dtype
+                assert result.device == torch.device(device)
+                result.sum().backward()
+                assert sample.input.grad.dtype == dtype
+                assert sample.input.grad.shape == sample.input.shape
 
     @ops(LOSSES, allowed_dtypes=[torch.float64])
     def test_reverse_and_forward_first_order(self, device, dtype, op):
         for sample in op.sample_inputs(device, dtype, requires_grad=True):
-            function, arrays = function_of_tensors(op, sample)
-            assert torch.autograd.gradcheck(
-                function,
-                arrays,
-                check_forward_ad=op.supports_forward_ad,
-                check_batched_grad=True,
-                check_batched_forward_grad=op.check_batched_forward_grad,
-                fast_mode=True,
-            )
+            with step(device, op, sample.input, dtype, **sample.kwargs):
+                function, arrays = function_of_tensors(op, sample)
+                assert torch.autograd.gradcheck(
+                    function,
+                    arrays,
+                    check_forward_ad=op.supports_forward_ad,
+                    check_batched_grad=True,
+                    check_batched_forward_grad=op.check_batched_forward_grad,
+                    fast_mode=True,
+                )
 
     @pytest.mark.long
     @ops(LOSSES, allowed_dtypes=[torch.float64])
     def test_second_order(self, device, dtype, op):
         for sample in op.sample_inputs(device, dtype, requires_grad=True):
-            function, arrays = function_of_tensors(op, sample)
-            assert torch.autograd.gradgradcheck(
-                function, arrays, check_fwd_over_rev=op.supports_fwgrad_bwgrad, fast_mode=True
-            )
+            with step(device, op, sample.input, dtype, **sample.kwargs):
+                function, arrays = function_of_tensors(op, sample)
+                assert torch.autograd.gradgradcheck(
+                    function, arrays, check_fwd_over_rev=op.supports_fwgrad_bwgrad, fast_mode=True
+                )
 
     @ops(LOSSES, allowed_dtypes=[torch.float64])
     def test_noncontiguous_is_the_same(self, device, dtype, op):
         for sample in op.sample_inputs(device, dtype):
-            apart = sample.noncontiguous()
-            wanted = op(sample.input, *sample.args, **sample.kwargs)
-            torch.testing.assert_close(op(apart.input, *apart.args, **apart.kwargs), wanted, rtol=1e-15, atol=0)
+            with step(device, op, sample.input, dtype, **sample.kwargs):
+                apart = sample.noncontiguous()
+                wanted = op(sample.input, *sample.args, **sample.kwargs)
+                torch.testing.assert_close(op(apart.input, *apart.args, **apart.kwargs), wanted, rtol=1e-15, atol=0)
 
     @ops(LOSSES, allowed_dtypes=[torch.float32])
     def test_fake_tensors_have_the_right_meta(self, device, dtype, op):
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         for sample in op.sample_inputs(device, dtype):
-            wanted = op(sample.input, *sample.args, **sample.kwargs)
-            with FakeTensorMode() as mode:
-                fake = sample.transform(lambda t: mode.from_tensor(t) if isinstance(t, torch.Tensor) else t)
-                result = op(fake.input, *fake.args, **fake.kwargs)
-            assert (result.shape, result.dtype) == (wanted.shape, wanted.dtype)
+            with step(device, op, sample.input, dtype, **sample.kwargs):
+                wanted = op(sample.input, *sample.args, **sample.kwargs)
+                with FakeTensorMode() as mode:
+                    fake = sample.transform(lambda t: mode.from_tensor(t) if isinstance(t, torch.Tensor) else t)
+                    result = op(fake.input, *fake.args, **fake.kwargs)
+                assert (result.shape, result.dtype) == (wanted.shape, wanted.dtype)
 
 
 instantiate_device_type_tests(TestLosses, globals())

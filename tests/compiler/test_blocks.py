@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import xbce
+from tests.helpers import step
 from xbce._compiler import threads as _threads
 from xbce._compiler.cache import Compiled
 from xbce._compiler.layout import memory_order
@@ -99,8 +100,9 @@ def test_blocks_have_the_bits_of_the_kernel(layout, methods):
     plan, arrays = loss._planned(methods, (x, z), {"reduction": "none", **options})
     with np.errstate(all="ignore"):
         exact = plan.kernel(plan.xp, *arrays, *plan.numbers)
-    for result, expected in zip(plan(arrays), exact, strict=True):
-        np.testing.assert_array_equal(result, expected, strict=True)
+    for method, result, expected in zip(methods, plan(arrays), exact, strict=True):
+        with step("numpy", loss, method, layout):
+            np.testing.assert_array_equal(result, expected, strict=True)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -115,8 +117,9 @@ def test_sums_are_accurate_and_have_the_same_bits_for_any_number_of_threads(layo
         monkeypatch.setattr(_threads, "_chosen", threads)
         both = loss.value_and_gradient(x, z, reduction="sum", axis=axis, **options)
         results.append([*both, loss(x, z, reduction="mean", axis=axis, **options)])
-    for once, again in zip(*results, strict=True):
-        np.testing.assert_array_equal(again, once, strict=True)
+    for quantity, once, again in zip(("sum", "gradient", "mean"), *results, strict=True):
+        with step("numpy", loss, quantity, layout, dtype, axis=axis):
+            np.testing.assert_array_equal(again, once, strict=True)
     # A weight multiplies in the dtype that sums run in.
     losses = loss(x, z, where=options["where"]).astype("f8") * options["weight"]
     expected = exact_sums(losses, axis)
@@ -297,8 +300,10 @@ def test_results_have_the_memory_layout_of_the_logits_in_pytorch(order, width, t
 
 def test_channels_last_survives_large_images(torch):
     x = torch.randn(8, 3, 256, 256).to(memory_format=torch.channels_last)
-    for result in (loss(x, torch.ones_like(x)), loss.gradient(x, torch.ones_like(x), reduction="mean")):
-        assert result.is_contiguous(memory_format=torch.channels_last)
+    for method, reduction in ((loss, "none"), (loss.gradient, "mean")):
+        with step("torch", method, reduction=reduction):
+            result = method(x, torch.ones_like(x), reduction=reduction)
+            assert result.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("layout", ["vector", "one row, vector", "two rows, vector", "two columns in F order, column"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import some_long
+from tests.helpers import some_long, step
 from xbce._compiler.cache import IdentityCache
 from xbce._compiler.lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from xbce._compiler.program import Compiler, NotANumberError
@@ -83,9 +83,10 @@ def test_lowerings_change_no_bit(function, left):
     _, graph = graph_of(function)
     shorter, plain = (lowered(TARGET.xp, graph, lowerings) for lowerings in (PROGRAM_LOWERINGS, {}))
     assert operations(shorter) == left
-    for a, b in zip(run(plain, X, Y)[0], run(shorter, X, Y)[0], strict=True):
-        np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(np.signbit(a[:-1]), np.signbit(b[:-1]))
+    for i, (a, b) in enumerate(zip(run(plain, X, Y)[0], run(shorter, X, Y)[0], strict=True)):
+        with step("numpy", function, i):
+            np.testing.assert_array_equal(a, b)
+            np.testing.assert_array_equal(np.signbit(a[:-1]), np.signbit(b[:-1]))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,8 @@ def test_every_lowering_is_of_an_idiom_or_an_operation(library):
     pytest.importorskip(library.partition("_")[0])
     target = importlib.import_module(f"xbce._backends.{library}")._CACHE.target
     for name in {**PROGRAM_LOWERINGS, **QUICK_LOWERINGS, **target.lowerings}:
-        assert hasattr(_idioms, name) or name in target.calls or hasattr(target.xp, name)
+        with step(library, lowered, name):
+            assert hasattr(_idioms, name) or name in target.calls or hasattr(target.xp, name)
 
 
 def test_an_idiom_is_what_it_says_on_every_other_library():
@@ -117,7 +119,8 @@ def test_an_idiom_is_what_it_says_on_every_other_library():
         _idioms.product: (x, y),
         add_signed: (x, y, x),
     }.items():
-        np.testing.assert_array_equal(function(TARGET.xp, *operands), function.__wrapped__(TARGET.xp, *operands))
+        with step("numpy", function):
+            np.testing.assert_array_equal(function(TARGET.xp, *operands), function.__wrapped__(TARGET.xp, *operands))
 
 
 QUICK = PROGRAM_LOWERINGS | QUICK_LOWERINGS
@@ -208,8 +211,9 @@ def test_selection_by_bits_is_exact(dtype):
     _, graph = graph_of(select, *(np.ones(1, dtype),) * 3)
     shorter = lowered(TARGET.xp, graph, TARGET.lowerings)
     assert "where" not in operations(shorter)[:-1]
-    for a, b in zip(run(graph, x, y, z)[0], run(shorter, x, y, z)[0], strict=True):
-        np.testing.assert_array_equal(a.view(integers), b.view(integers))
+    for i, (a, b) in enumerate(zip(run(graph, x, y, z)[0], run(shorter, x, y, z)[0], strict=True)):
+        with step("numpy", select, i, dtype):
+            np.testing.assert_array_equal(a.view(integers), b.view(integers))
 
 
 def test_the_loss_is_as_short_as_it_can_be():
@@ -321,12 +325,13 @@ def test_programs_have_the_bits_of_the_kernel(name, library, rows, options, spec
         plan, given = loss._planned(methods, (x, z), {"reduction": "none", **fixed, **arrays})
         with np.errstate(all="ignore"):
             exact = plan.kernel(plan.xp, *given, *plan.numbers)
-        for a, b in zip(plan(given), exact, strict=True):
-            if library == "torch" and name == "asymmetric_loss":
-                # PyTorch's power has other bits at the end of an array than inside it.
-                np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-6)
-            else:
-                np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+        for quantity, a, b in zip(methods, plan(given), exact, strict=True):
+            with step(library, loss, quantity, methods, **fixed, **arrays):
+                if library == "torch" and name == "asymmetric_loss":
+                    # PyTorch's power has other bits at the end of an array than inside it.
+                    np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-6)
+                else:
+                    np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
 def test_what_watches_pytorch_sees_every_operation():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.conventions.differential import agree, on
 from tests.conventions.gathered import VECTOR
-from tests.helpers import approx
+from tests.helpers import approx, step
 from xbce.conventions.boosting import lightgbm_metric, lightgbm_objective, xgboost_metric, xgboost_objective
 
 xgboost = pytest.importorskip("xgboost")
@@ -488,14 +488,23 @@ def test_losses_that_the_built_in_metrics_cut_off():
     assert history["data"]["logloss"][0] == approx(36.84, rel=2e-4)
     assert xgboost_metric()(np.zeros(1), np.array([40.0])) == 40
     for objective, metric, cut_off in (("binary", "binary_logloss", 34.54), ("cross_entropy",) * 2 + (27.63,)):
-        label = np.r_[1.0, np.zeros(19)]  # LightGBM takes no data of one label
-        data = lightgbm.Dataset(np.zeros((20, 1)), label=label, init_score=np.full(20, 40.0), params={"verbosity": -1})
-        params = {"objective": objective, "metric": metric, "learning_rate": 1e-9, "verbosity": -1, "num_threads": 1}
-        history = {}
-        callbacks = [lightgbm.record_evaluation(history)]
-        lightgbm.train(params | {"boost_from_average": False}, data, 1, valid_sets=[data], callbacks=callbacks)
-        assert history["training"][metric][0] * 20 / 19 == approx(cut_off, rel=2e-4)
-        assert lightgbm_metric(objective=objective)(np.zeros(1), np.array([40.0]))[1] == 40
+        with step("lightgbm", lightgbm_metric, objective):
+            label = np.r_[1.0, np.zeros(19)]  # LightGBM takes no data of one label
+            data = lightgbm.Dataset(
+                np.zeros((20, 1)), label=label, init_score=np.full(20, 40.0), params={"verbosity": -1}
+            )
+            params = {
+                "objective": objective,
+                "metric": metric,
+                "learning_rate": 1e-9,
+                "verbosity": -1,
+                "num_threads": 1,
+            }
+            history = {}
+            callbacks = [lightgbm.record_evaluation(history)]
+            lightgbm.train(params | {"boost_from_average": False}, data, 1, valid_sets=[data], callbacks=callbacks)
+            assert history["training"][metric][0] * 20 / 19 == approx(cut_off, rel=2e-4)
+            assert lightgbm_metric(objective=objective)(np.zeros(1), np.array([40.0]))[1] == 40
 
 
 @pytest.mark.parametrize("label", [-0.5, 1.5, np.nan])
@@ -607,14 +616,16 @@ def test_any_library(backend):
     for objective in (xgboost_objective(scale_pos_weight=2), lightgbm_objective(is_unbalance=True, sigmoid=2.0)):
         expected = objective(np.float32(y), np.float32(x), np.float32(w))
         result = objective(on(backend, y), on(backend, x), on(backend, w))
-        for got, wanted in zip(result, expected, strict=True):
-            np.testing.assert_allclose(backend.to_numpy(got), wanted, rtol=2e-6)
+        for i, (got, wanted) in enumerate(zip(result, expected, strict=True)):
+            with step(backend, type(result), i):
+                np.testing.assert_allclose(backend.to_numpy(got), wanted, rtol=2e-6)
     for metric in (xgboost_metric(), lightgbm_metric(sigmoid=2.0), lightgbm_metric(objective="cross_entropy")):
-        expected = metric(np.float32(y), np.float32(x), np.float32(w))
-        result = metric(on(backend, y), on(backend, x), on(backend, w))
-        # A number alone, or between the name and the direction.
-        result, expected = (r if isinstance(r, float) else r[1] for r in (result, expected))
-        assert result == approx(expected, rel=2e-6)
+        with step(backend, metric):
+            expected = metric(np.float32(y), np.float32(x), np.float32(w))
+            result = metric(on(backend, y), on(backend, x), on(backend, w))
+            # A number alone, or between the name and the direction.
+            result, expected = (r if isinstance(r, float) else r[1] for r in (result, expected))
+            assert result == approx(expected, rel=2e-6)
 
 
 # --- what the tests of all conventions call ----------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conventions.differential import LOGITS, SHAPES, SOFT, agree, arrays, on
 from tests.conventions.gathered import MATRIX, ZEROS_AND_ONES
-from tests.helpers import approx
+from tests.helpers import approx, step
 from xbce.conventions.caffe import SigmoidCrossEntropyLoss
 
 NORMALIZATIONS = ["FULL", "VALID", "BATCH_SIZE", "NONE"]
@@ -170,10 +170,11 @@ def test_digits_that_caffe_loses():
 def test_any_library(normalization, backend):
     layer = SigmoidCrossEntropyLoss(-1, normalization, loss_weight=2.0)
     for dtype in ("float32", "int32"):
-        y = np.trunc(Y)
-        arguments = on(backend, X), on(backend, y, dtype)
-        np.testing.assert_allclose(backend.to_numpy(layer.forward(*arguments)), layer.forward(X, y), rtol=1e-6)
-        np.testing.assert_allclose(backend.to_numpy(layer.backward(*arguments)), layer.backward(X, y), rtol=1e-6)
+        with step(backend, layer.forward, dtype, normalization):
+            y = np.trunc(Y)
+            arguments = on(backend, X), on(backend, y, dtype)
+            np.testing.assert_allclose(backend.to_numpy(layer.forward(*arguments)), layer.forward(X, y), rtol=1e-6)
+            np.testing.assert_allclose(backend.to_numpy(layer.backward(*arguments)), layer.backward(X, y), rtol=1e-6)
 
 
 # --- what the tests of all conventions call ----------------------------------------------------------------------

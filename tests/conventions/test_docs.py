@@ -93,7 +93,7 @@ def test_digits_figures():
     }
     for row, key in rows.items():
         values = " | ".join(f"{figures[f'bfloat16, {name}: {key} at the end']:.3g}" for name in ("PyTorch", "xbce"))
-        assert f"\n| {row} | {values} |\n" in PAGE
+        assert f"\n| {row} | {values} |\n" in PAGE, row
     assert f"{figures['float32: largest relative difference of the curves']:.3%}".replace("%", " %") in PAGE
 
 

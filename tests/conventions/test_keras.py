@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.conventions.differential import LOGITS, PROBABILITIES, SOFT, WEIGHTS, agree, arrays, on, stated
 from tests.conventions.gathered import MATRIX, VECTOR, ZEROS_AND_ONES
-from tests.helpers import approx
+from tests.helpers import approx, step
 from xbce.conventions import keras as ours
 
 ERRORS = {"InvalidArgumentError": ValueError, "AttributeError": TypeError}
@@ -226,12 +226,13 @@ def test_options(keras):
         tolerance=0,
     )
     for name in ("BinaryCrossentropy", "BinaryFocalCrossentropy"):
-        mine, theirs = getattr(ours, name)(), getattr(keras.losses, name)()
-        assert mine.get_config() == theirs.get_config()
-        assert mine.name == theirs.name
-        assert mine.dtype == theirs.dtype == "float32"
-        again = type(mine).from_config({**mine.get_config(), "axis": 0})
-        assert (type(again), again.axis) == (type(mine), 0)
+        with step("keras", getattr(ours, name)):
+            mine, theirs = getattr(ours, name)(), getattr(keras.losses, name)()
+            assert mine.get_config() == theirs.get_config()
+            assert mine.name == theirs.name
+            assert mine.dtype == theirs.dtype == "float32"
+            again = type(mine).from_config({**mine.get_config(), "axis": 0})
+            assert (type(again), again.axis) == (type(mine), 0)
     with pytest.raises(ValueError, match=r"dtype must be None or one of 'float16', .* got 'int32'"):
         ours.BinaryCrossentropy(dtype="int32")
 
@@ -295,11 +296,12 @@ for name in ("BinaryCrossentropy", "BinaryFocalCrossentropy"):
     environment = os.environ | {"KERAS_BACKEND": "numpy"}
     printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
     for name, line in zip(LOSSES, printed, strict=True):
-        dtype, value = line.split()
-        loss = getattr(ours, name)(dtype="bfloat16")(np.float32([[1, 0]]), np.float32([[0.9, 0.2]]))
-        assert str(loss.dtype) == dtype == "bfloat16"
-        # Keras rounds every step to bfloat16.
-        assert float(loss) == approx(float(value), rel=0.1)
+        with step("numpy", getattr(ours, name), dtype="bfloat16"):
+            dtype, value = line.split()
+            loss = getattr(ours, name)(dtype="bfloat16")(np.float32([[1, 0]]), np.float32([[0.9, 0.2]]))
+            assert str(loss.dtype) == dtype == "bfloat16"
+            # Keras rounds every step to bfloat16.
+            assert float(loss) == approx(float(value), rel=0.1)
 
 
 def test_numbers_in_the_docstrings(keras):
@@ -310,9 +312,10 @@ def test_numbers_in_the_docstrings(keras):
     assert not np.isfinite(float(keras.losses.binary_crossentropy(half, half)[0]))
     assert ours.binary_crossentropy(half, half)[0] == np.float16(1e-7)
     for logit, theirs, right in ((-30, 30, 30), (20, 0, 8.757e-27)):
-        x, z = np.float32([logit]), np.float32([1])
-        assert float(keras.losses.binary_focal_crossentropy(z, x, from_logits=True)) == theirs
-        assert ours.binary_focal_crossentropy(z, x, from_logits=True) == approx(right, rel=1e-3)
+        with step("keras", ours.binary_focal_crossentropy, logit):
+            x, z = np.float32([logit]), np.float32([1])
+            assert float(keras.losses.binary_focal_crossentropy(z, x, from_logits=True)) == theirs
+            assert ours.binary_focal_crossentropy(z, x, from_logits=True) == approx(right, rel=1e-3)
 
 
 def test_clipped_logits_on_numpy():
@@ -358,10 +361,11 @@ def test_mask_as_keras_carries_it():
 def test_any_library(name, reduction, backend):
     z, x, w, m = [[0, 1], [1, 1]], [[0.25, 0.5], [1.0, 0.0]], [2.0, 0.5], [True, False]
     for from_logits in (True, False):
-        loss = getattr(ours, name)(from_logits=from_logits, reduction=reduction)
-        expected = loss(np.array(z), np.float32(x), np.float32(w), mask=np.array(m))
-        result = loss(on(backend, z, "int32"), on(backend, x), on(backend, w), mask=on(backend, m, "bool"))
-        np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=2e-6)
+        with step(backend, getattr(ours, name), from_logits=from_logits, reduction=reduction):
+            loss = getattr(ours, name)(from_logits=from_logits, reduction=reduction)
+            expected = loss(np.array(z), np.float32(x), np.float32(w), mask=np.array(m))
+            result = loss(on(backend, z, "int32"), on(backend, x), on(backend, w), mask=on(backend, m, "bool"))
+            np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=2e-6)
 
 
 # --- what the tests of all conventions call ----------------------------------------------------------------------

@@ -92,8 +92,9 @@ def test_every_array_is_here():
 
     assert names == set(conventions.__all__) - {"sklearn"}  # which makes NumPy arrays of what is none, as scikit-learn
     for module in names - {"caffe", "boosting", "numpy_reference"}:
-        public = set(getattr(conventions, module).__all__) - {"Reduction", "BCELoss", "BCEWithLogitsLoss"}
-        assert public == {name.partition(".")[2] for name in FUNCTIONS if name.startswith(module)}
+        with step("conventions", gathered, module):
+            public = set(getattr(conventions, module).__all__) - {"Reduction", "BCELoss", "BCEWithLogitsLoss"}
+            assert public == {name.partition(".")[2] for name in FUNCTIONS if name.startswith(module)}
 
 
 @pytest.mark.parametrize("other", ["numpy", "torch", "jax", "array_api_strict"])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.conventions.differential import LOGITS, SOFT, agree, arrays, on
 from tests.conventions.gathered import MATRIX, VECTOR, ZEROS_AND_ONES
+from tests.helpers import step
 from xbce.conventions import optax as ours
 
 jax = pytest.importorskip("jax")
@@ -157,16 +158,18 @@ def test_infinite_logits():
 def test_traced():
     x, z = jnp.array([[1.0, -2.0]]), jnp.array([[0.0], [1.0]])
     for name in ("sigmoid_binary_cross_entropy", "sigmoid_focal_loss"):
-        traced = jax.jit(getattr(ours, name))(x, z)
-        np.testing.assert_allclose(traced, getattr(optax, name)(x, z), rtol=1e-6)
+        with step("jax", getattr(ours, name)):
+            traced = jax.jit(getattr(ours, name))(x, z)
+            np.testing.assert_allclose(traced, getattr(optax, name)(x, z), rtol=1e-6)
 
 
 def test_any_library(backend):
     x, z = [[1.0, -2.0, 20.0]], [[0.0], [1.0]]
     for name, options in (("sigmoid_binary_cross_entropy", {}), ("sigmoid_focal_loss", {"alpha": 0.25})):
-        result = getattr(ours, name)(on(backend, x), on(backend, z), **options)
-        expected = getattr(optax, name)(jnp.array(x), jnp.array(z), **options)
-        np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=4e-6)
+        with step(backend, getattr(ours, name), **options):
+            result = getattr(ours, name)(on(backend, x), on(backend, z), **options)
+            expected = getattr(optax, name)(jnp.array(x), jnp.array(z), **options)
+            np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=4e-6)
     weighted = ours.sigmoid_focal_loss(on(backend, x), on(backend, z), alpha=on(backend, [0.25]))
     np.testing.assert_allclose(backend.to_numpy(weighted), expected, rtol=4e-6)
 

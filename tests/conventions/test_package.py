@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import xbce
-from tests.helpers import docstring_examples
+from tests.helpers import docstring_examples, step
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = ("numpy", "torch", "jax", "tensorflow", "keras", "optax", "sklearn", "xgboost", "lightgbm", "dask", "cupy")
@@ -43,7 +43,8 @@ def test_public_names(module):
     module = import_module(f"xbce.conventions.{module}")
     assert module.__all__ == sorted(module.__all__)
     for name in module.__all__:
-        assert getattr(module, name).__doc__
-        assert name in dir(module)
+        with step("conventions", module, name):
+            assert getattr(module, name).__doc__
+            assert name in dir(module)
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         _ = module.nothing_of_that_name

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.helpers import step
 from xbce.conventions import pytorch
 
 torch = pytest.importorskip("torch")
@@ -72,8 +73,8 @@ def test_pickles_and_copies(name):
     ours, _ = make(name, weight=torch.tensor([2.0]), reduction="sum")
     x, y = data()
     for other in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):  # noqa: S301
-        assert type(other) is type(ours)
-        assert other(x, y) == ours(x, y)
+        assert type(other) is type(ours), name
+        assert other(x, y) == ours(x, y), other
 
 
 def test_unpickles_in_a_new_process(tmp_path):
@@ -222,8 +223,9 @@ def test_fx_records_functions(name):
         (torch.fx.symbolic_trace(lambda b: function(x, b)), (y,)),
         (torch.fx.symbolic_trace(lambda a, b: function(**dict(zip(names, (a, b), strict=True)))), (x, y)),
     ):
-        assert [node.target for node in traced.graph.nodes if node.op == "call_function"] == [function]
-        torch.testing.assert_close(traced(*arguments), function(x, y), rtol=0, atol=0)
+        with step("torch", function, len(arguments)):
+            assert [node.target for node in traced.graph.nodes if node.op == "call_function"] == [function]
+            torch.testing.assert_close(traced(*arguments), function(x, y), rtol=0, atol=0)
 
 
 deprecated = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")

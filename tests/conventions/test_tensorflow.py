@@ -19,7 +19,7 @@ from tests.conventions.differential import (
     stated,
 )
 from tests.conventions.gathered import MATRIX, VECTOR, ZEROS_AND_ONES
-from tests.helpers import approx
+from tests.helpers import approx, step
 from xbce.conventions import tensorflow as ours
 
 FLOATS = st.sampled_from(["float32", "float64", "float16"])
@@ -291,13 +291,14 @@ def test_numbers_in_the_docstrings(tf):
     assert tf.compat.v1.losses.log_loss(one, one).numpy() == np.float32(-1.1920928e-07)
     assert ours.log_loss(one, one) == np.float32(-np.log1p(1e-7))
     for label, theirs, right in ((0, 1, 0.5), (1, 0, -1.5)):
-        x, z = np.float32([0]), np.float32([label])
-        weighted = gradient(tf, lambda z, x: tf.nn.weighted_cross_entropy_with_logits(z, x, 3.0), x, z)
-        assert weighted == [theirs]
-        torch = pytest.importorskip("torch")
-        leaf = torch.zeros(1, requires_grad=True)
-        ours.weighted_cross_entropy_with_logits(torch.as_tensor(z), leaf, 3.0).backward()
-        assert leaf.grad == right
+        with step("tensorflow", ours.weighted_cross_entropy_with_logits, label):
+            x, z = np.float32([0]), np.float32([label])
+            weighted = gradient(tf, lambda z, x: tf.nn.weighted_cross_entropy_with_logits(z, x, 3.0), x, z)
+            assert weighted == [theirs]
+            torch = pytest.importorskip("torch")
+            leaf = torch.zeros(1, requires_grad=True)
+            ours.weighted_cross_entropy_with_logits(torch.as_tensor(z), leaf, 3.0).backward()
+            assert leaf.grad == right
 
 
 @pytest.mark.parametrize(("logit", "label", "loss"), [(np.inf, 1, 0), (np.inf, 0, np.inf), (-np.inf, 0, 0)])
@@ -318,9 +319,10 @@ def test_float64_keeps_its_digits(tf):
 def test_any_library(reduction, backend):
     z, x, w = [[0, 1], [1, 1]], [[0.25, 0.5], [1.0, 0.0]], [[2.0], [0.0]]
     for function in (ours.sigmoid_cross_entropy, ours.log_loss):
-        expected = function(np.array(z), np.float32(x), np.float32(w), reduction=reduction)
-        result = function(on(backend, z, "int32"), on(backend, x), on(backend, w), reduction=reduction)
-        np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=1e-6)
+        with step(backend, function, reduction=reduction):
+            expected = function(np.array(z), np.float32(x), np.float32(w), reduction=reduction)
+            result = function(on(backend, z, "int32"), on(backend, x), on(backend, w), reduction=reduction)
+            np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=1e-6)
     nothing = ours.sigmoid_cross_entropy(on(backend, z), on(backend, x), 0.0, reduction=reduction)
     assert not np.any(backend.to_numpy(nothing))
     weighted = ours.weighted_cross_entropy_with_logits(on(backend, z), on(backend, x), on(backend, [[[2.0]], [[3.0]]]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conventions.gathered import gathered
-from tests.helpers import some_long
+from tests.helpers import some_long, step
 
 X = np.float32([[0.25, 0.5], [0.75, 0.125], [0.5, 0.875]])
 Z = np.float32([[0, 1], [1, 1], [0, 0]])
@@ -65,5 +65,6 @@ def test_export_of_rows_that_depend_on_data(name):
     arrays = tuple(map(torch.as_tensor, (X, Z, W)))
     exported = torch.export.export(Model(), (*arrays, torch.tensor([True, False, True]))).module()
     for kept in ([True, False, True], [False, True, False], [True, True, True], [False, False, False]):
-        mask = torch.tensor(kept)
-        np.testing.assert_allclose(exported(*arrays, mask), CALLS[name](*(a[kept] for a in (X, Z, W))), rtol=2e-6)
+        with step("torch", CALLS[name], kept):
+            mask = torch.tensor(kept)
+            np.testing.assert_allclose(exported(*arrays, mask), CALLS[name](*(a[kept] for a in (X, Z, W))), rtol=2e-6)

@@ -216,8 +216,10 @@ def test_subnormal_results_are_kept(backend, dtype):
     if backend.flushes_subnormals(fmt):
         pytest.skip("the backend flushes subnormal numbers")
     x = backend.from_numpy(fmt.round([math.log(fmt.tiny / 2)]))
-    for result in (special.expit(x), special.softplus(x), -special.log_expit(-x), -special.log1mexp(x)):
-        assert 0 < float(backend.to_numpy(result)[0]) < fmt.tiny
+    for function, sign in ((special.expit, 1), (special.softplus, 1), (special.log_expit, -1), (special.log1mexp, -1)):
+        with step(backend, function, dtype):
+            result = sign * function(-x if function is special.log_expit else x)
+            assert 0 < float(backend.to_numpy(result)[0]) < fmt.tiny
     x, y = (backend.from_numpy(fmt.round([v])) for v in (fmt.smallest, 8.0))
     assert float(backend.to_numpy(special.xlogy(x, y))[0]) == 2 * fmt.smallest
     assert float(backend.to_numpy(special.xlog1py(y, x))[0]) == 8 * fmt.smallest
@@ -227,7 +229,8 @@ def test_overflow_is_infinite(backend, dtype):
     fmt = FORMATS[dtype]
     x, y = (backend.from_numpy(fmt.round(v)) for v in ([fmt.max, -fmt.max], [8.0, 8.0]))
     for function in (special.xlogy, special.xlog1py):
-        np.testing.assert_array_equal(np.float64(backend.to_numpy(function(x, y))), [np.inf, -np.inf])
+        with step(backend, function, dtype):
+            np.testing.assert_array_equal(np.float64(backend.to_numpy(function(x, y))), [np.inf, -np.inf])
     np.testing.assert_array_equal(backend.to_numpy(special.softplus(x)), fmt.round([fmt.max, 0]))
     np.testing.assert_array_equal(backend.to_numpy(special.log_expit(x)), fmt.round([0, -fmt.max]))
 
@@ -278,15 +281,18 @@ def test_special_values(backend, dtype, name):
 def test_special_values_of_arrays_without_axes(backend, kind, name):
     """They take other paths in some libraries."""
     for *arguments, expected in SPECIAL[name]:
-        got = getattr(special, name)(*(backend.from_numpy(np.array(FORMATS[kind].round(x))) for x in arguments))
-        np.testing.assert_array_equal(np.float64(backend.to_numpy(got)), expected)
+        with step(backend, getattr(special, name), kind, *arguments):
+            got = getattr(special, name)(*(backend.from_numpy(np.array(FORMATS[kind].round(x))) for x in arguments))
+            np.testing.assert_array_equal(np.float64(backend.to_numpy(got)), expected)
 
 
 def test_special_values_that_are_rounded(backend, dtype):
     fmt = FORMATS[dtype]
     zero = backend.from_numpy(fmt.round([0.0, -0.0]))
-    for result, exact in ((special.softplus(zero), math.log(2)), (special.log_expit(zero), -math.log(2))):
-        assert (np.abs(np.float64(backend.to_numpy(result)) - exact) <= BOUND[dtype] * fmt.ulp(exact)).all()
+    for function, exact in ((special.softplus, math.log(2)), (special.log_expit, -math.log(2))):
+        with step(backend, function, dtype):
+            result = np.float64(backend.to_numpy(function(zero)))
+            assert (np.abs(result - exact) <= BOUND[dtype] * fmt.ulp(exact)).all()
 
 
 @binary
@@ -612,8 +618,9 @@ def test_torch_derivatives(name):
     count = len(columns) // 2
     arguments = [c.clone().requires_grad_() for c in columns[:count]]
     slopes = torch.autograd.grad(getattr(special, name)(*arguments).sum(), arguments)
-    for slope, expected in zip(slopes, columns[count:], strict=True):
-        np.testing.assert_allclose(slope, expected, rtol=4e-15)
+    for i, (slope, expected) in enumerate(zip(slopes, columns[count:], strict=True)):
+        with step("torch", getattr(special, name), f"derivative {i}"):
+            np.testing.assert_allclose(slope, expected, rtol=4e-15)
 
 
 @names
@@ -625,8 +632,9 @@ def test_jax_derivatives(name):
     function = getattr(special, name)
     for derivative in (jax.grad, jax.jacfwd):
         for i in range(count):
-            slope = jax.jit(jax.vmap(derivative(function, argnums=i)))(*columns[:count])
-            np.testing.assert_allclose(slope, columns[count + i], rtol=4e-15)
+            with step("jax", function, derivative, i):
+                slope = jax.jit(jax.vmap(derivative(function, argnums=i)))(*columns[:count])
+                np.testing.assert_allclose(slope, columns[count + i], rtol=4e-15)
 
 
 @names
