@@ -17,7 +17,7 @@ settings.register_profile("default", deadline=None, derandomize=True, max_exampl
 settings.load_profile("default")
 
 # Before any library starts threads: those of OpenMP wait for each other in a loop, which takes the processor from the
-# others where there are more threads than processors (an operation of PyTorch took 2 ms, not 0.03).
+# others where there are more threads than processors (an operation of PyTorch took 2 ms).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _FOUND, _MISSING = find_backends()
 # name: loss, options, does it take probabilities

@@ -1,20 +1,9 @@
 """What all of these tests share: exact values, which take most of the time of a small run of the command."""
 
-import importlib.metadata
-from functools import cache
-
 import pytest
 
 # For a run of this folder alone. Both may be called twice, where tests/ is run as well.
 from tests.conftest import pytest_collection_finish, pytest_configure  # noqa: F401
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _distributions():
-    """Read once which distribution each module is of, half a second for every subject that is named."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.metadata, "packages_distributions", cache(importlib.metadata.packages_distributions))
-        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,7 @@ import importlib
 import importlib.metadata
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -166,8 +166,14 @@ def _resolve(spec: str) -> tuple[str, Any]:
 
 def _version_of(module: str) -> str:
     top = module.partition(".")[0]
-    distributions = importlib.metadata.packages_distributions().get(top, [])
+    distributions = _distributions().get(top, [])
     return importlib.metadata.version(distributions[0]) if distributions else ""
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions of each module: reading them takes half a second."""
+    return importlib.metadata.packages_distributions()
 
 
 @cache
