@@ -50,7 +50,8 @@ def binary_cross_entropy_with_logits(
         rounded to the dtype of `logits`. Usually 0, 1 or between (soft labels); other values follow the same formula.
         Here and in the options a scalar is a Python or NumPy number, or an array without dimensions.
     **options : LossOptions
-        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
+        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
+        `keepdims`, `dtype`.
 
     Returns
     -------
@@ -153,7 +154,8 @@ def binary_cross_entropy(
     log_offset : float, optional
         Number that is added inside both logarithms, as in TensorFlow 1.
     **options : LossOptions
-        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
+        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
+        `keepdims`, `dtype`.
 
     Returns
     -------
@@ -226,7 +228,8 @@ def sigmoid_focal_loss(
     alpha : float, optional
         In [0, 1]: weight of the positive label; 1 - alpha is that of the negative one.
     **options : LossOptions
-        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
+        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
+        `keepdims`, `dtype`.
 
     Returns
     -------
@@ -295,7 +298,8 @@ def asymmetric_loss(
     shift : float, optional
         In [0, 1): negatives with a smaller probability have neither loss nor gradient.
     **options : LossOptions
-        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`.
+        Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
+        `keepdims`, `dtype`.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 from ._call.inputs import reduce_inputs
 from ._call.plan import Reduction
 from ._formulas import Identity
-from ._typing import ArrayObject, ArrayT, Axis, NormalizeBy, ReductionKind
+from ._typing import ArrayObject, ArrayT, Axis, DType, NormalizeBy, ReductionKind
 
 __all__ = ["reduce"]
 
@@ -17,6 +17,8 @@ def reduce(
     reduction: ReductionKind = "mean",
     axis: Axis = None,
     normalize_by: NormalizeBy = "count",
+    keepdims: bool = False,
+    dtype: DType | None = None,
 ) -> ArrayT:
     """Weigh, mask and reduce losses, as the losses of this package do.
 
@@ -35,6 +37,11 @@ def reduce(
     normalize_by : {"count", "size", "weight", "nonzero", "batch"}, optional
         What a mean divides by: the number of losses that `where` keeps; of all; the sum of the weights; the number of
         weights that are not 0; or the length of axis 0. A zero denominator gives NaN.
+    keepdims : bool, default False
+        Whether the axes that a mean or sum runs over remain, with length 1.
+    dtype : dtype, optional
+        Floating dtype of a mean or sum, of the library of the arrays; by default that of the losses. Not allowed with
+        ``reduction="none"``, and neither is `keepdims`.
 
     Returns
     -------
@@ -68,6 +75,6 @@ def reduce(
     np.float64(1.25)
     """
     inputs = reduce_inputs(losses, weight=weight, where=where)
-    chosen = Reduction.of("losses", inputs, reduction, axis, normalize_by)
+    chosen = Reduction.of("losses", inputs, reduction, axis, normalize_by, keepdims, dtype)
     result: ArrayT = chosen.plan(inputs, Identity(), ("value",))(inputs.arrays)[0]
     return result

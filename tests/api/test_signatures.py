@@ -24,6 +24,8 @@ COMMON = {
     "reduction": "none",
     "axis": None,
     "normalize_by": "count",
+    "keepdims": False,
+    "dtype": None,
 }
 
 

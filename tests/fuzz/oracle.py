@@ -8,7 +8,7 @@ values. Where nothing is promised, nothing is checked.
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -517,7 +517,10 @@ class _Elements:
             bounds.append(final + slack / spacing)
             flush = sum(self._factor(i, Fraction(1)) for i in kept) * self._copies
             terms.append(max(1.0, flush / float(divisor)) if _usable(divisor) else 1.0)
-        return self._right(rows, bounds, terms, known, self._reduced_shape)
+        right = self._right(rows, bounds, terms, known, self._reduced_shape)
+        if not self.call.word("keepdims", False):
+            return right
+        return replace(right, shape=tuple(1 if i in self.axes else n for i, n in enumerate(self.shape)))
 
     def _total(
         self, numbers: list[Number], kept: list[int], divisor: Fraction | float

@@ -25,7 +25,7 @@ OPTIONS = {name: ("label_smoothing", *loss.options) for name, loss in FAMILY.ite
 """The options of each loss that are numbers."""
 
 ARRAYS = ("pos_weight", "weight", "where")
-WORDS = ("reduction", "axis", "normalize_by")
+WORDS = ("reduction", "axis", "normalize_by", "keepdims")
 METHODS = ("", "gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "label_gradient")
 PRIMITIVES = tuple(name for name in POSITIONAL if name.startswith("special."))
 
@@ -398,6 +398,8 @@ def _words(draw: Draw, first: Array, mode: str, lengths: str) -> tuple[tuple[str
         allowed = ["count", "size", "weight", "nonzero", *(["batch"] if ndim and mode != "vmap" else [])]
         allowed = allowed if lengths != "jagged" else ["count", "size"]
         words.append(("normalize_by", draw(st.sampled_from(allowed))))
+    if reduction != "none" and mode in ("eager", "jit", "compile") and lengths != "jagged" and draw(st.booleans()):
+        words.append(("keepdims", draw(st.booleans())))
     return tuple(words)
 
 

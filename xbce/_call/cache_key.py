@@ -42,12 +42,21 @@ def call_key(
             if fingerprint is None or fingerprint is not library or (seen := fingerprint(x)) is None:
                 return None
             key.append((name, seen))
-        elif x is None or kind in (str, int, float) or (kind is tuple and all(type(i) is int for i in x)):
+        elif _is_plain(kind, x) or (name in _TOLD_APART and isinstance(x, Hashable)):
             key.append((name, kind, x))
         else:
             return None
     arrays = (*args, *(kwargs[name] for name in ARRAYS if kwargs.get(name) is not None))
     return (tuple(key), tuple(of_numbers)), arrays
+
+
+def _is_plain(kind: type, x: Any) -> bool:
+    """Tell whether an option is None, text, a number, or a tuple of ints."""
+    return x is None or kind in (str, int, float) or (kind is tuple and all(type(i) is int for i in x))
+
+
+_TOLD_APART = ("keepdims", "dtype")
+"""Options whose values, of any class, are equal to others of their class only where they mean the same."""
 
 
 class _Fingerprints(dict[type, Callable[[Any], Hashable] | None]):

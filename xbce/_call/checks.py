@@ -7,6 +7,7 @@ import math
 import operator
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal, get_args
 
 import array_api_compat as compat
@@ -56,6 +57,34 @@ def reduction_options(
         msg = f"axis must not name an axis twice, got {axis!r} for {name} with {ndim} dimensions"
         raise ValueError(msg)
     return tuple(i - ndim for i in sorted(positive))
+
+
+def result_options(
+    xp: Namespace,
+    reduction: ReductionKind,
+    keepdims: bool,
+    dtype: DType | None,
+) -> tuple[bool, DType | None]:
+    """Check what a mean or sum is to be; return whether its axes remain, and its dtype or None."""
+    if not isinstance(keepdims, bool):
+        msg = f"keepdims must be True or False, got {shown(keepdims)}"
+        raise TypeError(msg)
+    if reduction == "none" and (keepdims or dtype is not None):
+        name, given = ("keepdims", keepdims) if keepdims else ("dtype", dtype)
+        msg = f"{name} is for reduction='mean' and reduction='sum'; got {name}={given!r} with reduction='none'"
+        raise ValueError(msg)
+    return keepdims, None if dtype is None else _floating_dtype(xp, dtype)
+
+
+def _floating_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return a dtype of the library, as its arrays have it."""
+    found = None
+    with suppress(Exception):  # each library has an error of its own
+        found = xp.empty((0,), dtype=dtype).dtype
+    if found is None or dtype_name(found) not in FLOATS:
+        msg = f"dtype must be a floating dtype of the library of the arrays, such as {xp.float32!r}; got {shown(dtype)}"
+        raise TypeError(msg)
+    return found
 
 
 def _index(x: Any) -> int | None:

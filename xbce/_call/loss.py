@@ -17,7 +17,7 @@ from .cache_key import call_key
 from .checks import number_in
 from .inputs import Inputs, fits_float32, loss_inputs
 from .numbers import as_argument, as_number
-from .options import DEFAULTS, documented, parameters
+from .options import DEFAULTS, REDUCTION, documented, parameters
 from .plan import Plan, Reduction
 
 P = ParamSpec("P")
@@ -131,7 +131,7 @@ class Loss(Generic[P]):
             where=options["where"],
             numbers=self._numbers_of(options),
         )
-        chosen = (options[name] for name in ("reduction", "axis", "normalize_by"))
+        chosen = (options[name] for name in REDUCTION)
         return Reduction.of(self._arrays[0], inputs, *chosen).plan(inputs, formula, methods), inputs
 
     def _refuse(self, args: tuple[Any, ...], given: dict[str, Any]) -> NoReturn:

@@ -1,9 +1,10 @@
 """The options that every loss takes: their types, order, defaults and documentation."""
 
 import inspect
+import textwrap
 from typing import Final, TypedDict
 
-from .._typing import ArrayObject, Axis, NormalizeBy, ReductionKind
+from .._typing import ArrayObject, Axis, DType, NormalizeBy, ReductionKind
 
 
 class LossOptions(TypedDict, total=False):
@@ -29,6 +30,12 @@ class LossOptions(TypedDict, total=False):
     normalize_by : {"count", "size", "weight", "nonzero", "batch"}, optional
         What a mean divides by: the number of elements that `where` keeps; of all elements; the sum of the weights; the
         number of weights that are not 0; or the length of axis 0. A zero denominator gives NaN.
+    keepdims : bool, default False
+        Whether the axes that a mean or sum runs over remain, with length 1.
+    dtype : dtype, optional
+        Floating dtype of a mean or sum, of the library of the arrays; by default that of the losses. A mean of bfloat16
+        has three digits; in float32 it has seven, for sums are accumulated in float64. Derivatives keep their dtype.
+        Not allowed with ``reduction="none"``, and neither is `keepdims`.
     """
 
     pos_weight: ArrayObject | float | None
@@ -38,6 +45,8 @@ class LossOptions(TypedDict, total=False):
     reduction: ReductionKind
     axis: Axis
     normalize_by: NormalizeBy
+    keepdims: bool
+    dtype: DType | None
 
 
 DEFAULTS: Final[LossOptions] = {
@@ -48,14 +57,21 @@ DEFAULTS: Final[LossOptions] = {
     "reduction": "none",
     "axis": None,
     "normalize_by": "count",
+    "keepdims": False,
+    "dtype": None,
 }
+REDUCTION: Final = ("reduction", "axis", "normalize_by", "keepdims", "dtype")
+"""Options of the reduction, in the order in which `Reduction.of` takes them."""
 
 ARRAYS: Final = ("pos_weight", "weight", "where")
 """Options that may be arrays, in the order in which the formula, and then the reduction, take them."""
 
-ENTRY: Final = f"""\
-**options : LossOptions
-    Those of every loss: {", ".join(f"`{name}`" for name in DEFAULTS)}."""
+ENTRY: Final = "**options : LossOptions\n" + textwrap.fill(
+    f"Those of every loss: {', '.join(f'`{name}`' for name in DEFAULTS)}.",
+    width=116,
+    initial_indent="    ",
+    subsequent_indent="    ",
+)
 """The entry for these options in the source of a loss's docstring; see `documented`."""
 
 

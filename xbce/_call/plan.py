@@ -11,7 +11,7 @@ from typing import Any
 from .._backends import Runner, runner_for
 from .._formulas import Formula, Number
 from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
-from .checks import reduction_options
+from .checks import reduction_options, result_options
 from .chunks import checked
 from .denominator import Counts, Denominator
 from .inputs import Inputs
@@ -28,12 +28,24 @@ class Reduction:
     axes: tuple[int, ...]
     """Counted from the end."""
     normalize_by: NormalizeBy
+    keepdims: bool
+    dtype: DType | None
+    """Dtype of the result; None for that of the losses."""
 
     @classmethod
-    def of(cls, name: str, inputs: Inputs, kind: ReductionKind, axis: Axis, normalize_by: NormalizeBy) -> "Reduction":
+    def of(
+        cls,
+        name: str,
+        inputs: Inputs,
+        kind: ReductionKind,
+        axis: Axis,
+        normalize_by: NormalizeBy,
+        keepdims: bool,
+        dtype: DType | None,
+    ) -> "Reduction":
         """Check the options of a call."""
         axes = reduction_options(name, inputs.arrays[0], kind, axis, normalize_by)
-        return cls(kind, axes, normalize_by)
+        return cls(kind, axes, normalize_by, *result_options(inputs.xp, kind, keepdims, dtype))
 
     def plan(self, inputs: Inputs, formula: Formula, methods: tuple[str, ...]) -> "Plan":
         """Return the plan that computes the reduced value, or derivatives of it, by one run of a kernel."""
@@ -53,7 +65,9 @@ class Reduction:
         summed = None if self.kind == "none" else SumSpec(self.axes, _accumulating(inputs))
         sums = tuple(summed if method == "value" else None for method in methods)
         run = checked(inputs, kernel)
-        return Plan(inputs.xp, runner_for(inputs.xp), run, sums, mean, divisor is not None, inputs.dtype, numbers)
+        dtype = inputs.dtype if self.dtype is None else self.dtype
+        kept = summed if self.keepdims else None
+        return Plan(inputs.xp, runner_for(inputs.xp), run, sums, mean, divisor is not None, dtype, kept, numbers)
 
     def _output(self, inputs: Inputs, method: str, divisor: int | None) -> Output:
         weights = () if inputs.weight is None else (inputs.weight,)
@@ -91,7 +105,9 @@ class Plan:
     divides: bool
     """Whether the kernel takes the denominator as its last argument."""
     dtype: DType
-    """Dtype of the result."""
+    """Dtype of a mean or sum."""
+    kept: SumSpec | None
+    """The sum whose axes remain with length 1; None if they do not."""
     numbers: tuple[Number, ...]
     """Numbers of the formula, which the kernel takes after the arrays."""
 
@@ -106,6 +122,8 @@ class Plan:
         if self.sums[0] is None:  # only the value is summed, which is the first output if there is one
             return results
         total = self.runner.map(self.xp, _Quotient(self.dtype), (results[0], denominator))
+        if self.kept is not None:
+            total = self.kept.spread(self.xp, total)
         return (total, *results[1:])
 
 
