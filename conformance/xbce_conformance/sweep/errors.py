@@ -39,6 +39,13 @@ class Block:
     segments: list[Segment]
     special: bool = False
     """Whether a result at infinity must be the exact one to the last bit; otherwise only finite or not, as it is."""
+    second: Array | None = None
+    """Second arguments, in float64, of a function of two numbers."""
+
+    @property
+    def arguments(self) -> list[Array]:
+        """Return the arguments, one or two."""
+        return [self.x] if self.second is None else [self.x, self.second]
 
 
 def segments(first: int, stop: int, fmt: Format, edges: Doubles) -> list[Segment]:
@@ -58,18 +65,58 @@ def segments(first: int, stop: int, fmt: Format, edges: Doubles) -> list[Segment
     return found
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The errors of one block, element by element; what is rare as counts."""
+
+    got: Array
+    exact: Array
+    ulp: Array
+    """Infinite where a result is not finite and should be, or the other way round; 0 where there is no error in ULP."""
+    right: Array
+    zero_for_normal: Array
+    flushed: Array
+    wrong_nonfinite: Array
+    without_error: Array
+    """How many have no finite error in ULP: flushed results, NaN and infinities.
+
+    The counts are arrays of one number."""
+
+
 def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool, label: str = "") -> Tally:
     """Return the errors of results: in ULP of `scale`, which is `exact` unless terms of a sum cancel.
 
     Where `flushes`, a zero for a subnormal number is counted, and has no error in ULP.
     """
-    xp, x = block.device.xp, block.x
+    return summary(block, compare(block, exact, got, scale=scale, flushes=flushes), label=label)
+
+
+def compare(
+    block: Block,
+    exact: Array,
+    got: Array,
+    *,
+    scale: Array | None = None,
+    rest: Array | None = None,
+    without_subnormals: Array | None = None,
+    flushes: bool,
+) -> Compared:
+    """Return the errors of results.
+
+    `rest` is what is left of the exact values, where float64 is the format itself. `without_subnormals` are the exact
+    values of inputs whose subnormal numbers are 0: a result that is one of these, rounded, counts as flushed.
+    """
+    xp = block.device.xp
     rounded = block.device.round(exact)
-    ulp = xp.abs(got - exact) / ulp_of(xp, scale, block.fmt)
+    explained = None
+    if without_subnormals is not None:
+        explained = _explained(block, got, rounded, without_subnormals)
+        got, given = xp.where(explained, rounded, got), got
+    error = got - exact if rest is None else (got - exact) - rest
+    ulp = xp.abs(error) / ulp_of(xp, exact if scale is None else scale, block.fmt)
     right = got == rounded
     zero = got == 0
-    count = int(ulp.shape[0])
-    zero_for_normal = flushed = wrong_nonfinite = xp.zeros_like(ulp[:1])
+    zero_for_normal = flushed = wrong_nonfinite = without_error = xp.zeros_like(ulp[:1])
 
     # The rest is rare: one look tells whether there is any of it.
     look = xp.stack([xp.any(zero), ~xp.all(ulp < np.inf)])
@@ -77,54 +124,87 @@ def tally(block: Block, exact: Array, scale: Array, got: Array, *, flushes: bool
     if some_zero:
         wrong_zero = zero & (rounded != 0)
         normal = xp.abs(exact) >= block.fmt.tiny
-        cancels = scale != exact
-        zero_for_normal = _count(xp, wrong_zero & normal & ~cancels)
+        zero_for_normal = _count(xp, wrong_zero & normal & ((exact if scale is None else scale) == exact))
         if flushes:
             subnormal = wrong_zero & ~normal
-            flushed = _count(xp, subnormal)
+            flushed = without_error = _count(xp, subnormal)
             ulp = xp.where(subnormal, xp.zeros_like(ulp), ulp)
     if some_not_finite:
         finite = xp.isfinite(got)
         same = (right & ~finite) | (xp.isnan(got) & xp.isnan(exact))
         right = right | same
         wrong = ~same & ~(finite & xp.isfinite(exact))
+        infinite = ~_all_finite(block)
         if block.special:
-            wrong = wrong | (~right & ~xp.isfinite(x))
+            wrong = wrong | (~right & infinite)
         wrong_nonfinite = _count(xp, wrong)
         # What comes out at infinities and NaN is right or wrong; it has no error in ULP.
-        none = same | ~xp.isfinite(x)
+        none = same | infinite
+        without_error = without_error + _count(xp, none | wrong)
         ulp = xp.where(none, xp.zeros_like(ulp), xp.where(wrong, xp.full_like(ulp, np.inf), ulp))
+    if explained is not None:
+        got, right, ulp = given, right & ~explained, xp.where(explained, xp.zeros_like(ulp), ulp)
+        flushed = flushed + _count(xp, explained)
+        without_error = without_error + _count(xp, explained & xp.isfinite(rounded) & _all_finite(block))
+    return Compared(got, exact, ulp, right, zero_for_normal, flushed, wrong_nonfinite, without_error)
 
+
+def _explained(block: Block, got: Array, rounded: Array, without_subnormals: Array) -> Array:
+    """Tell where a wrong result is the right one for the inputs with 0 in the place of subnormal numbers."""
+    xp = block.device.xp
+    small = xp.zeros_like(got) != 0
+    for x in block.arguments:
+        small = small | ((x != 0) & (xp.abs(x) < block.fmt.tiny))
+    alike = got == block.device.round(without_subnormals)
+    alike = alike | (xp.isnan(got) & xp.isnan(without_subnormals))
+    return small & alike & (got != rounded) & ~(xp.isnan(got) & xp.isnan(rounded))
+
+
+def _all_finite(block: Block) -> Array:
+    finite = block.device.xp.isfinite(block.x)
+    return finite if block.second is None else finite & block.device.xp.isfinite(block.second)
+
+
+def summary(block: Block, compared: Compared, *, label: str = "") -> Tally:
+    """Return the figures of a block's errors; `label` is the second argument where all elements have the same."""
+    xp, ulp = block.device.xp, compared.ulp
+    count = int(ulp.shape[0])
     i = xp.reshape(xp.argmax(ulp), (1,))
-    worst = [xp.take(array, i, axis=0) for array in (ulp, x, got, exact)]
+    places = [ulp, compared.got, compared.exact, *block.arguments]
     rows = _rows(count, block.segments)
+    finite = xp.where(ulp < np.inf, ulp, xp.zeros_like(ulp))
     pieces = [
-        _count(xp, right),
-        zero_for_normal,
-        flushed,
-        wrong_nonfinite,
-        *worst,
+        _count(xp, compared.right),
+        compared.zero_for_normal,
+        compared.flushed,
+        compared.wrong_nonfinite,
+        compared.without_error,
+        xp.reshape(xp.sum(finite), (1,)),
         _histogram(xp, ulp),
+        *(xp.take(array, i, axis=0) for array in places),
         *_of_rows(xp, ulp, rows),
     ]
     figures = block.device.to_numpy(xp.concat(pieces))
 
-    right_count, zero_count, flushed_count, nonfinite_count = map(int, figures[:4])
-    largest, *places = figures[4:8].tolist()
-    worst_input, computed, expected = (place.hex() for place in places)
+    right, zero_for_normal, flushed, wrong_nonfinite, without_error = map(int, figures[:5])
+    end = 6 + BINS
+    largest, computed, exact, *inputs = figures[end : end + len(places)].tolist()
+    first, second = (*(x.hex() for x in inputs), label)[:2]
     return Tally(
         count=count,
         max_ulp=largest,
-        worst_logit=worst_input,
-        worst_label=label,
-        worst_computed=computed,
-        worst_exact=expected,
-        correctly_rounded=right_count,
-        zero_for_normal=zero_count,
-        flushed=flushed_count,
-        wrong_nonfinite=nonfinite_count,
-        histogram=figures[8 : 8 + BINS].astype(np.int64).tolist(),
-        profile=_profile(block.segments, rows, figures[8 + BINS :], largest),
+        worst_logit=first,
+        worst_label=second,
+        worst_computed=computed.hex(),
+        worst_exact=exact.hex(),
+        correctly_rounded=right,
+        zero_for_normal=zero_for_normal,
+        flushed=flushed,
+        wrong_nonfinite=wrong_nonfinite,
+        with_error=count - without_error,
+        total_ulp=float(figures[5]),
+        histogram=figures[6:end].astype(np.int64).tolist(),
+        profile=_profile(block.segments, rows, figures[end + len(places) :], largest),
     )
 
 

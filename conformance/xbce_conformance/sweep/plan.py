@@ -14,7 +14,7 @@ DEVICE_BLOCK = 2**24
 ON_DEVICE = ("torch:cuda", "cupy", "jax:cuda")
 """Backends whose results are measured where they are."""
 
-TALLIES = 2
+TALLIES = 3
 """The form of the tallies that a checkpoint holds."""
 
 CHUNK = 2**24

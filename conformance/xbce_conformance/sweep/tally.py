@@ -13,6 +13,9 @@ FIRST_BIN = (127 + _LEAST_EXPONENT) << _STEPS
 """Bin of 2^-7 ULP, as the leading bits of a float32; smaller errors are counted there, too."""
 SHIFT = 23 - _STEPS
 BINS = _BINS
+_SUMS = (
+    "count", "correctly_rounded", "zero_for_normal", "flushed", "wrong_nonfinite", "with_error", "total_ulp",
+)  # fmt: skip
 
 
 def upper_edge(index: int) -> float:
@@ -35,6 +38,10 @@ class Tally:
     zero_for_normal: int = 0
     flushed: int = 0
     wrong_nonfinite: int = 0
+    with_error: int = 0
+    """How many have a finite error in ULP: results that are not flushed, finite, and rightly so."""
+    total_ulp: float = 0.0
+    """Sum of these errors."""
     histogram: list[int] = field(default_factory=lambda: [0] * BINS)
     profile: dict[int, float] = field(default_factory=dict)
     """Largest error per interval of the logit."""
@@ -45,11 +52,16 @@ class Tally:
             self.max_ulp = other.max_ulp
             self.worst_logit, self.worst_label = other.worst_logit, other.worst_label
             self.worst_computed, self.worst_exact = other.worst_computed, other.worst_exact
-        for name in ("count", "correctly_rounded", "zero_for_normal", "flushed", "wrong_nonfinite"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.histogram = [a + b for a, b in zip(self.histogram, other.histogram, strict=True)]
         for interval, error in other.profile.items():
             self.profile[interval] = max(self.profile.get(interval, 0.0), error)
+
+    @property
+    def mean_ulp(self) -> float:
+        """The mean of the finite errors."""
+        return self.total_ulp / self.with_error if self.with_error else 0.0
 
     @property
     def figures(self) -> Figures:
