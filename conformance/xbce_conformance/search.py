@@ -1,7 +1,7 @@
 """Hill climbing on ULP: inputs with larger errors than sampling finds.
 
-For float64, and for soft labels, not all inputs can be tried. The climb starts from the regimes of `inputs`, changes
-bits of logit and label, and keeps what makes the error larger.
+For float64, and for functions of two numbers, not all inputs can be tried. The climb starts from samples, changes bits
+of the inputs, and keeps what makes the error larger.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,8 +27,7 @@ _PATIENCE = 40
 class Peak:
     """The worst input so far, and what was tried to find it."""
 
-    logits: float = 0.0
-    labels: float = 0.0
+    inputs: tuple[float, ...] = ()
     computed: float = 0.0
     ulp: float = -1.0
     tried: int = 0
@@ -44,7 +43,7 @@ def climb(
     *,
     flushes: bool = False,
 ) -> Iterator[Peak]:
-    """Yield the worst input so far; an infinite generator, which the caller stops.
+    """Yield the worst logit and label of a loss so far.
 
     With `flushes`, inputs and results near subnormal numbers are left out: flushing explains their errors.
     """
@@ -58,33 +57,51 @@ def climb(
                 counts &= (number == 0) | (np.abs(number) >= 4 * fmt.tiny)
         return np.where(counts, ulp, 0.0), computed
 
-    def draw(n: int) -> tuple[Floats, Floats]:
-        chosen = rng.integers(0, starts[0].size, n)
-        return starts[0][chosen].copy(), starts[1][chosen].copy()
+    def move(x: Floats, z: Floats) -> tuple[Floats, Floats]:
+        new_x, new_z = step(x, fmt, rng), np.where(rng.random(CLIMBERS) < 0.5, step(z, fmt, rng), z)
+        return new_x, np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
 
-    x, z = draw(CLIMBERS)
-    height, computed = errors(x, z)
+    return ascend(errors, move, starts, rng)
+
+
+def ascend(
+    errors: Callable[..., tuple[Doubles, Floats]],
+    move: Callable[..., tuple[Floats, ...]],
+    starts: tuple[Floats, ...],
+    rng: Rng,
+) -> Iterator[Peak]:
+    """Yield the worst input so far; an infinite generator, which the caller stops.
+
+    `errors` returns errors in ULP and results for arrays of inputs, `move` inputs that are near these.
+    """
+
+    def draw(n: int) -> tuple[Floats, ...]:
+        chosen = rng.integers(0, starts[0].size, n)
+        return tuple(start[chosen] for start in starts)
+
+    here = draw(CLIMBERS)
+    height, computed = errors(*here)
     waited = np.zeros(CLIMBERS, np.int64)
     best = Peak()
     while True:
         i = int(np.argmax(height))
         if height[i] > best.ulp:
-            best = Peak(float(x[i]), float(z[i]), float(computed[i]), float(height[i]), best.tried)
+            best = Peak(tuple(float(x[i]) for x in here), float(computed[i]), float(height[i]), best.tried)
         best = replace(best, tried=best.tried + CLIMBERS)
         yield best
         tired = np.flatnonzero(waited > _PATIENCE)
-        new_x, new_z = _step(x, fmt, rng), np.where(rng.random(CLIMBERS) < 0.5, _step(z, fmt, rng), z)
-        new_z = np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
-        new_x[tired], new_z[tired] = draw(tired.size)
+        there = move(*here)
+        for x, anew in zip(there, draw(tired.size), strict=True):
+            x[tired] = anew
         height[tired] = -1.0
-        new_height, new_computed = errors(new_x, new_z)
+        new_height, new_computed = errors(*there)
         better = new_height > height
         waited = np.where(better, 0, waited + 1)
-        x, z = np.where(better, new_x, x).astype(fmt.dtype), np.where(better, new_z, z).astype(fmt.dtype)
+        here = tuple(np.where(better, new, x).astype(new.dtype) for x, new in zip(here, there, strict=True))
         height, computed = np.where(better, new_height, height), np.where(better, new_computed, computed)
 
 
-def _step(x: Floats, fmt: Format, rng: Rng) -> Floats:
+def step(x: Floats, fmt: Format, rng: Rng) -> Floats:
     """Move each number by 2^k of its units in the last place, up or down; a third of them not at all."""
     distance = rng.choice([-1.0, 0.0, 1.0], x.shape) * np.exp2(rng.integers(0, fmt.p, x.shape))
     with np.errstate(over="ignore"):

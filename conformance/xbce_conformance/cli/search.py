@@ -49,14 +49,15 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
         raise click.ClickException(msg)
     for subject, function in todo:
         peak, interrupted = _climb(subject, function, FORMATS[dtype], seconds, seed, screen)
+        logits, labels = peak.inputs or (0.0, 0.0)
         found = WorstCase(
             dtype,
             function.quantities[0],
             subject.name,
             subject.version,
             subject.backend.name,
-            peak.logits.hex(),
-            peak.labels.hex(),
+            logits.hex(),
+            labels.hex(),
             peak.computed.hex(),
             float(f"{peak.ulp:.6g}"),
         )
