@@ -1,7 +1,8 @@
 """`functions`."""
 
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,26 @@ from rich.text import Text
 
 from xbce_conformance.cli.common import console
 from xbce_conformance.cli.interrupt import interruptible
-from xbce_conformance.functions.measure import Unmeasured, find_function, measure_function
-from xbce_conformance.functions.report import FunctionRow, Report, print_functions
+from xbce_conformance.functions.levels import level_of
+from xbce_conformance.functions.measure import (
+    CHUNK,
+    DOUBLE_SAMPLES,
+    SAMPLES,
+    Found,
+    Unmeasured,
+    find_function,
+    measure_function,
+    samples_for,
+)
+from xbce_conformance.functions.report import FunctionRow, Report, checkpoint_name, print_functions
 from xbce_conformance.functions.table import ELEMENTARY, LIBRARIES, Elementary
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.results.environment import environment
+from xbce_conformance.storage import CheckpointFolder
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 
 _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARIES]
-_DTYPES = ["float32", "float16", "bfloat16"]
 
 
 @click.command("functions")
@@ -32,26 +43,25 @@ _DTYPES = ["float32", "float16", "bfloat16"]
 @click.option(
     "--function", "names", multiple=True, type=click.Choice(list(ELEMENTARY)), help="Measure this function only."
 )
-@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(_DTYPES), help="Measure this dtype only.")
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="Measure this dtype only.")
 @click.option(
-    "--stride",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Try every STRIDE-th bit pattern: with 1 every number, else samples, a lower bound. Take an odd one, or the "
-    "last bits of all samples are alike.",
+    "--samples",
+    type=click.IntRange(min=1, max=2**32),
+    help=f"Draw as many inputs, evenly over binades, instead of every number of float32; for a function of two numbers "
+    f"[default: {SAMPLES}]; in float64 at most {DOUBLE_SAMPLES}. Functions of one number in 16 bits take every number.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("conformance-report"),
     show_default=True,
-    help="Folder for functions.json; what it holds for the same versions, device and stride is not measured again.",
+    help="Folder for functions.json; what it holds for the same versions, device, processor level and samples is not "
+    "measured again.",
 )
 def functions_(
-    backend_names: tuple[str, ...], names: tuple[str, ...], dtypes: tuple[str, ...], stride: int, out: Path
+    backend_names: tuple[str, ...], names: tuple[str, ...], dtypes: tuple[str, ...], samples: int | None, out: Path
 ) -> None:
-    """Measure exp, log1p, tanh and sigmoid of the libraries at every number: what losses are made of.
+    """Measure the functions of the libraries that losses are made of: exp, log1p, division, sigmoid and others.
 
     Exit with 130 if interrupted; what is done is kept, and the same command goes on from there.
     """
@@ -68,11 +78,11 @@ def functions_(
         raise click.ClickException(msg) from error
     report.missing |= absent
     out.mkdir(parents=True, exist_ok=True)
-    todo = list(product(backends.values(), [ELEMENTARY[name] for name in names or ELEMENTARY], dtypes or _DTYPES))
+    todo = list(product(backends.values(), [ELEMENTARY[name] for name in names or ELEMENTARY], dtypes or FORMATS))
     rows: list[FunctionRow] = []
     try:
         with interruptible() as stop_if_asked:
-            for row in _measure(todo, stride, report, screen):
+            for row in _measure(todo, samples or 0, report, out / "checkpoints", screen):
                 rows.append(row)
                 report.write(file)
                 stop_if_asked()
@@ -85,37 +95,47 @@ def functions_(
 
 
 def _measure(
-    todo: list[tuple[Backend, Elementary, str]], stride: int, report: Report, screen: Console
+    todo: list[tuple[Backend, Elementary, str]], samples: int, report: Report, checkpoints: Path, screen: Console
 ) -> Iterator[FunctionRow]:
     """Yield a row per function that can be measured: of the report, or a new one, which is added to it."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    counts = [-(-(2 ** (8 * FORMATS[dtype].dtype.itemsize)) // stride) for _, _, dtype in todo]
+    drawn = [samples_for(function, FORMATS[dtype], samples) for _, function, dtype in todo]
+    counts = [n or 2 ** (8 * FORMATS[dtype].dtype.itemsize) for n, (_, _, dtype) in zip(drawn, todo, strict=True)]
     with Progress(*columns, console=screen, transient=True) as progress:
         task = progress.add_task("", total=sum(counts))
         done = 0
-        for (backend, function, dtype), count in zip(todo, counts, strict=True):
+        for (backend, function, dtype), n, count in zip(todo, drawn, counts, strict=True):
             progress.update(task, completed=done, description=f"{backend.name}: {function.name}, {dtype}")
             done += count
             try:
-                identity = _identity(backend, function, dtype, stride, report)
+                identity = _identity(backend, function, dtype, n, report)
                 row = report.find(**identity)
                 if row is None:
-                    tally = measure_function(
-                        function,
-                        backend,
-                        FORMATS[dtype],
-                        stride=stride,
-                        progress=lambda n: progress.advance(task, n),
-                    )
-                    row = FunctionRow.of(tally, **identity)
+                    folder = None if n else checkpoints / checkpoint_name(identity)
+                    found = _found(backend, function, identity, folder, lambda n: progress.advance(task, n))
+                    row = FunctionRow.of(found, **identity)
                     report.rows.append(row)
             except Unmeasured as reason:
                 report.missing[f"{backend.name}: {function.name}, {dtype}"] = str(reason)
                 continue
             yield row
+            shutil.rmtree(checkpoints / checkpoint_name(identity), ignore_errors=True)  # the row is written
 
 
-def _identity(backend: Backend, function: Elementary, dtype: str, stride: int, report: Report) -> dict[str, Any]:
+def _found(
+    backend: Backend,
+    function: Elementary,
+    identity: dict[str, Any],
+    folder: Path | None,
+    progress: Callable[[int], None],
+) -> Found:
+    plan = identity | {"chunk": CHUNK}
+    checkpoint = CheckpointFolder(folder, plan, kind="measurement", part="chunk") if folder else None
+    fmt, samples = FORMATS[identity["dtype"]], identity["samples"]
+    return measure_function(function, backend, fmt, samples=samples, checkpoint=checkpoint, progress=progress)
+
+
+def _identity(backend: Backend, function: Elementary, dtype: str, samples: int, report: Report) -> dict[str, Any]:
     if dtype not in backend.dtypes:
         msg = f"the backend has no {dtype}"
         raise Unmeasured(msg)
@@ -127,6 +147,8 @@ def _identity(backend: Backend, function: Elementary, dtype: str, stride: int, r
         "backend": backend.name,
         "device": backend.device,
         "processor": report.environment["processor"],
+        "level": level_of(backend),
         "dtype": dtype,
-        "stride": stride,
+        "exhaustive": not samples,
+        "samples": samples,
     }
