@@ -111,7 +111,7 @@ def _measure(
                 identity = _identity(backend, function, dtype, n, report)
                 row = report.find(**identity)
                 if row is None:
-                    folder = None if n else checkpoints / checkpoint_name(identity)
+                    folder = checkpoints / checkpoint_name(identity) if n == 0 and count > CHUNK else None
                     found = _found(backend, function, identity, folder, lambda n: progress.advance(task, n))
                     row = FunctionRow.of(found, **identity)
                     report.rows.append(row)

@@ -15,7 +15,7 @@ from xbce_conformance.sweep.plan import ON_DEVICE
 
 V2, V3, V4 = (f"x86-64-v{n}" for n in (2, 3, 4))
 
-_NEEDS = {
+NEEDS = {
     V4: {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
     V3: {"avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"},
     V2: {"cx16", "popcnt", "sse4_1", "sse4_2", "ssse3"},
@@ -49,10 +49,10 @@ def _of_machine(cpuinfo: Path) -> str:
     if not cpuinfo.exists():
         return "x86-64"
     flags = set(re.search(r"^flags\s*:(.*)$", cpuinfo.read_text("utf-8"), re.MULTILINE)[1].split())  # type: ignore[index]
-    return next((level for level, needed in _NEEDS.items() if needed <= flags), "x86-64")
+    return next((level for level, needed in NEEDS.items() if needed <= flags), "x86-64")
 
 
 def _of_numpy() -> str:
     """Return what NumPy has enabled, which is what it has code for, the processor has, and nobody has disabled."""
     features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
-    return next((level for level, names in _NUMPY.items() if any(map(features.get, names))), "x86-64")
+    return next((level for level, (new, old) in _NUMPY.items() if features.get(new, features.get(old))), "x86-64")

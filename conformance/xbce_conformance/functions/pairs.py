@@ -26,7 +26,8 @@ def drawn_pairs(fmt: Format, n: int, rng: Rng) -> tuple[Floats, Floats]:
     first = patterns(fmt, n, rng)
     second = patterns(fmt, n, rng)
     a, b, c = (n * k // 4 for k in (1, 2, 3))
-    second[a:b] = fmt.round(np.float64(first[a:b]) * _signs(rng, b - a) * np.exp2(rng.uniform(-8, 8, b - a)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        second[a:b] = fmt.round(np.float64(first[a:b]) * _signs(rng, b - a) * np.exp2(rng.uniform(-8, 8, b - a)))
     second[b:c] = near(fmt, first[b:c], rng)
     second[c:] = np.where(rng.random(n - c) < 0.5, first[c:], -first[c:])
     return first, second

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import array_api_compat
 import array_api_compat.numpy
@@ -16,13 +16,6 @@ from xbce_conformance.sweep.plan import BLOCK, DEVICE_BLOCK, ON_DEVICE
 Array: TypeAlias = Any
 
 
-class Numbers(Protocol):
-    """Makes the numbers with the bit patterns of a range."""
-
-    def __call__(self, first: int, stop: int, step: int = 1) -> Array:
-        """Return one for every `step`-th pattern."""
-
-
 @dataclass(frozen=True)
 class Device:
     """Where numbers are made and results are measured."""
@@ -31,7 +24,8 @@ class Device:
     """Namespace of the measuring."""
     block: int
     """Numbers that are measured at once."""
-    numbers: Numbers
+    numbers: Callable[[int, int], Array]
+    """Make the numbers with the bit patterns from the first to before the second."""
     to_function: Callable[[Array], Array]
     """Turn an array of `xp` into one that the functions take."""
     from_function: Callable[[Array], Array]
@@ -47,7 +41,7 @@ def numpy_device(fmt: Format) -> Device:
     return Device(
         xp=array_api_compat.numpy,
         block=BLOCK,
-        numbers=lambda first, stop, step=1: fmt.from_bits(np.arange(first, stop, step, dtype=np.uint32)),
+        numbers=lambda first, stop: fmt.from_bits(np.arange(first, stop, dtype=np.uint32)),
         to_function=lambda x: x.astype(fmt.dtype),
         from_function=lambda x: x.astype(np.float64),
         round=lambda x: (
@@ -67,8 +61,8 @@ def array_device(backend: Backend, fmt: Format) -> Device:
     dtype = backend.dtype_of(fmt.name)
     integers = {2: xp.int16, 4: xp.int32}[fmt.dtype.itemsize]
 
-    def numbers(first: int, stop: int, step: int = 1) -> Array:
-        return xp.astype(xp.arange(first, stop, step, dtype=xp.int64, device=own), integers).view(dtype)
+    def numbers(first: int, stop: int) -> Array:
+        return xp.astype(xp.arange(first, stop, dtype=xp.int64, device=own), integers).view(dtype)
 
     return Device(
         xp=xp,
