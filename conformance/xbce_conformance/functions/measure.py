@@ -27,7 +27,7 @@ SAMPLES = 2**24
 """Inputs that are drawn for a function of two numbers."""
 DOUBLE_SAMPLES = 2**17
 """The same in float64, at most: ball arithmetic takes 10 microseconds for each."""
-CLIMB = 400
+CLIMB = 1200
 """Steps of the search for larger errors than those of samples."""
 _STARTS = 16
 """Worst inputs of each block that the search starts from."""

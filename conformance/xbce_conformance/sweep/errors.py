@@ -156,6 +156,7 @@ def _explained(block: Block, got: Array, rounded: Array, without_subnormals: Arr
     for x in block.arguments:
         small = small | ((x != 0) & (xp.abs(x) < block.fmt.tiny))
     alike = got == block.device.round(without_subnormals)
+    alike = alike | ((got == 0) & (xp.abs(without_subnormals) < block.fmt.tiny))  # and that is flushed, too
     alike = alike | (xp.isnan(got) & xp.isnan(without_subnormals))
     return small & alike & (got != rounded) & ~(xp.isnan(got) & xp.isnan(rounded))
 
