@@ -242,7 +242,7 @@ class _Sampled:
             else:
                 self.found.beyond(tally)
             finite = np.where(np.isfinite(compared.ulp), compared.ulp, 0.0)
-            chosen = np.argsort(finite)[-_STARTS:]
+            chosen = np.argpartition(finite, -_STARTS)[-_STARTS:]
             self.worst.append(tuple(x[chosen] for x in inputs))
         self._search()
         return self.found

@@ -7,6 +7,7 @@ logaddexp crosses zero: where it is below 1/32 of its terms its values come from
 measured against ball arithmetic, high and low part. The tests certify the former against the latter.
 """
 
+import math
 from functools import lru_cache
 
 import array_api_compat.numpy
@@ -53,13 +54,26 @@ def _enclosed(function: Elementary, numbers: tuple[float, ...]) -> tuple[float, 
             ball = function.ball(*map(flint.arb, numbers))
             if not ball.is_finite():
                 return None
-            pair = rounded(ball, at_any_width=precision > PRECISION_LIMIT)
+            pair = _at_once(ball) or rounded(ball, at_any_width=precision > PRECISION_LIMIT)
         if pair is not None:
             return pair
         precision *= 3
 
 
-@lru_cache(maxsize=4)
+def _at_once(ball: flint.arb) -> tuple[float, float] | None:
+    """Return the nearest double and the rest where it is plain which one that is: in a quarter of the time."""
+    high = float(ball.mid())
+    if not _ORDINARY[0] < abs(high) < _ORDINARY[1] or abs(math.frexp(high)[0]) == 0.5:
+        return None  # subnormal numbers, or a power of two, whose neighbours are at different distances
+    low = float((ball - high).mid())
+    plain = abs(low) < 0.499999 * math.ulp(high) and float(ball.rad()) < 2.0**-80 * abs(high)
+    return (high, low) if plain else None
+
+
+_ORDINARY = 1e-290, 1e290
+
+
+@lru_cache(maxsize=16)
 def double_blocks(name: str, samples: int, block: int) -> tuple[list[tuple[Inputs, Exact]], list[tuple[Inputs, Exact]]]:
     """Return the inputs of float64 with their exact values, drawn and further ones: all libraries share them."""
     function, fmt = ELEMENTARY[name], FORMATS["float64"]
