@@ -33,7 +33,6 @@ def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
     backends = tuple(STAND_INS.values() if rehearsal else STAND_INS)
     few = {
         "conformance": ["--dtype=float32", "--function=binary_cross_entropy"],
-        "functions": ["--stride=65536"],
         "sweep": ["--bits=3f800000:3f804000"],
         "benchmarks": ["--size=1000", "--size=100000"],
     }
@@ -60,7 +59,8 @@ def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
             for backend in backends
         ),
         part("functions", "", "exp, log1p, tanh and sigmoid of each library", 2, 40, "functions.json",
-             *conformance, "functions"),
+             *conformance, "functions", *(f"--function={name}" for name in ("exp", "log1p", "tanh", "sigmoid")),
+             *(f"--dtype={name}" for name in (("float16",) if rehearsal else ("float32", "float16", "bfloat16")))),
         *(
             part("sweep", backend, "every float32 logit", 3 + i, 15, "results.json",
                  *conformance, "sweep", "--subject=xbce", "--workers=1", swept[backend])

@@ -198,7 +198,7 @@ def test_errors_of_the_command(tmp_path, monkeypatch):
 
 def test_report_travels(tmp_path):
     identity = dict.fromkeys(IDENTITY, "a") | {"exhaustive": True, "samples": 0}
-    tally = Tally(count=2, max_ulp=np.inf, worst_logit="0x1p+0", profile={0: np.inf, 60: 0.25})
+    tally = Tally(count=2, max_ulp=np.inf, worst_logit="0x1p+0", worst_computed="inf", profile={0: np.inf, 60: 0.25})
     row = FunctionRow.of(Found(tally, further=3), **identity)
     assert row.by_binade["negative"][-1] == np.inf
     assert row.by_binade["positive"][4] == 0.25

@@ -58,7 +58,7 @@ FLUSHED = """\
 ## Subnormal numbers
 
 Functions that return 0 where a subnormal number is right, or take subnormal inputs for 0; these results have no error
-in ULP, and are in no maximum above.
+in ULP, and are in no maximum above. Without logaddexp, which is 0 for a subnormal number where its terms cancel, too.
 """
 
 AGAIN = """\
@@ -95,7 +95,7 @@ class Reason:
 
 _SUM = "the sum of the powers is near 1 and the result near 0: the two terms cancel, and their errors are left"
 _DIFFERENCE = "the difference of the arguments is rounded before exp, which multiplies that error by the difference"
-_IN_16_BITS = "each step is rounded to 16 bits, not the result alone"
+_FLUSHED_TERM = "a term near the smallest normal number is flushed to 0, and the other one is not larger"
 
 REASONS = (
     Reason(("exp",), ("jax",), ("float32",), "above 88.5 only, where 2^n no longer fits: up to 1.01 ULP below"),
@@ -106,7 +106,8 @@ REASONS = (
     Reason(("softplus",), ("torch",), ("float64",), "from the threshold 20 on it returns x, without exp(-x)"),
     Reason(("logit",), ("torch", "jax"), (*_HALF, *_WIDE), "near 1/2: log(p / (1 - p)), whose quotient is rounded"),
     Reason(("logaddexp",), ("numpy", "torch", "jax", "cupy"), (*_HALF, *_WIDE), _SUM),
-    Reason(("logaddexp-by-term",), ("jax",), _HALF, _IN_16_BITS),
+    Reason(("logaddexp-by-term",), ("jax",), ("float16",), "each step is rounded to 16 bits, not the result alone"),
+    Reason(("logaddexp-by-term",), ("jax",), ("bfloat16", "float32"), _FLUSHED_TERM),
     Reason(("logaddexp-by-term",), ("numpy", "torch", "jax", "cupy"), _WIDE, _DIFFERENCE),
     Reason(("xlogy",), ("torch", "jax"), _HALF, "the logarithm is rounded to 16 bits, and the product overflows"),
 )
@@ -235,19 +236,24 @@ def defects(reports: dict[str, Report]) -> str:
         row, levels = same[0][1], "" if len(same) == len(reports) else f" ({', '.join(name for name, _ in same)})"
         lines.append(
             f"| {row.function} | {library(row)} {row.version}{levels} | {row.dtype} | {ulp_text(row.max_ulp)} "
-            f"| `{'`, `'.join(row.worst_inputs)}` = {inputs_text(row)} | {_number(row.worst_computed)} "
-            f"| {_number(row.worst_exact)} | {row.zero_for_normal} | {row.wrong_nonfinite} | {reason_of(row)} |"
+            f"| `{'`, `'.join(row.worst_inputs)}` = {inputs_text(row)} | {_number(row, row.worst_computed)} "
+            f"| {_number(row, row.worst_exact)} | {row.zero_for_normal} | {row.wrong_nonfinite} | {reason_of(row)} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _number(text: str) -> str:
-    return f"{float.fromhex(text):.9g}"
+def _number(row: FunctionRow, text: str) -> str:
+    return f"{float.fromhex(text):.{17 if row.dtype == 'float64' else 9}g}"
 
 
 def flushed(reports: dict[str, Report]) -> str:
     """Return which functions lose subnormal numbers, by library."""
-    rows = [row for report in reports.values() for row in report.rows if row.flushed]
+    rows = [
+        row
+        for report in reports.values()
+        for row in report.rows
+        if row.flushed and not ELEMENTARY[row.function].cancels
+    ]
     lines = [FLUSHED]
     for (name, dtype), same in groupby(sorted(rows, key=_by_library), key=_by_library):
         functions = sorted({row.function for row in same}, key=list(ELEMENTARY).index)
@@ -290,14 +296,16 @@ def _draw(axes: Axes, reports: dict[str, Report], function: str, dtype: str) -> 
         for row in report.rows:
             if (row.function, row.dtype) == (function, dtype):
                 nothing: list[float | None] = [None] * len(exponents)
-                negative = row.by_binade.get("negative", nothing)[::-1]
-                errors = [np.nan if e is None else max(e, LEAST) for e in negative + row.by_binade["positive"]]
+                both = row.by_binade.get("negative", nothing)[::-1] + row.by_binade["positive"]
+                errors = [np.nan if e is None else max(e, LEAST) for e in both]
                 axes.plot(errors, line, color=COLOURS[library(row)], label=f"{row.backend}, {name}", linewidth=1.1)
     n = len(exponents)
-    ticks = [k for k in range(n) if exponents[k] % 10 == 0 or k == n - 1]
-    places = [n - 1 - k for k in reversed(ticks)] + [n + k for k in ticks]
-    axes.set_xticks(places, [f"-2^{exponents[k]}" for k in reversed(ticks)] + [f"2^{exponents[k]}" for k in ticks])
-    axes.tick_params(axis="x", labelsize=7, rotation=45)
+    ticks = [k for k in range(1, n) if exponents[k] % 10 == 0]
+    places = [n - 1 - k for k in reversed(ticks)] + [n - 0.5] + [n + k for k in ticks]
+    negative, positive = ([f"{sign}2^{exponents[k]}" for k in ticks] for sign in ("-", ""))
+    axes.set_xticks(places, [*reversed(negative), "0", *positive])
+    axes.tick_params(axis="x", labelsize=7)
+    axes.axvline(n - 0.5, color="#bbbbbb", linewidth=0.8)
     axes.axhline(0.5, color="#bbbbbb", linestyle=":", linewidth=0.8)
     axes.set_yscale("log")
     axes.set_title(function, loc="left", fontsize=9)
