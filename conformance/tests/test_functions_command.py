@@ -146,15 +146,15 @@ def test_interrupted_within_a_function(tmp_path):
     (folder,) = tmp_path.glob("checkpoints/*")
     done = {file.name: file.stat().st_mtime_ns for file in folder.glob("chunk-*")}
     assert 2 <= len(done) < 64
-    assert not rows_of(tmp_path) if (tmp_path / "functions.json").exists() else True
-    # The last chunk is there, and says so: what is in the folder counts.
-    chunk = json.loads((folder / "chunk-00000.json").read_text("utf-8"))
+    assert not (tmp_path / "functions.json").exists()
+    # What is in the folder counts: had any chunk been measured again, the sum would be another one.
+    chunk = json.loads((folder / "chunk-00000.json").read_text("utf-8")) | {"flushed": 7}
     for number in range(64):
         (folder / f"chunk-{number:05}.json").write_text(json.dumps(chunk))
     result = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
     (row,) = rows_of(tmp_path)
-    assert (row["exhaustive"], row["count"]) == (True, 64 * chunk["count"])
+    assert (row["exhaustive"], row["count"], row["flushed"]) == (True, 64 * chunk["count"], 64 * 7)
     assert not folder.exists()
 
 
