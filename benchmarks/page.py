@@ -1,6 +1,9 @@
 """Sections of a page of the documentation, each written by a command of its own."""
 
 ON_PAPER = "## Bandwidth on paper"
+BY_LEVEL = "## What people would write, by processor"
+BY_OTHERS = (BY_LEVEL, ON_PAPER)
+"""The sections that bandwidth.py and levels.py write, in the order of the page."""
 
 
 def section(page: str, heading: str) -> str:

@@ -14,7 +14,7 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 from asv.results import Results
 from asv.util import format_text_table, human_value
-from page import ON_PAPER, section
+from page import BY_OTHERS, section
 
 from benchmarks import calls, subjects
 from xbce_conformance.results.figures import ulp_text
@@ -196,9 +196,9 @@ def publish(results: dict[str, Any], folder: Path, docs: Path) -> None:
         head, *rows = ("| " + " | ".join(row) + " |" for row in table)
         parts += [f"## {title}", "", head, "|" + "---|" * len(table[0]), *rows, ""]
     page = docs / "benchmarks.md"
-    # bandwidth.py writes this section.
-    kept = section(page.read_text("utf-8"), ON_PAPER) if page.exists() else ""
-    page.write_text("\n".join([*parts, kept] if kept else parts), "utf-8")
+    old = page.read_text("utf-8") if page.exists() else ""
+    kept = [f"{section(old, heading).rstrip()}\n" for heading in BY_OTHERS if section(old, heading)]
+    page.write_text("\n".join([*parts, *kept]), "utf-8")
 
 
 if __name__ == "__main__":

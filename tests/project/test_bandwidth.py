@@ -139,13 +139,16 @@ def test_the_measured_column_is_that_of_the_largest_size_on_a_gpu():
 def test_other_commands_keep_the_section(tmp_path):
     report = pytest.importorskip("report")
     page = tmp_path / "benchmarks.md"
-    page.write_text("# Old\n\n## numpy: all losses\n\n## Bandwidth on paper\n\nkept\n\n### On paper: x\n", "utf-8")
+    levels = "## What people would write, by processor\n\nof levels.py\n"
+    page.write_text(
+        f"# Old\n\n{levels}\n## numpy: all losses\n\n## Bandwidth on paper\n\nkept\n\n### On paper: x\n", "utf-8"
+    )
     machine = {"cpu": "some", "cores": 2, "python": "3", "versions": {}}
     for _ in range(2):
         report.publish({"machine": machine, "rows": []}, tmp_path / "results", tmp_path)
         text = page.read_text("utf-8")
         assert text.startswith("# Benchmarks\n")
-        assert text.endswith("\n\n## Bandwidth on paper\n\nkept\n\n### On paper: x\n")
+        assert text.endswith(f"\n\n{levels}\n## Bandwidth on paper\n\nkept\n\n### On paper: x\n")
         assert "numpy: all losses" not in text
         assert text.count("kept") == 1
 
