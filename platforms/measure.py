@@ -96,7 +96,7 @@ class Bench:
             if run.returncode not in (0, 1):
                 raise Interrupted
             part.replace(report)
-        return tests_of(report)
+        return read_tests(report)
 
     def _python(
         self, platform: Platform, arguments: list[str], log: Path | None = None
@@ -122,7 +122,7 @@ def nothing(platform: Platform, reason: str) -> Condensed:
     return Condensed(**_described(platform), facts={}, absent=reason, lacks={}, tests=None, rows=[])
 
 
-def tests_of(report: Path) -> Tests:
+def read_tests(report: Path) -> Tests:
     """Return what a JUnit report of pytest says."""
     cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - written by our own pytest
     skipped = [case for case in cases if case.find("skipped") is not None]
