@@ -67,24 +67,26 @@ class Bench:
             **_described(platform),
             facts=facts,
             absent="",
-            lacks=lacks,
+            lacks=lacks | ({"other functions": "emulated, they take hours"} if platform.functions else {}),
             tests=None if platform.emulated else self._tests(platform, folder),
             rows=condense(results),
         )
 
     def _suite(self, platform: Platform, folder: Path, lacks: dict[str, str]) -> Results:
         dtypes = [f"--dtype={name}" for name in ("float16", "bfloat16", "float32", "float64") if name not in lacks]
-        narrowed = self._narrowed + (dtypes if lacks else [])
+        narrowed = self._narrowed + (dtypes if lacks else []) + [f"--function={name}" for name in platform.functions]
         checkpoint = folder / f"checkpoint-{digest(text.encode() for text in narrowed)}"
         command = ["-m", "xbce_conformance", "run", "--subject=xbce", f"--backend={platform.backend}", *narrowed]
         command += [f"--exact-values={self._work / 'exact-values'}", f"--checkpoint={checkpoint}"]
-        run = self._python(platform, [*command, f"--out={folder / 'report'}"], log=folder / "suite.log")
+        report = folder / "report" / "results.json"
+        report.unlink(missing_ok=True)
+        run = self._python(platform, [*command, f"--out={report.parent}"], log=folder / "suite.log")
         if run.returncode == _INTERRUPTED:
             raise Interrupted
-        if run.returncode not in (0, 1):
-            msg = f"the suite ended with {run.returncode}; see {folder / 'suite.log'}"
-            raise NotMeasured(msg)
-        return Results.read(folder / "report" / "results.json")
+        if run.returncode not in (0, 1) or not report.exists():
+            log = (folder / "suite.log").read_text("utf-8") if (folder / "suite.log").exists() else ""
+            raise NotMeasured("; ".join([*map(": ".join, lacks.items())]) or _last_line(log))
+        return Results.read(report)
 
     def _tests(self, platform: Platform, folder: Path) -> Tests:
         report = folder / "tests.xml"
@@ -143,4 +145,4 @@ def _described(platform: Platform) -> dict[str, Any]:
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if re.match(r"[\w.]*(Error|Exception|error)\b", line)]
-    return lines[-1] if lines else f"the probe ended without a word: {text.strip()[-200:]}"
+    return lines[-1] if lines else f"it ended without an error: {text.strip()[-200:]}"

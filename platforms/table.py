@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from xbce_conformance.cases import FUNCTIONS
+
 V2, V3, V4 = "x86-64-v2", "x86-64-v3", "x86-64-v4"
 LEVELS = (V2, V3, V4)
 
@@ -15,6 +17,10 @@ _GLIBC = {V2: "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4", V3: "glibc.cpu.
 _MKL = {V2: "SSE4_2", V3: "AVX2", V4: ""}
 _ATEN = {V2: "default", V3: "avx2", V4: "avx512"}
 _XLA = {V2: "SSE4_2", V3: "AVX2", V4: ""}
+
+
+_UNCOMPILED = tuple(name for name in FUNCTIONS if name.startswith("special."))
+"""What the level "quick" gives to no compiler of PyTorch, which would need a C++ one."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Platform:
     """Variables that keep the library at this level."""
     emulated: bool = False
     """Whether QEMU plays the processor."""
+    functions: tuple[str, ...] = ()
+    """Of xbce, if not all are measured."""
 
     @property
     def library(self) -> str:
@@ -67,8 +75,8 @@ def platforms() -> tuple[Platform, ...]:
         for backend, level, variables in native
     ]
     made += [
-        Platform(slug=f"{backend.partition(':')[0]}-aarch64", backend=backend, level="aarch64", emulated=True)
-        for backend in ("numpy", "torch:cpu", "jax")
+        Platform(f"{backend.partition(':')[0]}-aarch64", backend, "aarch64", emulated=True, functions=functions)
+        for backend, functions in (("numpy", ()), ("torch:cpu", _UNCOMPILED), ("jax", _UNCOMPILED))
     ]
     return tuple(made)
 
