@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-peers
 VISION := .venv-vision
+OLDEST := .venv-oldest
 OUT := conformance-report
 MINUTES := 5
 BIN := $(VENV)/bin
@@ -16,9 +17,10 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 # A process has half of the tests and takes over from the other at the end: what a module shares is computed once.
-PYTEST := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS)) $(BIN)/python -m pytest -n 2 --dist worksteal
+REQUIRED := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS))
+PYTEST := $(REQUIRED) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full bench-compare gpu gpu-wheels gpu-exact-values clean
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -36,6 +38,10 @@ peers: $(VENV)/installed $(PEERS)/installed  ## Measure every peer, each in an e
 
 test: lint  ## Lint, type-check and test: all but what takes long.
 	$(PYTEST) -m "not long" $(ARGS)
+
+oldest: $(OLDEST)/installed  ## Test and measure with the oldest version of every dependency.
+	$(REQUIRED) $(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m "not long" $(ARGS)
+	$(OLDEST)/bin/xbce-conformance run --subject xbce $(addprefix --require ,$(BACKENDS)) --out $(OUT)/oldest
 
 check-long: mutants  ## What `make test` leaves out: tests that take long, the mutants, ten minutes of the fuzzer.
 	$(PYTEST) -m long $(ARGS)
@@ -80,7 +86,7 @@ gpu-exact-values: $(VENV)/installed  ## Compute beforehand what the suite compar
 	$(BIN)/xbce-conformance run --subject xbce --backend numpy --exact-values .gpu/exact-values --out .gpu/exact-report $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
-	rm -rf $(VENV) $(PEERS) $(VISION) .gpu conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(VISION) $(OLDEST) .gpu conformance-report build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # PyTorch is the largest part by far; the constraints choose every version, so that two machines get the same.
 $(VENV)/installed: pyproject.toml conformance/pyproject.toml constraints.txt
@@ -102,4 +108,11 @@ $(VISION)/installed: pyproject.toml constraints.txt
 	grep -vE '^(torch==|nvidia-|cuda-)' constraints.txt > $(VISION)/constraints.txt
 	PIP_CONSTRAINT=$(VISION)/constraints.txt $(VISION)/bin/python -m pip install --quiet --editable . \
 	  torch==2.14.1 torchvision==0.29.1 expecttest pytest
+	touch $@
+
+# Without benchmarks and tools of development: only what users install, and what the tests need.
+$(OLDEST)/installed: pyproject.toml conformance/pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	PIP_CONSTRAINT=constraints-oldest.txt $(OLDEST)/bin/python -m pip install --quiet \
+	  --editable ".[torch,jax,dask,peers,cuda-source,test]" --editable ./conformance
 	touch $@

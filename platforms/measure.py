@@ -1,0 +1,148 @@
+"""Measures one platform: probe, suite and tests, each a process of its own under the variables of the platform."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from platforms.condensed import Condensed, Tests, condense
+from platforms.emulator import Emulator, NoEmulator
+from platforms.table import Platform
+from xbce_conformance.results.model import Results
+from xbce_conformance.storage import digest
+
+REPOSITORY = Path(__file__).parents[1]
+TESTS = ("tests/special", "tests/api/test_loss.py", "tests/api/test_special_values.py", "tests/api/test_numbers.py")
+"""Accuracy and special values of everything, for one library in minutes; `make test` has the rest."""
+_INTERRUPTED = 130
+
+
+class NotMeasured(Exception):  # noqa: N818
+    """A platform cannot be measured here; the message says why."""
+
+
+class Interrupted(Exception):  # noqa: N818
+    """A run was stopped before its end, with nothing lost."""
+
+
+class Bench:
+    """Where platforms are measured: the folder of work, and what is measured."""
+
+    def __init__(self, work: Path, *, dtypes: tuple[str, ...] = (), functions: tuple[str, ...] = ()) -> None:
+        """Narrow the suite to dtypes and functions, for a trial."""
+        self._work = work
+        self._narrowed = [f"--dtype={name}" for name in dtypes] + [f"--function={name}" for name in functions]
+        self._emulator = Emulator(work / "aarch64", REPOSITORY / "constraints.txt")
+
+    def facts(self, platform: Platform) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what a result depends on, and what the library lacks; raise NotMeasured where it cannot be."""
+        if platform.emulated:
+            try:
+                self._emulator.install(platform.backend)
+            except NoEmulator as reason:
+                raise NotMeasured(str(reason)) from reason
+        run = self._python(platform, ["-m", "platforms.probe", platform.backend])
+        if run.returncode:
+            raise NotMeasured(_last_line(run.stderr))
+        facts = json.loads(run.stdout.splitlines()[-1])
+        symbols = sorted(set(re.findall(r"Symbols not found: \[(.*?)\]", run.stderr)))
+        said = "".join(f"; symbols not found: {names.strip()}" for names in symbols)
+        lacks = {name: reason + said for name, reason in facts.pop("lacks").items()}
+        if facts["level"] != platform.level:
+            msg = f"the library computes at {facts['level']}, not at {platform.level}"
+            raise NotMeasured(msg)
+        return facts, lacks
+
+    def measure(self, platform: Platform, facts: dict[str, str], lacks: dict[str, str]) -> Condensed:
+        """Return what the platform came to; an earlier run that was interrupted goes on."""
+        folder = self._work / f"{platform.slug}-{digest(f'{key} {facts[key]}'.encode() for key in sorted(facts))}"
+        results = self._suite(platform, folder, lacks)
+        return Condensed(
+            **_described(platform),
+            facts=facts,
+            absent="",
+            lacks=lacks | ({"other functions": "emulated, they take hours"} if platform.functions else {}),
+            tests=None if platform.emulated else self._tests(platform, folder),
+            rows=condense(results),
+        )
+
+    def _suite(self, platform: Platform, folder: Path, lacks: dict[str, str]) -> Results:
+        dtypes = [f"--dtype={name}" for name in ("float16", "bfloat16", "float32", "float64") if name not in lacks]
+        narrowed = self._narrowed + (dtypes if lacks else []) + [f"--function={name}" for name in platform.functions]
+        checkpoint = folder / f"checkpoint-{digest(text.encode() for text in narrowed)}"
+        command = ["-m", "xbce_conformance", "run", "--subject=xbce", f"--backend={platform.backend}", *narrowed]
+        command += [f"--exact-values={self._work / 'exact-values'}", f"--checkpoint={checkpoint}"]
+        report = folder / "report" / "results.json"
+        report.unlink(missing_ok=True)
+        run = self._python(platform, [*command, f"--out={report.parent}"], log=folder / "suite.log")
+        if run.returncode == _INTERRUPTED:
+            raise Interrupted
+        if run.returncode not in (0, 1) or not report.exists():
+            log = (folder / "suite.log").read_text("utf-8") if (folder / "suite.log").exists() else ""
+            raise NotMeasured("; ".join([*map(": ".join, lacks.items())]) or _last_line(log))
+        return Results.read(report)
+
+    def _tests(self, platform: Platform, folder: Path) -> Tests:
+        report = folder / "tests.xml"
+        if not report.exists():
+            part = folder / "tests.part.xml"
+            command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={part}", "-m", "not long",
+                       "-k", platform.library, *TESTS]  # fmt: skip
+            run = self._python(platform, command, log=folder / "tests.log")
+            if run.returncode not in (0, 1):
+                raise Interrupted
+            part.replace(report)
+        return read_tests(report)
+
+    def _python(
+        self, platform: Platform, arguments: list[str], log: Path | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run Python under the variables of the platform; what it prints goes to the log, or is returned."""
+        command, variables = [sys.executable], dict(os.environ)
+        if platform.emulated:
+            command, variables = self._emulator.python, self._emulator.environment(platform.backend)
+        path = [str(REPOSITORY), str(REPOSITORY / "conformance"), variables.get("PYTHONPATH", "")]
+        # PyTorch's compiler keeps what it made; other code of the same graph must not be taken for it.
+        compiled = {"TORCHINDUCTOR_CACHE_DIR": str(self._work / "compiled" / platform.level)}
+        variables |= compiled | platform.environment | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
+        run = partial(subprocess.run, command + arguments, env=variables, cwd=REPOSITORY, text=True, check=False)
+        if log is None:
+            return run(capture_output=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:
+            return run(stdout=stream, stderr=subprocess.STDOUT)
+
+
+def nothing(platform: Platform, reason: str) -> Condensed:
+    """Return what says that a platform could not be measured, and why."""
+    return Condensed(**_described(platform), facts={}, absent=reason, lacks={}, tests=None, rows=[])
+
+
+def read_tests(report: Path) -> Tests:
+    """Return what a JUnit report of pytest says."""
+    cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - written by our own pytest
+    skipped = [case for case in cases if case.find("skipped") is not None]
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    names = sorted(f"{case.get('classname')}::{case.get('name')}" for case in failed)
+    return Tests(len(cases) - len(skipped) - len(failed), len(skipped), names)
+
+
+def _described(platform: Platform) -> dict[str, Any]:
+    return {
+        "slug": platform.slug,
+        "backend": platform.backend,
+        "level": platform.level,
+        "date": datetime.now(UTC).date().isoformat(),
+        "environment": platform.environment,
+    }
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if re.match(r"[\w.]*(Error|Exception|error)\b", line)]
+    return lines[-1] if lines else f"it ended without an error: {text.strip()[-200:]}"
