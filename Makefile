@@ -20,7 +20,7 @@ space := $(empty) $(empty)
 REQUIRED := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS))
 PYTEST := $(REQUIRED) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -42,6 +42,9 @@ test: lint  ## Lint, type-check and test: all but what takes long.
 oldest: $(OLDEST)/installed  ## Test and measure with the oldest version of every dependency.
 	$(REQUIRED) $(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m "not long" $(ARGS)
 	$(OLDEST)/bin/xbce-conformance run --subject xbce $(addprefix --require ,$(BACKENDS)) --out $(OUT)/oldest
+
+platforms: $(VENV)/installed  ## Measure at every level that this processor can play, and aarch64 by QEMU; ARGS=--plan shows which.
+	$(BIN)/python -m platforms $(ARGS)
 
 check-long: mutants  ## What `make test` leaves out: tests that take long, the mutants, ten minutes of the fuzzer.
 	$(PYTEST) -m long $(ARGS)
