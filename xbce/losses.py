@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from ._call.checks import at_most_one, number_in
+from ._call.checks import at_most_one, is_array_option, option_in
 from ._call.loss import Loss
 from ._call.numbers import as_argument
 from ._call.options import LossOptions
@@ -48,7 +48,9 @@ def binary_cross_entropy_with_logits(
     labels : array or scalar
         The shape, library and device of `logits`; boolean, integer or floating. Integers and Python scalars are
         rounded to the dtype of `logits`. Usually 0, 1 or between (soft labels); other values follow the same formula.
-        Here and in the options a scalar is a Python or NumPy number, or an array without dimensions.
+        Here and in the options a scalar is a Python or NumPy number, or an array without dimensions. An option that is
+        an array broadcasts to the shape of `logits`: a number for each class, say. Numbers are checked; of arrays the
+        values are not looked at, and out of range they follow the formula.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
         `keepdims`, `dtype`.
@@ -125,9 +127,9 @@ def binary_cross_entropy(
     labels: ArrayObject | float,
     /,
     *,
-    clip: float | None = None,
-    log_floor: float | None = None,
-    log_offset: float | None = None,
+    clip: ArrayObject | float | None = None,
+    log_floor: ArrayObject | float | None = None,
+    log_offset: ArrayObject | float | None = None,
     **options: Unpack[LossOptions],
 ) -> Formula:
     r"""Binary cross-entropy between labels and probabilities.
@@ -147,11 +149,11 @@ def binary_cross_entropy(
         Any shape and floating dtype, of any library that follows the array API standard. Outside [0, 1]: NaN.
     labels : array or scalar
         The shape, library and device of `probabilities`; boolean, integer or floating.
-    clip : float, optional
+    clip : array or scalar, optional
         Probabilities are clipped to [clip, 1 - clip] first, as in Keras and scikit-learn; the gradient is 0 outside.
-    log_floor : float, optional
+    log_floor : array or scalar, optional
         Both logarithms are at least this number, -100 in PyTorch; the gradient of a floored one is 0.
-    log_offset : float, optional
+    log_offset : array or scalar, optional
         Number that is added inside both logarithms, as in TensorFlow 1.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
@@ -188,13 +190,13 @@ def binary_cross_entropy(
     array([  1.38629436,   0.        , 100.        ])
     """
     at_most_one(clip=clip, log_floor=log_floor, log_offset=log_offset)
-    offset = None if log_offset is None else number_in("log_offset", log_offset, 0) or None
+    offset = None if log_offset is None else option_in("log_offset", log_offset, 0, zero=False)
     return ProbabilityCrossEntropy(
         label_smoothing=options["label_smoothing"],
-        clip=None if clip is None else Clip.of(number_in("clip", clip, 0, 0.5, below=True)),
-        log_floor=as_argument(None if log_floor is None else number_in("log_floor", log_floor, high=0)),
+        clip=None if clip is None else Clip.of(option_in("clip", clip, 0, 0.5, below=True)),
+        log_floor=as_argument(None if log_floor is None else option_in("log_floor", log_floor, high=0)),
         log_offset=as_argument(offset),
-        large_offset=offset is not None and offset >= 0.25,
+        large_offset=None if is_array_option(offset) else offset is not None and offset >= 0.25,
     )
 
 
@@ -204,8 +206,8 @@ def sigmoid_focal_loss(
     labels: ArrayObject | float,
     /,
     *,
-    gamma: float = 2.0,
-    alpha: float | None = None,
+    gamma: ArrayObject | float = 2.0,
+    alpha: ArrayObject | float | None = None,
     **options: Unpack[LossOptions],
 ) -> Formula:
     r"""Focal loss: binary cross-entropy, modulated by a power of the probability of being wrong.
@@ -222,10 +224,11 @@ def sigmoid_focal_loss(
         As for :func:`binary_cross_entropy_with_logits`.
     labels : array or scalar
         As for :func:`binary_cross_entropy_with_logits`; in [0, 1].
-    gamma : float, optional
+    gamma : array or scalar, optional
         Exponent, not negative. 0 gives the cross-entropy. It may change with every call, as all numeric options: no
-        code is compiled for each value.
-    alpha : float, optional
+        code is compiled for each value. PyTorch and JAX differentiate in it, as in all numeric options: it can be
+        learnt.
+    alpha : array or scalar, optional
         In [0, 1]: weight of the positive label; 1 - alpha is that of the negative one.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
@@ -248,6 +251,9 @@ def sigmoid_focal_loss(
     ``1 - p_t = z sigmoid(-x) + (1 - z) sigmoid(x)`` is computed as this sum of non-negative terms, so that it keeps its
     digits in both tails. The loss has gamma times its relative error.
 
+    The dtype of an option does not decide that of the result. Beside logits of a narrower dtype, an option that is an
+    array of float64 has the computation run in float64: give it the dtype of the logits for speed.
+
     References
     ----------
     .. [1] T.-Y. Lin, P. Goyal, R. Girshick, K. He and P. Dollár, "Focal loss for dense object detection", ICCV 2017,
@@ -259,11 +265,17 @@ def sigmoid_focal_loss(
     >>> import xbce
     >>> xbce.sigmoid_focal_loss(np.array([-20.0, 0.0, 20.0]), np.array([1, 1, 1]), gamma=2, alpha=0.25)
     array([4.99999998e+00, 4.33216988e-02, 2.18912768e-27])
+
+    A gamma for each class:
+
+    >>> xbce.sigmoid_focal_loss(np.zeros((2, 3)), np.ones((2, 3)), gamma=np.array([0, 1, 2]))
+    array([[0.69314718, 0.34657359, 0.1732868 ],
+           [0.69314718, 0.34657359, 0.1732868 ]])
     """
-    gamma = number_in("gamma", gamma, 0)
+    gamma = option_in("gamma", gamma, 0)
     return ModulatedCrossEntropy(
         *exponents_of(gamma, gamma, as_argument),
-        alpha=as_argument(None if alpha is None else number_in("alpha", alpha, 0, 1)),
+        alpha=as_argument(None if alpha is None else option_in("alpha", alpha, 0, 1)),
         label_smoothing=options["label_smoothing"],
     )
 
@@ -274,9 +286,9 @@ def asymmetric_loss(
     labels: ArrayObject | float,
     /,
     *,
-    gamma_pos: float = 0.0,
-    gamma_neg: float = 4.0,
-    shift: float = 0.0,
+    gamma_pos: ArrayObject | float = 0.0,
+    gamma_neg: ArrayObject | float = 4.0,
+    shift: ArrayObject | float = 0.0,
     **options: Unpack[LossOptions],
 ) -> Formula:
     r"""Asymmetric loss: a focal loss with an exponent for each label, and easy negatives dropped.
@@ -293,9 +305,9 @@ def asymmetric_loss(
         As for :func:`binary_cross_entropy_with_logits`.
     labels : array or scalar
         As for :func:`binary_cross_entropy_with_logits`; in [0, 1].
-    gamma_pos, gamma_neg : float, optional
+    gamma_pos, gamma_neg : array or scalar, optional
         Exponents for the positive and the negative label, not negative.
-    shift : float, optional
+    shift : array or scalar, optional
         In [0, 1): negatives with a smaller probability have neither loss nor gradient.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
@@ -330,9 +342,9 @@ def asymmetric_loss(
     >>> xbce.asymmetric_loss(np.array([2.0, 2.0, -4.0]), np.array([1, 0, 0]), shift=0.05)
     array([0.12692801, 0.84641495, 0.        ])
     """
-    pos, neg = number_in("gamma_pos", gamma_pos, 0), number_in("gamma_neg", gamma_neg, 0)
+    pos, neg = option_in("gamma_pos", gamma_pos, 0), option_in("gamma_neg", gamma_neg, 0)
     return ModulatedCrossEntropy(
         *exponents_of(pos, neg, as_argument),
-        shift=as_argument(number_in("shift", shift, 0, 1, below=True) or None),
+        shift=as_argument(option_in("shift", shift, 0, 1, below=True, zero=False)),
         label_smoothing=options["label_smoothing"],
     )

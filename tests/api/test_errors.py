@@ -474,10 +474,10 @@ def test_negative_pos_weight(any_loss, bad):
     [
         (loss, {"label_smoothing": 1.5}, ValueError, "label_smoothing must be at least 0 and at most 1, got 1.5"),
         (loss, {"label_smoothing": -0.1}, ValueError, "label_smoothing must be at least 0 and at most 1, got -0.1"),
-        (loss, {"label_smoothing": None}, TypeError, "label_smoothing must be a Python or NumPy number, got NoneType"),
-        (loss, {"label_smoothing": True}, TypeError, "label_smoothing must be a Python or NumPy number, got bool"),
+        (loss, {"label_smoothing": None}, TypeError, "label_smoothing must be a number or an array, got NoneType"),
+        (loss, {"label_smoothing": True}, TypeError, "label_smoothing must be a number or an array, got bool"),
         (xbce.sigmoid_focal_loss, {"gamma": -1}, ValueError, "gamma must be at least 0, got -1"),
-        (xbce.sigmoid_focal_loss, {"gamma": "2"}, TypeError, "gamma must be a Python or NumPy number, got str"),
+        (xbce.sigmoid_focal_loss, {"gamma": "2"}, TypeError, "gamma must be a number or an array, got str"),
         (xbce.sigmoid_focal_loss, {"alpha": 2}, ValueError, "alpha must be at least 0 and at most 1, got 2"),
         (xbce.asymmetric_loss, {"gamma_pos": -1}, ValueError, "gamma_pos must be at least 0, got -1"),
         (xbce.asymmetric_loss, {"gamma_neg": np.nan}, ValueError, "gamma_neg must be at least 0, got nan"),

@@ -176,9 +176,9 @@ def test_options_are_numbers_of_python_or_numpy(name, kind):
     loss, number = OPTIONS[name]
     x = np.array([0.25, 0.75])
     np.testing.assert_array_equal(loss(x, x, **{name: kind(number)}), loss(x, x, **{name: number}))
-    for bad in (np.bool_(True), np.array(True), np.array([1.0]), np.complex128(1), np.longdouble(1), "1"):
+    for bad in (np.bool_(True), np.array(True), np.complex128(1), np.longdouble(1), "1"):
         kind = type(bad).__qualname__ if isinstance(bad, str) else f"numpy.{type(bad).__qualname__}"
-        with raises(TypeError, f"{name} must be a Python or NumPy number, got {kind}"):
+        with raises(TypeError, f"{name} must be a number or an array, got {kind}"):
             loss(x, x, **{name: bad})
 
 

@@ -78,7 +78,9 @@ def test_options_have_types_defaults_and_documentation_in_one_order():
     assert list(_options.LossOptions.__annotations__) == list(_options.DEFAULTS) == list(COMMON)
     assert re.findall(r"^    (\w+) : ", _options.LossOptions.__doc__, re.MULTILINE) == list(COMMON)
     typed = _options.LossOptions.__annotations__.items()
-    assert [name for name, kind in typed if ArrayObject in typing.get_args(kind)] == list(_options.ARRAYS)
+    arrays = [name for name, kind in typed if ArrayObject in typing.get_args(kind)]
+    numbers = {"label_smoothing"}  # or arrays of them
+    assert [name for name in arrays if name not in numbers] == list(_options.ARRAYS)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,29 @@ def test_every_method_is_one_kernel(name, options, methods, pairs):
             compiled(made)
 
 
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("binary_cross_entropy_with_logits", ("label_smoothing",)),
+        ("binary_cross_entropy", ("clip",)),
+        ("binary_cross_entropy", ("log_floor",)),
+        ("binary_cross_entropy", ("log_offset",)),
+        ("sigmoid_focal_loss", ("gamma", "alpha")),
+        ("asymmetric_loss", ("gamma_pos", "gamma_neg", "shift")),
+    ],
+)
+def test_options_that_are_arrays_are_arguments_of_the_kernel(name, own):
+    formula, numbers = formula_of(name, **{option: array((3,), F32) for option in own})
+    assert len(numbers) == len(own)
+    places = tuple(range(2, 2 + len(numbers)))
+    for methods in METHODS:
+        with step("cupy", getattr(xbce, name), methods, own):
+            kernel = Kernel(formula, tuple(Output(m, F32, F32) for m in methods), F32, 2, numbers=places)
+            made = fused(*_hoisted(kernel, (array((4, 3), F32), array((4, 3), F32), *numbers)))
+            assert isinstance(made, cupy.ElementwiseKernel)
+            compiled(made)
+
+
 @pytest.mark.parametrize("size", [30.0, 30, array((1, 1), F64)], ids=["float", "int", "array"])
 def test_everything_that_a_kernel_can_have_is_in_one(size):
     """Half precision, integer labels, weights, a mask, a number of the formula, a denominator."""

@@ -28,9 +28,9 @@ class JaxRunner:
         aligned = tuple(_aligned(xp, a, ndim) for a in arrays)
         if isinstance(function, Kernel):
             # Numbers become constants for XLA: as arguments JAX would convert them to arrays.
-            numbers = function.numbers
-            rest = tuple(None if i in numbers else a for i, a in enumerate(aligned)) if numbers else aligned
-            return _differentiable(function.bound(arrays), *rest)
+            bound = function.bound(arrays)
+            constants = {*function.numbers} - {*bound.numbers}
+            return _differentiable(bound, *(None if i in constants else a for i, a in enumerate(aligned)))
         return function(_NAMESPACE, *aligned)
 
 

@@ -1,21 +1,22 @@
 """Cache keys of calls: two calls with the same key pass the same checks and follow the same plan."""
 
 import sys
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from .._typing import Array
+from .numbers import is_from_numpy
 from .options import ARRAYS
 from .promotion import autocasts
 
 
 def call_key(
-    methods: tuple[str, ...], args: Any, kwargs: Any, numbers: Collection[str]
+    methods: tuple[str, ...], args: Any, kwargs: Any, numbers: tuple[str, ...]
 ) -> tuple[tuple[Hashable, Hashable], tuple[Array, ...]] | None:
     """Return the cache key of a call, and its arrays in the order of `Inputs.arrays`.
 
-    The key holds everything that the checks of a call read. Its second part holds the options named in `numbers`, its
-    first part everything else.
+    The key holds everything that the checks of a call read. Its second part holds the options named in `numbers` that
+    are numbers, its first part everything else.
 
     Return None if a call must be validated in full: for arrays of libraries other than NumPy, PyTorch and JAX, for
     scalars in place of arrays, for options that compare equal to others (True to 1), and while torch.compile traces.
@@ -31,13 +32,17 @@ def call_key(
         if fingerprint is None or fingerprint is not library or (seen := fingerprint(x)) is None:
             return None
         key.append(seen)
+    options: list[str] = []
     for name, x in kwargs.items():
         kind = type(x)
-        if name in numbers:
-            if kind not in (float, int) and x is not None:
-                return None
+        number = name in numbers
+        if number and (x is None or kind is float or kind is int):
             of_numbers.append((name, kind, x))
-        elif name in ARRAYS and x is not None:
+        elif x is not None and (number or name in ARRAYS):
+            if number:
+                if not getattr(x, "ndim", 0) and is_from_numpy(x):
+                    return None  # a number
+                options.append(name)
             fingerprint = _fingerprints[kind]
             if fingerprint is None or fingerprint is not library or (seen := fingerprint(x)) is None:
                 return None
@@ -47,6 +52,8 @@ def call_key(
         else:
             return None
     arrays = (*args, *(kwargs[name] for name in ARRAYS if kwargs.get(name) is not None))
+    if options:
+        arrays = (*arrays, *(kwargs[name] for name in numbers if name in options))
     return (tuple(key), tuple(of_numbers)), arrays
 
 

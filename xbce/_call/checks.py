@@ -15,11 +15,11 @@ import array_api_compat as compat
 from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
 from .array_kinds import plain
 from .lengths import fits_into, is_unknown, may_be, same_length, same_shape
-from .numbers import as_number, value_of
+from .numbers import as_number, is_from_numpy, value_of
 from .promotion import FLOATS, INTEGERS, dtype_name, is_dask, is_torch, namespace_of
 from .texts import digits_of, shown, type_name
 
-Role = Literal["first", "same shape", "fits", "may enlarge", "mask", "scalar"]
+Role = Literal["first", "same shape", "fits", "option", "may enlarge", "mask", "scalar"]
 """How shape and dtype of an argument must relate to those of the first: see `require_role`."""
 
 
@@ -100,6 +100,29 @@ def _index(x: Any) -> int | None:
         return operator.index(x)
     except TypeError:
         return None
+
+
+def option_in(
+    name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, below: bool = False, zero: bool = True
+) -> Any:
+    """Check an option that may be an array, whose values are not read; return a number as a float.
+
+    Without `zero` a number that is 0 gives None: it turns the option off.
+    """
+    if is_array_option(x):
+        return x
+    if as_number(x) is None or isinstance(as_number(x), bool):
+        msg = f"{name} must be a number or an array, got {type_name(x)}"
+        raise TypeError(msg)
+    number = number_in(name, x, low, high, below=below)
+    return number if zero or number != 0 else None
+
+
+def is_array_option(x: Any) -> bool:
+    """Tell whether an option is an array; one of NumPy without dimensions is a number."""
+    if isinstance(x, (int, float)) and not is_from_numpy(x):  # torch.compile does not support `hasattr` of its symbols
+        return False
+    return hasattr(x, "dtype") and hasattr(x, "shape") and (bool(x.shape) or not is_from_numpy(x))
 
 
 def number_in(name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, below: bool = False) -> float:
@@ -219,6 +242,11 @@ def require_role(name: str, x: Array, role: Role, first_name: str, first: Array)
         case "fits":
             _require_broadcastable(name, x, first_name, first)
             require_real(name, x)
+        case "option":
+            _require_broadcastable(name, x, first_name, first)
+            if dtype_name(x.dtype) not in (*FLOATS, *INTEGERS - {"bool"}):
+                msg = f"{name} must be integer or one of {', '.join(FLOATS)}, got {dtype_name(x.dtype)}"
+                raise TypeError(msg)
         case "may enlarge":
             require_floating(name, x)
             _require_mutual(name, x, first_name, first)

@@ -6,7 +6,9 @@ No check reads the values in an array, so all errors are raised for traced and l
 import functools
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import array_api_compat as compat
@@ -60,6 +62,13 @@ class Inputs:
     """Name of each array in error texts."""
     roles: tuple[Role, ...] = ()
     """Relation of each array to the first."""
+    options: tuple[str, ...] = ()
+    """Names of the options that are arrays of numbers; they are the last arrays."""
+
+    @property
+    def option_arrays(self) -> tuple[Array, ...]:
+        """The arrays of `options`."""
+        return self.arrays[len(self.arrays) - len(self.options) :]
 
 
 def loss_inputs(
@@ -71,19 +80,20 @@ def loss_inputs(
     weight: Array | float | None,
     where: Array | None,
     numbers: dict[str, float],
+    options: dict[str, Array],
 ) -> Inputs:
     """Check the arrays of a loss; `name` is the name of its first argument.
 
-    `numbers` are numeric options of its formula that have been checked before.
+    `numbers` are numeric options of its formula that have been checked before, `options` those that are arrays.
     """
-    validator = _Validator(name, scores, labels, pos_weight, weight, where)
+    validator = _Validator(name, scores, labels, pos_weight, weight, where, *options.values())
     validator.add("labels", labels, same_shape=True)
     if pos_weight is not None:
         require_non_negative("pos_weight", pos_weight)
         require_finite("pos_weight", pos_weight)
         validator.add("pos_weight", pos_weight)
     validator.numbers |= numbers
-    return validator.inputs(weight=weight, where=where)
+    return validator.inputs(weight=weight, where=where, options=options)
 
 
 def reduce_inputs(losses: Array, *, weight: Array | float | None, where: Array | None) -> Inputs:
@@ -147,6 +157,8 @@ class _Validator:
         self.roles: list[Role] = ["first"]
         self.numbers: dict[str, float] = {}
         """Numbers that the computing dtype must hold; not labels, which are rounded to the dtype of the first array."""
+        self.wide = False
+        """Whether an option is an array of float64, which the computing dtype must hold, too."""
 
     def add(self, name: str, x: Any, *, same_shape: bool = False, may_enlarge: bool = False) -> None:
         """Check an argument, a number or an array, and add it.
@@ -196,13 +208,29 @@ class _Validator:
         require_role("where", where, "mask", self.name, self.first)
         return self._own(where)
 
-    def inputs(self, *, weight: Array | float | None = None, where: Array | None = None) -> Inputs:
-        """Add weight and mask, and return the validated arguments."""
+    def option(self, name: str, x: Any) -> Array:
+        """Check an option that is an array of numbers."""
+        x = self._same_library(name, x)
+        self.names.append(name)
+        self.roles.append("option")
+        require_role(name, x, "option", self.name, self.first)
+        self.wide = self.wide or dtype_name(x.dtype) == "float64"
+        return self._own(x)
+
+    def inputs(
+        self,
+        *,
+        weight: Array | float | None = None,
+        where: Array | None = None,
+        options: Mapping[str, Array] = MappingProxyType({}),
+    ) -> Inputs:
+        """Add weight, mask and options that are arrays, and return the validated arguments."""
         arguments = len(self.arrays)
         if weight is not None:
             require_finite("weight", weight)
             self.add("weight", weight)
         mask = () if where is None else (self.mask(where),)
+        of_options = [self.option(option, x) for option, x in options.items()]
         name = functools.reduce(promoted, self.dtypes)
         if name in HALVES and is_torch(self.xp) and autocasts(sys.modules["torch"], self.device):
             name = "float32"
@@ -213,17 +241,20 @@ class _Validator:
             device=self.device,
             dtype=dtype,
             computing=dtype if name == "float64" else self._holding_numbers(self.xp.float32),
-            arrays=(*self.arrays, *mask),
+            arrays=(*self.arrays, *mask, *of_options),
             arguments=arguments,
             integers=tuple(self.integers),
             weight=None if weight is None else arguments,
             where=None if where is None else len(self.arrays),
             names=tuple(self.names),
             roles=tuple(self.roles),
+            options=tuple(options),
         )
 
     def _holding_numbers(self, float32: DType) -> DType:
-        """Return float32, or float64 if a number is too large or too small for float32."""
+        """Return float32, or float64 if an option has it, or a number is too large or too small for float32."""
+        if self.wide:
+            return self.xp.float64
         for name, x in self.numbers.items():
             if not fits_float32(x):
                 wide = accumulation_dtype(self.xp, float32, self.device)

@@ -6,9 +6,9 @@ by block, compile it, use it as a cache key, or give it to automatic differentia
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from .._formulas import Formula, settled
+from .._formulas import Formula, Number, settled
 from .._typing import Array, DType, Namespace
 
 _MASK_FILL = 0.5
@@ -99,13 +99,18 @@ class Kernel:
     """Indices of arrays that are rounded to the dtype of the first one before all else."""
     where: int | None = None
     """Index of the mask. Masked elements are replaced before any arithmetic, and have results of 0."""
-    numbers: tuple[int, ...] = ()
-    """Indices of the numbers of the formula: Python numbers, or arrays without dimensions."""
+    numbers: tuple[int | None, ...] = ()
+    """Index of each number of the formula, a Python number or an array; None for one that the formula holds itself."""
 
     def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, ...]:
         """Return the outputs."""
         arguments = [self._taken(xp, arrays, i, self.computing) for i in range(self.arguments)]
-        formula = self.formula.with_numbers(tuple(arrays[i] for i in self.numbers)) if self.numbers else self.formula
+        formula = self.formula
+        if self.numbers:
+            own = formula.apart()[1] if None in self.numbers else self.numbers
+            formula = formula.with_numbers(
+                tuple(x if i is None else self._number(xp, arrays, i) for i, x in zip(self.numbers, own, strict=True))
+            )
         methods = tuple(output.method for output in self.outputs)
         if methods in _JOINT:
             results = getattr(formula, _JOINT[methods])(xp, *arguments)
@@ -121,18 +126,35 @@ class Kernel:
         if i in output.weights:
             rest = tuple(j for j in output.weights if j != i)
             return replace(self, outputs=(replace(output, weights=rest),))
+        if i in self.numbers:
+            return self._derivative_in_option(output, self.numbers.index(i)) if self.numbers.count(i) == 1 else None
         method = _DERIVATIVES.get((output.method, i)) if i < self.arguments else None
-        return None if method is None else replace(self, outputs=(replace(output, method=method),))
+        if method is None or not self.formula.provides(method):
+            return None
+        return replace(self, outputs=(replace(output, method=method),))
+
+    def _derivative_in_option(self, output: Output, number: int) -> "Kernel | None":
+        found = self.formula.derivative_in(self.formula.options()[number], output.method)
+        if found is None:
+            return None
+        formula, method = found
+        return replace(self, formula=formula, outputs=(replace(output, method=method),))
 
     def only(self, k: int) -> "Kernel":
         """Return the kernel of output k alone."""
         return replace(self, outputs=(self.outputs[k],))
 
     def bound(self, arrays: tuple[Array | float, ...]) -> "Kernel":
-        """Return this kernel with the numbers among the arrays bound to its formula; it reads them no more."""
+        """Return this kernel with the Python numbers of its formula bound to it; it reads them no more."""
         if not self.numbers:
             return self
-        return replace(self, formula=self.formula.with_numbers(tuple(arrays[i] for i in self.numbers)), numbers=())
+        own = self.formula.apart()[1]
+        places = tuple(i if i is not None and _is_array(arrays[i]) else None for i in self.numbers)
+        bound = (
+            arrays[i] if place is None and i is not None else x
+            for x, i, place in zip(own, self.numbers, places, strict=True)
+        )
+        return replace(self, formula=self.formula.with_numbers(tuple(bound)), numbers=places if any(places) else ())
 
     def unrounded(self) -> "Kernel":
         """Return this kernel with results in the dtype of the product with the weights: a half type may overflow."""
@@ -143,14 +165,23 @@ class Kernel:
         (output,) = self.outputs
         return replace(self, outputs=(replace(output, weights=(*output.weights, i), dtype=dtype),))
 
+    def _number(self, xp: Namespace, arrays: tuple[Array, ...], i: int) -> Number:
+        """Return a number of the formula; an array of numbers in the dtype of the computation.
+
+        A wider array stands for a number that torch.compile traces, whose digits the formula keeps.
+        """
+        x = arrays[i]
+        if not _is_array(x) or (not x.ndim and x.dtype == xp.float64):
+            return x
+        return self._taken(xp, arrays, i, self.computing)
+
     def _taken(self, xp: Namespace, arrays: tuple[Array, ...], i: int, dtype: DType) -> Array:
         """Return array i in a dtype, with `_MASK_FILL` in place of masked elements.
 
         Weights are masked, too: with a masked NaN in them, automatic derivatives would be NaN.
         """
         x = arrays[i]
-        # torch.compile does not support `hasattr` of an int.
-        if isinstance(x, int) or not hasattr(x, "ndim"):  # a size
+        if not _is_array(x):  # a size
             return x
         if i in self.integers:
             x = _cast(xp, x, arrays[0].dtype)
@@ -199,6 +230,11 @@ class Elementwise:
 def is_floating(x: Array) -> bool:
     """Tell whether an array is of a real floating dtype; `isdtype` does not know the bfloat16 of ml_dtypes."""
     return "float" in str(x.dtype)
+
+
+def _is_array(x: Any) -> bool:
+    """Tell an array from a number; torch.compile does not support `hasattr` of its symbols for numbers."""
+    return not isinstance(x, (int, float)) and hasattr(x, "ndim")
 
 
 def _cast(xp: Namespace, x: Array, dtype: DType) -> Array:

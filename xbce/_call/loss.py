@@ -1,7 +1,7 @@
 """`Loss`, the class of the public losses, which are objects like NumPy's ufuncs; and the steps of a call.
 
-A loss is declared once, by a function of its arrays and of its own options, which are numbers. The function returns the
-formula. `Loss` adds the options that all losses share, the methods, and the call.
+A loss is declared once, by a function of its arrays and of its own options, which are numbers, or arrays of them. The
+function returns the formula. `Loss` adds the options that all losses share, the methods, and the call.
 """
 
 import functools
@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar
 from .._formulas import Formula
 from .._typing import Array, ArrayObject, ArrayT
 from .cache_key import call_key
-from .checks import number_in
+from .checks import is_array_option, option_in
 from .inputs import Inputs, fits_float32, loss_inputs
 from .numbers import as_argument, as_number
 from .options import DEFAULTS, REDUCTION, documented, parameters
@@ -79,7 +79,8 @@ class Loss(Generic[P]):
         scores, labels, *own, _ = inspect.signature(formula_of).parameters.values()
         self._arrays = scores.name, labels.name
         self._own = tuple(option.name for option in own)
-        self._numbers = {*self._own, "label_smoothing"}
+        self._numbers = (*self._own, "label_smoothing")
+        """Options that are numbers, or arrays of them."""
         self._defaults: dict[str, Any] = {option.name: option.default for option in own} | dict(DEFAULTS)
         self._parameters = [scores.replace(annotation=ArrayT), labels, *own, *parameters()]
         self.__signature__ = inspect.Signature(self._parameters, return_annotation=ArrayT)
@@ -101,21 +102,30 @@ class Loss(Generic[P]):
         return MethodType(own, self)
 
     def _options(self, args: Any, given: Any) -> dict[str, Any]:
-        """Return all options of a call; refuse surplus and unknown arguments."""
+        """Return all options of a call; refuse surplus and unknown arguments.
+
+        `label_smoothing` is None if labels are not smoothed.
+        """
         options: dict[str, Any] = self._defaults | given
         if len(options) > len(self._defaults) or len(args) > len(self._arrays):
             self._refuse(args, given)
-        options["label_smoothing"] = number_in("label_smoothing", options["label_smoothing"], 0, 1)
+        options["label_smoothing"] = option_in("label_smoothing", options["label_smoothing"], 0, 1, zero=False)
         return options
 
     def _formula(self, args: Any, options: dict[str, Any]) -> Formula:
-        """Check the other numbers; return the formula. Its `label_smoothing` is None if labels are not smoothed."""
-        return self._formula_of(*args, **options | {"label_smoothing": as_argument(options["label_smoothing"] or None)})
+        """Check the other numbers; return the formula."""
+        return self._formula_of(*args, **options | {"label_smoothing": as_argument(options["label_smoothing"])})
 
     def _numbers_of(self, options: dict[str, Any]) -> dict[str, float]:
         """Return the numbers that the computing dtype must hold; `_formula` has checked them."""
-        own = {name: as_number(options[name]) for name in self._own if options[name] is not None}
-        return own | {"half of label_smoothing": options["label_smoothing"] / 2}
+        given = {name: options[name] for name in self._numbers if not is_array_option(options[name])}
+        numbers = {name: as_number(x) for name, x in given.items() if x is not None}
+        smoothing = numbers.pop("label_smoothing", None)
+        return numbers if smoothing is None else numbers | {"half of label_smoothing": smoothing / 2}
+
+    def _array_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of `_numbers` that are arrays."""
+        return {name: options[name] for name in self._numbers if is_array_option(options[name])}
 
     def _plan(
         self, methods: tuple[str, ...], args: Any, options: dict[str, Any], formula: Formula
@@ -130,7 +140,10 @@ class Loss(Generic[P]):
             weight=options["weight"],
             where=options["where"],
             numbers=self._numbers_of(options),
+            options=self._array_options(options),
         )
+        if inputs.options:  # with the arrays as they were taken
+            formula = self._formula(args, options | dict(zip(inputs.options, inputs.option_arrays, strict=True)))
         chosen = (options[name] for name in REDUCTION)
         return Reduction.of(self._arrays[0], inputs, *chosen).plan(inputs, formula, methods), inputs
 
@@ -173,6 +186,7 @@ class Loss(Generic[P]):
         options = self._options(args, given)
         formula = self._formula(args, options)
         pattern, numbers = formula.apart()
+        numbers = tuple(x for x in numbers if not is_array_option(x))
         # Only the computing dtype depends on the values of the numbers.
         fits = all(map(fits_float32, self._numbers_of(options).values()))
         key = rest, pattern, fits

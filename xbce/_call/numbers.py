@@ -42,12 +42,12 @@ def value_of(x: Any) -> Any:
 
 
 def as_argument(number: Any) -> Any:
-    """Return a number, or None, in the form that kernels take.
+    """Return a number, an array or None, in the form that kernels take.
 
     A symbol of torch.compile becomes a 0-d array. A symbol that meets an operation for arrays only, such as a power,
     makes it compile for each value (https://github.com/pytorch/pytorch/pull/179395), and it cancels Dekker's splitting.
     """
-    if number is None or not is_in_dynamo():
+    if not isinstance(number, (int, float)) or not is_in_dynamo():
         return number
     import torch
     from torch.fx.experimental import symbolic_shapes

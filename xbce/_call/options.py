@@ -16,7 +16,7 @@ class LossOptions(TypedDict, total=False):
         Factor of the term of the positive label, not negative; 1 by default. Broadcasts to the shape of the first
         argument, as all arrays below do: per class, for example. A number is exact, whatever the dtype of the array can
         hold, and finite; so is one for `weight`.
-    label_smoothing : float, optional
+    label_smoothing : array or scalar, optional
         a in [0, 1]: labels z become ``z (1 - a) + a / 2`` first.
     weight : array or scalar, optional
         Factor of each loss.
@@ -39,7 +39,7 @@ class LossOptions(TypedDict, total=False):
     """
 
     pos_weight: ArrayObject | float | None
-    label_smoothing: float
+    label_smoothing: ArrayObject | float
     weight: ArrayObject | float | None
     where: ArrayObject | None
     reduction: ReductionKind

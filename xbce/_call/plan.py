@@ -51,7 +51,8 @@ class Reduction:
         """Return the plan that computes the reduced value, or derivatives of it, by one run of a kernel."""
         mean = self._mean(inputs) if self.kind == "mean" else None
         pattern, numbers = formula.apart()
-        first, after = len(inputs.arrays), len(inputs.arrays) + len(numbers)
+        places, numbers = _placed(numbers, inputs)
+        after = len(inputs.arrays) + len(numbers)
         divisor = after if mean is not None and methods != ("value",) else None
         kernel = Kernel(
             formula=pattern,
@@ -60,7 +61,7 @@ class Reduction:
             arguments=inputs.arguments,
             integers=inputs.integers,
             where=inputs.where,
-            numbers=tuple(range(first, after)),
+            numbers=places,
         )
         summed = None if self.kind == "none" else SumSpec(self.axes, _accumulating(inputs))
         sums = tuple(summed if method == "value" else None for method in methods)
@@ -109,7 +110,7 @@ class Plan:
     kept: SumSpec | None
     """The sum whose axes remain with length 1; None if they do not."""
     numbers: tuple[Number, ...]
-    """Numbers of the formula, which the kernel takes after the arrays."""
+    """Numbers of the formula that are no arrays of the call; the kernel takes them after the arrays."""
 
     def __call__(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return the results of the call."""
@@ -125,6 +126,21 @@ class Plan:
         if self.kept is not None:
             total = self.kept.spread(self.xp, total)
         return (total, *results[1:])
+
+
+def _placed(numbers: tuple[Number, ...], inputs: Inputs) -> tuple[tuple[int, ...], tuple[Number, ...]]:
+    """Return the index of each number of a formula, and those of them that follow the arrays of the call."""
+    first = len(inputs.arrays) - len(inputs.options)
+    of_arrays = {id(x): i for i, x in enumerate(inputs.option_arrays, first)}
+    places: list[int] = []
+    after: list[Number] = []
+    for x in numbers:
+        place = of_arrays.get(id(x))
+        if place is None:
+            place = len(inputs.arrays) + len(after)
+            after.append(x)
+        places.append(place)
+    return tuple(places), tuple(after)
 
 
 def _accumulating(inputs: Inputs) -> DType:

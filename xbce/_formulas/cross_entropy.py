@@ -45,12 +45,24 @@ class CrossEntropy(Formula):
 
     def label_gradient(self, xp: Namespace, x: Array, _z: Array, p: Array | None = None, /) -> Array:
         """Return p softplus(-x) - softplus(x): exactly -x for p = 1."""
+        return self._slope(xp, x, p, None if self.label_smoothing is None else 1 - self.label_smoothing)
+
+    def derivative_in(self, option: str, method: str) -> tuple[Formula, str] | None:
+        """Return the slope in the label smoothing; other derivatives in options have no closed form."""
+        return (self, "smoothing_gradient") if (option, method) == ("label_smoothing", "value") else None
+
+    def smoothing_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return the slope in smoothed labels times their derivative, 1/2 - z."""
+        return self._slope(xp, x, p, 0.5 - z)
+
+    def _slope(self, xp: Namespace, x: Array, p: Array | None, share: Array | Number | None) -> Array:
+        """Return the slope in labels as they are after smoothing, times a share if one is given."""
         if p is None:
-            return -x if self.label_smoothing is None else -x * (1 - self.label_smoothing)
+            return -x if share is None else product(xp, -x, share)
         above, factor = p - 1, xp.where(x >= 0, 1.0, p)
-        if self.label_smoothing is not None:
+        if share is not None:
             # Scale both terms, not their sum: p x may overflow where the slope does not.
-            above, factor = above * (1 - self.label_smoothing), factor * (1 - self.label_smoothing)
+            above, factor = above * share, factor * share
         return above * xp.log1p(halves(xp, x).e) - product(xp, x, factor)
 
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:

@@ -1,4 +1,7 @@
-"""Numbers that a formula needs in more digits than its dtype has, and numbers whose value chooses operations."""
+"""Numbers that a formula needs in more digits than its dtype has, and numbers whose value chooses operations.
+
+Each has a form for arrays, whose values are not known.
+"""
 
 import math
 from collections.abc import Callable
@@ -39,18 +42,15 @@ class Exponent(NamedTuple):
         mantissa, power = math.frexp(number)
         return kind(number, *_split(number), math.ldexp(0.5, power), mantissa, _split(mantissa)[0])
 
-    def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> "Exponent":
+    def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> "Held":
         """Return the exponent for one dtype, float32 or float64, which holds its head."""
         if xp.finfo(dtype).bits == 64:
-            return self._replace(head=self.number, tail=None, mantissa_head=self.mantissa)
-        return self._replace(tail=None) if exactly else self
+            return Held(self.number, self.number, None)
+        return Held(self.number, self.head, None if exactly else self.tail)
 
-    def times(self, part: float) -> "Exponent":
-        """Return a multiple by a power of two, which is exact."""
-        if part == 1:
-            return self
-        tail = None if self.tail is None else part * self.tail
-        return self._replace(number=part * self.number, head=part * self.head, tail=tail, scale=part * self.scale)
+    def scaled(self, xp: Namespace, dtype: DType) -> tuple[Number, Number]:
+        """Return the scale, and the mantissa in one dtype, float32 or float64."""
+        return self.scale, self.mantissa if xp.finfo(dtype).bits == 64 else self.mantissa_head
 
 
 class _QuickExponent(Exponent, Fixed):
@@ -58,21 +58,40 @@ class _QuickExponent(Exponent, Fixed):
 
 
 class ArrayExponent(NamedTuple):
-    """An exponent that is an array without dimensions."""
+    """An exponent that is an array: of the dtype of the computation, or of float64, if it stands for a number."""
 
     number: Array
 
-    def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> Exponent:
+    def held(self, xp: Namespace, dtype: DType, *, exactly: bool) -> "Held":  # noqa: ARG002
         """Return the exponent for one dtype, float32 or float64, which holds its head."""
         number = self.number
-        # A library's power of two may be wrong in the last digit, which the split removes.
-        scale, _ = _split(2.0 ** xp.floor(xp.log2(number)))
-        mantissa = number / xp.where(scale == 0, 1.0, 2 * scale)
-        if exactly or xp.finfo(dtype).bits == 64:
-            return Exponent(number, number, None, scale, mantissa, mantissa)
-        head, mantissa_head = xp.astype(number, dtype), xp.astype(mantissa, dtype)
-        tail = xp.astype(number - xp.astype(head, number.dtype), dtype)
-        return Exponent(number, head, tail, scale, mantissa, mantissa_head)
+        if number.dtype == dtype:
+            return Held(number, number, None)
+        head = xp.astype(number, dtype)
+        return Held(number, head, xp.astype(number - xp.astype(head, number.dtype), dtype))
+
+    def scaled(self, xp: Namespace, dtype: DType) -> tuple[Number, Number]:
+        """Return the scale, and the mantissa in one dtype, float32 or float64."""
+        number = self.number
+        # The logarithm of 0 has no derivative. exp may be wrong in the last digits, which rounding removes.
+        power = xp.exp(math.log(2) * xp.floor(xp.log2(xp.where(number > 0, number, 1.0))))
+        scale, _ = _split(power, 12 if xp.finfo(number.dtype).bits == 32 else _REST)
+        mantissa = number / (2 * scale)
+        return (scale, mantissa) if number.dtype == dtype else (scale, xp.astype(mantissa, dtype))
+
+
+class Held(NamedTuple):
+    """An exponent, and its head and tail in the dtype of the computation."""
+
+    number: Number
+    head: Number
+    tail: Number | None
+
+    def times(self, part: float) -> "Held":
+        """Return a multiple by a power of two, which is exact."""
+        if part == 1:
+            return self
+        return Held(part * self.number, part * self.head, None if self.tail is None else part * self.tail)
 
 
 AnyExponent: TypeAlias = Exponent | ArrayExponent
@@ -89,24 +108,26 @@ class Exponents(Fixed):
     whole: bool
     """Whether the exponents are equal, and M^g, or M^(g / 2), is a power with an integer exponent."""
     exact: bool
-    """Whether float32 holds both exponents."""
+    """Whether float32 holds each exponent that is a number."""
     roots: bool
-    """Whether one exponent lies between 0 and 1."""
+    """Whether one exponent lies between 0 and 1, or may: the values of an array are not known."""
 
 
 def exponents_of(
-    pos: float, neg: float, as_argument: Callable[[float], Number]
+    pos: Number, neg: Number, as_argument: Callable[[Number], Number]
 ) -> tuple[Exponents, AnyExponent, AnyExponent | None]:
     """Return the properties of two exponents, the first exponent, and the second one or None if it is equal."""
-    halved = pos > 0.75 or neg > 0.75
-    root = pos / 2 if halved else pos
+    arrays = not (isinstance(pos, float) and isinstance(neg, float))
+    equal = pos is neg or (not arrays and pos == neg)
+    halved = arrays or pos > 0.75 or neg > 0.75
+    root = 0.5 if arrays else pos / 2 if halved else pos
     first = Exponent.of(as_argument(pos))
-    second = None if pos == neg else Exponent.of(as_argument(neg))
+    second = None if equal else Exponent.of(as_argument(neg))
     known = Exponents(
         halved=halved,
-        whole=pos == neg and root == round(root),
-        exact=all(isinstance(x, Exponent) and not x.tail for x in (first, second or first)),
-        roots=0 < pos < 1 or 0 < neg < 1,
+        whole=equal and root == round(root),
+        exact=not any(x.tail for x in (first, second) if isinstance(x, Exponent)),
+        roots=arrays or 0 < pos < 1 or 0 < neg < 1,
     )
     return known, first, second
 
@@ -125,10 +146,12 @@ class Clip(NamedTuple):
     """-logit(clip)"""
 
     @classmethod
-    def of(cls, clip: float) -> "Clip":
+    def of(cls, clip: Number) -> "Clip | ArrayClip":
         """Return a clip; for 0 one that chooses operations."""
+        if not isinstance(clip, float):
+            return ArrayClip(clip)
         if clip == 0:
-            return _NoClip(0.0, 0.0, -math.inf, 0.0, math.inf)
+            return NoClip(0.0, 0.0, -math.inf, 0.0, math.inf)
         head, tail = _split(clip)
         least = head + math.ulp(head) * 2.0**_REST if tail > 0 else head
         log, log1m = math.log(clip), math.log1p(-clip)
@@ -140,18 +163,25 @@ class Clip(NamedTuple):
         """Return a number of float32 or float64: numbers of that dtype are below it if they are below the clip."""
         return self.number if xp.finfo(dtype).bits == 64 else self.least
 
-    @property
-    def only_bounds(self) -> bool:
-        """Whether the clip is 0: probabilities are limited to [0, 1], and their logarithms may be infinite."""
-        return isinstance(self, Fixed)
 
+class NoClip(Clip, Fixed):
+    """A clip of 0: probabilities are limited to [0, 1], and their logarithms may be infinite."""
 
-class _NoClip(Clip, Fixed):
     __slots__ = ()
 
 
-def _split(number: Number) -> tuple[Number, Number]:
-    """Return the nearest number that float32 holds, and the rest, by Dekker's splitting."""
-    scaled = number * (2.0**_REST + 1)
+class ArrayClip(NamedTuple):
+    """A clip that is an array of the dtype of the computation; it may hold zeros."""
+
+    number: Array
+
+    def limit(self, xp: Namespace, dtype: DType) -> Array:  # noqa: ARG002
+        """Return the limit itself, which the dtype holds."""
+        return self.number
+
+
+def _split(number: Number, rest: int = _REST) -> tuple[Number, Number]:
+    """Return a number without its last binary digits, rounded, and the rest, by Dekker's splitting."""
+    scaled = number * (2.0**rest + 1)
     head = scaled - (scaled - number)
     return head, number - head

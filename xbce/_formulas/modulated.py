@@ -15,6 +15,13 @@ terms of the two sigmoids, never 1 - p_t, so it keeps its digits in both tails. 
     L''   = a M^g (C'' + M'/M (2 g C' + g C (b - f + (g - 1) M'/M)))     since M'' = (b - f) M'
     dL/dz = a M^g (dC/dz + g dM/dz C/M + dg/dz log(M) C) + (2 alpha - 1) M^g C
 
+A derivative in an exponent multiplies L by k = log(M), times z or 1 - z where the exponent is that of one label; for
+derivatives in x of such a product
+
+    (k L)' = k L' + k' L,   (k L)'' = k L'' + 2 k' L' + k'' L,   log(M)' = M'/M,   log(M)'' = M'/M (b - f - M'/M).
+
+Near M = 1 the digits of log(M) are in 1 - M, a sum of non-negative terms, too; where M underflows, log(M) = -|x|.
+
 M^(g - 1) never appears: it is infinite at M = 0 for g < 1, where C M'/M is 0. M is 0 only where M' and C are 0 too,
 so any finite quotient may stand there. M^g is applied as two factors M^(g / 2) if it may underflow where M^g C does
 not; for small g it is one factor, with fewer roundings. Exponents are exact in every dtype: the part of an exponent
@@ -22,16 +29,16 @@ that the dtype cannot hold is in a factor of its own.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .._typing import Array, Namespace
 from .cross_entropy import CrossEntropy
 from .elementary import log, log1p
-from .exponents import AnyExponent, Exponents
-from .idioms import constant_zero, enlarged, product
+from .exponents import AnyExponent, Exponents, Held
+from .idioms import constant_zero, enlarged, guarded, product
 from .parts import halves, power, smoothed, with_tail
-from .protocol import Formula, Number
+from .protocol import Fixed, Formula, Number
 
 
 class _Entropy(NamedTuple):
@@ -46,6 +53,20 @@ class _Entropy(NamedTuple):
     m_z: Array
     tilt: Array
     """b - f, which is M''/M'; from the smaller one, so that far from 0 the error of exp does not count"""
+    f: Array
+    right: Array
+    """1 - f_m"""
+
+
+@dataclass(frozen=True, slots=True)
+class InOptions(Fixed):
+    """How often a loss is differentiated in its options."""
+
+    gamma_pos: int = 0
+    """In both exponents, if they are one."""
+    gamma_neg: int = 0
+    alpha: int = 0
+    """0 or 1: the loss is linear in it."""
 
 
 class _Parts(NamedTuple):
@@ -65,11 +86,20 @@ class _Parts(NamedTuple):
     """C, but 0 where it is infinite: only at infinite logits, where M' is 0 and the limit of C M' is 0, too"""
     slope: Array
     """M'/M"""
+    logs: tuple[Array | Number, ...]
+    """The product of the factors log(M), and its first two derivatives in x; empty without such a factor"""
+    share: Array | Number | None
+    """The product of the labels that multiply log(M), which multiplies last: products with a small one underflow"""
 
     def modulated(self, x: Array) -> Array:
-        """Return a M^g x."""
+        """Return a M^g x, times the share."""
         once = self.root * x
-        return self.factor * (once if self.second is None else self.second * once)
+        result = self.factor * (once if self.second is None else self.second * once)
+        return result if self.share is None else self.share * result
+
+
+_OF_DERIVATIVES = ("value", "gradient", "hessian", "shift_gradient")
+"""Methods that derivatives in options have as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +113,26 @@ class ModulatedCrossEntropy(Formula):
     shift: Number | None = None
     alpha: Number | None = None
     label_smoothing: Number | None = None
+    in_options: InOptions | None = None
+    """Of which derivative in the options this is the formula; None for the loss itself."""
+
+    def derivative_in(self, option: str, method: str) -> "tuple[Formula, str] | None":
+        """Return formula and method of the derivative of a method in an option, or None without a closed form."""
+        so_far = self.in_options or InOptions()
+        if method in _OF_DERIVATIVES and option in ("gamma_pos", "gamma_neg", "alpha") and not so_far.alpha:
+            return replace(self, in_options=replace(so_far, **{option: getattr(so_far, option) + 1})), method
+        if (option, method) == ("shift", "value"):
+            return self, "shift_gradient"
+        of_smoothing = self.in_options is None and (option, method) == ("label_smoothing", "value")
+        return (self, "smoothing_gradient") if of_smoothing else None
+
+    def provides(self, method: str) -> bool:
+        """Tell whether this formula has a method."""
+        return self.in_options is None or method in _OF_DERIVATIVES
 
     def value(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return a M^g C."""
-        return self._value(self._parts(xp, x, z, p))
+        return self._value(xp, self._parts(xp, x, z, p))
 
     def gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return L'."""
@@ -96,6 +142,17 @@ class ModulatedCrossEntropy(Formula):
         """Return L''."""
         return self._hessian(self._parts(xp, x, z, p))
 
+    def shift_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return the derivative in the shift, which has the form of that in x: f_m loses what the shift gains."""
+        parts = self._parts(xp, x, z, p)
+        entropy = parts.entropy
+        _, negative = smoothed(xp, z, self.label_smoothing)
+        fewer = xp.where(entropy.f > self.shift, -negative, 0.0)
+        slope = fewer / xp.where(entropy.m == 0, 1.0, entropy.m)
+        in_shift = entropy._replace(c_x=fewer / entropy.right)
+        logs, _ = self._logs(xp, x, z, in_shift, slope)
+        return self._gradient(parts._replace(entropy=in_shift, slope=slope, logs=logs))
+
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, p: Array, /) -> Array:
         """Return a M^g z softplus(-x): M does not depend on p."""
         positive_term = CrossEntropy(self.label_smoothing).pos_weight_gradient(xp, x, z, p)
@@ -104,7 +161,7 @@ class ModulatedCrossEntropy(Formula):
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; all parts are shared."""
         parts = self._parts(xp, x, z, p)
-        return self._value(parts), self._gradient(parts)
+        return self._value(xp, parts), self._gradient(parts)
 
     def gradient_and_hessian(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; all parts are shared."""
@@ -113,7 +170,17 @@ class ModulatedCrossEntropy(Formula):
 
     def label_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return dL/dz."""
+        return self._label_slope(xp, x, z, p, None if self.label_smoothing is None else 1 - self.label_smoothing)
+
+    def smoothing_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return the slope in smoothed labels times their derivative, 1/2 - z."""
+        return self._label_slope(xp, x, z, p, 0.5 - z)
+
+    def _label_slope(self, xp: Namespace, x: Array, z: Array, p: Array | None, share: Array | Number | None) -> Array:
+        """Return the slope in labels as they are after smoothing, times a share if one is given."""
         huge = None
+        if share is not None:
+            x = guarded(xp, x, share)
         if p is not None:
             # p times a huge |x| may overflow where its product with a small power of M does not. The derivative is
             # linear in such an x, so x is scaled here and the result below.
@@ -130,8 +197,8 @@ class ModulatedCrossEntropy(Formula):
         second = 1.0 if second is None else second
         if huge is not None:
             second = (1 + (2.0**64 - 1) * xp.astype(huge, x.dtype)) * second
-        if self.label_smoothing is not None:
-            second = (1 - self.label_smoothing) * second
+        if share is not None:
+            second = share * second
         # The second root multiplies each term: their sum may overflow before it.
         slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
         if self.gamma_neg is not None:
@@ -171,12 +238,11 @@ class ModulatedCrossEntropy(Formula):
         The power multiplies the error of the exponential that it is taken of. That is exp(log / 4) where it is a normal
         number; farther out it is the one that is the least normal number, to a power of 1/2 to 1 for small g.
         """
-        pos = self.gamma_pos.held(xp, x.dtype, exactly=self.exponents.exact)
-        scale, mantissa = pos.scale, pos.mantissa_head
+        scale, mantissa = self.gamma_pos.scaled(xp, x.dtype)
         if self.gamma_neg is not None:
-            neg = self.gamma_neg.held(xp, x.dtype, exactly=self.exponents.exact)
+            of_neg, mantissa_of_neg = self.gamma_neg.scaled(xp, x.dtype)
             h = xp.astype(x > 0, x.dtype)  # two finite numbers, one of them times 0
-            scale, mantissa = h * pos.scale + (1 - h) * neg.scale, h * mantissa + (1 - h) * neg.mantissa_head
+            scale, mantissa = h * scale + (1 - h) * of_neg, h * mantissa + (1 - h) * mantissa_of_neg
         least = math.log(float(xp.finfo(x.dtype).smallest_normal))
         near, far = log / 4, scale * log
         is_near, twice = xp.astype(near >= least, x.dtype), xp.astype(far < least, x.dtype)
@@ -184,31 +250,69 @@ class ModulatedCrossEntropy(Formula):
         # Selected before the power: of exp(x)^y alone XLA makes exp(x y), with the error of the product.
         return xp.where(xp.isinf(x), 0.0, exponential) ** (is_near * (2 * g) + (1 - is_near) * ((1 + twice) * mantissa))
 
-    def _value(self, parts: _Parts) -> Array:
-        return parts.modulated(parts.entropy.c)
+    def _value(self, xp: Namespace, parts: _Parts) -> Array:
+        if not parts.logs:
+            return parts.modulated(parts.entropy.c)
+        return parts.modulated(product(xp, parts.entropy.c, parts.logs[0]))
 
     def _gradient(self, parts: _Parts) -> Array:
-        return parts.modulated(parts.entropy.c_x + parts.g * (parts.finite * parts.slope))
+        slope = parts.entropy.c_x + parts.g * (parts.finite * parts.slope)
+        if not parts.logs:
+            return parts.modulated(slope)
+        k, k_x, _ = parts.logs
+        return parts.modulated(k * slope + k_x * parts.finite)
 
     def _hessian(self, parts: _Parts) -> Array:
         entropy, g, slope = parts.entropy, parts.g, parts.slope
         bend = parts.finite * slope * (entropy.tilt + (g - 1) * slope)
-        return parts.modulated(entropy.c_xx + g * (2 * (slope * entropy.c_x) + bend))
+        curvature = entropy.c_xx + g * (2 * (slope * entropy.c_x) + bend)
+        if not parts.logs:
+            return parts.modulated(curvature)
+        k, k_x, k_xx = parts.logs
+        once = entropy.c_x + g * (parts.finite * slope)
+        return parts.modulated(k * curvature + (2 * (k_x * once) + k_xx * parts.finite))
 
     def _parts(self, xp: Namespace, x: Array, z: Array, p: Array | None) -> _Parts:
         positive, negative = smoothed(xp, z, self.label_smoothing)
         if self.shift is None:
             entropy = self._entropy(xp, x, z, p, positive, negative)
         else:
-            entropy = self._shifted_entropy(xp, x, p, positive, negative, self.shift)
+            entropy = self._entropy_of_shifts(xp, x, z, p, positive, negative, self.shift)
         g, tail, root = self._exponent_and_root(xp, positive, negative, entropy.m)
         second = root if self.exponents.halved else None
         factor: Array | Number = 1.0
-        if self.alpha is not None:
+        if self.in_options is not None and self.in_options.alpha:
+            factor = positive - negative
+        elif self.alpha is not None:
             factor = self.alpha * positive + (1 - self.alpha) * negative
         finite = xp.where(xp.isinf(entropy.c), 0.0, entropy.c)
         slope = entropy.m_x / xp.where(entropy.m == 0, 1.0, entropy.m)
-        return _Parts(entropy, root, second, factor, g, tail, finite, slope)
+        logs, share = self._logs(xp, x, z, entropy, slope)
+        return _Parts(entropy, root, second, factor, g, tail, finite, slope, logs, share)
+
+    def _logs(
+        self, xp: Namespace, x: Array, z: Array, entropy: _Entropy, slope: Array
+    ) -> tuple[tuple[Array | Number, ...], Array | Number | None]:
+        """Return the product of the factors log(M) with its first two derivatives in x, and the share."""
+        if self.in_options is None or not (self.in_options.gamma_pos or self.in_options.gamma_neg):
+            return (), None
+        of_pos, of_neg = self.in_options.gamma_pos, self.in_options.gamma_neg
+        n = of_pos + of_neg
+        positive, negative = smoothed(xp, z, self.label_smoothing)
+        log_m = self._log_wrong(xp, x, entropy, positive * entropy.f + negative * entropy.right)
+        share = None if self.gamma_neg is None else math.prod([positive] * of_pos + [negative] * of_neg, start=1.0)
+        k, once, twice = (math.prod([log_m] * i, start=1.0) for i in (n, n - 1, max(n - 2, 0)))
+        bend = once * (entropy.tilt - slope)
+        if n > 1:
+            bend = (n - 1) * (twice * slope) + bend
+        return (k, n * (once * slope), n * (bend * slope)), share
+
+    def _log_wrong(self, xp: Namespace, x: Array, entropy: _Entropy, right: Array) -> Array:
+        """Return log(M) from M and 1 - M; 0 where M is 0 at an infinite x, as the limits of its products are."""
+        m, near = entropy.m, right < 0.5
+        deep = m < float(xp.finfo(m.dtype).smallest_normal)
+        log_m = xp.where(near, log1p(xp, -xp.where(near, right, 0.0)), xp.log(xp.where(near | deep, 1.0, m)))
+        return xp.where(deep, xp.where(xp.isinf(x), 0.0, xp.where(x >= 0, -x, x)), log_m)
 
     def _exponent_and_root(
         self, xp: Namespace, positive: Array, negative: Array, m: Array
@@ -219,7 +323,7 @@ class ModulatedCrossEntropy(Formula):
         head and tail; the rest of g is small where M is small.
         """
         known, part = self.exponents, 0.5 if self.exponents.halved else 1.0
-        pos = self.gamma_pos.held(xp, m.dtype, exactly=known.exact)
+        pos: Held = self.gamma_pos.held(xp, m.dtype, exactly=known.exact)
         if self.gamma_neg is None:
             return pos.head, pos.tail, power(xp, m, pos.times(part), whole=known.whole)
         neg = self.gamma_neg.held(xp, m.dtype, exactly=known.exact)
@@ -227,7 +331,10 @@ class ModulatedCrossEntropy(Formula):
         low = positive < 0.5
         h = xp.astype(low, m.dtype)
         nearer = h * neg.head + (1 - h) * pos.head  # two finite numbers, one of them times 0
-        tail = None if pos.tail is None or neg.tail is None else h * neg.tail + (1 - h) * pos.tail
+        tail = None
+        if not (pos.tail is None and neg.tail is None):
+            of_pos, of_neg = (0.0 if x.tail is None else x.tail for x in (pos, neg))
+            tail = h * of_neg + (1 - h) * of_pos
         rest = xp.where(low, gap * positive, -gap * negative)
         # M is 0 only for a hard label, and then all of g is in `nearer`.
         zero = m == 0
@@ -253,7 +360,19 @@ class ModulatedCrossEntropy(Formula):
             m_x=(negative - positive) * (q * (1 - q)),
             m_z=-xp.tanh(x / 2),  # `tilt` has few digits next to 0, where the label gradient is small, too
             tilt=half.s * (1 - 2 * q),
+            f=f,
+            right=b,
         )
+
+    def _entropy_of_shifts(
+        self, xp: Namespace, x: Array, z: Array, p: Array | None, positive: Array, negative: Array, shift: Number
+    ) -> _Entropy:
+        if not hasattr(shift, "ndim"):
+            return self._shifted_entropy(xp, x, p, positive, negative, shift)
+        none = shift == 0  # an array may hold zeros
+        unshifted = self._entropy(xp, x, z, p, positive, negative)
+        shifted = self._shifted_entropy(xp, x, p, positive, negative, xp.where(none, 0.5, shift))
+        return _Entropy(*(xp.where(none, a, b) for a, b in zip(unshifted, shifted, strict=True)))
 
     def _shifted_entropy(
         self, xp: Namespace, x: Array, p: Array | None, positive: Array, negative: Array, shift: Number
@@ -282,6 +401,8 @@ class ModulatedCrossEntropy(Formula):
             m_x=(xp.where(kept, negative, 0.0) - positive) * spread,
             m_z=b - f_m,
             tilt=tilt,
+            f=f,
+            right=right,
         )
 
 

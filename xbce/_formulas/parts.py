@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from .._typing import Array, Namespace
-from .exponents import Exponent
+from .exponents import Held
 from .idioms import aside, enlarged, exp_minus_abs, minus_sign
 from .protocol import Number
 
@@ -27,7 +27,7 @@ def halves(xp: Namespace, x: Array) -> Halves:
     return Halves(h, s, exp_minus_abs(xp, x, upper, s))
 
 
-def power(xp: Namespace, base: Array, exponent: Exponent, *, whole: bool) -> Array:
+def power(xp: Namespace, base: Array, exponent: Held, *, whole: bool) -> Array:
     """Return base to an exponent, both not negative, as accurately as if the dtype held the exponent.
 
     Rounding the exponent would cost |log(base)| times its error: 29 ULP of float32 for exp(-36) to the power of 1.3.
@@ -37,7 +37,9 @@ def power(xp: Namespace, base: Array, exponent: Exponent, *, whole: bool) -> Arr
     # At 0 the derivative of a root is infinite, and the derivative of the base may be 0: NaN by the chain rule.
     zero = base == 0
     base = xp.where(zero, 1.0, base)
-    return xp.where(zero, 0.0, with_tail(xp, base**exponent.head, exponent.tail, base))
+    result = with_tail(xp, base**exponent.head, exponent.tail, base)
+    # An array of exponents may hold zeros.
+    return xp.where(zero & (exponent.head > 0) if hasattr(exponent.head, "ndim") else zero, 0.0, result)
 
 
 def with_tail(xp: Namespace, result: Array, tail: Array | Number | None, base: Array) -> Array:

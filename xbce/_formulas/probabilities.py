@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._typing import Array, Namespace
 from .elementary import log, log1p, logit
-from .exponents import Clip
+from .exponents import ArrayClip, Clip, NoClip
 from .idioms import aside, guarded, product, settled, vanishes
 from .parts import smoothed
 from .protocol import Formula, Number
@@ -23,11 +23,11 @@ class ProbabilityCrossEntropy(Formula):
     """Binary cross-entropy of probabilities and labels; at most one of the three rules."""
 
     label_smoothing: Number | None = None
-    clip: Clip | None = None
+    clip: Clip | ArrayClip | None = None
     log_floor: Number | None = None
     log_offset: Number | None = None
-    large_offset: bool = False
-    """Whether the offset is at least 1/4."""
+    large_offset: bool | None = False
+    """Whether the offset is at least 1/4; None for an array, in which some may be."""
 
     def value(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
         """Return -p z log(u) - (1 - z) log(1 - u)."""
@@ -50,14 +50,28 @@ class ProbabilityCrossEntropy(Formula):
 
     def label_gradient(self, xp: Namespace, u: Array, _z: Array, p: Array | None = None, /) -> Array:
         """Return log(1 - u) - p log(u): for p = 1 the logit, which keeps its digits next to 1/2."""
+        return self._slope(xp, u, p, None if self.label_smoothing is None else 1 - self.label_smoothing)
+
+    def derivative_in(self, option: str, method: str) -> tuple[Formula, str] | None:
+        """Return the slope in the label smoothing or in the offset; the others have no closed form."""
+        found = {"label_smoothing": "smoothing_gradient", "log_offset": "offset_gradient"}.get(option)
+        return None if method != "value" or found is None else (self, found)
+
+    def smoothing_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return the slope in smoothed labels times their derivative, 1/2 - z."""
+        return self._slope(xp, u, p, 0.5 - z)
+
+    def _slope(self, xp: Namespace, u: Array, p: Array | None, share: Array | Number | None) -> Array:
+        """Return the slope in labels as they are after smoothing, times a share if one is given."""
         if p is None and self.log_floor is None and self.log_offset is None:
             slope = self._clipped_slope(xp, u)
         else:
             log_u, log_v = self._logs(xp, u, None if p is None else vanishes(xp, p), None)
             if p is not None:
-                if self.label_smoothing is not None:
+                if share is not None:
                     # Scale p, not the product, which may overflow where the slope does not.
-                    p, log_v = p * (1 - self.label_smoothing), log_v * (1 - self.label_smoothing)
+                    p, log_v = p * share, product(xp, log_v, share)
+                    return log_v - product(xp, log_u, p)
                 return log_v - p * log_u
             if self.log_offset is not None:
                 slope = _offset_slope(xp, u, log_u, log_v, self.log_offset)
@@ -65,7 +79,7 @@ class ProbabilityCrossEntropy(Formula):
                 floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
                 # A floored u may be outside of [0, 1]: jax_debug_nans would raise for its logit.
                 slope = xp.where(floored, log_v - log_u, -logit(xp, xp.where(floored, 0.5, u)))
-        return slope if self.label_smoothing is None else slope * (1 - self.label_smoothing)
+        return slope if share is None else product(xp, slope, share)
 
     def pos_weight_gradient(self, xp: Namespace, u: Array, z: Array, _p: Array, /) -> Array:
         """Return -z log(u)."""
@@ -78,16 +92,9 @@ class ProbabilityCrossEntropy(Formula):
 
     def gradient_and_hessian(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the quotients are shared."""
-        positive, negative = smoothed(xp, z, self.label_smoothing)
-        v = 1 - u
-        if self.log_offset is not None:
-            offset = aside(xp, u, self.log_offset)
-            u, v = u + offset, v + offset
-        by_u, by_v = _quotient(xp, positive, u), _quotient(xp, negative, v)
-        if p is not None:
-            by_u = _times(xp, by_u, p, positive, u)
+        by_u, by_v, of_u, of_v = self._quotients(xp, u, z, p)
         # Divided twice, not by a square: that would underflow.
-        by_uu, by_vv = _quotient(xp, settled(xp, by_u), u), _quotient(xp, settled(xp, by_v), v)
+        by_uu, by_vv = _quotient(xp, settled(xp, by_u), of_u), _quotient(xp, settled(xp, by_v), of_v)
         if self.log_floor is not None:
             floored_u, floored_v = log(xp, u) <= self.log_floor, log1p(xp, -u) <= self.log_floor
             by_u, by_uu = (xp.where(floored_u, 0.0, a) for a in (by_u, by_uu))
@@ -99,13 +106,30 @@ class ProbabilityCrossEntropy(Formula):
             gradient, hessian = xp.where(clipped, 0.0, gradient), xp.where(clipped, 0.0, hessian)
         return gradient, hessian
 
+    def offset_gradient(self, xp: Namespace, u: Array, z: Array, p: Array | None = None, /) -> Array:
+        """Return -(1 - z) / (1 - u + eps) - p z / (u + eps)."""
+        by_u, by_v, _, _ = self._quotients(xp, u, z, p)
+        return -(by_v + by_u)
+
+    def _quotients(self, xp: Namespace, u: Array, z: Array, p: Array | None) -> tuple[Array, Array, Array, Array]:
+        """Return p z / u and (1 - z) / (1 - u), and the two divisors; with the offset inside, if there is one."""
+        positive, negative = smoothed(xp, z, self.label_smoothing)
+        v = 1 - u
+        if self.log_offset is not None:
+            offset = aside(xp, u, self.log_offset)
+            u, v = u + offset, v + offset
+        by_u, by_v = _quotient(xp, positive, u), _quotient(xp, negative, v)
+        if p is not None:
+            by_u = _times(xp, by_u, p, positive, u)
+        return by_u, by_v, u, v
+
     def _clipped_slope(self, xp: Namespace, u: Array) -> Array:
         """Return minus the logit of u, which may be clipped."""
         if self.clip is None:
             return -logit(xp, u)
         low, high = _clipped(xp, u, self.clip)
-        inside = -logit(xp, xp.where(low | high, 0.5, u))
-        return xp.where(low, self.clip.logit, xp.where(high, -self.clip.logit, inside))
+        inside, slope = -logit(xp, xp.where(low | high, 0.5, u)), _limits(xp, self.clip).logit
+        return xp.where(low, slope, xp.where(high, -slope, inside))
 
     def _logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
         """Return log(u) and log(1 - u) under the rule, but 0 where one is infinite and its factor is zero.
@@ -113,11 +137,24 @@ class ProbabilityCrossEntropy(Formula):
         There the argument is replaced, not the logarithm, whose derivative is infinite, and NaN if multiplied by 0.
         """
         if self.log_offset is not None:
-            return self._offset_logs(xp, u, self.log_offset)
-        if self.clip is not None and not self.clip.only_bounds:
-            return _clipped_logs(xp, u, self.clip)
-        if self.clip is not None and self.clip.only_bounds:
+            return self._offset_logs(xp, u, self.log_offset, zero_u, zero_v)
+        if isinstance(self.clip, (NoClip, ArrayClip)):
             u = xp.where(u < 0, 0.0, xp.where(u > 1, 1.0, u))
+        if self.clip is None or isinstance(self.clip, NoClip):
+            return self._own_logs(xp, u, zero_u, zero_v)
+        # The logarithms are clipped, not u: 1 - clip would be rounded, whereas 1 - u is exact for u near 1.
+        low, high = _clipped(xp, u, self.clip)
+        inside = xp.where(low | high, 0.5, u)  # u outside of the clip may be infinite
+        if isinstance(self.clip, Clip):  # and not 0: no logarithm is infinite
+            zero_u = zero_v = None
+        log_u, log_v = self._own_logs(xp, inside, zero_u, zero_v)
+        limits = _limits(xp, self.clip)
+        log_u = xp.where(low, limits.log, xp.where(high, limits.log1m, log_u))
+        log_v = xp.where(low, limits.log1m, xp.where(high, limits.log, log_v))
+        return log_u, log_v
+
+    def _own_logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
+        """Return log(u) and log(1 - u), floored if there is a floor."""
         no_u = None if zero_u is None else zero_u & vanishes(xp, u)
         no_v = None if zero_v is None else zero_v & (u == 1)
         if self.log_floor is not None:
@@ -129,19 +166,31 @@ class ProbabilityCrossEntropy(Formula):
             log_v = xp.where(no_v | (log_v < self.log_floor), self.log_floor, log_v)
         return log_u, log_v
 
-    def _offset_logs(self, xp: Namespace, u: Array, offset: Number) -> tuple[Array, Array]:
+    def _offset_logs(
+        self, xp: Namespace, u: Array, offset: Number, zero_u: Array | None, zero_v: Array | None
+    ) -> tuple[Array, Array]:
         """Return log(u + eps) and log(1 - u + eps), each by log1p where its argument is near 1.
 
         1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
         """
-        eps, low, v = aside(xp, u, offset), u < 0.5, 1 - u
-        small_u, small_v = (self._offset_log(xp, xp.where(low, *pair), offset) for pair in ((u, 0.5), (0.5, v)))
+        eps, v = aside(xp, u, offset), 1 - u
+        u_of, v_of = u, v
+        if self.large_offset is None:  # an array, which may hold zeros
+            u_of = u if zero_u is None else xp.where(zero_u & (u + eps == 0), 0.5, u)
+            v_of = v if zero_v is None else xp.where(zero_v & (v + eps == 0), 0.5, v)
+        low = u < 0.5
+        small_u = self._offset_log(xp, xp.where(low, u_of, 0.5), offset)
+        small_v = self._offset_log(xp, xp.where(low, 0.5, v_of), offset)
         log_u = xp.where(low, small_u, log1p(xp, xp.where(low, 0.0, eps - v)))
         log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), small_v)
         return log_u, log_v
 
     def _offset_log(self, xp: Namespace, u: Array, offset: Number) -> Array:
         """Return log(u + eps) for u up to 1/2; by log1p if eps is large, as u + eps may be near 1."""
+        if self.large_offset is None:
+            large = offset >= 0.25
+            by_log1p = log1p(xp, xp.where(large, u + aside(xp, u, offset - 1), 0.0))
+            return xp.where(large, by_log1p, log(xp, xp.where(large, 1.0, u + offset)))
         return log1p(xp, u + aside(xp, u, offset - 1)) if self.large_offset else log(xp, u + offset)
 
 
@@ -155,22 +204,21 @@ def _offset_slope(xp: Namespace, u: Array, log_u: Array, log_v: Array, offset: N
     return xp.where(near, xp.where(d < 0, root, -root), log_v - log_u)
 
 
-def _clipped(xp: Namespace, u: Array, clip: Clip) -> tuple[Array, Array]:
+def _clipped(xp: Namespace, u: Array, clip: Clip | ArrayClip) -> tuple[Array, Array]:
     """Tell where u is below the clip, and where 1 - u is."""
     limit = clip.limit(xp, u.dtype)
     return u < limit, 1 - u < limit
 
 
-def _clipped_logs(xp: Namespace, u: Array, clip: Clip) -> tuple[Array, Array]:
-    """Return log(u) and log(1 - u) of clipped u.
-
-    The logarithms are clipped, not u: 1 - clip would be rounded, whereas 1 - u is exact for u near 1.
-    """
-    low, high = _clipped(xp, u, clip)
-    inside = xp.where(low | high, 0.5, u)  # u outside of the clip may be infinite
-    log_u = xp.where(low, clip.log, xp.where(high, clip.log1m, log(xp, inside)))
-    log_v = xp.where(low, clip.log1m, xp.where(high, clip.log, log1p(xp, -inside)))
-    return log_u, log_v
+def _limits(xp: Namespace, clip: Clip | ArrayClip) -> Clip:
+    """Return a clip with its logarithms and its logit."""
+    if isinstance(clip, Clip):
+        return clip
+    number = clip.number
+    zero = number == 0
+    inside = xp.where(zero, 0.5, number)  # the logarithm of 0 has no derivative
+    log_of_clip = xp.where(zero, -math.inf, log(xp, inside))
+    return Clip(number, number, log_of_clip, log1p(xp, -number), xp.where(zero, math.inf, -logit(xp, inside)))
 
 
 def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:

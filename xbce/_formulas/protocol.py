@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 from .._typing import Array, Namespace
 
 Number: TypeAlias = Any
-"""A Python float, a `TracedArray` while a program is recorded, or an array without dimensions."""
+"""A Python float, a `TracedArray` while a program is recorded, or an array that broadcasts to the scores."""
 
 
 class Fixed:
@@ -46,6 +46,23 @@ class Formula:
         """Return this formula with other numbers."""
         rest = iter(numbers)
         return replace(self, **{name: _filled(getattr(self, name), rest) for name in self.__dataclass_fields__})
+
+    def options(self) -> tuple[str, ...]:
+        """Return the name of the field of each number; of an array there is one number."""
+        names: list[str] = []
+        for name in self.__dataclass_fields__:
+            field = getattr(self, name)
+            if not _chooses(field):
+                names += [name] * (len(field) if isinstance(field, tuple) else 1)
+        return tuple(names)
+
+    def derivative_in(self, option: str, method: str) -> "tuple[Formula, str] | None":  # noqa: ARG002
+        """Return formula and method of the derivative of a method in an option, or None without a closed form."""
+        return None
+
+    def provides(self, method: str) -> bool:  # noqa: ARG002
+        """Tell whether this formula has a method; a derivative in an option may lack some."""
+        return True
 
     def value(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the loss."""
