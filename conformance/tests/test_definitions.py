@@ -16,8 +16,8 @@ from xbce_conformance.reference.signed_series import Series, SignedTerms
 
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 DOUBLE = FORMATS["float64"]
-WEIGHTED = definitions.with_arrays(("weight",), definitions.cross_entropy)
-MASKED = definitions.with_arrays(("weight", "where"), definitions.cross_entropy)
+WEIGHTED = definitions.with_arrays(("weight",), lambda _: definitions.cross_entropy)
+MASKED = definitions.with_arrays(("weight", "where"), lambda _: definitions.cross_entropy)
 
 
 def exact(definition, quantity, *arrays):

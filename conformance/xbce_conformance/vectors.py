@@ -17,6 +17,7 @@ from xbce_conformance import contract
 from xbce_conformance.cases import CASES, METHODS, Case
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
 from xbce_conformance.inputs.input_set import drawn_set
+from xbce_conformance.inputs.regimes import DRAWN
 from xbce_conformance.reference.by_series import SeriesReference
 from xbce_conformance.reference.exact import Exact
 
@@ -27,8 +28,8 @@ QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 
 
 def exported() -> tuple[Case, ...]:
-    """Return the cases that have vectors: all elementwise functions."""
-    return tuple(case for case in CASES if case.methods)
+    """Return the cases that have vectors: all elementwise functions, with numbers as options."""
+    return tuple(case for case in CASES if case.methods and DRAWN.keys().isdisjoint(case.arguments))
 
 
 def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[Path]:
@@ -73,7 +74,7 @@ def _file(case: Case, fmt: Format, vectors: list[dict[str, Any]]) -> str:
 def _vectors(case: Case, fmt: Format) -> Iterator[dict[str, Any]]:
     inputs = drawn_set(fmt, PER_REGIME, case.regimes, case.arguments)
     arrays = tuple(inputs.arrays.values())
-    reference = SeriesReference(case.definition)
+    reference = SeriesReference(case.definition, case.arguments)
     exact: dict[str, Exact] = {}
     for quantity in dict.fromkeys(q for method in case.methods for q in METHODS[method]):
         if quantity not in exact:

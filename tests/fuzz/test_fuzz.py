@@ -24,6 +24,7 @@ from xbce_conformance import contract
 from xbce_conformance.cases import CASES
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import drawn_set
+from xbce_conformance.inputs.regimes import DRAWN
 from xbce_conformance.reference.by_series import SeriesReference
 
 # How many calls: as many as seconds allow. torch.compile takes as long as all the others: `make fuzz` has it.
@@ -128,9 +129,14 @@ def test_the_oracle_knows_the_table_of_special_values(case, quantity) -> None:
     for row in rows:
         arguments = {name: contract.number(text, fmt) for name, text in row.arguments.items()}
         text = getattr(row, quantity)
-        options = dict(case.options)
+        options = dict(case.options) | {name: arguments.pop(name) for name in [*arguments] if name in DRAWN}
         weight = arguments.pop("weight", options.pop("weight", 1.0))
-        if text is None or arguments.pop("where", 1.0) == 0 or weight != 1:
+        if (
+            text is None
+            or arguments.pop("where", 1.0) == 0
+            or weight != 1
+            or not all(map(math.isfinite, options.values()))
+        ):
             continue
         x, z, *p = [*arguments.values(), *(options.pop(name) for name in ("pos_weight",) if name in options)]
         number = element(case.function, tuple(options.items()), quantity, x, z, p[0] if p else None)
@@ -149,13 +155,15 @@ def test_the_oracle_is_the_definition_of_the_suite(case) -> None:
     scalars = [options.pop(name) for name in ("pos_weight",) if name in options]
     factor = options.pop("weight", 1.0)
     names = [name for name in case.arguments if name not in ("weight", "where")]
+    of_arrays = [name for name in names if name in DRAWN]
     inputs = drawn_set(FORMATS["float32"], 16, case.regimes, case.arguments).arrays
-    reference = SeriesReference(case.definition)
+    reference = SeriesReference(case.definition, case.arguments)
     chosen = np.random.default_rng(0).integers(0, len(inputs["labels"]), 12).tolist()
     for i, quantity in itertools.product(chosen, ("value", "gradient", "hessian", "label_gradient")):
         numbers = [float(inputs[name][i]) for name in names]
-        with_p = [*numbers, *scalars]
-        number = element(case.function, tuple(options.items()), quantity, *with_p, *[None] * (3 - len(with_p)))
+        with_p = [*numbers[: len(numbers) - len(of_arrays)], *scalars]
+        given = options | dict(zip(of_arrays, numbers[len(numbers) - len(of_arrays) :], strict=True))
+        number = element(case.function, tuple(given.items()), quantity, *with_p, *[None] * (3 - len(with_p)))
         ones = [1.0] * (len(case.arguments) - len(names))
         exact = reference.exact(quantity, tuple(np.array([n]) for n in (*numbers, *ones)))[quantity]
         if factor != 1:

@@ -4,18 +4,35 @@ Its name is what people read; what code asks of a case it asks of its fields.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from xbce_conformance.inputs.formats import Format
 from xbce_conformance.inputs.input_set import InputSet, drawn_set
-from xbce_conformance.reference.by_series import SeriesReference
+from xbce_conformance.reference.by_series import SeriesReference, gradient_in
 from xbce_conformance.reference.definitions import Definition
 from xbce_conformance.reference.exact import Reference
 
 SAMPLES = {"quick": 128, "full": 2048}
 """Elements per regime of all cases but the plain one: their exact values are more expensive."""
 
-Quantity: TypeAlias = Literal["value", "gradient", "hessian", "label_gradient", "pos_weight_gradient", "sum", "mean"]
+Quantity: TypeAlias = Literal[
+    "value",
+    "gradient",
+    "hessian",
+    "label_gradient",
+    "pos_weight_gradient",
+    "label_smoothing_gradient",
+    "gamma_gradient",
+    "alpha_gradient",
+    "gamma_pos_gradient",
+    "gamma_neg_gradient",
+    "shift_gradient",
+    "clip_gradient",
+    "log_floor_gradient",
+    "log_offset_gradient",
+    "sum",
+    "mean",
+]
 
 METHODS: dict[str, tuple[Quantity, ...]] = {
     "": ("value",),
@@ -47,6 +64,8 @@ class Case:
     positional: int = 2
     exponent: float = 0.0
     """The largest power of a rounded factor in the definition: its errors are multiplied by it."""
+    exponents: tuple[str, ...] = ()
+    """Arguments that are such powers."""
     factor: float = 1.0
     """What multiplies exp(-|x|) in the tails, if it is more than 1: it multiplies the spacing of subnormal numbers."""
     quick: tuple[str, ...] | None = None
@@ -71,9 +90,10 @@ class Case:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What is judged of each element; the gradient in pos_weight is one of automatic differentiation alone."""
+        """What is judged of each element; gradients in options are those of automatic differentiation alone."""
         returned = dict.fromkeys(quantity for method in self.methods for quantity in METHODS[method])
-        return (*returned, *(("pos_weight_gradient",) if "pos_weight" in self.arguments else ()))
+        in_options = [gradient_in(name) for name in self.arguments[self.positional :]]
+        return (*returned, *(quantity for quantity in get_args(Quantity) if quantity in in_options))
 
     def inputs(self, fmt: Format, level: str) -> InputSet:
         """Return what is tried."""
@@ -81,4 +101,4 @@ class Case:
 
     def reference(self, fmt: Format) -> Reference:  # noqa: ARG002
         """Return the reference for subjects of a format."""
-        return SeriesReference(self.definition)
+        return SeriesReference(self.definition, self.arguments)

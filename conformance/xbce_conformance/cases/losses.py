@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from xbce_conformance.cases.case import Case, Quantity
-from xbce_conformance.inputs.regimes import LOGIT_REGIMES, PROBABILITY_REGIMES
+from xbce_conformance.inputs.regimes import DRAWN, LOGIT_REGIMES, PROBABILITY_REGIMES
 from xbce_conformance.reference import definitions
 from xbce_conformance.reference.definitions import Definition
 
@@ -42,7 +42,7 @@ class Tried:
     options: Mapping[str, float] = field(default_factory=dict)
     """Its own, and those of every loss; each the exact number that its float is."""
     arrays: tuple[str, ...] = ()
-    """pos_weight, weight, where, in this order."""
+    """pos_weight, weight, where, in this order, and then options of its own."""
     regimes: tuple[str, ...] = ()
     """Besides those of its first argument."""
     means: tuple[str, ...] = ()
@@ -66,16 +66,16 @@ class Loss:
     factor: Callable[..., float] = lambda **_: 1.0
     """Takes its own options, and returns what multiplies exp(-|x|) in its tails, if that is more than 1."""
 
-    def definition(self, options: Mapping[str, float]) -> Definition:
+    def definition(self, options: Mapping[str, Any]) -> Definition:
         """Return what it should compute, as a function of scores, labels and perhaps pos_weight.
 
-        `options` are its own or `label_smoothing`; those that are left out have their defaults.
+        `options` are its own or `label_smoothing`, as numbers or series; those that are left out have their defaults.
         """
         smoothing = options.get("label_smoothing", 0.0)
         loss = self.define(**self.own(options))
-        return definitions.smoothed(smoothing, loss) if smoothing else loss
+        return loss if smoothing == 0 else definitions.smoothed(smoothing, loss)
 
-    def own(self, options: Mapping[str, float]) -> dict[str, float | None]:
+    def own(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return its own options, those that are left out with their defaults."""
         return {name: options.get(name, option.default) for name, option in self.options.items()}
 
@@ -98,20 +98,25 @@ class Loss:
         """Return the case of what it is tried with."""
         numbers = dict(tried.options)
         weights = {name: numbers.pop(name) for name in ("pos_weight", "weight") if name in numbers}
+        exponents = tuple(name for name in tried.arrays if name in self.options and self.options[name].exponent)
+        largest = {name: max(DRAWN[name]) for name in exponents}
         definition = self.definition(numbers)
+        if tried.arrays:
+            definition = definitions.with_arrays(tried.arrays, lambda series: self.definition({**numbers, **series}))
         if "pos_weight" in weights:
             definition = definitions.with_pos_weight(weights["pos_weight"], definition)
         if "weight" in weights:
             definition = definitions.scaled(weights["weight"], definition)
         return Case(
             self.name,
-            definitions.with_arrays(tried.arrays, definition) if tried.arrays else definition,
+            definition,
             (*(LOGIT_REGIMES if self.first == "logits" else PROBABILITY_REGIMES), *tried.regimes),
             (self.first, "labels", *tried.arrays),
             tuple(tried.options.items()),
             means=tried.means,
             derivatives_of_mean=tried.derivatives_of_mean,
-            exponent=self.exponent(numbers),
+            exponent=self.exponent(numbers | largest),
+            exponents=exponents,
             factor=self.factor(**self.own(numbers)),
             quick=tried.quick,
         )
@@ -121,6 +126,8 @@ _UNHELD = ("float32",)
 """Options that no format holds are tried in float32 at the level "quick": half types are computed in it, with the same
 options, and float64 holds what a Python float is. Next to them nothing is, or they are so large or small that a format
 has none of the size."""
+_ARRAYS = ("float32",)
+"""Dtypes in which options that are arrays are tried at the level "quick": numbers are tried in all of them."""
 _EXPONENTS = (2.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.3, 1.5, 1.7, 3.0, 5.0, 1e-50, 50.0)
 _BESIDE = ("beside logit(0.05)",)
 _ROOT = ("exp(-|x|/4) underflows",)
@@ -154,6 +161,7 @@ _ROWS = (
             ),
             Tried({"pos_weight": 1e39}, quick=_UNHELD),
             Tried({"weight": 1e39}, quick=_UNHELD),
+            Tried(arrays=("label_smoothing",), quick=_ARRAYS),
         ),
     ),
     Loss(
@@ -178,6 +186,9 @@ _ROWS = (
             Tried({"log_offset": 1e-50}, quick=_UNHELD),
             # Below the spacing of float32 at 1, and nearly of float64: what a compiler folds of constants shows here.
             Tried({"log_offset": 1e-15}, quick=("float32", "float64")),
+            Tried(arrays=("clip",), quick=_ARRAYS),
+            Tried(arrays=("log_floor",), quick=_ARRAYS),
+            Tried(arrays=("log_offset",), quick=_ARRAYS),
         ),
     ),
     Loss(
@@ -196,6 +207,7 @@ _ROWS = (
             Tried({"gamma": 1.3}, quick=_UNHELD),
             Tried({"gamma": 0.2}, regimes=_ROOT, quick=_UNHELD),
             Tried({"gamma": 1.7}, arrays=("pos_weight",)),
+            Tried(arrays=("gamma", "alpha"), quick=_ARRAYS),
         ),
     ),
     Loss(
@@ -212,6 +224,8 @@ _ROWS = (
             Tried({"gamma_pos": 1.0, "gamma_neg": 4.0, "shift": 0.05}, regimes=_BESIDE),
             Tried({"gamma_pos": 0.3, "gamma_neg": 1.7}, quick=_UNHELD),
             Tried({"gamma_pos": 0.3, "gamma_neg": 2.7, "shift": 0.05}, arrays=("pos_weight",), regimes=_BESIDE),
+            Tried(arrays=("gamma_pos", "gamma_neg"), quick=_ARRAYS),
+            Tried(arrays=("gamma_pos", "gamma_neg", "shift"), regimes=_BESIDE, quick=_ARRAYS),
         ),
     ),
 )

@@ -4,6 +4,15 @@ from typing import Any
 
 from xbce_conformance.cases import PLAIN, Case
 from xbce_conformance.contract.data import load
+from xbce_conformance.inputs.regimes import DRAWN
+from xbce_conformance.reference.by_series import gradient_in
+
+_IN_OPTIONS = {gradient_in(name) for name in DRAWN}
+
+
+def stated(quantity: str) -> str:
+    """Return the contract's name of a quantity: one for derivatives in all options that are arrays."""
+    return "option_gradient" if quantity in _IN_OPTIONS else quantity
 
 
 def bound(
@@ -43,7 +52,7 @@ def bound_row(
     for row in load("contract.json")["bounds"]:
         if (
             row["precision"] == precision
-            and quantity in row["quantities"]
+            and stated(quantity) in row["quantities"]
             and dtype in row["dtypes"]
             and row.get("labels", labels) == labels
             and row.get("of_weighted_mean", of_weighted_mean) == of_weighted_mean
@@ -64,7 +73,7 @@ def exceptions(
     return [
         row
         for row in load("contract.json")["exceptions"]
-        if row["quantity"] == quantity
+        if row["quantity"] == stated(quantity)
         and row["dtype"] == dtype
         and backend in row["backends"]
         and case.name in row.get("cases", (PLAIN.name,))

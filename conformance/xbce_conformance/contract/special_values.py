@@ -1,7 +1,7 @@
 """The tables of special values, read from data/special_values.json; data/README.md says what their columns mean."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.contract.data import load
@@ -18,6 +18,15 @@ class SpecialValue:
     hessian: str | None = None
     label_gradient: str | None = None
     pos_weight_gradient: str | None = None
+    label_smoothing_gradient: str | None = None
+    gamma_gradient: str | None = None
+    alpha_gradient: str | None = None
+    gamma_pos_gradient: str | None = None
+    gamma_neg_gradient: str | None = None
+    shift_gradient: str | None = None
+    clip_gradient: str | None = None
+    log_floor_gradient: str | None = None
+    log_offset_gradient: str | None = None
 
     @property
     def logits(self) -> str:
@@ -30,7 +39,7 @@ class SpecialValue:
         return self.arguments["labels"]
 
 
-_PROMISES = ("value", "gradient", "hessian", "label_gradient", "pos_weight_gradient")
+_PROMISES = tuple(field.name for field in fields(SpecialValue) if field.name != "arguments")
 
 
 def special_values(case: str = PLAIN.name) -> tuple[SpecialValue, ...]:

@@ -279,10 +279,29 @@ REGIMES = _LOGITS | _PROBABILITIES | _OTHERS
 LOGIT_REGIMES, PROBABILITY_REGIMES = tuple(_LOGITS), tuple(_PROBABILITIES)
 
 
+DRAWN: dict[str, tuple[float, ...]] = {
+    "label_smoothing": (0.0, 2.0**-20, 0.1, 0.5, 1.0),
+    "gamma": (0.0, 0.3, 0.5, 1.0, 1.3, 2.0, 5.0),
+    "alpha": (0.0, 0.25, 0.3, 0.999, 1.0),
+    "gamma_pos": (0.0, 0.3, 1.0, 2.0),
+    "gamma_neg": (2.5, 3.0, 4.0),
+    "shift": (2.0**-20, 0.05, 0.25),
+    "clip": (0.0, 2.0**-20, 1e-3, 0.1, 0.45),
+    "log_floor": (-100.0, -16.1, -2.0),
+    "log_offset": (0.0, 2.0**-20, 1e-3, 0.1, 0.25, 1.0),
+}
+"""What options that are arrays hold, each rounded to the format."""
+
+
+def _one_of(numbers: tuple[float, ...]) -> Callable[[Format, int, Rng], Floats]:
+    return lambda fmt, n, rng: fmt.round(rng.choice(numbers, n))
+
+
 EXTRAS: dict[str, Callable[[Format, int, Rng], Floats]] = {
     "pos_weight": _factor(1e-4, 1e4, zeros=0.02),
     "weight": _factor(1e-3, 1e3, zeros=0.1),
     "where": lambda _, n, rng: np.asarray(rng.random(n) < 0.75),
+    **{name: _one_of(numbers) for name, numbers in DRAWN.items()},
 }
 
 

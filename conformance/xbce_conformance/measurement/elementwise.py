@@ -1,6 +1,6 @@
 """Measures what a function returns for each element, and at special arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xbce_conformance.cases import PLAIN, Quantity
-from xbce_conformance.inputs.formats import Floats
+from xbce_conformance.inputs.formats import Doubles, Floats
 from xbce_conformance.measurement.errors import Figures, allow_flushing, measure
 from xbce_conformance.measurement.measured import Compared, Measured, Profiles, Specials, Worst, digest_of
 from xbce_conformance.measurement.profile import profiles
@@ -49,11 +49,24 @@ def measure_results(
         worst=Worst(regime, arguments, fmt.hex(computed[i]), fmt.hex(exact.high[i])),
         regimes={name: float(errors.ulp[regime].max()) for name, regime in inputs.regimes.items()},
         bounds=bounds,
-        compared=[Compared(f"for {kind} labels", ulp, bounds[kind]) for kind, ulp in largest.items()],
+        compared=[
+            *(Compared(f"for {kind} labels", ulp, bounds[kind]) for kind, ulp in largest.items()),
+            *_by_exponent(job, trial, quantity, errors.ulp),
+        ],
         special=special,
         sha256=digest_of(computed),
         profiles=profiles(trial, errors) if trial.case is PLAIN else Profiles(),
     )
+
+
+def _by_exponent(job: Job, trial: Trial, quantity: Quantity, ulp: Doubles) -> Iterator[Compared]:
+    """Yield the largest error for each exponent, where the exponents are an array: the bound grows with them."""
+    if not trial.case.exponents:
+        return
+    largest = np.max([np.float64(trial.inputs.arrays[name]) for name in trial.case.exponents], axis=0)
+    for exponent in np.unique(largest):
+        bound = job.bound(quantity, hard=True, exponent=float(exponent))
+        yield Compared(f"for exponents up to {exponent:g}", float(ulp[largest == exponent].max()), bound)
 
 
 def _special(job: Job, trial: Trial) -> Sequence[Specials]:

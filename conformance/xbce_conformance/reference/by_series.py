@@ -1,42 +1,52 @@
 """The exact values of any definition, by its Taylor series on balls."""
 
 import math
-from typing import ClassVar
 
 import flint
 import numpy as np
 
 from xbce_conformance.inputs.formats import Floats
-from xbce_conformance.reference.definitions import Definition, Variable, evaluate
+from xbce_conformance.reference.definitions import Definition, evaluate
 from xbce_conformance.reference.exact import Exact
 from xbce_conformance.reference.rounding import PRECISION_LIMIT, nearest, rounded
 
 _HUGE = 2.0**200
 
 
+_ARGUMENTS = ("first", "labels", "pos_weight")
+
+
+def gradient_in(argument: str) -> str:
+    """Return the name of the derivative in an argument that is not the first: label_gradient for labels."""
+    return f"{'label' if argument == 'labels' else argument}_gradient"
+
+
 class SeriesReference:
-    """Any definition, by its Taylor series in the first argument, in the labels or in pos_weight."""
+    """Any definition, by its Taylor series in one of its arguments; `arguments` are their names."""
 
-    _VARIABLE: ClassVar[dict[str, Variable]] = {"label_gradient": "labels", "pos_weight_gradient": "pos_weight"}
-
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, arguments: tuple[str, ...] = _ARGUMENTS) -> None:
         self._definition = definition
+        self._arguments = arguments
 
     def exact(self, quantity: str, arrays: tuple[Floats, ...]) -> dict[str, Exact]:
         """Return all quantities that the series in the same variable holds."""
-        variable = self._VARIABLE.get(quantity, "first")
+        place = next((i for i, name in enumerate(self._arguments) if gradient_in(name) == quantity), 0)
+        names = (None, quantity, None) if place else ("value", "gradient", "hessian")
         columns = [np.asarray(array, np.float64).tolist() for array in arrays]
-        rows = [self._round(variable, numbers) for numbers in zip(*columns, strict=True)]
+        rows = [self._round(place, names, numbers) for numbers in zip(*columns, strict=True)]
         return {name: Exact(*np.array([row[name] for row in rows]).T) for name in rows[0]}
 
-    def _round(self, variable: Variable, numbers: tuple[float, ...]) -> dict[str, tuple[float, float, float]]:
-        """Return nearest double, rest and scale per quantity."""
+    def _round(
+        self, place: int, names: tuple[str | None, ...], numbers: tuple[float, ...]
+    ) -> dict[str, tuple[float, float, float]]:
+        """Return nearest double, rest and scale of each of value, gradient and hessian that has a name."""
         # exp(-x) of larger numbers has relevant digits only where the precision holds its exponent.
         precision = 128 if all(abs(number) < _HUGE for number in numbers) else 1152
         found: dict[str, tuple[float, float, float]] = {}
         while True:
             with flint.ctx.workprec(precision):
-                results = evaluate(self._definition, variable, numbers)
+                values = evaluate(self._definition, place, numbers)
+                results = {name: x for name, x in zip(names, values, strict=True) if name is not None}
                 for name, (ball, scale) in results.items():
                     pair = rounded(ball, at_any_width=precision > PRECISION_LIMIT)
                     if name not in found and pair is not None:

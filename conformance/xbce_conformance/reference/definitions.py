@@ -4,8 +4,8 @@ The arguments are series: x (logits) or p (probabilities), labels z, and what a 
 Exactly one of x, z and pos_weight holds the variable t. Nothing here is shared with xbce.
 """
 
-from collections.abc import Callable
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import flint
 
@@ -38,16 +38,19 @@ def mix(z: Series, at_0: Series, at_1: Series, slope: Series | None = None) -> S
     return Series(mixed.coefficients[0], z.coefficients[1] * slope.coefficients[0])
 
 
-def smooth(z: Series, smoothing: float) -> Series:
+def smooth(z: Series, smoothing: Series | float) -> Series:
     """Return z (1 - a) + a / 2."""
-    a = flint.arb(smoothing)
+    series = Series.of(smoothing)
+    if not series.is_constant:
+        return z * complement(series) + Series.constant(0.5) * series
+    a = series.at_0
     return z.compose(z.at_0 * (1 - a) + a / 2, lambda: 1 - a, lambda: flint.arb(0))
 
 
 # --- losses with what all of them take ---------------------------------------------------------------------------
 
 
-def smoothed(label_smoothing: float, loss: Definition) -> Definition:
+def smoothed(label_smoothing: Series | float, loss: Definition) -> Definition:
     """Return a loss of smoothed labels."""
     return lambda x, z, *pos_weight: loss(x, smooth(z, label_smoothing), *pos_weight)
 
@@ -62,15 +65,20 @@ def with_pos_weight(pos_weight: float, loss: Definition) -> Definition:
     return lambda x, z: loss(x, z, Series.constant(pos_weight))
 
 
-def with_arrays(arrays: tuple[str, ...], loss: Definition) -> Definition:
-    """Return a loss that takes arrays besides: times `weight`, and 0 where `where` is False."""
+def with_arrays(arrays: tuple[str, ...], define: Callable[[Mapping[str, Series]], Definition]) -> Definition:
+    """Return a loss that takes arrays besides: times `weight`, and 0 where `where` is False.
+
+    `define` takes those that are options, and returns the loss of scores, labels and perhaps pos_weight.
+    """
 
     def taken(x: Series, z: Series, *series: Series) -> Series:
         given = dict(zip(arrays, series, strict=True))
-        if "where" in given and given["where"].at_0 == 0:
+        where, weight = given.pop("where", None), given.pop("weight", None)
+        if where is not None and where.at_0 == 0:
             return Series.constant(0)
-        losses = loss(x, z, given["pos_weight"]) if "pos_weight" in given else loss(x, z)
-        return given["weight"] * losses if "weight" in given else losses
+        pos_weight = (given.pop("pos_weight"),) if "pos_weight" in given else ()
+        losses = define(given)(x, z, *pos_weight)
+        return losses if weight is None else weight * losses
 
     return taken
 
@@ -93,40 +101,39 @@ cross_entropy = of_sides(softplus, slope=lambda x: -x)
 """(1 - z) softplus(x) + p z softplus(-x)"""
 
 
-def focal(gamma: float, alpha: float | None = None) -> Definition:
+def focal(gamma: Series | float, alpha: Series | float | None = None) -> Definition:
     """Return alpha_t m^gamma ce, where m = 1 - p_t = z sigmoid(-x) + (1 - z) sigmoid(x)."""
 
     def loss(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
         m = mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
-        modulated = power(m, Series.constant(gamma)) * cross_entropy(x, z, pos_weight)
+        modulated = power(m, Series.of(gamma)) * cross_entropy(x, z, pos_weight)
         if alpha is None:
             return modulated
-        a = flint.arb(alpha)
-        return mix(z, Series.constant(1 - a), Series.constant(a), slope=Series.constant(2 * a - 1)) * modulated
+        a = Series.of(alpha)
+        return mix(z, complement(a), a, slope=Series.constant(2 * a.at_0 - 1)) * modulated
 
     return loss
 
 
-def asymmetric(gamma_pos: float, gamma_neg: float, shift: float = 0.0) -> Definition:
+def asymmetric(gamma_pos: Series | float, gamma_neg: Series | float, shift: Series | float = 0.0) -> Definition:
     """Return M^g ce of p_m = max(sigmoid(x) - shift, 0).
 
     ce = -(1 - z) log1p(-p_m) + z softplus(-x), M = (1 - z) p_m + z (1 - p), g = gamma_neg (1 - z) + gamma_pos z.
     """
-    of_positive, of_negative = flint.arb(gamma_pos), flint.arb(gamma_neg)
 
     def loss(x: Series, z: Series, pos_weight: Series | None = None) -> Series:
-        if shift == 0:
+        of_positive, of_negative, threshold = Series.of(gamma_pos), Series.of(gamma_neg), Series.of(shift)
+        if threshold.is_constant and threshold.at_0 == 0:
             ce = cross_entropy(x, z, pos_weight)  # -log1p(-sigmoid(x)) is softplus(x)
             m = mix(z, sigmoid(x), sigmoid(-x), slope=-tanh_half(x))
         else:
             p = sigmoid(x)
-            p_m = p - Series.constant(shift) if p.at_0 > shift else Series.constant(0)
+            p_m = p - threshold if p.at_0 > threshold.at_0 else Series.constant(0)
             positive = softplus(-x) if pos_weight is None else pos_weight * softplus(-x)
             ce = mix(z, minus_log1p(-p_m), positive)
             m = mix(z, p_m, sigmoid(-x))
-        gap = Series.constant(of_positive - of_negative)
-        g = mix(z, Series.constant(of_negative), Series.constant(of_positive), slope=gap)
-        return power(m, g) * ce
+        gap = Series.constant(of_positive.at_0 - of_negative.at_0)
+        return power(m, mix(z, of_negative, of_positive, slope=gap)) * ce
 
     return loss
 
@@ -140,7 +147,9 @@ def probability(p: Series, z: Series, pos_weight: Series | None = None) -> Serie
 
 
 def of_probabilities(
-    clip: float | None = None, log_floor: float | None = None, log_offset: float | None = None
+    clip: Series | float | None = None,
+    log_floor: Series | float | None = None,
+    log_offset: Series | float | None = None,
 ) -> Definition:
     """Return the loss by one of three rules, or by none."""
     if clip is not None:
@@ -150,24 +159,26 @@ def of_probabilities(
     return probability if log_offset is None else offset_by(log_offset)
 
 
-def clipped(eps: float) -> Definition:
+def clipped(clip: Series | float) -> Definition:
     """Return the loss of p clipped to [eps, 1 - eps]."""
 
     def loss(p: Series, z: Series, pos_weight: Series | None = None) -> Series:
-        if p.at_0 < eps:
-            p = Series.constant(eps)
-        elif 1 - p.at_0 < eps:  # not p > 1 - eps, which balls of few digits leave undecided
-            p = Series.constant(1 - flint.arb(eps))
+        eps = Series.of(clip)
+        if p.at_0 < eps.at_0:
+            p = eps
+        elif 1 - p.at_0 < eps.at_0:  # not p > 1 - eps, which balls of few digits leave undecided
+            p = complement(eps)
         return probability(p, z, pos_weight)
 
     return loss
 
 
-def log_floored(floor: float) -> Definition:
+def log_floored(floor: Series | float) -> Definition:
     """Return the loss with both logarithms at least `floor`."""
 
     def limited(minus_log: Series) -> Series:
-        return Series.constant(-floor) if minus_log.at_0 > -floor else minus_log
+        least = -Series.of(floor)
+        return least if minus_log.at_0 > least.at_0 else minus_log
 
     def loss(p: Series, z: Series, pos_weight: Series | None = None) -> Series:
         return _of_logs(z, limited(minus_log1p(-p)), limited(minus_log(p)), pos_weight)
@@ -175,17 +186,18 @@ def log_floored(floor: float) -> Definition:
     return loss
 
 
-def offset_by(eps: float) -> Definition:
+def offset_by(log_offset: Series | float) -> Definition:
     """Return -w z log(p + eps) - (1 - z) log(1 - p + eps)."""
 
     def loss(p: Series, z: Series, pos_weight: Series | None = None) -> Series:
+        eps = Series.of(log_offset)
         negative, positive = _minus_log_offset(complement(p), p, eps), _minus_log_offset(p, complement(p), eps)
         return mix(z, negative, positive if pos_weight is None else pos_weight * positive)
 
     return loss
 
 
-def _minus_log_offset(p: Series, q: Series, eps: float) -> Series:
+def _minus_log_offset(p: Series, q: Series, eps: Series) -> Series:
     """Return -log(p + eps), where q = 1 - p.
 
     It crosses zero near p = 1, where it is -log1p(-q) - log1p(eps / p): the constant has these two terms.
@@ -193,7 +205,7 @@ def _minus_log_offset(p: Series, q: Series, eps: float) -> Series:
     result = minus_log(offset(p, eps))
     if q.at_0 > 0.5:
         return result
-    terms = SignedTerms.of(-(-q.at_0).log1p()) + SignedTerms.of(-(eps / p.at_0).log1p())
+    terms = SignedTerms.of(-(-q.at_0).log1p()) + SignedTerms.of(-(eps.at_0 / p.at_0).log1p())
     return Series(terms, *result.coefficients[1:])
 
 
@@ -239,18 +251,12 @@ def xlog1py(x: Series, y: Series) -> Series:
 
 # --- evaluation -----------------------------------------------------------------------------------------------------
 
-Variable = Literal["first", "labels", "pos_weight"]
-_PLACES: dict[Variable, int] = {"first": 0, "labels": 1, "pos_weight": 2}
 
-
-def evaluate(definition: Definition, variable: Variable, numbers: tuple[float, ...]) -> dict[str, tuple[Ball, Ball]]:
-    """Return exact value (as a ball) and scale of each quantity that the series in one variable holds."""
-    place = _PLACES[variable]
+def evaluate(definition: Definition, place: int, numbers: tuple[float, ...]) -> tuple[tuple[Ball, Ball], ...]:
+    """Return value and first two derivatives in one argument: of each the exact value, as a ball, and the scale."""
     arguments = [Series.variable(n) if i == place else Series.constant(n) for i, n in enumerate(numbers)]
     c0, c1, c2 = definition(*arguments).coefficients
-    if variable != "first":
-        return {f"{variable.removesuffix('s')}_gradient": (c1.ball, c1.scale)}
-    return {"value": (c0.ball, c0.scale), "gradient": (c1.ball, c1.scale), "hessian": (2 * c2.ball, 2 * c2.scale)}
+    return (c0.ball, c0.scale), (c1.ball, c1.scale), (2 * c2.ball, 2 * c2.scale)
 
 
 PRIMITIVES: dict[str, Definition] = {

@@ -93,6 +93,11 @@ class Series:
         return cls(SignedTerms.of(flint.arb(x)))
 
     @classmethod
+    def of(cls, x: "Series | Ball | float") -> "Series":
+        """Return a series itself, or a number as one."""
+        return x if isinstance(x, Series) else cls.constant(x)
+
+    @classmethod
     def variable(cls, x: float) -> "Series":
         """Return x + t."""
         return cls(SignedTerms.of(flint.arb(x)), SignedTerms.of(flint.arb(1)))
@@ -152,9 +157,9 @@ def complement(z: Series) -> Series:
     return z.compose(1 - z.at_0, lambda: flint.arb(-1), lambda: flint.arb(0))
 
 
-def offset(p: Series, eps: float) -> Series:
+def offset(p: Series, eps: Series) -> Series:
     """Return p + eps, whose constant is one term."""
-    return p.compose(p.at_0 + eps, lambda: flint.arb(1), lambda: flint.arb(0))
+    return Series(SignedTerms.of(p.at_0 + eps.at_0), *(p + eps).coefficients[1:])
 
 
 def sigmoid(x: Series) -> Series:
@@ -201,7 +206,7 @@ def minus_log1p(u: Series) -> Series:
     """Return -log(1 + u); of -1 it is infinite."""
     u0 = u.at_0
     if u0 == -1:
-        return minus_log(offset(u, 1.0))
+        return minus_log(offset(u, Series.constant(1)))
     return u.compose(-u0.log1p(), lambda: -1 / (1 + u0), lambda: 1 / (1 + u0) ** 2)
 
 

@@ -6,18 +6,37 @@ They are judged like the closed forms, which they have to be.
 from collections.abc import Callable
 from typing import Any
 
-from xbce_conformance.cases import Quantity
+from xbce_conformance.cases import Case, Quantity
+from xbce_conformance.reference.by_series import gradient_in
 
 Loss = Callable[..., Any]
 """Takes the arrays of a case by position and returns every loss."""
 
 
-def derivatives(library: str) -> list[tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]]:
-    """Return name, quantity and maker of each derivative that a library finds of a loss; none for most libraries."""
-    return {"torch": _torch, "jax": _jax}.get(library, list)()
+Derivative = tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]
+"""Name, quantity, and what makes the function of a loss."""
 
 
-def _torch() -> list[tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]]:
+def derivatives(library: str, case: Case) -> list[Derivative]:
+    """Return the derivatives that a library finds of a loss; none for most libraries."""
+    found = {"torch": _torch, "jax": _jax}.get(library)
+    if found is None:
+        return []
+    in_first, name, at = found()
+    places = {gradient_in(argument): (i, argument) for i, argument in enumerate(case.arguments) if i}
+    in_others = [
+        (f"{name} {places[quantity][1]}", quantity, at(places[quantity][0]))
+        for quantity in case.quantities
+        if quantity in places
+    ]
+    return [*(derivative for derivative in in_first if derivative[1] in case.quantities), *in_others]
+
+
+_At = Callable[[int], Callable[[Loss], Callable[..., Any]]]
+"""Makes the derivative in the argument at a place."""
+
+
+def _torch() -> tuple[list[Derivative], str, _At]:
     import torch
 
     def gradient(loss: Loss, x: Any, *rest: Any, **keep: bool) -> Any:
@@ -43,23 +62,26 @@ def _torch() -> list[tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]]
 
         return hessian
 
-    def labels(loss: Loss) -> Callable[..., Any]:
-        return lambda x, z, *rest: gradient(lambda z: loss(x, z, *rest), z.detach().requires_grad_())
+    def at(place: int) -> Callable[[Loss], Callable[..., Any]]:
+        def in_argument(loss: Loss) -> Callable[..., Any]:
+            def slope(*arrays: Any) -> Any:
+                before, x, after = arrays[:place], arrays[place].detach().requires_grad_(), arrays[place + 1 :]
+                return torch.autograd.grad(loss(*before, x, *after).sum(), x)[0]
 
-    def pos_weight(loss: Loss) -> Callable[..., Any]:
-        return lambda x, z, p, *rest: gradient(lambda p: loss(x, z, p, *rest), p.detach().requires_grad_())
+            return slope
 
-    return [
+        return in_argument
+
+    in_first: list[Derivative] = [
         ("backward", "gradient", reverse),
         ("torch.func.jvp", "gradient", forward),
         ("backward twice", "hessian", reverse_twice),
         ("torch.func.jvp of torch.func.grad", "hessian", forward_over_reverse),
-        ("backward to labels", "label_gradient", labels),
-        ("backward to pos_weight", "pos_weight_gradient", pos_weight),
     ]
+    return in_first, "backward to", at
 
 
-def _jax() -> list[tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]]:
+def _jax() -> tuple[list[Derivative], str, _At]:
     import jax
 
     def total(loss: Loss) -> Callable[..., Any]:
@@ -68,11 +90,10 @@ def _jax() -> list[tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]]:
     def slope(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x, *rest: jax.jvp(lambda x: function(x, *rest), (x,), (jax.numpy.ones_like(x),))[1]
 
-    return [
+    in_first: list[Derivative] = [
         ("jax.grad", "gradient", lambda loss: jax.grad(total(loss))),
         ("jax.jvp", "gradient", slope),
         ("jax.grad twice", "hessian", lambda loss: jax.grad(lambda *a: jax.grad(total(loss))(*a).sum())),
         ("jax.jvp of jax.grad", "hessian", lambda loss: slope(jax.grad(total(loss)))),
-        ("jax.grad in labels", "label_gradient", lambda loss: jax.grad(total(loss), 1)),
-        ("jax.grad in pos_weight", "pos_weight_gradient", lambda loss: jax.grad(total(loss), 2)),
     ]
+    return in_first, "jax.grad in", lambda place: lambda loss: jax.grad(total(loss), place)

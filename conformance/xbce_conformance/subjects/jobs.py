@@ -1,6 +1,6 @@
 """Jobs: which function of which subject is measured in which dtype, and the bound that it is measured by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xbce_conformance import contract
@@ -33,15 +33,27 @@ class Job:
                 raise TypeError(msg)
         return back
 
-    def bound(self, quantity: Quantity, *, hard: bool, regime: str = "", excepted: bool = True) -> float:
-        """Return the bound in ULP: the one that its user sets, or that of the contract, with the stated exceptions."""
+    def bound(
+        self,
+        quantity: Quantity,
+        *,
+        hard: bool,
+        regime: str = "",
+        excepted: bool = True,
+        exponent: float | None = None,
+    ) -> float:
+        """Return the bound in ULP: the one that its user sets, or that of the contract, with the stated exceptions.
+
+        `exponent` stands for that of the case, where each element has its own.
+        """
         if self.subject.bound is not None:
             return self.subject.bound
+        case = self.function.case if exponent is None else replace(self.function.case, exponent=exponent)
         return contract.bound(
             quantity,
             self.dtype,
             hard=hard,
-            case=self.function.case,
+            case=case,
             backend=self.subject.backend.name if excepted else "",
             regime=regime,
             of_weighted_mean=self.function.of_weighted_mean,

@@ -32,9 +32,8 @@ def find_xbce(backends: dict[str, Backend]) -> Iterator[Subject]:
 def _autodiff(library: str) -> Iterator[Function]:
     """Yield what a library's automatic differentiation finds: the same derivatives, within the same bounds."""
     for case in CASES:
-        for name, quantity, make in autodiff.derivatives(library):
-            if quantity in case.quantities:
-                yield Function(f"{case.name}, {name}", (quantity,), make(_bind(case)), case=case, autodiff=True)
+        for name, quantity, make in autodiff.derivatives(library, case):
+            yield Function(f"{case.name}, {name}", (quantity,), make(_bind(case)), case=case, autodiff=True)
 
 
 def _functions(case: Case) -> Iterator[Function]:
