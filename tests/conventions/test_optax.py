@@ -21,6 +21,7 @@ focal = pytest.mark.compared("optax.sigmoid_focal_loss", "optax")
 FLOATS = st.sampled_from(["float32", "float32", "bfloat16"])
 SHAPES = st.sampled_from([(), (2, 3)])
 TINY = 2.0**-126
+FOCAL = (ours.sigmoid_focal_loss, optax.sigmoid_focal_loss)
 ERRORS = {"AttributeError": TypeError}
 
 
@@ -44,6 +45,23 @@ def draw_call(data):
     }[other]
     labels = data.draw(arrays(SOFT, data.draw(label_shape, label="shape of labels")), label="labels")
     return x, jnp.asarray(labels, data.draw(st.sampled_from(["int32", dtype]), label="dtype of labels"))
+
+
+GAMMAS = [0, 0.5, 1.0, 2.0, 3.5]
+
+
+def as_option(name, option, shape):
+    """An option as it is, as an array without dimensions, and as one that broadcasts in either direction."""
+    others = {"alpha": [0.0, 0.75], "gamma": GAMMAS}[name]
+    whole = st.lists(st.sampled_from(others), min_size=2, max_size=2).map(lambda pair: [option, *pair])
+    dtypes = st.sampled_from(["float32", "bfloat16"])
+    row = [option] * shape[-1] if shape else [option]
+    return st.one_of(
+        st.just(option),
+        dtypes.map(lambda dtype: jnp.asarray(option, dtype)),
+        st.tuples(whole, dtypes).map(lambda drawn: jnp.asarray(drawn[0], drawn[1]).reshape(3, 1, 1)),
+        dtypes.map(lambda dtype: jnp.asarray(row, dtype)),
+    )
 
 
 def tolerance(call, unit):
@@ -101,14 +119,17 @@ def test_entropy_derivatives(data):
 @given(st.data())
 def test_focal(data):
     x, z = draw_call(data)
-    gamma = data.draw(st.sampled_from([0, 0.5, 1.0, 2.0, 3.5]), label="gamma")
+    gamma = data.draw(st.sampled_from(GAMMAS), label="gamma")
     alpha = data.draw(st.none() | st.floats(0, 1, width=16) | st.sampled_from([0.25, 1, 2.0]), label="alpha")
-    if alpha is not None and data.draw(st.booleans(), label="alpha is an array"):
-        alpha = jnp.asarray(alpha, data.draw(st.just("float32"), label="dtype of alpha"))
-    options = {"alpha": alpha, "gamma": gamma}
-    unit = float(jnp.finfo(x.dtype).eps)
+    options = {
+        name: option if option is None else data.draw(as_option(name, option, x.shape), label=name)
+        for name, option in (("alpha", alpha), ("gamma", gamma))
+    }
+    # optax rounds 1 - alpha to the dtype of alpha.
+    unit = max(float(jnp.finfo(a.dtype).eps) for a in (x, options["alpha"]) if hasattr(a, "dtype"))
     # optax multiplies the logarithm of the probability of being wrong by gamma, so its error by the logarithm.
-    logs = 2 + float(jnp.max(jnp.abs(x.astype(jnp.float32)), initial=0)) * (1 + gamma)
+    largest = max(gamma, *GAMMAS) if jnp.ndim(options["gamma"]) else gamma
+    logs = 2 + float(jnp.max(jnp.abs(x.astype(jnp.float32)), initial=0)) * (1 + largest)
     agree(
         lambda: ours.sigmoid_focal_loss(x, z, **options),
         lambda: optax.sigmoid_focal_loss(x, z, **options),
@@ -163,6 +184,37 @@ def test_traced():
             np.testing.assert_allclose(traced, getattr(optax, name)(x, z), rtol=1e-6)
 
 
+@focal
+@pytest.mark.parametrize("gamma", [0, 2, 1.5, jnp.float32(0.5), jnp.array([[0.0], [3.0]])])
+@pytest.mark.parametrize("alpha", [None, 0, 1, 0.25, jnp.array([0.25, 0.5])])
+def test_focal_with_traced_options(gamma, alpha):
+    """As optax is called in a jitted step: gamma and alpha are traced. Values, and the gradients in all of them."""
+    x, z = jnp.array([[1.0, -2.0]]), jnp.array([[0.3], [1.0]])
+    options = {"gamma": jnp.asarray(gamma, jnp.float32)}
+    if alpha is not None:
+        options["alpha"] = jnp.asarray(alpha, jnp.float32)
+
+    def gradients(function):
+        return jax.grad(lambda x, options: jnp.sum(function(x, z, **options)), (0, 1))(x, options)
+
+    agree(
+        lambda: jax.jit(ours.sigmoid_focal_loss)(x, z, gamma=gamma, alpha=alpha),
+        lambda: jax.jit(optax.sigmoid_focal_loss)(x, z, gamma=gamma, alpha=alpha),
+        tolerance=4e-6,
+    )
+    for got, expected in zip(*map(jax.tree.leaves, map(gradients, FOCAL)), strict=True):
+        agree(lambda got=got: got, lambda expected=expected: expected, tolerance=1e-5)
+
+
+def test_negative_gamma():
+    """A number is refused, which optax takes; in an array it follows the formula."""
+    x, z = jnp.array([1.0, -2.0]), jnp.array([0.0, 1.0])
+    with pytest.raises(ValueError, match="gamma must be at least 0, got -1"):
+        ours.sigmoid_focal_loss(x, z, gamma=-1)
+    got, expected = (jax.jit(function)(x, z, gamma=-1) for function in FOCAL)
+    np.testing.assert_allclose(got, expected, rtol=4e-6)
+
+
 def test_any_library(backend):
     x, z = [[1.0, -2.0, 20.0]], [[0.0], [1.0]]
     for name, options in (("sigmoid_binary_cross_entropy", {}), ("sigmoid_focal_loss", {"alpha": 0.25})):
@@ -170,7 +222,8 @@ def test_any_library(backend):
             result = getattr(ours, name)(on(backend, x), on(backend, z), **options)
             expected = getattr(optax, name)(jnp.array(x), jnp.array(z), **options)
             np.testing.assert_allclose(backend.to_numpy(result), expected, rtol=4e-6)
-    weighted = ours.sigmoid_focal_loss(on(backend, x), on(backend, z), alpha=on(backend, [0.25]))
+    options = {"alpha": on(backend, [0.25]), "gamma": on(backend, [[2.0]])}
+    weighted = ours.sigmoid_focal_loss(on(backend, x), on(backend, z), **options)
     np.testing.assert_allclose(backend.to_numpy(weighted), expected, rtol=4e-6)
 
 
@@ -183,10 +236,10 @@ ARRAYS = {
     ),
     "optax.sigmoid_focal_loss": (
         ours.sigmoid_focal_loss,
-        {"logits": MATRIX, "labels": ZEROS_AND_ONES, "alpha": VECTOR},
+        {"logits": MATRIX, "labels": ZEROS_AND_ONES, "alpha": VECTOR, "gamma": VECTOR},
     ),
 }
 TRACED = {
     "optax": lambda x, z, w: ours.sigmoid_binary_cross_entropy(x, z * w),
-    "optax focal": lambda x, z, w: ours.sigmoid_focal_loss(x, z, alpha=w),
+    "optax focal": lambda x, z, w: ours.sigmoid_focal_loss(x, z, alpha=w, gamma=w),
 }

@@ -15,7 +15,7 @@ THREE = np.ones(3, np.float32)
 NAN = math.nan
 
 NO_ARRAY = r"must be an array of a library that follows the array API standard \(.*\), got"
-NO_NUMBER = r"must be a Python (or NumPy )?number, got"
+NO_NUMBER = r"must be a Python (or NumPy )?number( or an array)?, got"
 V1_REDUCTIONS = (
     "reduction must be one of 'none', 'weighted_sum', 'weighted_mean', 'weighted_sum_over_batch_size', "
     "'weighted_sum_by_nonzero_weights', got"
@@ -193,11 +193,20 @@ TABLE = [
         [
             ({"gamma": -1.0}, ValueError, "gamma must be at least 0, got -1.0"),
             ({"gamma": NAN}, ValueError, "gamma must be at least 0, got nan"),
-            ({"gamma": "2"}, TypeError, f"gamma {NO_NUMBER} str"),
+            ({"gamma": "2"}, TypeError, f"gamma {NO_ARRAY} str"),
+            ({"gamma": None}, TypeError, f"gamma {NO_NUMBER} NoneType"),
+            *(
+                (
+                    {name: THREE},
+                    TypeError,
+                    rf"{name} and logits must broadcast against each other, got {name} \(3,\) and logits \(1, 2\)",
+                )
+                for name in ("alpha", "gamma")
+            ),
             (
-                {"alpha": THREE},
+                {"alpha": np.ones((2, 1), "f4"), "gamma": np.ones((3, 1), "f4")},
                 TypeError,
-                r"alpha and logits must broadcast against each other, got alpha \(3,\) and logits \(1, 2\)",
+                r"gamma and logits must broadcast against each other, got gamma \(3, 1\) and logits \(2, 2\)",
             ),
             ({"alpha": "1"}, TypeError, f"alpha {NO_ARRAY} str"),
             ({"alpha": [0.25, 0.5]}, TypeError, f"alpha {NO_ARRAY} list"),

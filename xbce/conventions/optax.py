@@ -49,7 +49,7 @@ def sigmoid_binary_cross_entropy(logits: Array, labels: Array | float) -> Array:
 
 
 def sigmoid_focal_loss(
-    logits: Array, labels: Array | float, *, alpha: Array | float | None = None, gamma: float = 2.0
+    logits: Array, labels: Array | float, *, alpha: Array | float | None = None, gamma: Array | float = 2.0
 ) -> Array:
     """Focal loss of each logit, as ``optax.sigmoid_focal_loss``.
 
@@ -58,28 +58,29 @@ def sigmoid_focal_loss(
     logits : array
         Any shape and floating dtype, of any library.
     labels : array or scalar
-        In [0, 1], of any real dtype; rounded to that of `logits`. The two are broadcast against each other.
+        In [0, 1], of any real dtype; rounded to that of `logits`. All arrays are broadcast against each other.
     alpha : array or scalar, optional
         Weight of the positive label; 1 - alpha is that of the negative one.
-    gamma : float, optional
-        Exponent of the probability of being wrong, not negative: a number, where optax takes an array, too.
+    gamma : array or scalar, optional
+        Exponent of the probability of being wrong. A number must not be negative; the values of an array, which may be
+        traced, are not looked at.
 
     Returns
     -------
     array
-        Of the dtype of `logits`, or a wider one of an array `alpha`, and of the shape that all broadcast to.
+        Of the dtype of `logits`, or a wider one of an array `alpha` or `gamma`, and of the shape that all broadcast to.
 
     Raises
     ------
     TypeError
-        If `logits` is not an array of a floating dtype, `labels` is neither array nor number, shapes do not broadcast,
-        or `gamma` is no number.
+        If `logits` is not an array of a floating dtype, another argument is neither array nor number, or shapes do not
+        broadcast.
     ValueError
-        If `gamma` is negative (which optax takes).
+        If `gamma` is a negative number (which optax takes).
 
     Notes
     -----
-    optax is accurate in both tails, for finite logits.
+    optax is accurate in both tails, for finite logits. Derivatives in `alpha` and `gamma` are those of optax.
 
     Examples
     --------
@@ -87,19 +88,21 @@ def sigmoid_focal_loss(
     >>> from xbce.conventions.optax import sigmoid_focal_loss
     >>> sigmoid_focal_loss(np.array([-20.0, 0.5]), 1, alpha=0.25)
     array([4.99999998, 0.01689337])
+    >>> sigmoid_focal_loss(np.array([-20.0, 0.5]), 1, gamma=np.array([[0.0], [2.0]]))
+    array([[20.        ,  0.47407698],
+           [19.99999992,  0.06757349]])
     """
-    logits, labels, alpha = _arrays(logits=logits, labels=labels, alpha=alpha)
+    logits, labels, alpha, gamma = _arrays(logits=logits, labels=labels, alpha=alpha, gamma=gamma)
     xp, logits, labels = _broadcast(logits, labels)
-    if alpha is None:
-        return losses.sigmoid_focal_loss(logits, labels, gamma=gamma)
-    if is_number(alpha) and 0 <= alpha <= 1:
-        return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, alpha=float(alpha))
-    if not is_number(alpha):
-        _require_compatible(logits, alpha=alpha)
-    # An array alpha, or a number that is not in [0, 1], becomes a weight of each loss.
-    weight = alpha * labels + (1 - alpha) * (1 - labels)
-    logits, labels, weight = xp.broadcast_arrays(logits, labels, weight)
-    return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, weight=weight)
+    arrays = {name: x for name, x in (("alpha", alpha), ("gamma", gamma)) if x is not None and not is_number(x)}
+    for name, x in arrays.items():
+        _require_compatible(logits, **{name: x})
+        logits, labels, _ = xp.broadcast_arrays(logits, labels, x)
+    logits = cast(logits, xp.result_type(logits, *filter(is_floating, arrays.values())))
+    if is_number(alpha) and not 0 <= alpha <= 1:  # which xbce takes in an array only
+        weight = alpha * labels + (1 - alpha) * (1 - labels)
+        return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, weight=weight)
+    return losses.sigmoid_focal_loss(logits, labels, gamma=gamma, alpha=alpha)
 
 
 def _arrays(*, logits: Array, labels: Any, **others: Any) -> tuple[Any, ...]:
