@@ -52,6 +52,7 @@ _KERAS = (
     ),
 )
 _SKLEARN = {"SCIPY_ARRAY_API": "1", "SKLEARN_RUN_FLOAT32_TESTS": "1"}
+_OPTAX = tuple(f"optax.losses._classification_test::Sigmoid{name}Test" for name in ("CrossEntropy", "FocalLoss"))
 SUITES = (
     *(Suite(f"Keras on {b}", "keras", "keras", _KERAS, {"KERAS_BACKEND": b}) for b in ("numpy", "jax", "torch")),
     Suite(
@@ -74,6 +75,7 @@ SUITES = (
         ),
         _SKLEARN,
     ),
+    Suite("optax", "optax", "optax", ("--pyargs", *_OPTAX)),
     Suite("torchvision", "torchvision", "torchvision", ("test/test_ops.py::TestFocalLoss",)),
 )
 

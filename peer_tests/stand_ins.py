@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xbce.conventions import keras as ours_keras
+from xbce.conventions import optax as ours_optax
 from xbce.conventions import pytorch as ours_pytorch
 from xbce.conventions import sklearn as ours_sklearn
 
@@ -90,6 +91,16 @@ def sklearn_metric() -> None:
     metrics.log_loss = _classification.log_loss = counted(ours_sklearn.log_loss)
 
 
+def optax() -> None:
+    """Replace optax's two losses of logits."""
+    import optax as peer
+    from optax.losses import _classification
+
+    for function in (ours_optax.sigmoid_binary_cross_entropy, ours_optax.sigmoid_focal_loss):
+        for module in (peer, peer.losses, _classification):
+            setattr(module, function.__name__, counted(function))
+
+
 def torchvision() -> None:
     """Replace torchvision's sigmoid_focal_loss."""
     from torchvision import ops
@@ -97,4 +108,4 @@ def torchvision() -> None:
     ops.sigmoid_focal_loss = ops.focal_loss.sigmoid_focal_loss = counted(ours_pytorch.sigmoid_focal_loss)
 
 
-STAND_INS = {f.__name__: f for f in (keras, sklearn_loss, sklearn_metric, torchvision)}
+STAND_INS = {f.__name__: f for f in (keras, sklearn_loss, sklearn_metric, optax, torchvision)}
