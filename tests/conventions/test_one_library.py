@@ -9,6 +9,7 @@ from tests.conventions.gathered import gathered
 from tests.helpers import approx, step
 
 FUNCTIONS = gathered("ARRAYS")
+TORCH_MODULES = {"AsymmetricLoss", "BCELoss", "BCEWithLogitsLoss", "FocalLoss"}
 OTHERS = [(name, argument) for name, (_, arguments) in FUNCTIONS.items() for argument in list(arguments)[1:]]
 
 
@@ -93,7 +94,7 @@ def test_every_array_is_here():
     assert names == set(conventions.__all__) - {"sklearn"}  # which makes NumPy arrays of what is none, as scikit-learn
     for module in names - {"caffe", "boosting", "numpy_reference"}:
         with step("conventions", gathered, module):
-            public = set(getattr(conventions, module).__all__) - {"Reduction", "BCELoss", "BCEWithLogitsLoss"}
+            public = set(getattr(conventions, module).__all__) - {"Reduction", *TORCH_MODULES}
             assert public == {name.partition(".")[2] for name in FUNCTIONS if name.startswith(module)}
 
 

@@ -242,6 +242,8 @@ def test_focal_meets_its_published_definition(data):
     x, y, options = draw_call(data, LOGITS, st.sampled_from(["float32", "float64"]), names=())
     alpha = data.draw(st.sampled_from([-1, 0, 0.25, 1]) | st.floats(0, 1), label="alpha")
     gamma = data.draw(st.sampled_from([0, 0.5, 1, 2, 5]), label="gamma")
+    if alpha != -1 and data.draw(st.booleans(), label="tensors"):
+        alpha, gamma = torch.tensor(alpha, dtype=torch.float64), torch.full(x.shape[-1:], gamma, dtype=torch.float64)
     dtype = torch.promote_types(x.dtype, y.dtype)
     expected = reduced(published_focal(x, y, alpha, gamma), options["reduction"])
     agree(
@@ -346,10 +348,13 @@ ARRAYS = {
         pytorch.binary_cross_entropy,
         {"input": MATRIX, "target": ZEROS_AND_ONES, "weight": VECTOR},
     ),
-    "pytorch.sigmoid_focal_loss": (pytorch.sigmoid_focal_loss, {"inputs": MATRIX, "targets": ZEROS_AND_ONES}),
+    "pytorch.sigmoid_focal_loss": (
+        pytorch.sigmoid_focal_loss,
+        {"inputs": MATRIX, "targets": ZEROS_AND_ONES, "alpha": VECTOR, "gamma": VECTOR},
+    ),
 }
 TRACED = {
     "pytorch logits": lambda x, z, w: pytorch.binary_cross_entropy_with_logits(x, z, w, pos_weight=w),
     "pytorch probabilities": lambda x, z, w: pytorch.binary_cross_entropy(x, z, w),
-    "pytorch focal": lambda x, z, w: pytorch.sigmoid_focal_loss(x, z * w / 2),
+    "pytorch focal": lambda x, z, w: pytorch.sigmoid_focal_loss(x, z * w / 2, alpha=w / 2, gamma=w),
 }

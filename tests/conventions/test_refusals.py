@@ -262,6 +262,7 @@ TABLE = [
             ({"alpha": "1"}, TypeError, f"alpha {NO_NUMBER} str"),
             ({"gamma": -1.0}, ValueError, "gamma must be at least 0, got -1.0"),
             ({"gamma": "1"}, TypeError, f"gamma {NO_NUMBER} str"),
+            ({"gamma": THREE}, ValueError, r"gamma must .*, got gamma \(3,\) and logits \(1, 2\)"),
             ({"inputs": 1.0}, TypeError, f"inputs {NO_ARRAY} float"),
             ({"targets": 1.0}, TypeError, f"targets {NO_ARRAY} float"),
             ({"inputs": INTEGERS}, NotImplementedError, "inputs must be of a floating dtype, got int32"),

@@ -1,7 +1,8 @@
 """PyTorch's losses: the functions for any array library, and the modules for PyTorch.
 
-The modules `BCEWithLogitsLoss` and `BCELoss` import PyTorch at their first use; nothing else here imports it. All of
-PyTorch's tracers take functions and modules, except ``torch.jit.script``, which would need a second formula.
+The modules `BCEWithLogitsLoss`, `BCELoss`, `FocalLoss` and `AsymmetricLoss` import PyTorch at their first use; nothing
+else here imports it. All of PyTorch's tracers take functions and modules, except ``torch.jit.script``, which would need
+a second formula.
 """
 
 import functools
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, get_args
 
 from .. import losses
-from .._call.checks import number_in
+from .._call.checks import is_array_option, option_in
 from .._call.promotion import autocasts
 from .._typing import Array, ReductionKind
 from ..reduction import reduce as reduced
@@ -28,11 +29,14 @@ from ._common import (
 )
 
 if TYPE_CHECKING:
+    from ._torch_focal import AsymmetricLoss, FocalLoss
     from ._torch_modules import BCELoss, BCEWithLogitsLoss
 
 __all__ = [
+    "AsymmetricLoss",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "FocalLoss",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "sigmoid_focal_loss",
@@ -215,8 +219,8 @@ def binary_cross_entropy(
 def sigmoid_focal_loss(
     inputs: Array,
     targets: Array,
-    alpha: float = 0.25,
-    gamma: float = 2.0,
+    alpha: Array | float = 0.25,
+    gamma: Array | float = 2.0,
     reduction: str = "none",
 ) -> Array:
     """Focal loss, as ``torchvision.ops.sigmoid_focal_loss``.
@@ -227,10 +231,11 @@ def sigmoid_focal_loss(
         Logits, of any shape and floating dtype, of any library.
     targets : array
         Labels, of the shape of `inputs` and of a floating dtype.
-    alpha : float, optional
-        Weight of the positive label, in [0, 1]; 1 - alpha is that of the negative one. -1 for none.
-    gamma : float, optional
-        Exponent of the probability of being wrong, not negative.
+    alpha : float or array, optional
+        Weight of the positive label, in [0, 1]; 1 - alpha is that of the negative one. The number -1 for none.
+    gamma : float or array, optional
+        Exponent of the probability of being wrong, not negative. Arrays broadcast to the shape of `inputs`, their
+        values are not looked at, and they get a gradient.
     reduction : {"none", "mean", "sum"}, optional
         "mean" divides by the number of elements.
 
@@ -243,11 +248,12 @@ def sigmoid_focal_loss(
     ------
     ValueError
         If `alpha` is neither -1 nor in [0, 1], `reduction` is not one of the three, the shapes of `inputs` and
-        `targets` differ, or `gamma` is negative (which torchvision takes).
+        `targets` differ, an array `alpha` or `gamma` does not broadcast to it, or `gamma` is a negative number (which
+        torchvision takes).
     RuntimeError
         If `targets` is not floating; NotImplementedError, which is one, if `inputs` is not.
     TypeError
-        If `inputs` or `targets` is not an array.
+        If `inputs` or `targets` is not an array, or `alpha` or `gamma` neither number nor array.
 
     Notes
     -----
@@ -261,15 +267,16 @@ def sigmoid_focal_loss(
     >>> sigmoid_focal_loss(np.array([20.0, -1.0]), np.array([1.0, 1.0]))
     array([2.18912768e-27, 1.75467076e-01])
     """
-    number_in("alpha", alpha)
-    if alpha != -1 and not 0 <= alpha <= 1:
+    alpha = option_in("alpha", alpha)
+    if not is_array_option(alpha) and alpha != -1 and not 0 <= alpha <= 1:
         msg = f"alpha must be -1 (none) or in [0, 1], got {alpha!r}"
         raise ValueError(msg)
     kind = _reduction(None, None, reduction)
     inputs, targets = _arrays(inputs=inputs, targets=targets)
     _require_same_shape(inputs=inputs, targets=targets)
     _require_floating(inputs=inputs, targets=targets)
-    weight = None if alpha == -1 else float(alpha)
+    _, alpha, gamma = one_library(inputs=inputs, alpha=alpha, gamma=option_in("gamma", gamma, 0))
+    weight = alpha if is_array_option(alpha) or alpha != -1 else None
     return losses.sigmoid_focal_loss(inputs, targets, gamma=gamma, alpha=weight, reduction=kind)
 
 
@@ -278,6 +285,10 @@ def __getattr__(name: str) -> Any:
         from . import _torch_modules
 
         return getattr(_torch_modules, name)
+    if name in ("AsymmetricLoss", "FocalLoss"):
+        from . import _torch_focal
+
+        return getattr(_torch_focal, name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
 
