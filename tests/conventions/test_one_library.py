@@ -9,6 +9,8 @@ from tests.conventions.gathered import gathered
 from tests.helpers import approx, step
 
 FUNCTIONS = gathered("ARRAYS")
+# Options that are numbers in the first place, also in the error texts.
+NUMBERS = {("pytorch.sigmoid_focal_loss", "alpha"), ("pytorch.sigmoid_focal_loss", "gamma")}
 TORCH_MODULES = {"AsymmetricLoss", "BCELoss", "BCEWithLogitsLoss", "FocalLoss"}
 OTHERS = [(name, argument) for name, (_, arguments) in FUNCTIONS.items() for argument in list(arguments)[1:]]
 
@@ -68,7 +70,9 @@ def test_one_library(name, argument):
 @pytest.mark.parametrize(("name", "argument"), OTHERS)
 def test_what_is_no_array(name, argument):
     """A set becomes an array nowhere."""
-    with pytest.raises(TypeError, match=rf"^{argument} must be an array of a library that follows .*, got set$"):
+    number = (name, argument) in NUMBERS
+    expected = "a Python or NumPy number or an array" if number else "an array of a library that follows .*"
+    with pytest.raises(TypeError, match=rf"^{argument} must be {expected}, got set$"):
         called(name, argument, in_numpy, lambda _x, _dtype: {1})
 
 

@@ -55,8 +55,10 @@ def test_is_a_module_of_pytorch(name):
         ),
         (
             lambda: pytorch.AsymmetricLoss(torch.tensor(4.0), 1, 0.05, 1e-8, True),
-            "AsymmetricLoss(gamma_neg=Tensor of shape (), gamma_pos=1, clip=0.05, "
-            "disable_torch_grad_focal_loss=True, reduction='sum')",
+            (
+                "AsymmetricLoss(gamma_neg=Tensor of shape (), gamma_pos=1, clip=0.05, "
+                "disable_torch_grad_focal_loss=True, reduction='sum')"
+            ),
         ),
     ],
 )
@@ -253,14 +255,14 @@ def test_functional_transforms(name, kind):
     torch.testing.assert_close(torch.func.grad(ours)(x, y), leaf.grad)
 
 
-@pytest.mark.parametrize("constant", [True, False])
 @kind
-@module
-def test_compiles_as_one_graph(name, kind, constant):
-    if name == "FocalLoss" and constant:
-        pytest.skip("an option of the other module")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("FocalLoss", {}), ("AsymmetricLoss", {}), ("AsymmetricLoss", {"disable_torch_grad_focal_loss": True})],
+)
+def test_compiles_as_one_graph(name, options, kind):
     torch._dynamo.reset()
-    ours = make(name, kind, **({"disable_torch_grad_focal_loss": True} if constant else {}))
+    ours = make(name, kind, **options)
     compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
     results = []
     for criterion in (compiled, ours):

@@ -106,7 +106,7 @@ class AsymmetricLoss(torch.nn.Module):  # type: ignore[misc]
         Negatives with a smaller probability have neither loss nor gradient; the `shift` of ``xbce.asymmetric_loss``. 0
         or None for none.
     eps : float, optional
-        Not used, and here for the order of arguments: the authors clamp probabilities at it before they take logarithms.
+        Not used, and here for the order of arguments: the authors clamp at it what they take logarithms of.
     disable_torch_grad_focal_loss : bool, optional
         Take the modulating factor for a constant in the backward pass: then exponents get no gradient.
     reduction : {"sum", "mean", "none"}, optional
@@ -114,9 +114,9 @@ class AsymmetricLoss(torch.nn.Module):  # type: ignore[misc]
 
     Notes
     -----
-    With their clamp at 1e-8 a logit of 30 for a negative label has the loss 18.4 and no gradient, without `clip`; here
-    the loss is 30. They compute the probability of a negative as ``1 - sigmoid(x)``, which is 0 from a logit of 17 on in
-    float32.
+    With their clamp at 1e-8 the logit 30 has, for a negative label and without `clip`, the loss 18.4 and no gradient;
+    here the loss is 30. They compute the probability of a negative as ``1 - sigmoid(x)``, which is 0 from the logit 17
+    on in float32.
 
     `disable_torch_grad_focal_loss` is True by default in the authors' ``AsymmetricLoss``, and False in their
     ``AsymmetricLossOptimized`` and in timm, as here.
