@@ -10,8 +10,12 @@ from tests.helpers import approx, step
 
 FUNCTIONS = gathered("ARRAYS")
 # Options that are numbers in the first place, also in the error texts.
-NUMBERS = {("pytorch.sigmoid_focal_loss", "alpha"), ("pytorch.sigmoid_focal_loss", "gamma")}
-TORCH_MODULES = {"AsymmetricLoss", "BCELoss", "BCEWithLogitsLoss", "FocalLoss"}
+NUMBERS = {
+    (name, option)
+    for name in ("kornia.binary_focal_loss_with_logits", "pytorch.sigmoid_focal_loss")
+    for option in ("alpha", "gamma")
+}
+TORCH_MODULES = {"AsymmetricLoss", "BCELoss", "BCEWithLogitsLoss", "BinaryFocalLossWithLogits", "FocalLoss"}
 OTHERS = [(name, argument) for name, (_, arguments) in FUNCTIONS.items() for argument in list(arguments)[1:]]
 
 

@@ -11,7 +11,20 @@ import xbce
 from tests.helpers import docstring_examples, step
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = ("numpy", "torch", "jax", "tensorflow", "keras", "optax", "sklearn", "xgboost", "lightgbm", "dask", "cupy")
+FRAMEWORKS = (
+    "numpy",
+    "torch",
+    "jax",
+    "tensorflow",
+    "keras",
+    "optax",
+    "kornia",
+    "sklearn",
+    "xgboost",
+    "lightgbm",
+    "dask",
+    "cupy",
+)
 MODULES = xbce.conventions.__all__
 
 
@@ -36,6 +49,8 @@ def test_a_call_imports_only_the_library_of_its_arrays(module):
 def test_only_the_modules_import_pytorch():
     assert imported_by("from xbce.conventions.pytorch import binary_cross_entropy_with_logits") == set()
     assert "torch" in imported_by("from xbce.conventions.pytorch import BCELoss")
+    assert imported_by("from xbce.conventions.kornia import binary_focal_loss_with_logits") == set()
+    assert "torch" in imported_by("from xbce.conventions.kornia import BinaryFocalLossWithLogits")
 
 
 @pytest.mark.parametrize("module", MODULES)
