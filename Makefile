@@ -57,7 +57,7 @@ conventions: $(VENV)/installed  ## Compare the conventions with the real systems
 	XBCE_CONVENTIONS_TABLE=1 $(BIN)/python -m pytest -n 2 tests/conventions $(ARGS)
 
 peer-tests: $(VENV)/installed $(if $(TORCHVISION_SOURCE),$(VISION)/installed)  ## Run the peers' own tests with xbce in the peer's place; write docs/peer-tests.md.
-	$(BIN)/python -m peer_tests.run \
+	$(BIN)/python -m peer_tests.run $(if $(KORNIA_SOURCE),--kornia $(KORNIA_SOURCE)) \
 	  $(if $(TORCHVISION_SOURCE),--torchvision $(TORCHVISION_SOURCE) --torchvision-python $(VISION)/bin/python) $(ARGS)
 
 mutants: $(VENV)/installed  ## See that the tests kill the faults that they once let pass.

@@ -1,7 +1,7 @@
 """Run the peers' own tests, as they are and with xbce in the peer's place; write docs/peer-tests.md.
 
-The tests are those that the peers ship: in the wheels of Keras and scikit-learn, and in a checkout of torchvision. A
-test that fails with xbce only must have a row in expected.toml, which says why; a row whose test passes is an error.
+The tests are those that the peers ship: in the wheels of Keras, scikit-learn and optax, and in checkouts of kornia and
+torchvision. A test that fails with xbce only must have a row in expected.toml, which says why; a row whose test passes is an error.
 """
 
 import argparse
@@ -76,6 +76,13 @@ SUITES = (
         _SKLEARN,
     ),
     Suite("optax", "optax", "optax", ("--pyargs", *_OPTAX)),
+    Suite(
+        "kornia",
+        "kornia",
+        "kornia",
+        ("tests/losses/test_focal_loss.py::TestBinaryFocalLossWithLogits",),
+        {"KORNIA_TEST_DTYPE": "all", "KORNIA_TEST_OPTIMIZER": "inductor"},
+    ),
     Suite("torchvision", "torchvision", "torchvision", ("test/test_ops.py::TestFocalLoss",)),
 )
 
@@ -179,6 +186,7 @@ def page(results: dict[str, Any], expected: list[dict[str, Any]]) -> str:
 def main() -> int:
     """Run what is there, write the results and the page, and name what was not expected."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kornia", type=Path, metavar="PATH", help="checkout of its sources")
     parser.add_argument("--torchvision", type=Path, metavar="PATH", help="checkout of its sources")
     parser.add_argument("--torchvision-python", metavar="PYTHON", help="interpreter that has torchvision")
     parser.add_argument("--suite", action="append", metavar="PATTERN", help="only these, as 'Keras*'")
@@ -187,18 +195,17 @@ def main() -> int:
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     problems = []
     for suite in SUITES:
-        python, source = sys.executable, None
         if arguments.suite and not any(fnmatchcase(suite.name, pattern) for pattern in arguments.suite):
             continue
-        if suite.peer == "torchvision":
-            python, source = arguments.torchvision_python, arguments.torchvision
-            if source is None or python is None:
-                sys.stdout.write(
-                    f"{suite.name}: skipped. Its wheel has no tests: give TORCHVISION_SOURCE, a checkout of its "
-                    "sources at the tag of its version. The page keeps the figures of the last run.\n"
-                )
-                continue
-            source = source.resolve()
+        python = arguments.torchvision_python if suite.peer == "torchvision" else sys.executable
+        source = getattr(arguments, suite.peer, None)
+        if suite.peer in ("kornia", "torchvision") and None in (source, python):
+            sys.stdout.write(
+                f"{suite.name}: skipped. Its wheel has no tests: give {suite.peer.upper()}_SOURCE, a checkout of its "
+                "sources at the tag of its version. The page keeps the figures of the last run.\n"
+            )
+            continue
+        source = source and source.resolve()
         theirs = run(suite, python, source, stand_in="")
         ours = run(suite, python, source, stand_in=suite.stand_in)
         counts, found = judge(suite.name, ours["tests"], theirs["tests"], expected)

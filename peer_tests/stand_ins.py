@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xbce.conventions import keras as ours_keras
+from xbce.conventions import kornia as ours_kornia
 from xbce.conventions import optax as ours_optax
 from xbce.conventions import pytorch as ours_pytorch
 from xbce.conventions import sklearn as ours_sklearn
@@ -101,6 +102,15 @@ def optax() -> None:
             setattr(module, function.__name__, counted(function))
 
 
+def kornia() -> None:
+    """Replace kornia's binary focal loss, and its module."""
+    from kornia import losses
+
+    for module in (losses, losses.focal):
+        module.binary_focal_loss_with_logits = counted(ours_kornia.binary_focal_loss_with_logits)
+        module.BinaryFocalLossWithLogits = ours_kornia.BinaryFocalLossWithLogits
+
+
 def torchvision() -> None:
     """Replace torchvision's sigmoid_focal_loss."""
     from torchvision import ops
@@ -108,4 +118,4 @@ def torchvision() -> None:
     ops.sigmoid_focal_loss = ops.focal_loss.sigmoid_focal_loss = counted(ours_pytorch.sigmoid_focal_loss)
 
 
-STAND_INS = {f.__name__: f for f in (keras, sklearn_loss, sklearn_metric, optax, torchvision)}
+STAND_INS = {f.__name__: f for f in (keras, sklearn_loss, sklearn_metric, optax, kornia, torchvision)}
