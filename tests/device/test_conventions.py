@@ -9,12 +9,14 @@ from array_api_compat import device as device_of
 import xbce
 from tests.device.family import arguments, bce, numbers
 from tests.helpers import assert_same_bits
-from xbce.conventions import caffe, keras, optax, pytorch, sklearn, tensorflow
+from xbce.conventions import caffe, keras, kornia, optax, pytorch, sklearn, tensorflow
 from xbce.conventions.keras import BinaryCrossentropy
 
 OF_LOGITS = {
     "optax": optax.sigmoid_binary_cross_entropy,
     "optax, focal": lambda x, z: optax.sigmoid_focal_loss(x, z, alpha=0.25),
+    "optax, focal, arrays": lambda x, z: optax.sigmoid_focal_loss(x, z, alpha=z, gamma=z + 1),
+    "kornia": lambda x, z: kornia.binary_focal_loss_with_logits(x, z, gamma=z + 1, ignore_index=0),
     "tensorflow": lambda x, z: tensorflow.sigmoid_cross_entropy_with_logits(labels=z, logits=x),
     "tensorflow, weighted": lambda x, z: tensorflow.weighted_cross_entropy_with_logits(z, x, 2.0),
     "tensorflow, v1": lambda x, z: tensorflow.sigmoid_cross_entropy(z, x, weights=0.5),
@@ -72,3 +74,18 @@ def test_modules_of_pytorch_move(torch_device, name):
     assert torch.isfinite(leaf.grad).all()
     loss = bce if name == "BCEWithLogitsLoss" else partial(xbce.binary_cross_entropy, log_floor=-100.0)
     assert_same_bits(torch_device, value.detach(), loss(x, z, weight=2.0, reduction="mean"))
+
+
+@pytest.mark.parametrize("name", ["FocalLoss", "AsymmetricLoss", "BinaryFocalLossWithLogits"])
+def test_modules_with_options_move(torch_device, name):
+    """The options are parameters: they move with the module, and get a gradient on the device."""
+    torch = pytest.importorskip("torch")
+    x, z, *_ = arguments(torch_device, "float32")
+    of = kornia if name == "BinaryFocalLossWithLogits" else pytorch
+    module = getattr(of, name)(*(torch.nn.Parameter(torch.tensor(number)) for number in (0.75, 1.5))).to(x.device)
+    value = module(x, z).sum()
+    value.backward()
+    assert value.device == x.device
+    for parameter in module.parameters():
+        assert parameter.device == x.device
+        assert torch.isfinite(parameter.grad).all()
