@@ -1,7 +1,8 @@
 """Run the peers' own tests, as they are and with xbce in the peer's place; write docs/peer-tests.md.
 
 The tests are those that the peers ship: in the wheels of Keras, scikit-learn and optax, and in checkouts of kornia and
-torchvision. A test that fails with xbce only must have a row in expected.toml, which says why; a row whose test passes is an error.
+torchvision. A test that fails with xbce only must have a row in expected.toml, which says why; a row whose test passes
+is an error.
 """
 
 import argparse

@@ -75,7 +75,7 @@ def test_one_library(name, argument):
 def test_what_is_no_array(name, argument):
     """A set becomes an array nowhere."""
     number = (name, argument) in NUMBERS
-    expected = "a Python or NumPy number or an array" if number else "an array of a library that follows .*"
+    expected = "a number or an array" if number else "an array of a library that follows .*"
     with pytest.raises(TypeError, match=rf"^{argument} must be {expected}, got set$"):
         called(name, argument, in_numpy, lambda _x, _dtype: {1})
 

@@ -15,7 +15,7 @@ THREE = np.ones(3, np.float32)
 NAN = math.nan
 
 NO_ARRAY = r"must be an array of a library that follows the array API standard \(.*\), got"
-NO_NUMBER = r"must be a Python (or NumPy )?number( or an array)?, got"
+NO_NUMBER = r"must be a (Python (or NumPy )?number|number or an array), got"
 V1_REDUCTIONS = (
     "reduction must be one of 'none', 'weighted_sum', 'weighted_mean', 'weighted_sum_over_batch_size', "
     "'weighted_sum_by_nonzero_weights', got"
