@@ -367,7 +367,7 @@ def test_a_chunk_that_was_half_written_does_not_count(tmp_path):
 
 # --- killed ---------------------------------------------------------------------------------------------------------
 
-RANGE = (0x3F800000, 0x40800000)  # logits from 1 to 4
+RANGE = (0x3F800000, 0x3FC00000)  # logits from 1 to 1.5
 
 
 def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
@@ -382,7 +382,7 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
         "--bits",
         bits,
         "--chunk",
-        2**19,
+        2**17,
         "--workers",
         2,
         "--out",
@@ -427,7 +427,7 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
     assert not row["exhaustive"]
     total = whole["right|0"]
     total.merge(whole["right|1"])
-    plan = Plan("float32", (Target("xbce", xbce.__version__, "numpy"),), ("value",), *RANGE, chunk=2**19)
+    plan = Plan("float32", (Target("xbce", xbce.__version__, "numpy"),), ("value",), *RANGE, chunk=2**17)
     found, _, _ = merged(plan, chunks)
     found_total = Tally()
     for tally in found.values():
