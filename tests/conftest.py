@@ -13,6 +13,7 @@ import xbce
 from xbce_conformance.cases import WITH_NUMBERS
 from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 
+gc.disable()  # until all is imported and collected: nearly nothing of that is ever garbage
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("default")
 
@@ -61,6 +62,8 @@ def _keep_what_jax_compiles(folder: Path) -> None:
             known.add(path.name)
             (own / path.name).hardlink_to(path)
     jax.config.update("jax_compilation_cache_dir", str(own))
+    # Otherwise the digest depends on the folder: caches of XLA's own would be in it. No process finds what others wrote.
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -69,7 +72,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:  # noqa: ARG001
     """Spare the collector of garbage what lives as long as the process: millions of objects, again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(20_000, 20, 200)
+    gc.enable()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:  # noqa: ARG001

@@ -223,7 +223,10 @@ SHOW = "from xbce_conformance.functions.levels import level_of; from xbce_confor
             "NPY_DISABLE_CPU_FEATURES",
             {"X86_V4 AVX512_ICL": "x86-64-v3", "X86_V3 X86_V4 AVX512_ICL": "x86-64-v2"},
         ),
-        ("torch:cpu", "ATEN_CPU_CAPABILITY", {"avx2": "x86-64-v3", "default": "x86-64-v2"}),
+        # tests/project/test_platforms.py asks it the same.
+        pytest.param(
+            "torch:cpu", "ATEN_CPU_CAPABILITY", {"avx2": "x86-64-v3", "default": "x86-64-v2"}, marks=pytest.mark.long
+        ),
     ],
 )
 def test_level_in_use(backend, variable, lower):

@@ -18,7 +18,9 @@ from xbce_conformance.cli import main
 from xbce_conformance.results.compare import compare
 from xbce_conformance.results.model import Results
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "results.schema.json").read_text("utf-8"))
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "docs" / "results.schema.json").read_text("utf-8"))
+)
 
 
 def invoke(*arguments):
@@ -44,8 +46,8 @@ def results(folder):
 
 
 def test_schema(folder):
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    jsonschema.validate(json.loads((folder / "results.json").read_text("utf-8")), SCHEMA)
+    SCHEMA.check_schema(SCHEMA.schema)
+    SCHEMA.validate(json.loads((folder / "results.json").read_text("utf-8")))
 
 
 def test_reads_what_it_writes(folder, results, tmp_path):
@@ -105,7 +107,11 @@ def test_merging(folder, results, tmp_path):
     assert (again.environment, again.level, again.missing) == (merged.environment, merged.level, merged.missing)
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "error-by-label-float16.svg").read_text("utf-8").startswith("<svg")
-    jsonschema.validate(json.loads((tmp_path / "results.json").read_text("utf-8")), SCHEMA)
+    data = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    known = json.loads((folder / "results.json").read_text("utf-8"))["rows"]  # test_schema validates them
+    data["rows"] = [row for row in data["rows"] if row not in known]
+    assert len(data["rows"]) == 2
+    SCHEMA.validate(data)
 
 
 def test_a_file_of_another_version_is_refused(folder, tmp_path):
@@ -265,6 +271,8 @@ def test_a_reproducer_is_copied(page, results):
 
 def test_schema_refuses_what_it_does_not_know(folder):
     data = json.loads((folder / "results.json").read_text("utf-8"))
+    data["rows"] = data["rows"][:1]
+    SCHEMA.validate(data)
     for spoil in (
         lambda d: d.update(extra=1),
         lambda d: d["rows"][0]["figures"].update(max_ulp=-1),
@@ -273,4 +281,4 @@ def test_schema_refuses_what_it_does_not_know(folder):
         spoiled = deepcopy(data)
         spoil(spoiled)
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(spoiled, SCHEMA)
+            SCHEMA.validate(spoiled)

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from tests.helpers import leave_out_pictures
 from xbce_conformance.cli import main
 from xbce_conformance.results.model import Results
 
@@ -60,7 +61,8 @@ def test_only_what_is_judged_has_a_verdict(pairs):
     assert {row.judged for _, row in pairs} == {True, False}
 
 
-def test_it_is_merged_with_others_and_written_anew(tmp_path):
+def test_it_is_merged_with_others_and_written_anew(tmp_path, monkeypatch):
+    leave_out_pictures(monkeypatch)
     command = ["report", str(OLD), str(OLD), "--out", str(tmp_path)]
     assert CliRunner().invoke(main, command, catch_exceptions=False).exit_code == 0
     data = json.loads((tmp_path / "results.json").read_text("utf-8"))

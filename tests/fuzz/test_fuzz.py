@@ -28,7 +28,7 @@ from xbce_conformance.inputs.regimes import DRAWN
 from xbce_conformance.reference.by_series import SeriesReference
 
 # How many calls: as many as seconds allow. torch.compile takes as long as all the others: `make fuzz` has it.
-_EXAMPLES = {"numpy": 60, "array-api-strict": 15, "dask": 12, "torch": 15, "jax": 3}
+_EXAMPLES = {"numpy": 40, "array-api-strict": 10, "dask": 8, "torch": 10, "jax": 2}
 _EXAMPLES_OF_MODE = {"eager": 3, "large": 0.5, "export": 0.2, "export, backward": 0.2, "trace": 0.1, "compile": 0}
 
 

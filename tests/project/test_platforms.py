@@ -17,6 +17,7 @@ from platforms.emulator import Emulator, NoEmulator
 from platforms.measure import Bench, Interrupted, NotMeasured, nothing, read_tests
 from platforms.page import FOLDER, page
 from platforms.table import V2, V3, V4, numpy_features, platforms
+from tests.helpers import some_long
 from xbce_conformance import measure
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,12 @@ def test_numpy_is_kept_at_a_level():
     assert plain != v2
 
 
-@pytest.mark.parametrize("slug", [slug for slug, platform in BY_SLUG.items() if not platform.emulated])
+PROBED = {slug: slug for slug, platform in BY_SLUG.items() if not platform.emulated}
+# Every level by NumPy, and one by each variable that tells the others.
+USUAL = {slug for slug in PROBED if slug.startswith("numpy-")} | {"torch-x86-64-v2", "jax-x86-64-v3"}
+
+
+@pytest.mark.parametrize("slug", some_long(PROBED, USUAL))
 def test_a_probe_finds_the_level_or_says_why_not(slug, tmp_path):
     platform, why_not = BY_SLUG[slug], ""
     try:

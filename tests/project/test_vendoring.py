@@ -112,9 +112,7 @@ def test_no_other_xbce_can_be_imported(python):
     assert python(REFUSED + code) == "xbce is refused\n"
 
 
-@pytest.mark.parametrize(
-    "library", some_long({name: name for name in LIBRARIES}, ("numpy", "array_api_strict", "dask"))
-)
+@pytest.mark.parametrize("library", some_long({name: name for name in LIBRARIES}, ("numpy", "array_api_strict")))
 def test_losses_and_special_functions(python, library):
     """They give the bits of the installed xbce."""
     pytest.importorskip(library)
