@@ -62,7 +62,7 @@ def _keep_what_jax_compiles(folder: Path) -> None:
             known.add(path.name)
             (own / path.name).hardlink_to(path)
     jax.config.update("jax_compilation_cache_dir", str(own))
-    # Otherwise the digest depends on the folder: caches of XLA's own would be in it. No process finds what others wrote.
+    # Caches of XLA's own would be in the digest, by their folder: no process would find what another has written.
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

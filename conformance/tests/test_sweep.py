@@ -165,8 +165,8 @@ def native_jax(x, z):
 @pytest.mark.parametrize(
     "chunk",
     [
-        # Two intervals of the profile, rows that are not full. Three blocks of one length, as those of the next but one:
-        # JAX compiles for each length.
+        # Two intervals of the profile, rows that are not full. Three blocks of one length, as of the next but one: JAX
+        # compiles for each length.
         pytest.param(Chunk(0x4102F001, 0x41032004, (0.0, 1.0)), id="positive"),
         # The sign bit is that of int32, too.
         pytest.param(Chunk(0xC1000000, 0xC1020000, (0.0, 0.375)), id="negative", marks=pytest.mark.long),

@@ -42,7 +42,12 @@ def errors(computed, definition, quantity, arrays, dtype):
 
 @each_library
 @pytest.mark.parametrize(
-    ("eps", "dtype"), [(1e-7, "float32"), pytest.param(1e-30, "float32", marks=pytest.mark.long), (1e-15, "float64")]
+    ("eps", "dtype"),
+    [
+        (1e-7, "float32"),
+        pytest.param(1e-30, "float32", marks=pytest.mark.long),
+        pytest.param(1e-15, "float64", marks=pytest.mark.long),
+    ],
 )
 def test_a_compiler_merges_no_constants_and_no_quotients(library, mode, eps, dtype):
     """XLA takes (1 - u) + eps for (1 + eps) - u, if it may: 8.4e6 for a gradient of 1e7. So it does (a / b) / c."""

@@ -210,7 +210,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
 def test_an_interruption_loses_nothing(tmp_path, number):
     command = [sys.executable, "-c", _INTERRUPTED, str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT)
