@@ -4,6 +4,8 @@ import gc
 import getpass
 import os
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,8 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
         # PyTorch's compiler would take code from its cache that was generated for the whole processor.
         folder = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{capability}")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
-    if "jax" in _FOUND:
-        _keep_what_jax_compiles(config.rootpath / ".pytest_cache")
+    if "jax" in _FOUND and not config.pluginmanager.has_plugin(_WhatJaxCompiles.NAME):
+        shared = _WhatJaxCompiles(config.rootpath / ".pytest_cache" / "jax")
+        config.pluginmanager.register(shared, _WhatJaxCompiles.NAME)
     required = [name for name in os.environ.get("XBCE_REQUIRED_BACKENDS", "").split(",") if name]
     absent = [f"{name} ({_MISSING.get(name, 'unknown backend')})" for name in required if name not in _FOUND]
     if absent:
@@ -44,28 +47,41 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(msg)
 
 
-def _keep_what_jax_compiles(folder: Path) -> None:
-    """Let JAX take from a folder what an earlier run has compiled, as PyTorch's compiler does of itself.
+class _WhatJaxCompiles:
+    """Lets JAX take from a folder what another process or an earlier run has compiled, as PyTorch's compiler does.
 
     It compiles every operation for each new shape, thousands in all. The name of a file is a digest of the program, the
-    versions and the options. No two processes write the same folder at once: JAX does not write a file whole. So the
-    first process gathers what all have written, before it starts others; each of these begins with all of that.
+    versions and the options. JAX does not write a file whole: so each process writes a folder of its own, and links
+    there, from time to time, what others wrote a while ago.
     """
-    import jax
 
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    own = folder / "jax" / worker
-    own.mkdir(parents=True, exist_ok=True)
-    known = {path.name for path in own.iterdir()}
-    for path in (folder / "jax").glob("*/*" if worker == "alone" else "alone/*"):
-        if path.name not in known:
-            known.add(path.name)
-            (own / path.name).hardlink_to(path)
-    jax.config.update("jax_compilation_cache_dir", str(own))
-    # Caches of XLA's own would be in the digest, by their folder: no process would find what another has written.
-    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    NAME = "what JAX compiles"
+
+    def __init__(self, folder: Path) -> None:
+        import jax
+
+        self._own = folder / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+        self._own.mkdir(parents=True, exist_ok=True)
+        self._known: set[str] = set()
+        self._next = 0.0
+        self.pytest_runtest_logstart()
+        jax.config.update("jax_compilation_cache_dir", str(self._own))
+        # Caches of XLA's own would be in the digest, by their folder: no process would find what another has written.
+        jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+    def pytest_runtest_logstart(self) -> None:
+        """Look for what is new, not more often than every two seconds."""
+        now = time.time()
+        if now < self._next:
+            return
+        self._next = now + 2
+        for path in self._own.parent.glob("*/*"):
+            if path.name not in self._known and (path.parent == self._own or path.stat().st_mtime < now - 1):
+                self._known.add(path.name)
+                with suppress(FileExistsError):
+                    (self._own / path.name).hardlink_to(path)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:  # noqa: ARG001
