@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from tests.helpers import leave_out_pictures
 from xbce_conformance.cli import main
 from xbce_conformance.results.compare import compare
 from xbce_conformance.results.model import Results
@@ -86,7 +87,8 @@ def with_figures(row, **change):
     return replace(row, figures=replace(row.figures, **change))
 
 
-def test_merging(folder, results, tmp_path):
+def test_merging(folder, results, tmp_path, monkeypatch):
+    leave_out_pictures(monkeypatch)  # of the page; --plots draws them
     other = replace(
         results,
         environment=results.environment | {"processor": "another"},
