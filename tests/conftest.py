@@ -86,7 +86,6 @@ class _WhatJaxCompiles:
 
 def pytest_collection_finish(session: pytest.Session) -> None:  # noqa: ARG001
     """Spare the collector of garbage what lives as long as the process: millions of objects, again and again."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 200)
     gc.enable()
