@@ -50,7 +50,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Scalar:
-    """A number: of Python, of NumPy ("numpy.float32"), or a 0-d array ("0-d float32").
+    """A number: of Python, of NumPy ("numpy.float32"), or an array of one element ("0-d float32", "1-d float32").
 
     "item" is the number that a tensor gives within a function that PyTorch traces.
     """
@@ -276,7 +276,8 @@ def _scalar(library: str, scalar: Scalar) -> str:
         name = kind.removeprefix("numpy.")
         dtype = "ml_dtypes.bfloat16" if name == "bfloat16" else f"np.{name}"
         return f"{dtype}({number(value)})"
-    array = Array((value,), kind.removeprefix("0-d "), ())
+    dims, dtype = ((), kind.removeprefix("0-d ")) if kind.startswith("0-d ") else ((1,), kind.removeprefix("1-d "))
+    array = Array((value,), dtype, dims)
     text = _plain(library, array)
     return f"da.from_array({text})" if library == "dask" else text
 

@@ -682,7 +682,7 @@ def _faults(call: Call) -> Iterator[Refused]:
                 yield Refused((name,), "length that is not known yet")
     numbers = [*call.options, *((n, a) for n, a in call.arguments if n == "pos_weight" and isinstance(a, Scalar))]
     for name, scalar in numbers:
-        if scalar.kind.startswith("0-d") or scalar.kind == "item":
+        if scalar.kind.startswith(("0-d", "1-d")) or scalar.kind == "item":  # values of arrays are not looked at
             continue
         low, high, below = RANGES[name]
         if math.isinf(scalar.value):

@@ -118,7 +118,7 @@ def number_of(draw: Draw, name: str, kinds: tuple[str, ...] = ("python",)) -> Sc
 
 def held(value: float, kind: str) -> Scalar:
     """Return a number as its holder rounds it; one that a narrow holder cannot hold is Python's."""
-    name = kind.removeprefix("numpy.").removeprefix("0-d ")
+    name = kind.removeprefix("numpy.").removeprefix("0-d ").removeprefix("1-d ")
     if name in ("int64", "bool"):
         fits = value == int(value) and abs(value) < 2**53 and (name != "bool" or value in (0, 1))
         return Scalar(int(value), kind) if fits else Scalar(value)
@@ -258,7 +258,7 @@ def _loss_calls(draw: Draw, library: str, mode: str) -> Call:
     if mode in ("vmap", "vjp", "jvp", "grad") or mode in COMPILED or mode.startswith("debug_nans"):
         others = tuple(h for h in others if h in ("plain", "numpy"))
     arguments.append(("labels", draw(_labels(library, mode, method, first, others, lengths))))
-    options = draw(_options(function, library, mode))
+    options = draw(_options(function, library, mode, first.dims if mode != "vmap" else ()))
     for name in ARRAYS:
         wanted = where if name == "where" else draw(st.integers(0, 2)) == 0
         if wanted:
@@ -342,14 +342,19 @@ def _scalar_kinds(library: str, mode: str) -> tuple[str, ...]:
 
 
 @st.composite
-def _options(draw: Draw, function: str, library: str, mode: str) -> tuple[tuple[str, Scalar], ...]:
+def _options(draw: Draw, function: str, library: str, mode: str, shape: tuple[int, ...]) -> Any:
     found = []
+    of_arrays = tuple(f"{n}-d {d}" for n in range(2 if shape else 1) for d in ("float32", "float64"))
     rules = ("clip", "log_floor", "log_offset")
     rule = draw(st.sampled_from((None, "log_offset", *rules)))
     for name in OPTIONS[function]:
         if name == rule or (name not in rules and draw(st.booleans())):
-            kinds = ("python",) if mode in COMPILED and library == "torch" else ("python", *_NUMPY_KINDS[:4])
-            found.append((name, draw(number_of(name, kinds))))
+            traced = mode in COMPILED and library == "torch"
+            kinds = ("python",) if traced else ("python", *_NUMPY_KINDS[:4], *of_arrays)
+            number = draw(number_of(name, kinds))
+            if number.kind in of_arrays and not _float32_holds(number):
+                number = Scalar(number.value)
+            found.append((name, number))
     return tuple(found)
 
 
@@ -360,7 +365,7 @@ def _array_option(draw: Draw, name: str, library: str, mode: str, first: Array, 
         kinds = _scalar_kinds(library, mode) if lengths != "jagged" else ("python",)
         number = draw(number_of(name, tuple(k for k in kinds if k != "numpy.bool")))
         in_array = number.kind == "item" or number.kind.startswith("0-d") or (library == "jax" and mode in COMPILED)
-        return _that_float32_holds(number) if in_array else number
+        return number if _float32_holds(number) or not in_array else replace(number, value=1)
     if mode == "vmap":
         shape = first.dims
     elif lengths == "data" or mode == "large":
@@ -376,10 +381,9 @@ def _array_option(draw: Draw, name: str, library: str, mode: str, first: Array, 
     return draw(array(library, dtype, shape, factors(dtype) if dtype in FLOATS else values, holders))
 
 
-def _that_float32_holds(number: Scalar) -> Scalar:
-    """Return a number that an array may hold: its values are cast, however exact an option is."""
-    held_by_float32 = number.value == 0 or 1e-30 < abs(number.value) < 1e30
-    return number if held_by_float32 else replace(number, value=1)
+def _float32_holds(number: Scalar) -> bool:
+    """Tell whether an array may hold a number: its values are cast, however exact an option is."""
+    return number.value == 0 or 1e-30 < abs(number.value) < 1e30
 
 
 @st.composite
