@@ -131,15 +131,15 @@ class Plan:
 def _placed(numbers: tuple[Number, ...], inputs: Inputs) -> tuple[tuple[int, ...], tuple[Number, ...]]:
     """Return the index of each number of a formula, and those of them that follow the arrays of the call."""
     first = len(inputs.arrays) - len(inputs.options)
-    of_arrays = {id(x): i for i, x in enumerate(inputs.option_arrays, first)}
     places: list[int] = []
     after: list[Number] = []
     for x in numbers:
-        place = of_arrays.get(id(x))
-        if place is None:
-            place = len(inputs.arrays) + len(after)
+        # Not by `id`: torch.compile would compile anew for each array.
+        found = [i for i, array in enumerate(inputs.option_arrays, first) if array is x]
+        if not found:
+            found = [len(inputs.arrays) + len(after)]
             after.append(x)
-        places.append(place)
+        places.append(found[0])
     return tuple(places), tuple(after)
 
 
