@@ -30,6 +30,7 @@ TABLES = {
         for name, title in TITLES.items()
     },
     "ChangingGamma": "focal loss, mean and gradient, with one gamma or another in each step",
+    "ArrayGamma": "focal loss, all losses, with gamma a number or an array",
 }
 """Benchmarks with a table; plots show only functions that every subject has."""
 
