@@ -117,5 +117,5 @@ $(VISION)/installed: pyproject.toml constraints.txt
 $(OLDEST)/installed: pyproject.toml conformance/pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
 	PIP_CONSTRAINT=constraints-oldest.txt $(OLDEST)/bin/python -m pip install --quiet \
-	  --editable ".[torch,jax,dask,peers,cuda-source,test]" --editable ./conformance
+	  --editable ".[torch,jax,dask,cuda-source,test]" --editable ./conformance
 	touch $@

@@ -2,7 +2,7 @@
 
 import doctest
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -94,6 +94,17 @@ def leave_out_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("error_plot", "label_plot"):
         monkeypatch.setattr(html, name, lambda *_: "")
+
+
+def jax_float64(on: bool) -> AbstractContextManager[Any]:
+    """Return a context in which JAX has float64, or has none."""
+    import jax
+
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(on)
+    from jax.experimental import enable_x64  # before JAX 0.8
+
+    return enable_x64(on)
 
 
 def saved_for_backward(function: Callable[..., Any], *arrays: Any) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import approx, step
+from tests.helpers import approx, jax_float64, step
 from xbce_conformance import contract
 from xbce_conformance.cases import FAMILY, Tried
 from xbce_conformance.inputs.formats import FORMATS
@@ -161,7 +161,7 @@ def test_numbers_beyond_float32_where_there_is_no_float64(case):
     what = "half of label_smoothing" if name == "label_smoothing" else name
     number = number / 2 if name == "label_smoothing" else number
     text = f"{what} must be 0 or of a magnitude that float32 can hold where there is no float64, got {number!r}"
-    with jax.enable_x64(False):
+    with jax_float64(False):
         x, z = jax.numpy.float32([score]), jax.numpy.float32([label])
         with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
             loss(x, z, **options)
@@ -197,7 +197,7 @@ def test_an_infinite_floor_or_factor_is_refused():
 
 def test_a_label_that_float32_cannot_hold_is_infinite_in_jax():
     jax = pytest.importorskip("jax")
-    with jax.enable_x64(False):
+    with jax_float64(False):
         assert with_logits.gradient(jax.numpy.float32([1.0]), 1e300) == -np.inf
 
 

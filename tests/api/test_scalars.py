@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import some_long, step
+from tests.helpers import jax_float64, some_long, step
 from xbce import special
 from xbce_conformance.cases.losses import COMMON, FAMILY
 from xbce_conformance.inputs.formats import FORMATS
@@ -278,7 +278,7 @@ def test_jax_differentiates_in_wider_scalars(name, jitted):
         assert losses.dtype == x.dtype
         return losses.sum()
 
-    with jax.enable_x64(True):
+    with jax_float64(True):
         x, scalar = jax.numpy.asarray([0.5, -1.0], "float32"), jax.numpy.asarray(0.75, "float64")
         slope = (jax.jit if jitted else lambda f: f)(jax.grad(total, 1))(x, scalar)
     assert slope.dtype == np.float64
@@ -296,7 +296,7 @@ class TestJax:
     @pytest.fixture(autouse=True, params=["x64", "x32"])
     def _precision(self, request):
         jax = pytest.importorskip("jax")
-        with jax.enable_x64(request.param == "x64"), jax.numpy_dtype_promotion("strict"):
+        with jax_float64(request.param == "x64"), jax.numpy_dtype_promotion("strict"):
             yield
 
     @pytest.mark.parametrize("name", ["weight", "pos_weight", "label"])

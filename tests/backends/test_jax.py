@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import approx, step
+from tests.helpers import approx, jax_float64, step
 from xbce_conformance.subjects.backends import find_backends
 
 jax = pytest.importorskip("jax")
@@ -28,7 +28,7 @@ def _strict():
 def dtype(request):
     """Run with and without float64."""
     x64 = request.param == "x64"
-    with jax.enable_x64(x64):
+    with jax_float64(x64):
         yield jnp.float64 if x64 else jnp.float32
 
 

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = {
     "cupy": "the same library as in cuda-source",
-    "peers-apart": "they do not fit beside the others",
+    "peers": "docs/conventions.md says which versions were compared: those of constraints.txt",
+    "peers-apart": "as peers",
     "conformance": "the suite is installed from its folder",
     "benchmarks": "not part of the tests",
     "dev": "tools of development, whose versions are those of constraints.txt",

@@ -22,6 +22,7 @@ def checked_by_mypy(programs, folder):
     if programs != LIBRARIES:  # PyTorch takes half a minute
         settings += "[mypy-torch.*,jax.*]\nfollow_imports = skip\nignore_missing_imports = true\n"
     (folder / "mypy.ini").write_text(settings, "utf-8")
+    pytest.importorskip("mypy")
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--hide-error-context"]
     command += [f"--cache-dir={folder / 'cache'}", *programs]
     environment = os.environ | {"MYPYPATH": str(ROOT)}
