@@ -580,7 +580,7 @@ NEAR = {"float16": "1.001", "bfloat16": "1.01", "float32": "1.0000001", "float64
 def test_check_labels_shows_what_tells_a_label_from_1(backend, dtype, sign):
     if backend.name == "dask":
         pytest.skip("Dask has no values yet")
-    label = sign * FORMATS[dtype].round(np.asarray(float(NEAR[dtype])))
+    label = FORMATS[dtype].round(np.asarray(sign * float(NEAR[dtype])))
     assert label != sign
     text = f"labels must be in [0, 1], got {'-' if sign < 0 else ''}{NEAR[dtype]} at index (0,)"
     with raises(ValueError, text):

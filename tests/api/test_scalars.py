@@ -411,7 +411,8 @@ for losses in (
 ):
     np.testing.assert_allclose(losses, log2, rtol=1e-6)
 assert bce(x, 1).sharding.is_equivalent_to(x.sharding, 2)
-with jax.set_mesh(mesh):  # which JAX's own gradients need, too
+set_mesh = jax.set_mesh if hasattr(jax, "set_mesh") else jax.sharding.use_mesh  # before JAX 0.7
+with set_mesh(mesh):  # which JAX's own gradients need, too
     np.testing.assert_allclose(jax.grad(lambda x: bce(x, 1, weight=2.0, reduction="mean"))(x), -0.125, rtol=1e-6)
 """
 

@@ -230,7 +230,7 @@ def in_memmap(a):
 class WithUnit(np.ndarray):
     unit = "second"
 """,
-    "sharding": "sharding = jax.NamedSharding(jax.make_mesh((2,), ('d',)), jax.P('d'))\n",
+    "sharding": "sharding = jax.NamedSharding(jax.make_mesh((2,), ('d',)), jax.sharding.PartitionSpec('d'))\n",
 }
 """What an expression of an array may need before it."""
 

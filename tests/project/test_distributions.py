@@ -92,7 +92,7 @@ def test_xbce_has_nothing_but_the_package(alone):
     found = installed(alone)["xbce"]
     assert found.version == xbce.__version__
     assert [*found.entry_points] == []
-    assert requirements(found) == ["array-api-compat>=1.15"]
+    assert requirements(found) == ["array-api-compat>=1.16"]
     assert requirements(found, "conformance") == [f"xbce-conformance=={xbce.__version__}"]
     assert {path.name for path in alone.iterdir()} == {"xbce", f"xbce-{xbce.__version__}.dist-info"}
     assert files(alone / "xbce") == files(ROOT / "xbce")
