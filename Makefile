@@ -42,7 +42,8 @@ test: lint  ## Lint, type-check and test: all but what takes long.
 oldest: $(OLDEST)/installed  ## Test and measure with the oldest version of every dependency.
 	@echo "Left out: conventions, whose pages name the versions that were compared; the repository's own commands; examples."
 	$(REQUIRED) $(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m "not long" \
-	  --ignore=tests/conventions --ignore=tests/project --ignore=tests/mutants $(or $(ARGS),tests conformance/tests)
+	  --ignore=tests/conventions --ignore=tests/project --ignore=tests/mutants --ignore=tests/api/test_doctests.py \
+	  $(or $(ARGS),tests conformance/tests)
 	$(OLDEST)/bin/xbce-conformance run --subject xbce $(addprefix --require ,$(BACKENDS)) --out $(OUT)/oldest
 
 platforms: $(VENV)/installed  ## Measure at every level that this processor can play, and aarch64 by QEMU; ARGS=--plan shows which.

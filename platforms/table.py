@@ -45,9 +45,14 @@ class Platform:
         return self.backend.partition(":")[0]
 
 
+_OF_V2 = ("SSSE3", "SSE41", "POPCNT", "SSE42")
+"""What NumPy before 2.4 may be told not to use, though x86-64-v2 has it."""
+
+
 def numpy_features() -> list[str]:
     """Return what NumPy finds here beyond x86-64-v2, has code of its own for, and may be told not to use."""
-    return list(np.show_config(mode="dicts")["SIMD Extensions"].get("found", []))
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    return [name for name in found if name not in _OF_V2]
 
 
 def platforms() -> tuple[Platform, ...]:
