@@ -112,7 +112,7 @@ def fused_cupy(_subject: str, function: str, dtype: str) -> int:
     plan, _ = planned(methods, arguments, {"reduction": reduction})
     runner = _CupyTraffic()
     with mock.patch.multiple(_cupy, fused=runner.fused, summed=runner.summed):
-        replace(plan, runner=runner)(arguments)
+        replace(plan, runner=runner).results(arguments)
     return runner.bytes
 
 

@@ -76,5 +76,5 @@ def reduce(
     """
     inputs = reduce_inputs(losses, weight=weight, where=where)
     chosen = Reduction.of("losses", inputs, reduction, axis, normalize_by, keepdims, dtype)
-    result: ArrayT = chosen.plan(inputs, Identity(), ("value",))(inputs.arrays)[0]
+    result: ArrayT = chosen.plan(inputs, Identity(), ("value",)).results(inputs.arrays)[0]
     return result

@@ -325,7 +325,7 @@ def test_programs_have_the_bits_of_the_kernel(name, library, rows, options, spec
         plan, given = loss._planned(methods, (x, z), {"reduction": "none", **fixed, **arrays})
         with np.errstate(all="ignore"):
             exact = plan.kernel(plan.xp, *given, *plan.numbers)
-        for quantity, a, b in zip(methods, plan(given), exact, strict=True):
+        for quantity, a, b in zip(methods, plan.results(given), exact, strict=True):
             with step(library, loss, quantity, methods, **fixed, **arrays):
                 if library == "torch" and name == "asymmetric_loss":
                     # PyTorch's power has other bits at the end of an array than inside it.

@@ -5,6 +5,7 @@ ones of focal losses), PyTorch differentiates operation by operation.
 """
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -23,10 +24,10 @@ class TorchRunner:
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by PyTorch's own sum."""
         if _is_recorded():
-            return summed(xp, function(xp, *arrays), sums)
+            return summed(xp, _called(function, xp, arrays), sums)
         if not isinstance(function, Kernel):  # `Counts`, which depend on the shape of the first array only
             if _may_be_differentiated(arrays[1:]):
-                return summed(xp, function(xp, *arrays), sums)
+                return summed(xp, _called(function, xp, arrays), sums)
             return _evaluated(xp, function, arrays, sums)
         if not _may_be_differentiated(arrays):
             return _evaluated(xp, function, arrays, sums)
@@ -35,7 +36,16 @@ class TorchRunner:
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`."""
-        return function(xp, *arrays)
+        return _called(function, xp, arrays)
+
+
+def _called(function: Callable[..., Any], xp: Namespace, arrays: Arguments) -> Any:
+    """Return `function(xp, *arrays)`.
+
+    Before PyTorch 2.13, torch.compile fails to call an object that it has made itself and whose hash reads its fields.
+    """
+    call = function if isinstance(function, FunctionType) else function.__call__
+    return call(xp, *arrays)
 
 
 def _node_class() -> Any:
@@ -67,7 +77,7 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
 def _evaluated(xp: Namespace, function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
     """Return the results without making a node, block by block where that is faster."""
     if torch.compiler.is_compiling() or not torch_cpu.serve(arrays):
-        return summed(xp, function(xp, *arrays), sums)
+        return summed(xp, _called(function, xp, arrays), sums)
     return torch_cpu.run(function, arrays, sums)
 
 
@@ -230,7 +240,7 @@ def _slope(ctx: Any, arrays: tuple[Any, ...], k: int, i: int, factor: Array) -> 
     kernel = ctx.kernel.only(k)
 
     def output(a: Array) -> Array:
-        result: Array = kernel(ctx.xp, *arrays[:i], a, *arrays[i + 1 :])[0]
+        result: Array = _called(kernel, ctx.xp, (*arrays[:i], a, *arrays[i + 1 :]))[0]
         return result
 
     losses, pull = torch.func.vjp(output, arrays[i].expand(arrays[0].shape))

@@ -7,7 +7,6 @@ import math
 import operator
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Literal, get_args
 
 import array_api_compat as compat
@@ -78,9 +77,10 @@ def result_options(
 
 def _floating_dtype(xp: Namespace, dtype: DType) -> DType:
     """Return a dtype of the library, as its arrays have it."""
-    found = None
-    with suppress(Exception):  # each library has an error of its own
+    try:
         found = xp.empty((0,), dtype=dtype).dtype
+    except Exception:  # noqa: BLE001 - each library has an error of its own
+        found = None
     if found is None or dtype_name(found) not in FLOATS:
         msg = f"dtype must be a floating dtype of the library of the arrays, such as {xp.float32!r}; got {shown(dtype)}"
         raise TypeError(msg)

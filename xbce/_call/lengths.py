@@ -30,13 +30,17 @@ def same_shape(x: Array, y: Array) -> bool:
 
 def fits_into(x: Array, y: Array) -> bool:
     """Tell whether an array broadcasts to the shape of another without enlarging it."""
-    pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
-    return len(x.shape) <= len(y.shape) and all(must_be(a == 1) or same_length(a, b) for a, b in pairs)
+    return len(x.shape) <= len(y.shape) and all(map(_stretches, reversed(x.shape), reversed(y.shape)))
 
 
 def same_length(a: Any, b: Any) -> bool:
     """Compare two dimensions; one that is unknown (None, or NaN in Dask) agrees with any."""
     return is_unknown(a) or is_unknown(b) or may_be(a == b)
+
+
+def _stretches(a: Any, b: Any) -> bool:
+    """Tell whether a dimension of length a broadcasts to one of length b."""
+    return must_be(a == 1) or same_length(a, b)
 
 
 def elements_along(x: Array, axes: Sequence[int]) -> Any:
@@ -59,5 +63,5 @@ def _decided(condition: Any, rule: str) -> bool:
     if torch is not None and (is_in_dynamo() or isinstance(condition, torch.SymBool)):
         from torch.fx.experimental import symbolic_shapes
 
-        return bool(getattr(symbolic_shapes, rule, bool)(condition))
+        return bool(getattr(symbolic_shapes, rule)(condition))
     return bool(condition)

@@ -168,12 +168,12 @@ class Loss(Generic[P]):
         call = call_key(methods, args, kwargs, self._numbers)
         if call is None:
             planned, arrays = self._planned(methods, args, kwargs)
-            return planned(arrays)
+            return planned.results(arrays)
         key, arrays = call
         plan = self._plans.get(key)
         if plan is None:
             plan = _keep(self._plans, key, self._plan_like_another(key[0], methods, args, kwargs))
-        return plan(arrays)
+        return plan.results(arrays)
 
     def _planned(self, methods: tuple[str, ...], args: Any, given: Any) -> tuple[Plan, tuple[Array, ...]]:
         """Return the plan of a call, and the arrays that it takes."""

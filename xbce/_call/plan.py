@@ -112,7 +112,7 @@ class Plan:
     numbers: tuple[Number, ...]
     """Numbers of the formula that are no arrays of the call; the kernel takes them after the arrays."""
 
-    def __call__(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+    def results(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return the results of the call."""
         denominator = divisor = self.mean
         if isinstance(self.mean, Denominator):

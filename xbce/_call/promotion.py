@@ -121,7 +121,10 @@ def promoted(first: str, second: str) -> str:
 
 def autocasts(torch: Any, device: Device) -> bool:
     """Tell whether PyTorch's autocast is on for a device, under which losses are computed in float32."""
-    return bool(torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type))
+    # torch.compile of PyTorch 2.8 cannot trace `is_autocast_available`.
+    compiling = torch.compiler.is_compiling()
+    available = device.type != "meta" if compiling else torch.amp.is_autocast_available(device.type)
+    return bool(available and torch.is_autocast_enabled(device.type))
 
 
 def dtype_name(dtype: DType) -> str:
