@@ -52,7 +52,7 @@ def _torch() -> str:
     import torch
 
     capability = torch.backends.cpu.get_cpu_capability()
-    return {"DEFAULT": V2, "AVX2": V3, "AVX512": V4}.get(capability, capability)
+    return {"NO AVX": V2, "DEFAULT": V2, "AVX2": V3, "AVX512": V4}.get(capability, capability)
 
 
 def _jax() -> str:

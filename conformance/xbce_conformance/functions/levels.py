@@ -23,7 +23,7 @@ NEEDS = {
 """Features of Linux's /proc/cpuinfo."""
 _NUMPY = {V4: ("X86_V4", "AVX512_SKX"), V3: ("X86_V3", "AVX2"), V2: ("X86_V2", "SSE42")}
 """Features of NumPy: from 2.4 on, and before."""
-_TORCH = {"AVX512": V4, "AVX2": V3, "DEFAULT": V2}
+_TORCH = {"AVX512": V4, "AVX2": V3, "DEFAULT": V2, "NO AVX": V2}
 _XLA = {"AVX512": V4, "AVX2": V3, "AVX": V2, "SSE4_2": V2}
 
 
