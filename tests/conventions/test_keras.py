@@ -285,6 +285,7 @@ def test_bfloat16_on_numpy_without_ml_dtypes(monkeypatch):
 
 def test_bfloat16_as_keras_on_numpy():
     """Keras's own test of the argument, on its NumPy backend, which takes a process of its own."""
+    pytest.importorskip("keras")
     code = """
 import keras, numpy as np
 z, p = np.float32([[1, 0]]), np.float32([[.9, .2]])
@@ -320,6 +321,7 @@ def test_numbers_in_the_docstrings(keras):
 
 def test_clipped_logits_on_numpy():
     """Keras with NumPy, which takes a process of its own: what the docstrings say of it."""
+    pytest.importorskip("keras")
     code = """
 import keras, numpy as np
 one, x, half = np.float32([[1]]), np.float32([[-30]]), np.float16([[1]])

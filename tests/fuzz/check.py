@@ -73,7 +73,7 @@ class Raised(Exception):  # noqa: N818 - it holds what a call raised
 
 def run(call: Call) -> list[Floats]:
     """Make the call; return its results in NumPy, or raise what it raises."""
-    names: dict[str, Any] = {"__name__": "__fuzz__"}
+    names: dict[str, Any] = {"__name__": __name__}  # torch.compile of PyTorch 2.8 imports the module of that name
     code = compile(source(call), "<call>", "exec")
     with warnings.catch_warnings():
         warnings.simplefilter("error" if call.mode in _QUIET else "ignore")
