@@ -39,11 +39,19 @@ peers: $(VENV)/installed $(PEERS)/installed  ## Measure every peer, each in an e
 test: lint  ## Lint, type-check and test: all but what takes long.
 	$(PYTEST) -m "not long" $(ARGS)
 
+# What needs peers or asv, which are not among the oldest, or the namespace of NumPy 2.1 (a walk's library is made of it);
+# scikit-learn's log_loss, compared with 1.9 only; and JAX at x86-64-v2: without F16C the compiler of JAX 0.6 ends the
+# process at half precision.
+LEFT_OUT := --ignore=docs/porting.md --ignore=docs/examples/porting.py --ignore=tests/project/test_benchmarks.py \
+  --ignore=tests/conventions/test_sklearn.py \
+  --deselect=tests/conventions/test_docs.py::test_nothing_is_unexplained \
+  --deselect=tests/conventions/test_one_library.py::test_every_array_is_here \
+  --deselect=tests/project/test_walks.py::test_what_is_added_is_found_and_right \
+  --deselect=tests/api/test_doctests.py::test_examples_print_the_same_on_lesser_processors \
+  --deselect="tests/project/test_platforms.py::test_a_probe_finds_the_level_or_says_why_not[jax-x86-64-v2]"
+
 oldest: $(OLDEST)/installed  ## Test and measure with the oldest version of every dependency.
-	@echo "Left out: conventions, whose pages name the versions that were compared; the repository's own commands; examples."
-	$(REQUIRED) $(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m "not long" \
-	  --ignore=tests/conventions --ignore=tests/project --ignore=tests/mutants --ignore=tests/api/test_doctests.py \
-	  $(or $(ARGS),tests conformance/tests)
+	$(REQUIRED) $(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m "not long" $(LEFT_OUT) $(ARGS)
 	$(OLDEST)/bin/xbce-conformance run --subject xbce $(addprefix --require ,$(BACKENDS)) --out $(OUT)/oldest
 
 platforms: $(VENV)/installed  ## Measure at every level that this processor can play, and aarch64 by QEMU; ARGS=--plan shows which.
