@@ -39,7 +39,7 @@ class TorchRunner:
         return _called(function, xp, arrays)
 
 
-def _called(function: Callable[..., Any], xp: Namespace, arrays: Arguments) -> Any:
+def _called(function: Any, xp: Namespace, arrays: Arguments) -> Any:
     """Return `function(xp, *arrays)`.
 
     Before PyTorch 2.13, torch.compile fails to call an object that it has made itself and whose hash reads its fields.
