@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = {
     "cupy": "the same library as in cuda-source",
-    "peers": "docs/conventions.md says which versions were compared: those of constraints.txt",
+    "peers": "no older versions were compared than those of constraints.txt, which are its bounds",
     "peers-apart": "as peers",
     "conformance": "the suite is installed from its folder",
     "benchmarks": "not part of the tests",
@@ -33,9 +33,12 @@ def name(text):
 def lower_bounds():
     """Return the lower bound of each dependency that `make oldest` installs, from both distributions."""
     main, suite = project("."), project("conformance")
-    required = main["dependencies"] + suite["dependencies"]
-    for extra in installed_extras():
-        required += main["optional-dependencies"][extra]
+    extras = [main["optional-dependencies"][extra] for extra in installed_extras()]
+    return bounds_of(sum(extras, main["dependencies"] + suite["dependencies"]))
+
+
+def bounds_of(required):
+    """Return the lower bound of each dependency in a list."""
     found = {}
     for text in required:
         requirement = re.fullmatch(r"([\w-]+)(?:\[\w+\])?(>=|==)([\d.]+)(?:;.*)?", text)
@@ -75,6 +78,15 @@ def test_every_extra_is_installed_or_left_out_for_a_reason():
     extras = project(".")["optional-dependencies"]
     assert {*installed_extras()} | {*LEFT_OUT} == {*extras}
     assert not {*installed_extras()} & {*LEFT_OUT}
+
+
+@pytest.mark.parametrize("extra", ["peers", "peers-apart"])
+def test_peers_are_no_older_than_those_that_were_compared(extra):
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    compared = {name(package): version for package, _, version in (line.partition("==") for line in lines)}
+    for package, version in bounds_of(project(".")["optional-dependencies"][extra]).items():
+        bound = release(version)
+        assert release(compared[package])[: len(bound)] == bound, package
 
 
 @pytest.mark.parametrize(("one", "other"), [("2.0.0", "2"), ("13", "13.0.0"), ("2.10", "2.1"), ("0.5.1", "0.5")])
