@@ -111,11 +111,11 @@ def round_pair(high: Doubles, low: Doubles, fmt: Format) -> Floats:
 
     Rounding `high` alone would round twice: where it lies at the middle of two numbers, `low` decides.
     """
-    nearest = np.float64(fmt.round(high))
+    nearest = np.asarray(fmt.round(high), np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         rest = high - nearest
         other = nearest + 2 * rest
-        at_middle = (rest != 0) & (np.float64(fmt.round(other)) == other)
+        at_middle = (rest != 0) & (np.asarray(fmt.round(other), np.float64) == other)
         return fmt.round(np.where(at_middle & (np.sign(low) == np.sign(rest)), other, nearest))
 
 

@@ -272,7 +272,7 @@ class _Sampled:
         high, low = exact
         scale = self.function.scale(*doubles, high) if self.function.scale else None
         compared = compare(
-            block, high, np.float64(got), scale=scale, rest=low, without_subnormals=without, flushes=True
+            block, high, np.asarray(got, np.float64), scale=scale, rest=low, without_subnormals=without, flushes=True
         )
         return block, compared
 

@@ -69,11 +69,11 @@ class Figures:
 def measure(computed: Floats, exact: Exact, fmt: Format) -> Errors:
     """Measure results against exact values, with no allowance for flushing."""
     with np.errstate(invalid="ignore", over="ignore"):
-        got = np.float64(computed)
+        got = np.asarray(computed, np.float64)
         error = np.abs((got - exact.high) - exact.low)
         ulp = error / fmt.ulp(exact.scale)
     # An exact value beyond the largest number rounds to inf: then inf is right, and counts as half a ULP.
-    nearest = np.float64(fmt.round(exact.high))
+    nearest = np.asarray(fmt.round(exact.high), np.float64)
     ulp = np.where(np.isinf(nearest) & (got == nearest), 0.5, ulp)
     ulp = np.where(np.isnan(got) | (np.isinf(got) & (got != nearest)), np.inf, ulp)
     # An exact value that is infinite itself is hit or missed.
@@ -101,13 +101,13 @@ def allow_flushing(
     than the bound (results or terms were flushed) from one of the `candidates`: the exact value of the inputs, or of
     the inputs with their subnormal numbers replaced by zero.
     """
-    got = np.float64(computed)
+    got = np.asarray(computed, np.float64)
     explained = np.zeros(got.shape, np.bool_)
     with np.errstate(invalid="ignore", over="ignore"):
         for exact in candidates:
             error = np.abs((got - exact.high) - exact.low)
             explained |= error <= terms * fmt.tiny + bound * fmt.ulp(exact.scale)
-            explained |= got == np.float64(fmt.round(exact.high))
+            explained |= got == np.asarray(fmt.round(exact.high), np.float64)
     flushed = explained & ~errors.correctly_rounded & ((errors.ulp > bound) | (got == 0))
     return Errors(
         np.where(flushed, 0.0, errors.ulp), flushed, errors.zero_for_normal & ~flushed, errors.correctly_rounded
