@@ -66,8 +66,7 @@ def test_flushing_is_counted_apart():
     assert abs(3e-38 - 2e-38) < tiny
 
 
-# As outside of tests: NumPy 2.0 warns when its float64() makes a number of one element. Where the warning is an error, it
-# makes an array.
+# As outside of tests: float64() of NumPy 2.0 makes a number of one element and warns; where that is an error, an array.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_small_error_is_never_called_flushing():
     got = np.float32([1.0])
