@@ -8,7 +8,6 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import array_api_compat as compat
@@ -222,7 +221,7 @@ class _Validator:
         *,
         weight: Array | float | None = None,
         where: Array | None = None,
-        options: Mapping[str, Array] = MappingProxyType({}),
+        options: Mapping[str, Array] | None = None,
     ) -> Inputs:
         """Add weight, mask and options that are arrays, and return the validated arguments."""
         arguments = len(self.arrays)
@@ -230,6 +229,7 @@ class _Validator:
             require_finite("weight", weight)
             self.add("weight", weight)
         mask = () if where is None else (self.mask(where),)
+        options = {} if options is None else options
         of_options = [self.option(option, x) for option, x in options.items()]
         name = functools.reduce(promoted, self.dtypes)
         if name in HALVES and is_torch(self.xp) and autocasts(sys.modules["torch"], self.device):

@@ -126,8 +126,9 @@ class Kernel:
         if i in output.weights:
             rest = tuple(j for j in output.weights if j != i)
             return replace(self, outputs=(replace(output, weights=rest),))
-        if i in self.numbers:
-            return self._derivative_in_option(output, self.numbers.index(i)) if self.numbers.count(i) == 1 else None
+        numbers = [number for number, place in enumerate(self.numbers) if place == i]
+        if numbers:  # several, if one array is several options
+            return self._derivative_in_option(output, numbers[0]) if len(numbers) == 1 else None
         method = _DERIVATIVES.get((output.method, i)) if i < self.arguments else None
         if method is None or not self.formula.provides(method):
             return None
