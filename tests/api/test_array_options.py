@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import NUMPY, approx, assert_equal, assert_same_bits, assert_ulp, step
+from tests.helpers import NUMPY, approx, assert_equal, assert_same_bits, assert_ulp, jax_float64, step
 from xbce_conformance.cases import METHODS
 from xbce_conformance.cases.losses import FAMILY
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.regimes import DRAWN
+from xbce_conformance.reference import definitions
+from xbce_conformance.reference.by_series import SeriesReference
 
 bce, focal, asymmetric = xbce.binary_cross_entropy_with_logits, xbce.sigmoid_focal_loss, xbce.asymmetric_loss
 OPTIONS = {(loss.name, name): DRAWN[name] for loss in FAMILY.values() for name in (*loss.options, "label_smoothing")}
@@ -176,7 +178,7 @@ def test_jax_differentiates_twice(loss, option):
     jax = pytest.importorskip("jax")
     from jax.test_util import check_grads
 
-    with jax.enable_x64(True):
+    with jax_float64(True):
         x, z = (jax.numpy.asarray(a) for a in _scores(loss, NUMPY, shape=(2, 3)))
         numbers = jax.numpy.asarray(_inside(option))
         check_grads(jax.jit(_call(loss, option, z)), (x, numbers), order=2, modes=("fwd", "rev"), rtol=1e-4)
@@ -370,6 +372,27 @@ def test_a_kept_plan_serves_other_values_and_no_other_shapes():
             np.testing.assert_allclose(
                 focal(x, z, gamma=gamma), focal(x, z, gamma=float(np.ravel(gamma)[0])), 4e-14, err_msg=repr(gamma)
             )
+
+
+@pytest.mark.parametrize(
+    ("x", "z"), [(-(2.0**122), 1.9 * 2.0**-101), (2.0**122, 1 - 2.0**-24), (-(2.0**123), 2.0**-128)]
+)
+@pytest.mark.parametrize("gamma", [0.3, 1.0, 1.3])
+def test_a_small_label_beside_a_huge_logit(x, z, gamma):
+    """With alpha=1 the weight of the loss is as small as the label, and its product with a root of M underflows."""
+    torch = pytest.importorskip("torch")
+    numbers = tuple(np.float32([n]) for n in (x, z))
+    held = np.float32(gamma)
+    exact = SeriesReference(definitions.focal(float(held), 1.0)).exact("label_gradient", numbers)["label_gradient"]
+    for given in (float(held), np.array([held])):
+        assert_ulp(float(focal.label_gradient(*numbers, gamma=given, alpha=1)[0]), exact.high[0], 10, "float32")
+    # M is a subnormal number where the label is one, not exp(-|x|).
+    definition = definitions.with_arrays(("gamma",), lambda series: definitions.focal(series["gamma"]))
+    reference = SeriesReference(definition, ("logits", "labels", "gamma"))
+    exact = reference.exact("gamma_gradient", (*numbers, np.array([held])))["gamma_gradient"]
+    options = torch.tensor([held], requires_grad=True)
+    focal(*map(torch.from_numpy, numbers), gamma=options).sum().backward()
+    assert_ulp(options.grad.item(), exact.high[0], 12, "float32")
 
 
 def test_no_label_matters_where_all_are_smoothed():

@@ -6,7 +6,7 @@ Each has a form for arrays, whose values are not known.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from .._typing import Array, DType, Namespace
 from .protocol import Fixed, Number
@@ -87,9 +87,9 @@ class Held(NamedTuple):
     head: Number
     tail: Number | None
 
-    def times(self, part: float) -> "Held":
-        """Return a multiple by a power of two, which is exact."""
-        if part == 1:
+    def times(self, part: Number) -> "Held":
+        """Return a multiple by powers of two, which is exact."""
+        if isinstance(part, float) and part == 1:
             return self
         return Held(part * self.number, part * self.head, None if self.tail is None else part * self.tail)
 
@@ -103,8 +103,8 @@ QUICK = (0.0, 1.0, 2.0)
 class Exponents(Fixed):
     """Properties of the two exponents, which choose operations."""
 
-    halved: bool
-    """Whether M^g is two factors M^(g / 2): above 3/4 the power of a number of the dtype may be subnormal."""
+    halved: bool | None
+    """Whether M^g is two factors M^(g / 2), as `is_halved` says; None for arrays, where it is so of some elements."""
     whole: bool
     """Whether the exponents are equal, and M^g, or M^(g / 2), is a power with an integer exponent."""
     exact: bool
@@ -113,13 +113,18 @@ class Exponents(Fixed):
     """Whether one exponent lies between 0 and 1, or may: the values of an array are not known."""
 
 
+def is_halved(exponent: Number) -> Any:
+    """Tell which exponents are applied in two halves: above 3/4 the power of a number of the dtype may be subnormal."""
+    return exponent > 0.75
+
+
 def exponents_of(
     pos: Number, neg: Number, as_argument: Callable[[Number], Number]
 ) -> tuple[Exponents, AnyExponent, AnyExponent | None]:
     """Return the properties of two exponents, the first exponent, and the second one or None if it is equal."""
     arrays = not (isinstance(pos, float) and isinstance(neg, float))
     equal = pos is neg or (not arrays and pos == neg)
-    halved = arrays or pos > 0.75 or neg > 0.75
+    halved = None if arrays else is_halved(pos) or is_halved(neg)
     root = 0.5 if arrays else pos / 2 if halved else pos
     first = Exponent.of(as_argument(pos))
     second = None if equal else Exponent.of(as_argument(neg))

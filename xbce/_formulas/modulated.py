@@ -32,10 +32,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from .._typing import Array, Namespace
+from .._typing import Array, DType, Namespace
 from .cross_entropy import CrossEntropy
 from .elementary import log, log1p
-from .exponents import AnyExponent, Exponents, Held
+from .exponents import AnyExponent, Exponents, Held, is_halved
 from .idioms import constant_zero, enlarged, guarded, product
 from .parts import halves, power, smoothed, with_tail
 from .protocol import Fixed, Formula, Number
@@ -149,9 +149,8 @@ class ModulatedCrossEntropy(Formula):
         _, negative = smoothed(xp, z, self.label_smoothing)
         fewer = xp.where(entropy.f > self.shift, -negative, 0.0)
         slope = fewer / xp.where(entropy.m == 0, 1.0, entropy.m)
-        in_shift = entropy._replace(c_x=fewer / entropy.right)
-        logs, _ = self._logs(xp, x, z, in_shift, slope)
-        return self._gradient(parts._replace(entropy=in_shift, slope=slope, logs=logs))
+        logs, _ = self._logs(xp, x, z, entropy, slope)
+        return self._along(parts, fewer / entropy.right, slope, logs)
 
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, p: Array, /) -> Array:
         """Return a M^g z softplus(-x): M does not depend on p."""
@@ -189,21 +188,23 @@ class ModulatedCrossEntropy(Formula):
         parts = self._parts(xp, x, z, p)
         entropy = parts.entropy
         wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
-        # Half of C/M, and small factors before large ones: the sum may be finite where C/M is not.
+        # Half of C/M: the sum may be finite where C/M is not. a multiplies large factors: a M^(g / 2) may underflow.
         root, second, half_ratio = parts.root, parts.second, 0.5 * parts.finite / wrong
         if self.exponents.roots:
             root, second, half_ratio = self._beyond_underflow(xp, x, z, p, parts, half_ratio)
-        scale = parts.factor * root
         second = 1.0 if second is None else second
         if huge is not None:
             second = (1 + (2.0**64 - 1) * xp.astype(huge, x.dtype)) * second
         if share is not None:
             second = share * second
         # The second root multiplies each term: their sum may overflow before it.
-        slope = second * product(xp, entropy.c_z, scale) + (2 * parts.g * second) * (scale * half_ratio) * entropy.m_z
+        by_c, by_m = product(xp, entropy.c_z, root), root * half_ratio
+        if self.alpha is not None:
+            by_c, by_m = product(xp, by_c, parts.factor), parts.factor * by_m
+        slope = second * by_c + (2 * parts.g * second) * by_m * entropy.m_z
         if self.gamma_neg is not None:
             gap = self.gamma_pos.number - self.gamma_neg.number
-            slope = slope + (gap * second) * (scale * product(xp, entropy.c, xp.log(wrong)))
+            slope = slope + (gap * second) * (root * product(xp, entropy.c, xp.log(wrong)))
         if self.alpha is not None:
             slope = slope + (2 * self.alpha - 1) * (second * (root * entropy.c))
         return slope
@@ -256,11 +257,15 @@ class ModulatedCrossEntropy(Formula):
         return parts.modulated(product(xp, parts.entropy.c, parts.logs[0]))
 
     def _gradient(self, parts: _Parts) -> Array:
-        slope = parts.entropy.c_x + parts.g * (parts.finite * parts.slope)
-        if not parts.logs:
-            return parts.modulated(slope)
-        k, k_x, _ = parts.logs
-        return parts.modulated(k * slope + k_x * parts.finite)
+        return self._along(parts, parts.entropy.c_x, parts.slope, parts.logs)
+
+    def _along(self, parts: _Parts, c_t: Array, slope: Array, logs: tuple[Array | Number, ...]) -> Array:
+        """Return the derivative in t, x or the shift, from that of C, that of log(M), and the factors log(M)."""
+        total = c_t + parts.g * (parts.finite * slope)
+        if not logs:
+            return parts.modulated(total)
+        k, k_t, _ = logs
+        return parts.modulated(k * total + k_t * parts.finite)
 
     def _hessian(self, parts: _Parts) -> Array:
         entropy, g, slope = parts.entropy, parts.g, parts.slope
@@ -278,8 +283,9 @@ class ModulatedCrossEntropy(Formula):
             entropy = self._entropy(xp, x, z, p, positive, negative)
         else:
             entropy = self._entropy_of_shifts(xp, x, z, p, positive, negative, self.shift)
-        g, tail, root = self._exponent_and_root(xp, positive, negative, entropy.m)
-        second = root if self.exponents.halved else None
+        part, halved = self._part(xp, x.dtype)
+        g, tail, root = self._exponent_and_root(xp, positive, negative, entropy.m, part)
+        second = (root if halved else None) if isinstance(halved, bool) else xp.where(halved, root, 1.0)
         factor: Array | Number = 1.0
         if self.in_options is not None and self.in_options.alpha:
             factor = positive - negative
@@ -299,7 +305,7 @@ class ModulatedCrossEntropy(Formula):
         of_pos, of_neg = self.in_options.gamma_pos, self.in_options.gamma_neg
         n = of_pos + of_neg
         positive, negative = smoothed(xp, z, self.label_smoothing)
-        log_m = self._log_wrong(xp, x, entropy, positive * entropy.f + negative * entropy.right)
+        log_m = self._log_wrong(xp, x, entropy, positive, negative)
         share = None if self.gamma_neg is None else math.prod([positive] * of_pos + [negative] * of_neg, start=1.0)
         k, once, twice = (math.prod([log_m] * i, start=1.0) for i in (n, n - 1, max(n - 2, 0)))
         bend = once * (entropy.tilt - slope)
@@ -307,22 +313,37 @@ class ModulatedCrossEntropy(Formula):
             bend = (n - 1) * (twice * slope) + bend
         return (k, n * (once * slope), n * (bend * slope)), share
 
-    def _log_wrong(self, xp: Namespace, x: Array, entropy: _Entropy, right: Array) -> Array:
+    def _log_wrong(self, xp: Namespace, x: Array, entropy: _Entropy, positive: Array, negative: Array) -> Array:
         """Return log(M) from M and 1 - M; 0 where M is 0 at an infinite x, as the limits of its products are."""
+        right = positive * entropy.f + negative * entropy.right
         m, near = entropy.m, right < 0.5
-        deep = m < float(xp.finfo(m.dtype).smallest_normal)
-        log_m = xp.where(near, log1p(xp, -xp.where(near, right, 0.0)), xp.log(xp.where(near | deep, 1.0, m)))
-        return xp.where(deep, xp.where(xp.isinf(x), 0.0, xp.where(x >= 0, -x, x)), log_m)
+        small = m < float(xp.finfo(m.dtype).smallest_normal)
+        log_m = xp.where(near, log1p(xp, -xp.where(near, right, 0.0)), xp.log(xp.where(near | small, 1.0, m)))
+        # A small M is that of a small label, or exp(-|x|). JAX takes a subnormal number for 0.
+        enlarged_m = xp.where(small, m * 2.0**64, 1.0)
+        of_label = xp.log(xp.where(enlarged_m > 0, enlarged_m, 1.0)) - 64 * math.log(2)
+        of_logit = xp.where(xp.isinf(x), 0.0, xp.where(x >= 0, -x, x))
+        agrees = (x < 0) & (positive == 0) | (x > 0) & (negative == 0)
+        return xp.where(small, xp.where(agrees, of_logit, of_label), log_m)
+
+    def _part(self, xp: Namespace, dtype: DType) -> tuple[Array | float, Array | bool]:
+        """Return the part of the exponent in one root, 1/2 or 1, and whether there is a second root."""
+        if self.exponents.halved is not None:
+            return (0.5 if self.exponents.halved else 1.0), self.exponents.halved
+        halved = is_halved(self.gamma_pos.number)
+        if self.gamma_neg is not None:
+            halved = halved | is_halved(self.gamma_neg.number)
+        return 1 - 0.5 * xp.astype(halved, dtype), halved
 
     def _exponent_and_root(
-        self, xp: Namespace, positive: Array, negative: Array, m: Array
+        self, xp: Namespace, positive: Array, negative: Array, m: Array, part: Array | float
     ) -> tuple[Array | Number, Array | Number | None, Array]:
         """Return g, the exact exponent minus g, and M^(g / 2), or M^g if that is never subnormal.
 
         M^g has |log M| times the error of g. So the exponent of the nearer hard label is split off, which is exact as
         head and tail; the rest of g is small where M is small.
         """
-        known, part = self.exponents, 0.5 if self.exponents.halved else 1.0
+        known = self.exponents
         pos: Held = self.gamma_pos.held(xp, m.dtype, exactly=known.exact)
         if self.gamma_neg is None:
             return pos.head, pos.tail, power(xp, m, pos.times(part), whole=known.whole)
