@@ -1,6 +1,6 @@
 """Measures what a function returns for each element, and at special arguments."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xbce_conformance.cases import PLAIN, Quantity
-from xbce_conformance.inputs.formats import Doubles, Floats
+from xbce_conformance.inputs.formats import Floats, Mask
 from xbce_conformance.measurement.errors import Figures, allow_flushing, measure
 from xbce_conformance.measurement.measured import Compared, Measured, Profiles, Specials, Worst, digest_of
 from xbce_conformance.measurement.profile import profiles
@@ -35,6 +35,9 @@ def measure_results(
     hard, fmt, inputs = trial.inputs.hard, trial.fmt, trial.inputs
     bounds = {kind: job.bound(quantity, hard=kind == "hard") for kind in ("hard", "soft")}
     bound = np.where(hard, bounds["hard"], bounds["soft"])
+    by_exponent = _bounds_by_exponent(job, trial, quantity)
+    for which, of_exponent in by_exponent.values():
+        bound[which] = of_exponent
     errors = measure(computed, exact, fmt)
     if job.subject.backend.flushes_subnormals(fmt):
         candidates = (exact,) if job.function.of_weighted_mean else (exact, trial.exact_of_flushed(quantity))
@@ -51,7 +54,10 @@ def measure_results(
         bounds=bounds,
         compared=[
             *(Compared(f"for {kind} labels", ulp, bounds[kind]) for kind, ulp in largest.items()),
-            *_by_exponent(job, trial, quantity, errors.ulp),
+            *(
+                Compared(f"for exponents up to {exponent:g}", float(errors.ulp[which].max()), of_exponent)
+                for exponent, (which, of_exponent) in by_exponent.items()
+            ),
         ],
         special=special,
         sha256=digest_of(computed),
@@ -59,14 +65,17 @@ def measure_results(
     )
 
 
-def _by_exponent(job: Job, trial: Trial, quantity: Quantity, ulp: Doubles) -> Iterator[Compared]:
-    """Yield the largest error for each exponent, where the exponents are an array: the bound grows with them."""
+def _bounds_by_exponent(job: Job, trial: Trial, quantity: Quantity) -> dict[float, tuple[Mask, float]]:
+    """Return the elements of each exponent with a bound of its own, where exponents are an array, and that bound.
+
+    It grows with the exponent in float32 and float64, where it is the same for hard and soft labels.
+    """
     if not trial.case.exponents:
-        return
+        return {}
     largest = np.max([np.float64(trial.inputs.arrays[name]) for name in trial.case.exponents], axis=0)
-    for exponent in np.unique(largest):
-        bound = job.bound(quantity, hard=True, exponent=float(exponent))
-        yield Compared(f"for exponents up to {exponent:g}", float(ulp[largest == exponent].max()), bound)
+    bounds = {float(e): job.bound(quantity, hard=True, exponent=float(e)) for e in np.unique(largest)}
+    of_case = job.bound(quantity, hard=True)
+    return {e: (largest == e, bound) for e, bound in bounds.items() if bound != of_case}
 
 
 def _special(job: Job, trial: Trial) -> Sequence[Specials]:
