@@ -395,6 +395,32 @@ def test_a_small_label_beside_a_huge_logit(x, z, gamma):
     assert_ulp(options.grad.item(), exact.high[0], 12, "float32")
 
 
+def test_an_array_of_shifts_may_hold_zeros():
+    """Where the power of M is a normal number, although M has underflowed, and everywhere else."""
+    x, z = np.array([-3000.0, -900.0, -1.0, 1.0, 900.0, 3000.0]), np.array([0.0, 0.0, 0.25, 0.0, 1.0, 1.0])
+    exponents = {"gamma_pos": 0.2, "gamma_neg": 0.1}
+    for name in METHOD_NAMES:
+        method = getattr(asymmetric, name)
+        found, wanted = (method(x, z, shift=shift, **exponents) for shift in (np.zeros(6), 0))
+        with step(NUMPY, method):
+            np.testing.assert_allclose(found, wanted, 4e-15, 0)
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_derivatives_in_alpha_and_gamma_keep_their_digits(library):
+    _, twice = _differentiable(library)
+    x, z = np.array([20.0, -20.0, 1.0], "float32"), np.array([0.0, 1.0, 0.0], "float32")
+    options = np.full(3, 2.0, "float32"), np.full(3, 0.25, "float32")
+    mixed = [
+        twice(lambda x, z, g, a: focal(x, z, gamma=g, alpha=a), places, x, z, *options) for places in ((2, 3), (3, 2))
+    ]
+    with mpmath.workdps(40):
+        for one, other, label, *numbers in zip(*mixed, z, x, z, strict=True):
+            exact = float(_exact(*map(mpmath.mpf, map(float, numbers)), mpmath.mpf(2))["gamma"]) * (2 * label - 1)
+            assert one == approx(exact, rel=4e-6)
+            assert other == approx(exact, rel=4e-6)
+
+
 def test_no_label_matters_where_all_are_smoothed():
     """With label_smoothing=1 the slope in the labels is 0, also at an infinite logit."""
     x, z = np.array([np.inf, -np.inf, 3.0]), np.array([0.0, 1.0, 1.0])

@@ -119,8 +119,9 @@ class ModulatedCrossEntropy(Formula):
     def derivative_in(self, option: str, method: str) -> "tuple[Formula, str] | None":
         """Return formula and method of the derivative of a method in an option, or None without a closed form."""
         so_far = self.in_options or InOptions()
-        if method in _OF_DERIVATIVES and option in ("gamma_pos", "gamma_neg", "alpha") and not so_far.alpha:
-            return replace(self, in_options=replace(so_far, **{option: getattr(so_far, option) + 1})), method
+        done = getattr(so_far, option, None)
+        if method in _OF_DERIVATIVES and done is not None and not (option == "alpha" and done):
+            return replace(self, in_options=replace(so_far, **{option: done + 1})), method
         if (option, method) == ("shift", "value"):
             return self, "shift_gradient"
         of_smoothing = self.in_options is None and (option, method) == ("label_smoothing", "value")
@@ -217,9 +218,11 @@ class ModulatedCrossEntropy(Formula):
         For g < 1 the derivative in the label is about M^g, which is a normal number long after M has underflowed.
         """
         positive, negative = smoothed(xp, z, self.label_smoothing)
-        agrees = (negative == 0) & (x > 0)
+        agrees, unshifted = (negative == 0) & (x > 0), (positive == 0) & (x < 0)
         if self.shift is None:
-            agrees = agrees | ((positive == 0) & (x < 0))
+            agrees = agrees | unshifted
+        elif hasattr(self.shift, "ndim"):  # an array may hold zeros
+            agrees = agrees | (unshifted & (self.shift == 0))
         deep = agrees & (parts.entropy.m < 2.0**-60)
         # M's logarithm; any number where the power is not used, or is 0.
         log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x), -1.0)
