@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from .._typing import Array
-from .numbers import is_from_numpy
+from .checks import is_array_option
 from .options import ARRAYS
 from .promotion import autocasts
 
@@ -40,8 +40,8 @@ def call_key(
             of_numbers.append((name, kind, x))
         elif x is not None and (number or name in ARRAYS):
             if number:
-                if not getattr(x, "ndim", 0) and is_from_numpy(x):
-                    return None  # a number
+                if not is_array_option(x):  # a number of NumPy
+                    return None
                 options.append(name)
             fingerprint = _fingerprints[kind]
             if fingerprint is None or fingerprint is not library or (seen := fingerprint(x)) is None:

@@ -6,9 +6,9 @@ by block, compile it, use it as a cache key, or give it to automatic differentia
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from .._formulas import Formula, Number, settled
+from .._formulas import Formula, Number, is_array, settled
 from .._typing import Array, DType, Namespace
 
 _MASK_FILL = 0.5
@@ -150,7 +150,7 @@ class Kernel:
         if not self.numbers:
             return self
         own = self.formula.apart()[1]
-        places = tuple(i if i is not None and _is_array(arrays[i]) else None for i in self.numbers)
+        places = tuple(i if i is not None and is_array(arrays[i]) else None for i in self.numbers)
         bound = (
             arrays[i] if place is None and i is not None else x
             for x, i, place in zip(own, self.numbers, places, strict=True)
@@ -172,7 +172,7 @@ class Kernel:
         A wider array stands for a number that torch.compile traces, whose digits the formula keeps.
         """
         x = arrays[i]
-        if not _is_array(x) or (not x.ndim and x.dtype == xp.float64):
+        if not is_array(x) or (not x.ndim and x.dtype == xp.float64):
             return x
         return self._taken(xp, arrays, i, self.computing)
 
@@ -182,7 +182,7 @@ class Kernel:
         Weights are masked, too: with a masked NaN in them, automatic derivatives would be NaN.
         """
         x = arrays[i]
-        if not _is_array(x):  # a size
+        if not is_array(x):  # a size
             return x
         if i in self.integers:
             x = _cast(xp, x, arrays[0].dtype)
@@ -231,11 +231,6 @@ class Elementwise:
 def is_floating(x: Array) -> bool:
     """Tell whether an array is of a real floating dtype; `isdtype` does not know the bfloat16 of ml_dtypes."""
     return "float" in str(x.dtype)
-
-
-def _is_array(x: Any) -> bool:
-    """Tell an array from a number; torch.compile does not support `hasattr` of its symbols for numbers."""
-    return not isinstance(x, (int, float)) and hasattr(x, "ndim")
 
 
 def _cast(xp: Namespace, x: Array, dtype: DType) -> Array:

@@ -13,7 +13,7 @@ from .identity import Identity
 from .idioms import Idiom, settled
 from .modulated import ModulatedCrossEntropy
 from .probabilities import ProbabilityCrossEntropy
-from .protocol import Formula, Number
+from .protocol import Formula, Number, is_array
 
 __all__ = [
     "Clip",
@@ -25,5 +25,6 @@ __all__ = [
     "Number",
     "ProbabilityCrossEntropy",
     "exponents_of",
+    "is_array",
     "settled",
 ]

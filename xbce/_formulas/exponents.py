@@ -125,12 +125,12 @@ def exponents_of(
     arrays = not (isinstance(pos, float) and isinstance(neg, float))
     equal = pos is neg or (not arrays and pos == neg)
     halved = None if arrays else is_halved(pos) or is_halved(neg)
-    root = 0.5 if arrays else pos / 2 if halved else pos
+    root = pos / 2 if halved else pos
     first = Exponent.of(as_argument(pos))
     second = None if equal else Exponent.of(as_argument(neg))
     known = Exponents(
         halved=halved,
-        whole=equal and root == round(root),
+        whole=not arrays and equal and root == round(root),
         exact=not any(x.tail for x in (first, second) if isinstance(x, Exponent)),
         roots=arrays or 0 < pos < 1 or 0 < neg < 1,
     )

@@ -20,7 +20,7 @@ derivatives in x of such a product
 
     (k L)' = k L' + k' L,   (k L)'' = k L'' + 2 k' L' + k'' L,   log(M)' = M'/M,   log(M)'' = M'/M (b - f - M'/M).
 
-Near M = 1 the digits of log(M) are in 1 - M, a sum of non-negative terms, too; where M underflows, log(M) = -|x|.
+Near M = 1 the digits of log(M) are in 1 - M, a sum of non-negative terms, too; where exp(-|x|) underflows, it is -|x|.
 
 M^(g - 1) never appears: it is infinite at M = 0 for g < 1, where C M'/M is 0. M is 0 only where M' and C are 0 too,
 so any finite quotient may stand there. M^g is applied as two factors M^(g / 2) if it may underflow where M^g C does
@@ -38,7 +38,7 @@ from .elementary import log, log1p
 from .exponents import AnyExponent, Exponents, Held, is_halved
 from .idioms import constant_zero, enlarged, guarded, product
 from .parts import halves, power, smoothed, with_tail
-from .protocol import Fixed, Formula, Number
+from .protocol import Fixed, Formula, Number, is_array
 
 
 class _Entropy(NamedTuple):
@@ -221,7 +221,7 @@ class ModulatedCrossEntropy(Formula):
         agrees, unshifted = (negative == 0) & (x > 0), (positive == 0) & (x < 0)
         if self.shift is None:
             agrees = agrees | unshifted
-        elif hasattr(self.shift, "ndim"):  # an array may hold zeros
+        elif is_array(self.shift):  # an array may hold zeros
             agrees = agrees | (unshifted & (self.shift == 0))
         deep = agrees & (parts.entropy.m < 2.0**-60)
         # M's logarithm; any number where the power is not used, or is 0.
@@ -391,7 +391,7 @@ class ModulatedCrossEntropy(Formula):
     def _entropy_of_shifts(
         self, xp: Namespace, x: Array, z: Array, p: Array | None, positive: Array, negative: Array, shift: Number
     ) -> _Entropy:
-        if not hasattr(shift, "ndim"):
+        if not is_array(shift):
             return self._shifted_entropy(xp, x, p, positive, negative, shift)
         none = shift == 0  # an array may hold zeros
         unshifted = self._entropy(xp, x, z, p, positive, negative)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from .._typing import Array, Namespace
 from .exponents import Held
 from .idioms import aside, enlarged, exp_minus_abs, minus_sign
-from .protocol import Number
+from .protocol import Number, is_array
 
 
 class Halves(NamedTuple):
@@ -39,7 +39,7 @@ def power(xp: Namespace, base: Array, exponent: Held, *, whole: bool) -> Array:
     base = xp.where(zero, 1.0, base)
     result = with_tail(xp, base**exponent.head, exponent.tail, base)
     # An array of exponents may hold zeros.
-    return xp.where(zero & (exponent.head > 0) if hasattr(exponent.head, "ndim") else zero, 0.0, result)
+    return xp.where(zero & (exponent.head > 0) if is_array(exponent.head) else zero, 0.0, result)
 
 
 def with_tail(xp: Namespace, result: Array, tail: Array | Number | None, base: Array) -> Array:
