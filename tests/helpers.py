@@ -124,6 +124,21 @@ def saved_for_backward(function: Callable[..., Any], *arrays: Any) -> int:
     return sum(size for storage, size in saved.items() if storage not in given)
 
 
+def assert_compiles_as_one_graph(criterion: Any, other: Any, data: Callable[[], tuple[Any, Any]]) -> None:
+    """Compile a module of PyTorch whole, and compare its loss and gradient with those of another module."""
+    import torch
+
+    torch._dynamo.reset()
+    results = []
+    for module in (torch.compile(criterion, fullgraph=True, backend="aot_eager"), other):
+        x, y = data()
+        x.requires_grad_()
+        loss = module(x, y)
+        loss.backward()
+        results.append((loss, x.grad))
+    torch.testing.assert_close(results[0], results[1])
+
+
 def docstring_examples(module: ModuleType) -> list[str]:
     """Return the statements in the docstrings of a module's public names, but for those that import PyTorch."""
     docstrings = [getattr(module, name).__doc__ or "" for name in module.__all__]

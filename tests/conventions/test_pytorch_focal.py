@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conventions.differential import SHAPES, SOFT, agree, arrays
-from tests.helpers import approx, step
+from tests.helpers import approx, assert_compiles_as_one_graph, step
 from xbce.conventions import pytorch
 
 torch = pytest.importorskip("torch")
@@ -262,17 +262,8 @@ def test_functional_transforms(name, kind):
     [("FocalLoss", {}), ("AsymmetricLoss", {}), ("AsymmetricLoss", {"disable_torch_grad_focal_loss": True})],
 )
 def test_compiles_as_one_graph(name, options, kind):
-    torch._dynamo.reset()
     ours = make(name, kind, **options)
-    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
-    results = []
-    for criterion in (compiled, ours):
-        x, y = data()
-        x.requires_grad_()
-        loss = criterion(x, y)
-        loss.backward()
-        results.append((loss, x.grad))
-    torch.testing.assert_close(results[0], results[1])
+    assert_compiles_as_one_graph(ours, ours, data)
 
 
 @kind

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.helpers import step
+from tests.helpers import assert_compiles_as_one_graph, step
 from xbce.conventions import pytorch
 
 torch = pytest.importorskip("torch")
@@ -107,17 +107,7 @@ def test_in_a_model(name):
 @module
 def test_compiles_as_one_graph(name):
     """Without a warning: Dynamo has none of array-api-compat's caches to look past."""
-    torch._dynamo.reset()
-    ours, theirs = make(name, weight=torch.tensor([1.0, 0.5, 2.0]))
-    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
-    results = []
-    for criterion in (compiled, theirs):
-        x, y = data()
-        x.requires_grad_()
-        loss = criterion(x, y)
-        loss.backward()
-        results.append((loss, x.grad))
-    torch.testing.assert_close(results[0], results[1])
+    assert_compiles_as_one_graph(*make(name, weight=torch.tensor([1.0, 0.5, 2.0])), data)
 
 
 @module
