@@ -10,10 +10,10 @@ They use neither abs nor max nor clip, since backends differ in their derivative
 from .cross_entropy import CrossEntropy
 from .exponents import Clip, exponents_of
 from .identity import Identity
-from .idioms import Idiom, settled
+from .idioms import Idiom, is_array, settled
 from .modulated import ModulatedCrossEntropy
 from .probabilities import ProbabilityCrossEntropy
-from .protocol import Formula, Number, is_array
+from .protocol import Formula, Number
 
 __all__ = [
     "Clip",

@@ -112,6 +112,11 @@ def aside(xp: Namespace, x: Array, number: float) -> Array:
     return xp.where(x == x, number, x)
 
 
+def is_array(number: Any) -> bool:
+    """Tell an array from a number; torch.compile does not support `hasattr` of its symbols for numbers."""
+    return not isinstance(number, (int, float)) and hasattr(number, "ndim")
+
+
 def settled(xp: Namespace, x: Array) -> Array:
     """Return x, in a form that no compiler merges with the next operation.
 

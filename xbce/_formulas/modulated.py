@@ -36,9 +36,9 @@ from .._typing import Array, DType, Namespace
 from .cross_entropy import CrossEntropy
 from .elementary import log, log1p
 from .exponents import AnyExponent, Exponents, Held, is_halved
-from .idioms import constant_zero, enlarged, guarded, product
+from .idioms import constant_zero, enlarged, guarded, is_array, product
 from .parts import halves, power, smoothed, with_tail
-from .protocol import Fixed, Formula, Number, is_array
+from .protocol import Fixed, Formula, Number
 
 
 class _Entropy(NamedTuple):

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from .._typing import Array, Namespace
 from .exponents import Held
-from .idioms import aside, enlarged, exp_minus_abs, minus_sign
-from .protocol import Number, is_array
+from .idioms import aside, enlarged, exp_minus_abs, is_array, minus_sign
+from .protocol import Number
 
 
 class Halves(NamedTuple):

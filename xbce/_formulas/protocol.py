@@ -11,11 +11,6 @@ Number: TypeAlias = Any
 """A Python float, a `TracedArray` while a program is recorded, or an array that broadcasts to the scores."""
 
 
-def is_array(number: Number) -> bool:
-    """Tell an array from a number; torch.compile does not support `hasattr` of its symbols for numbers."""
-    return not isinstance(number, (int, float)) and hasattr(number, "ndim")
-
-
 class Fixed:
     """Base of fields that choose operations although they hold numbers; such a field is no argument of a kernel."""
 
