@@ -2,6 +2,7 @@
 
 from . import conventions, special
 from ._compiler.threads import get_num_threads, set_num_threads
+from .accumulator import SumAccumulator
 from .labels import check_labels
 from .losses import (
     asymmetric_loss,
@@ -12,6 +13,7 @@ from .losses import (
 from .reduction import reduce
 
 __all__ = [
+    "SumAccumulator",
     "asymmetric_loss",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",

@@ -30,3 +30,4 @@ Device: TypeAlias = Any
 Axis: TypeAlias = int | tuple[int, ...] | None
 ReductionKind: TypeAlias = Literal["none", "mean", "sum"]
 NormalizeBy: TypeAlias = Literal["count", "size", "weight", "nonzero", "batch"]
+Precision: TypeAlias = Literal["native", "high"]

@@ -53,7 +53,7 @@ def binary_cross_entropy_with_logits(
         values are not looked at, and out of range they follow the formula.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
-        `keepdims`, `dtype`.
+        `precision`, `keepdims`, `dtype`.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def binary_cross_entropy(
         Number that is added inside both logarithms, as in TensorFlow 1.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
-        `keepdims`, `dtype`.
+        `precision`, `keepdims`, `dtype`.
 
     Returns
     -------
@@ -232,7 +232,7 @@ def sigmoid_focal_loss(
         In [0, 1]: weight of the positive label; 1 - alpha is that of the negative one.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
-        `keepdims`, `dtype`.
+        `precision`, `keepdims`, `dtype`.
 
     Returns
     -------
@@ -311,7 +311,7 @@ def asymmetric_loss(
         In [0, 1): negatives with a smaller probability have neither loss nor gradient.
     **options : LossOptions
         Those of every loss: `pos_weight`, `label_smoothing`, `weight`, `where`, `reduction`, `axis`, `normalize_by`,
-        `keepdims`, `dtype`.
+        `precision`, `keepdims`, `dtype`.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 from ._call.inputs import reduce_inputs
 from ._call.plan import Reduction
 from ._formulas import Identity
-from ._typing import ArrayObject, ArrayT, Axis, DType, NormalizeBy, ReductionKind
+from ._typing import ArrayObject, ArrayT, Axis, DType, NormalizeBy, Precision, ReductionKind
 
 __all__ = ["reduce"]
 
@@ -17,6 +17,7 @@ def reduce(
     reduction: ReductionKind = "mean",
     axis: Axis = None,
     normalize_by: NormalizeBy = "count",
+    precision: Precision = "native",
     keepdims: bool = False,
     dtype: DType | None = None,
 ) -> ArrayT:
@@ -37,6 +38,8 @@ def reduce(
     normalize_by : {"count", "size", "weight", "nonzero", "batch"}, optional
         What a mean divides by: the number of losses that `where` keeps; of all; the sum of the weights; the number of
         weights that are not 0; or the length of axis 0. A zero denominator gives NaN.
+    precision : {"native", "high"}, optional
+        "high" sums the weighted losses exactly, in any order, and rounds once.
     keepdims : bool, default False
         Whether the axes that a mean or sum runs over remain, with length 1.
     dtype : dtype, optional
@@ -74,7 +77,7 @@ def reduce(
     >>> xbce.reduce(losses[:2], weight=np.array([3.0, 1.0]), normalize_by="weight")
     np.float64(1.25)
     """
-    inputs = reduce_inputs(losses, weight=weight, where=where)
+    inputs = reduce_inputs(losses, weight=weight, where=where).with_precision(precision)
     chosen = Reduction.of("losses", inputs, reduction, axis, normalize_by, keepdims, dtype)
     result: ArrayT = chosen.plan(inputs, Identity(), ("value",)).results(inputs.arrays)[0]
     return result

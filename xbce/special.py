@@ -20,18 +20,20 @@ from ._call.chunks import checked
 from ._call.inputs import primitive_inputs
 from ._call.kernel import Elementwise
 from ._formulas import elementary
-from ._typing import Array, ArrayObject, ArrayT
+from ._typing import Array, ArrayObject, ArrayT, Precision
 
 __all__ = ["expit", "log1mexp", "log_expit", "logit", "softplus", "xlog1py", "xlogy"]
 
 
-def expit(x: ArrayT, /) -> ArrayT:
+def expit(x: ArrayT, /, *, precision: Precision = "native") -> ArrayT:
     """Logistic sigmoid, ``1 / (1 + exp(-x))``.
 
     Parameters
     ----------
     x : array
         Any shape; float16, bfloat16, float32 or float64.
+    precision : {"native", "high"}, optional
+        "high" rounds the exact result once, with the same bits everywhere; see `xbce.binary_cross_entropy_with_logits`.
 
     Returns
     -------
@@ -59,16 +61,18 @@ def expit(x: ArrayT, /) -> ArrayT:
     >>> expit(np.array([-40.0, 0.0, 40.0]))
     array([4.24835426e-18, 5.00000000e-01, 1.00000000e+00])
     """
-    return _elementwise(elementary.expit, x=x)
+    return _elementwise(elementary.expit, precision, x=x)
 
 
-def log_expit(x: ArrayT, /) -> ArrayT:
+def log_expit(x: ArrayT, /, *, precision: Precision = "native") -> ArrayT:
     """Logarithm of the logistic sigmoid, ``log(expit(x))``.
 
     Parameters
     ----------
     x : array
         Any shape; float16, bfloat16, float32 or float64.
+    precision : {"native", "high"}, optional
+        "high" rounds the exact result once, with the same bits everywhere; see `xbce.binary_cross_entropy_with_logits`.
 
     Returns
     -------
@@ -97,16 +101,18 @@ def log_expit(x: ArrayT, /) -> ArrayT:
     >>> log_expit(np.array([-800.0, 0.0, 40.0]))
     array([-8.00000000e+02, -6.93147181e-01, -4.24835426e-18])
     """
-    return _elementwise(elementary.log_expit, x=x)
+    return _elementwise(elementary.log_expit, precision, x=x)
 
 
-def softplus(x: ArrayT, /) -> ArrayT:
+def softplus(x: ArrayT, /, *, precision: Precision = "native") -> ArrayT:
     """Smooth maximum of 0 and x, ``log(1 + exp(x))``.
 
     Parameters
     ----------
     x : array
         Any shape; float16, bfloat16, float32 or float64.
+    precision : {"native", "high"}, optional
+        "high" rounds the exact result once, with the same bits everywhere; see `xbce.binary_cross_entropy_with_logits`.
 
     Returns
     -------
@@ -137,16 +143,18 @@ def softplus(x: ArrayT, /) -> ArrayT:
     >>> softplus(np.array([-40.0, 0.0, 800.0]))
     array([4.24835426e-18, 6.93147181e-01, 8.00000000e+02])
     """
-    return _elementwise(elementary.softplus, x=x)
+    return _elementwise(elementary.softplus, precision, x=x)
 
 
-def logit(p: ArrayT, /) -> ArrayT:
+def logit(p: ArrayT, /, *, precision: Precision = "native") -> ArrayT:
     """Inverse of the logistic sigmoid, ``log(p / (1 - p))``.
 
     Parameters
     ----------
     p : array
         Any shape; float16, bfloat16, float32 or float64.
+    precision : {"native", "high"}, optional
+        "high" rounds the exact result once, with the same bits everywhere; see `xbce.binary_cross_entropy_with_logits`.
 
     Returns
     -------
@@ -175,10 +183,10 @@ def logit(p: ArrayT, /) -> ArrayT:
     array([         -inf, -690.7755279 ,    0.        ,    1.09861229,
                      inf])
     """
-    return _elementwise(elementary.logit, p=p)
+    return _elementwise(elementary.logit, precision, p=p)
 
 
-def log1mexp(x: ArrayT, /) -> ArrayT:
+def log1mexp(x: ArrayT, /, *, precision: Precision = "native") -> ArrayT:
     """Logarithm of ``1 - exp(x)``, for ``x <= 0``.
 
     It maps the logarithm of a probability to the logarithm of its complement: ``log1mexp(log_expit(x))`` is
@@ -188,6 +196,8 @@ def log1mexp(x: ArrayT, /) -> ArrayT:
     ----------
     x : array
         Any shape; float16, bfloat16, float32 or float64.
+    precision : {"native", "high"}, optional
+        "high" rounds the exact result once, with the same bits everywhere; see `xbce.binary_cross_entropy_with_logits`.
 
     Returns
     -------
@@ -221,14 +231,14 @@ def log1mexp(x: ArrayT, /) -> ArrayT:
     >>> log1mexp(np.array([-1e-20, -1.0, -40.0]))
     array([-4.60517019e+01, -4.58675145e-01, -4.24835426e-18])
     """
-    return _elementwise(elementary.log1mexp, x=x)
+    return _elementwise(elementary.log1mexp, precision, x=x)
 
 
 @overload
-def xlogy(x: float, y: ArrayT, /) -> ArrayT: ...
+def xlogy(x: float, y: ArrayT, /, *, precision: Precision = ...) -> ArrayT: ...
 @overload
-def xlogy(x: ArrayT, y: ArrayObject | float, /) -> ArrayT: ...
-def xlogy(x: Any, y: Any, /) -> Any:
+def xlogy(x: ArrayT, y: ArrayObject | float, /, *, precision: Precision = ...) -> ArrayT: ...
+def xlogy(x: Any, y: Any, /, *, precision: Precision = "native") -> Any:
     """Product ``x log(y)``, which is 0 where x is 0.
 
     Parameters
@@ -236,6 +246,8 @@ def xlogy(x: Any, y: Any, /) -> Any:
     x, y : array or scalar
         Of shapes that broadcast against each other; float16, bfloat16, float32 or float64; of one library, on one
         device. One of them may be a Python or NumPy scalar.
+    precision : {"native", "high"}, optional
+        "high" rounds the exact result once, with the same bits everywhere; see `xbce.binary_cross_entropy_with_logits`.
 
     Returns
     -------
@@ -269,14 +281,14 @@ def xlogy(x: Any, y: Any, /) -> Any:
     >>> -xlogy(p, p).sum()  # entropy
     np.float64(0.56233514461880...)
     """
-    return _elementwise(elementary.xlogy, x=x, y=y)
+    return _elementwise(elementary.xlogy, precision, x=x, y=y)
 
 
 @overload
-def xlog1py(x: float, y: ArrayT, /) -> ArrayT: ...
+def xlog1py(x: float, y: ArrayT, /, *, precision: Precision = ...) -> ArrayT: ...
 @overload
-def xlog1py(x: ArrayT, y: ArrayObject | float, /) -> ArrayT: ...
-def xlog1py(x: Any, y: Any, /) -> Any:
+def xlog1py(x: ArrayT, y: ArrayObject | float, /, *, precision: Precision = ...) -> ArrayT: ...
+def xlog1py(x: Any, y: Any, /, *, precision: Precision = "native") -> Any:
     """Product ``x log(1 + y)``, which is 0 where x is 0.
 
     Parameters
@@ -284,6 +296,8 @@ def xlog1py(x: Any, y: Any, /) -> Any:
     x, y : array or scalar
         Of shapes that broadcast against each other; float16, bfloat16, float32 or float64; of one library, on one
         device. One of them may be a Python or NumPy scalar.
+    precision : {"native", "high"}, optional
+        "high" rounds the exact result once, with the same bits everywhere; see `xbce.binary_cross_entropy_with_logits`.
 
     Returns
     -------
@@ -314,11 +328,11 @@ def xlog1py(x: Any, y: Any, /) -> Any:
     >>> xlog1py(np.array([0.0, 1.0, 2.0]), np.array([-1.0, -1.0, 1e-20]))
     array([0.e+00,   -inf, 2.e-20])
     """
-    return _elementwise(elementary.xlog1py, x=x, y=y)
+    return _elementwise(elementary.xlog1py, precision, x=x, y=y)
 
 
-def _elementwise(function: Callable[..., Array], **arguments: ArrayT) -> ArrayT:
-    inputs = primitive_inputs(**arguments)
-    computed = checked(inputs, Elementwise(function, inputs.computing, inputs.dtype))
+def _elementwise(function: Callable[..., Array], precision: Precision, **arguments: ArrayT) -> ArrayT:
+    inputs = primitive_inputs(**arguments).with_precision(precision)
+    computed = checked(inputs, Elementwise(function, inputs.computing, inputs.dtype, inputs.arithmetic))
     result: ArrayT = runner_for(inputs.xp).map(inputs.xp, computed, inputs.arrays)
     return result

@@ -245,6 +245,6 @@ def test_it_is_one_object_like_a_ufunc():
     assert loss.__name__ == "binary_cross_entropy_with_logits"
     assert loss.__doc__.startswith("Binary cross-entropy")
     kinds = [parameter.kind.name for parameter in inspect.signature(loss).parameters.values()]
-    assert kinds == ["POSITIONAL_ONLY"] * 2 + ["KEYWORD_ONLY"] * 9
+    assert kinds == ["POSITIONAL_ONLY"] * 2 + ["KEYWORD_ONLY"] * 10
     assert list(inspect.signature(loss).parameters)[:3] == ["logits", "labels", "pos_weight"]
     assert "pos_weight : array or scalar, optional" in loss.__doc__

@@ -24,6 +24,7 @@ COMMON = {
     "reduction": "none",
     "axis": None,
     "normalize_by": "count",
+    "precision": "native",
     "keepdims": False,
     "dtype": None,
 }

@@ -25,7 +25,7 @@ OPTIONS = {name: ("label_smoothing", *loss.options) for name, loss in FAMILY.ite
 """The options of each loss that are numbers."""
 
 ARRAYS = ("pos_weight", "weight", "where")
-WORDS = ("reduction", "axis", "normalize_by", "keepdims")
+WORDS = ("reduction", "axis", "normalize_by", "precision", "keepdims")
 METHODS = ("", "gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "label_gradient")
 PRIMITIVES = tuple(name for name in POSITIONAL if name.startswith("special."))
 
@@ -265,7 +265,7 @@ def _loss_calls(draw: Draw, library: str, mode: str) -> Call:
             argument = draw(_array_option(name, library, mode, first, others, lengths))
             if argument is not None:
                 arguments.append((name, argument))
-    words = draw(_words(first, mode, lengths))
+    words = draw(_words(first, library, mode, lengths))
     call = Call(function, tuple(arguments), method, library, mode, options, words, lengths=lengths)
     if lengths == "jagged":
         cut = draw(st.integers(0, math.prod(shape)))
@@ -387,7 +387,7 @@ def _float32_holds(number: Scalar) -> bool:
 
 
 @st.composite
-def _words(draw: Draw, first: Array, mode: str, lengths: str) -> tuple[tuple[str, Any], ...]:
+def _words(draw: Draw, first: Array, library: str, mode: str, lengths: str) -> tuple[tuple[str, Any], ...]:
     reduction = draw(st.sampled_from(["none", "mean", "sum", "mean"]))
     words: list[tuple[str, Any]] = []
     ndim = len(first.dims) - (mode == "vmap")
@@ -404,6 +404,9 @@ def _words(draw: Draw, first: Array, mode: str, lengths: str) -> tuple[tuple[str
         words.append(("normalize_by", draw(st.sampled_from(allowed))))
     if reduction != "none" and mode in ("eager", "jit", "compile") and lengths != "jagged" and draw(st.booleans()):
         words.append(("keepdims", draw(st.booleans())))
+    # JAX and compilers take a second for each new kernel of high precision.
+    if mode == "eager" and lengths == "static" and library != "jax" and draw(st.integers(0, 3)) == 0:
+        words.append(("precision", "high"))
     return tuple(words)
 
 
@@ -478,7 +481,9 @@ def _reduce_calls(draw: Draw, library: str, mode: str) -> Call:
             if argument is not None:
                 arguments.append((name, argument))
     copies = draw(st.sampled_from([1, 700, 9000])) if mode == "large" else 1
-    return Call("reduce", tuple(arguments), "", library, mode, (), draw(_words(first, mode, "static")), copies=copies)
+    return Call(
+        "reduce", tuple(arguments), "", library, mode, (), draw(_words(first, library, mode, "static")), copies=copies
+    )
 
 
 # --- faults ---------------------------------------------------------------------------------------------------------

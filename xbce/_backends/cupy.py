@@ -18,7 +18,8 @@ class CupyRunner(EagerRunner):
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results: the sum of a single result is part of the fused kernel, other sums follow it."""
         first: Any = arrays[0]
-        if not isinstance(function, Kernel):
+        # The fuser knows no tables, and contracts products.
+        if not isinstance(function, Kernel) or function.arithmetic != "native":
             return super().run(xp, function, arrays, sums)
         if function.numbers:
             function = hoisted(function, arrays)

@@ -12,6 +12,7 @@ from array_api_compat import array_namespace
 from .._call.chunks import unchecked
 from .._call.kernel import Arguments, Function, Sums, SumSpec
 from .._compiler.threads import one_thread
+from .._precision import FIELDS, exact_sum, merged, partial_sum, rounded_sum, unpacked
 from .._typing import Array, Namespace
 
 
@@ -32,6 +33,21 @@ class DaskRunner:
                 for k, (part, spec) in enumerate(zip(like, sums, strict=True))
             ]
         return tuple(part if spec is None else _sum(part, spec) for part, spec in zip(parts, sums, strict=True))
+
+    def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
+        """Return the lazy sum of terms: partial sums of chunks, merged by a tree reduction."""
+        if not spec.axes:
+            return exact_sum(xp, terms, ())
+        ndim = terms[0].ndim
+        axes = tuple(ndim + axis for axis in spec.axes)
+        indexed = [x for term in terms for x in (term, tuple(range(ndim)))]
+        kind = {"dtype": terms[0].dtype, "meta": terms[0]._meta}  # noqa: SLF001
+        ones, fields = dict.fromkeys(axes, 1), {ndim: FIELDS}
+        part = partial(_partial_sum, axes)
+        parts = xp.blockwise(part, tuple(range(ndim + 1)), *indexed, new_axes=fields, adjust_chunks=ones, **kind)
+        total = da.reduction(parts, _merged, _merged, axis=axes, concatenate=True, keepdims=True, dtype=terms[0].dtype)
+        both = total.map_blocks(_rounded_sum, drop_axis=ndim, new_axis=0, chunks=((2,), *total.chunks[:-1]), **kind)
+        return xp.squeeze(both, axis=spec.axes)
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return the lazy result of `function`, a single array."""
@@ -66,6 +82,23 @@ def _sum(x: Any, spec: SumSpec) -> Any:
 def _quiet_sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, dtype: Any = None) -> Array:
     with np.errstate(all="ignore"):
         return np.sum(x, axis=axis, keepdims=keepdims, dtype=dtype)
+
+
+def _partial_sum(axes: tuple[int, ...], *terms: Array) -> Array:
+    xp = array_namespace(*terms)
+    with np.errstate(all="ignore"):
+        return partial_sum(xp, terms, axes).packed(xp)
+
+
+def _merged(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:  # noqa: ARG001
+    xp = array_namespace(x)
+    with np.errstate(all="ignore"):
+        return merged(xp, unpacked(x), axis).packed(xp)
+
+
+def _rounded_sum(x: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return rounded_sum(array_namespace(x), unpacked(x))
 
 
 def _run_chunk(function: Function, sums: Sums, *chunks: Array | float) -> Any:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._call.kernel import Arguments, Function, Sums, summed
+from .._call.kernel import Arguments, Function, Sums, SumSpec, summed
+from .._precision import exact_sum
 from .._typing import Array, Namespace
 
 
@@ -13,6 +14,10 @@ class EagerRunner:
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by the library's own sum."""
         return summed(xp, self.map(xp, function, arrays), sums)
+
+    def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
+        """Return the sum of terms."""
+        return exact_sum(xp, terms, spec.axes)
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`."""

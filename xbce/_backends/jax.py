@@ -5,13 +5,16 @@ operation. Arrays are reshaped to one rank first, since JAX can be configured to
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 
-from .._call.kernel import Arguments, Function, Kernel, Sums, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, summed
 from .._formulas import Idiom
+from .._precision import Table, exact_sum
 from .._typing import Array, Namespace
 
 
@@ -22,6 +25,10 @@ class JaxRunner:
         """Return the results, summed by JAX's own sum."""
         return summed(xp, self.map(xp, function, arrays), sums)
 
+    def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:  # noqa: ARG002
+        """Return the sum of terms; its tangent is the plain sum of their tangents."""
+        return _exact_sum(spec.axes, *terms)
+
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`."""
         ndim = max(getattr(a, "ndim", 0) for a in arrays)
@@ -31,6 +38,8 @@ class JaxRunner:
             bound = function.bound(arrays)
             constants = {*function.numbers} - {*bound.numbers}
             return _differentiable(bound, *(None if i in constants else a for i, a in enumerate(aligned)))
+        if getattr(function, "arithmetic", "native") != "native":
+            return _in_high_precision(function, *aligned)
         return function(_NAMESPACE, *aligned)
 
 
@@ -65,6 +74,10 @@ class _Namespace:
     def __getattr__(self, name: str) -> Any:
         return getattr(jax.numpy, name)
 
+    def lookup(self, table: Table, index: Array) -> Array:
+        """Return the doubles of a table at an index that is in it."""
+        return jax.numpy.asarray(np.asarray(table.numbers)).at[index].get(mode="promise_in_bounds")
+
     def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> Array:
         """Return the result of an idiom, by its form for XLA if it has one."""
         form = _XLA_FORMS.get(idiom.name, idiom.plain)
@@ -75,8 +88,40 @@ _NAMESPACE = _Namespace()
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
+@partial(jax.jit, static_argnums=(0,))
+def _exact_sum(axes: tuple[int, ...], *terms: Array) -> Array:
+    # Or else XLA computes the terms anew for each digit.
+    return exact_sum(_NAMESPACE, jax.lax.optimization_barrier(terms), axes)
+
+
+@_exact_sum.defjvp  # type: ignore[untyped-decorator]
+def _exact_sum_jvp(axes: tuple[int, ...], terms: tuple[Array, ...], tangents: tuple[Array, ...]) -> Any:
+    # The tangent of what rounding leaves of a term is part of that of the term.
+    tangent = jax.numpy.sum(tangents[0], axis=axes)
+    return _exact_sum(axes, *terms), jax.numpy.stack([tangent, jax.numpy.zeros_like(tangent)])
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _in_high_precision(function: Any, *arrays: Array) -> Array:
+    return _compiled(function, *arrays)
+
+
+@_in_high_precision.defjvp  # type: ignore[untyped-decorator]
+def _in_high_precision_jvp(function: Any, arrays: tuple[Array, ...], tangents: tuple[Array, ...]) -> Any:
+    # XLA makes one infinite factor of the powers of two that scale a tangent, and NaN of its product with 0.
+    native = partial(replace(function, arithmetic="native"), _NAMESPACE)
+    return _compiled(function, *arrays), jax.jvp(native, arrays, tangents)[1]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _differentiable(kernel: Kernel, *arrays: Array) -> tuple[Array, ...]:
-    return kernel(_NAMESPACE, *arrays)
+    # To compile hundreds of operations at once takes less time than to compile each of them.
+    return kernel(_NAMESPACE, *arrays) if kernel.arithmetic == "native" else _compiled(kernel, *arrays)
+
+
+@partial(jax.jit, static_argnums=(0,))
+def _compiled(function: Callable[..., Any], *arrays: Array) -> Any:
+    return function(_NAMESPACE, *arrays)
 
 
 @partial(_differentiable.defjvp, symbolic_zeros=True)
@@ -91,6 +136,8 @@ def _slope(kernel: Kernel, k: int, arrays: tuple[Array, ...], moving: list[tuple
     """Return the tangent of output k."""
     total = jax.numpy.zeros_like(result)
     for i, tangent in moving:
+        if kernel.outputs[k].rest:
+            continue
         derivative = kernel.derivative(k, i)
         if derivative is None:
             total = total + jax.jvp(_plain(kernel, arrays, k, i), (arrays[i],), (tangent,))[1]

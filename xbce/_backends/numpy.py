@@ -22,6 +22,7 @@ from .._compiler.lowering import Call, Lowered
 from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node
 from .._compiler.threads import in_threads, usable_threads
+from .._precision import exact_sum, merged, partial_sum, rounded_sum, unpacked
 from .._typing import Array, Namespace
 
 _BLOCK = 2**15
@@ -45,7 +46,7 @@ class NumpyRunner:
                 # The results of 0-d arrays are scalars, without memory to write into; max() of an empty array raises.
                 # https://github.com/numpy/numpy/issues/24897
                 if first.ndim == 0 or first.size == 0:
-                    return summed(xp, function(xp, *arrays), sums, _sum)
+                    return summed(xp, _called(function, xp, arrays), sums, _sum)
                 if first.size > TEMPORARY:
                     keep_freed_memory(xp)
                 if 0 in first.strides:
@@ -60,14 +61,33 @@ class NumpyRunner:
             each = partial(_in_quiet_threads, threads) if threads > 1 else sequentially
             return run_in_blocks(_CACHE, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each)
 
+    def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
+        """Return the sum of terms."""
+        first = terms[0]
+        with np.errstate(all="ignore"):
+            if first.size <= _BLOCK or len(spec.axes) < first.ndim:
+                return exact_sum(xp, terms, spec.axes)
+            flat = [x.reshape(-1) for x in terms]
+            blocks = (tuple(x[i : i + _BLOCK] for x in flat) for i in range(0, first.size, _BLOCK))
+            parts = unpacked(np.concatenate([partial_sum(xp, block, (0,)).packed(xp) for block in blocks]))
+            return np.squeeze(rounded_sum(xp, merged(xp, parts, (0,))), axis=1)
+
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`, a single array, block by block if that is large."""
         if math.prod(getattr(a, "size", 1) for a in arrays) < _SMALL:  # the product bounds the size of the result
             with np.errstate(all="ignore"):
-                return function(xp, *arrays)
+                return _called(function, xp, arrays)
         shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
         first: Any = arrays[0]
         return self.run(xp, function, (np.broadcast_to(first, shape), *arrays[1:]), (None,))
+
+
+def _called(function: Callable[..., Any], xp: Namespace, arrays: tuple[Any, ...]) -> Any:
+    """Return `function(xp, *arrays)`; pairs take no scalars of NumPy, which are arrays and Python floats as well."""
+    if getattr(function, "arithmetic", "native") == "native" or any(getattr(a, "ndim", 0) for a in arrays):
+        return function(xp, *arrays)
+    results = function(xp, *(a.reshape(1) if hasattr(a, "ndim") else a for a in arrays))
+    return tuple(x[0] for x in results) if isinstance(results, tuple) else results[0]
 
 
 def _in_quiet_threads(threads: int, work: Callable[[Block], None], blocks: Sequence[Block]) -> None:
@@ -107,6 +127,10 @@ def _sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
     shape = (*(x.shape[i] for i in kept), math.prod(x.shape[i] for i in spec.axes))
     flat = x.transpose(kept + spec.axes).reshape(shape)
     return xp.add.reduce(xp.ascontiguousarray(flat), axis=-1, dtype=spec.dtype)
+
+
+def _take(table: Array, index: Array, out: Array) -> None:
+    np.take(table, index, out=out, mode="clip")  # the default mode writes into a buffer first
 
 
 def _copy(x: Array, out: Array) -> None:
@@ -170,6 +194,8 @@ _CACHE = CompiledCache(
         calls={
             **standard_calls(np),
             "isinf": np.isinf,
+            "round": np.rint,
+            "lookup": _take,
             "astype": _copy,
             "copy": _copy,
             "all_bits": _all_bits,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .._call.kernel import Arguments, Function, Sums
+from .._call.kernel import Arguments, Function, Sums, SumSpec
 from .._typing import Array, Namespace
 
 
@@ -17,6 +17,12 @@ class Runner(Protocol):
         """Return the results of `function(xp, *arrays)`, each summed where `sums` says so.
 
         Sums are accurate for arrays of any size.
+        """
+
+    def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
+        """Return the sum over axes of terms, each the sum of one element of each array, rounded once to float64.
+
+        A new first axis holds it and what its rounding leaves, which counts for no derivative.
         """
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:

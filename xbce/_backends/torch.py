@@ -9,11 +9,13 @@ from types import FunctionType
 from typing import Any
 
 import torch
+from array_api_compat import torch as namespace
 from torch.autograd import forward_ad
 
 from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, library_sum, summed
 from .._call.promotion import accumulation_dtype
 from .._compiler.cache import IdentityCache
+from .._precision import TABLES, Table, exact_sum
 from .._typing import Array, Namespace
 from . import torch_cpu
 
@@ -34,6 +36,14 @@ class TorchRunner:
         results: tuple[Array, ...] = _node_class().apply(xp, function, sums, *arrays)
         return results
 
+    def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
+        """Return the sum of terms."""
+        if _is_recorded() or not _may_be_differentiated(terms):
+            return exact_sum(xp, terms, spec.axes)
+        node: Any = _TracedExactSum if torch.compiler.is_compiling() else _ExactSum
+        result: Array = node.apply(xp, spec, *terms)
+        return result
+
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
         """Return `function(xp, *arrays)`."""
         return _called(function, xp, arrays)
@@ -45,7 +55,57 @@ def _called(function: Any, xp: Namespace, arrays: Arguments) -> Any:
     Before PyTorch 2.13, torch.compile fails to call an object that it has made itself and whose hash reads its fields.
     """
     call = function if isinstance(function, FunctionType) else function.__call__
-    return call(xp, *arrays)
+    return call(_HIGH if getattr(function, "arithmetic", "native") != "native" else xp, *arrays)
+
+
+class _HighNamespace:
+    """The namespace of PyTorch, and the tables of high precision."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[str, Any], Array] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(namespace, name)
+
+    def where(self, condition: Array, a: Any, b: Any) -> Array:
+        """Select; for torch.compile into memory.
+
+        Its code generator computes anew what is used twice: hundreds of operations would become millions.
+        """
+        result: Array = namespace.where(condition, a, b)
+        return result.as_strided(result.shape, result.stride()) if torch.compiler.is_compiling() else result
+
+    def lookup(self, table: Table, index: Array) -> Array:
+        """Return the doubles of a table at an index."""
+        device = index.device
+        if torch.compiler.is_compiling():
+            _made_before_tracing()
+            return self._tables[table.name, _CPU].to(device)[index]
+        if torch_cpu.in_transform() or torch._C._len_torch_dispatch_stack():  # noqa: SLF001
+            return table.array(namespace, device)[index]
+        return self.kept(table, device)[index]
+
+    def kept(self, table: Table, device: Any) -> Array:
+        """Return a table, which is made once for each device."""
+        known = self._tables.get((table.name, device))
+        if known is None:
+            known = self._tables[table.name, device] = table.array(namespace, device)
+        return known
+
+
+_CPU = torch.device("cpu")
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _made_before_tracing() -> bool:
+    """Make all tables: torch.compile calls this while it traces, since it cannot trace how tables are computed."""
+    with torch.utils._python_dispatch._disable_current_modes():  # noqa: SLF001
+        for table in TABLES.values():
+            _HIGH.kept(table, _CPU)
+    return True
+
+
+_HIGH = _HighNamespace()
 
 
 def _node_class() -> Any:
@@ -157,6 +217,34 @@ class _TransformedNode(_TracedNode):
             moved[0] = moved[0].expand(info.batch_size, *moved[0].shape)
         results = RUNNER.run(xp, kernel, tuple(moved), sums)
         return results, (0,) * len(results)
+
+
+class _TracedExactSum(torch.autograd.Function):
+    """The exact sum of terms, whose derivative in each term is 1, in reverse mode."""
+
+    @staticmethod
+    def forward(xp: Namespace, spec: SumSpec, *terms: Array) -> Array:
+        return exact_sum(xp, terms, spec.axes)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Array) -> None:  # noqa: ARG004
+        _, ctx.spec, *terms = inputs
+        ctx.shape, ctx.rest = terms[0].shape, len(terms) - 1
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Array) -> tuple[Array | None, ...]:
+        return None, None, ctx.spec.spread(namespace, cotangent[0]).expand(ctx.shape), *(None,) * ctx.rest
+
+
+class _ExactSum(_TracedExactSum):
+    """The exact sum of terms, in all modes."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def jvp(ctx: Any, _xp: None, _spec: None, tangent: Array, *_rest: Array | None) -> Array:
+        total = tangent.sum(dim=ctx.spec.axes)
+        return torch.stack([total, torch.zeros_like(total)])
 
 
 def _with_batch(a: Array, dim: int, ndim: int) -> Array:

@@ -27,8 +27,8 @@ def reduction_options(
 ) -> tuple[int, ...]:
     """Check how the array called `name` is to be reduced; return the axes, sorted and counted from the end."""
     ndim = x.ndim
-    _require_choice("reduction", reduction, get_args(ReductionKind))
-    _require_choice("normalize_by", normalize_by, get_args(NormalizeBy))
+    require_choice("reduction", reduction, get_args(ReductionKind))
+    require_choice("normalize_by", normalize_by, get_args(NormalizeBy))
     if normalize_by == "batch" and reduction == "mean" and ndim == 0:
         msg = f"normalize_by='batch' divides by the length of axis 0, but {name} has 0 dimensions"
         raise ValueError(msg)
@@ -257,7 +257,7 @@ def require_role(name: str, x: Array, role: Role, first_name: str, first: Array)
                 raise TypeError(msg)
 
 
-def _require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
+def require_choice(name: str, x: Any, choices: tuple[Any, ...]) -> None:
     if not isinstance(x, str) or x not in choices:
         msg = f"{name} must be one of {', '.join(map(repr, choices))}, got {x!r}"
         raise ValueError(msg)

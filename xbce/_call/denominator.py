@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from .._backends import Runner
 from .._typing import Array, DType, Namespace
-from .kernel import SumSpec
+from .kernel import Arguments, Sums, SumSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +18,15 @@ class Denominator:
     counts: Callable[..., tuple[Array]]
     """How elements are counted: usually `Counts`."""
 
-    def of(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> Array:
-        """Return an array of the shape of the result, with NaN in place of 0."""
-        (total,) = runner.run(xp, self.counts, arrays, (self.summed,))
-        denominator: Array = runner.map(xp, _zero_as_nan, (total,))
-        return denominator
+    def of(self, xp: Namespace, runner: Runner, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return an array of the shape of the result, with NaN in place of 0; of an exact sum also its rest."""
+        run = partial(exactly_summed, xp, runner) if self.summed.exact else partial(runner.run, xp)
+        total, *rest = run(self.counts, arrays, (self.summed,))
+        return (runner.map(xp, _zero_as_nan, (total,)), *rest)
 
-    def spread(self, xp: Namespace, denominator: Array) -> Array:
+    def spread(self, xp: Namespace, parts: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return a denominator that broadcasts against the losses."""
-        return denominator if denominator.ndim == 0 else self.summed.spread(xp, denominator)
+        return tuple(x if x.ndim == 0 else self.summed.spread(xp, x) for x in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class Counts:
             weight = xp.astype(arrays[self.weight], self.dtype)  # a weight may be boolean
             counts = xp.where(weight == 0, 0.0, counts) if self.nonzero else counts * weight
         return (counts if self.where is None else xp.where(arrays[self.where], counts, 0.0),)
+
+
+def exactly_summed(
+    xp: Namespace, runner: Runner, function: Callable[..., tuple[Array, ...]], arrays: Arguments, sums: Sums
+) -> tuple[Array, ...]:
+    """Return the exact sum of those results of a function that are summed, its rest, and the other results."""
+    results = runner.run(xp, function, arrays, (None,) * len(sums))
+    specs = [spec for spec in sums if spec is not None]
+    both = runner.exact_sum(xp, results[: len(specs)], specs[0])
+    return both[0, ...], both[1, ...], *results[len(specs) :]
 
 
 def _zero_as_nan(xp: Namespace, x: Array) -> Array:

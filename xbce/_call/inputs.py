@@ -7,14 +7,23 @@ import functools
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 import array_api_compat as compat
 
-from .._typing import Array, Device, DType, Namespace
+from .._precision import Kind
+from .._typing import Array, Device, DType, Namespace, Precision
 from .array_kinds import plain
-from .checks import Role, require_finite, require_floating, require_non_negative, require_real, require_role
+from .checks import (
+    Role,
+    require_choice,
+    require_finite,
+    require_floating,
+    require_non_negative,
+    require_real,
+    require_role,
+)
 from .lengths import may_be, must_be
 from .numbers import array_of, as_number, is_from_numpy, is_jax, is_numpy, value_of
 from .promotion import (
@@ -63,6 +72,22 @@ class Inputs:
     """Relation of each array to the first."""
     options: tuple[str, ...] = ()
     """Names of the options that are arrays of numbers; they are the last arrays."""
+    arithmetic: Kind = "native"
+    """How formulas are computed."""
+
+    def with_precision(self, precision: Precision) -> "Inputs":
+        """Check the option `precision`; return the inputs of a computation of that precision."""
+        require_choice("precision", precision, get_args(Precision))
+        if precision == "native":
+            return self
+        computing = accumulation_dtype(self.xp, self.computing, self.device)
+        if dtype_name(computing) != "float64":
+            advice = "; set jax_enable_x64" if is_jax(self.xp) else ""
+            msg = f"precision='high' needs float64, which {library_name(self.xp)} has not on {self.device}{advice}"
+            raise ValueError(msg)
+        # Numbers of powers are for results and options whose range float32 does not hold.
+        kind: Kind = "extended" if self.computing == computing else "pairs"
+        return replace(self, computing=computing, arithmetic=kind)
 
     @property
     def option_arrays(self) -> tuple[Array, ...]:

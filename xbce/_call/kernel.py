@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from .._formulas import Formula, Number, is_array, settled
+from .._precision import HighPrecision, Kind, over
 from .._typing import Array, DType, Namespace
 
 _MASK_FILL = 0.5
@@ -34,6 +35,8 @@ class SumSpec:
     """Counted from the end."""
     dtype: DType
     """Dtype of the accumulation and of the sum."""
+    exact: bool = False
+    """Whether the sum is that of `exact_sum`."""
 
     def spread(self, xp: Namespace, x: Array) -> Array:
         """Return a sum with the summed axes as axes of length 1, so that it broadcasts against the summands."""
@@ -81,6 +84,10 @@ class Output:
     """Indices of the weights."""
     divisor: int | None = None
     """Index of the divisor."""
+    divisor_rest: int | None = None
+    """Index of what the rounding of the divisor leaves."""
+    rest: bool = False
+    """Whether the result is what the rounding of another output, which is the same but for this, leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +108,27 @@ class Kernel:
     """Index of the mask. Masked elements are replaced before any arithmetic, and have results of 0."""
     numbers: tuple[int | None, ...] = ()
     """Index of each number of the formula, a Python number or an array; None for one that the formula holds itself."""
+    arithmetic: Kind = "native"
+    """How the formula is computed."""
 
     def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, ...]:
         """Return the outputs."""
-        arguments = [self._taken(xp, arrays, i, self.computing) for i in range(self.arguments)]
+        of_formula = xp if self.arithmetic == "native" else over(xp, self.arithmetic)
+        arguments = [_entered(of_formula, self._taken(xp, arrays, i, self.computing)) for i in range(self.arguments)]
         formula = self.formula
-        if self.numbers:
-            own = formula.apart()[1] if None in self.numbers else self.numbers
-            formula = formula.with_numbers(
-                tuple(x if i is None else self._number(xp, arrays, i) for i, x in zip(self.numbers, own, strict=True))
-            )
-        methods = tuple(output.method for output in self.outputs)
+        if self.numbers or of_formula is not xp:
+            places = self.numbers or (None,) * len(formula.options())
+            own = formula.apart()[1] if None in places else places
+            numbers = (x if i is None else self._number(xp, arrays, i) for i, x in zip(places, own, strict=True))
+            formula = formula.with_numbers(tuple(_entered(of_formula, x) for x in numbers))
+        methods = tuple(dict.fromkeys(output.method for output in self.outputs))
         if methods in _JOINT:
-            results = getattr(formula, _JOINT[methods])(xp, *arguments)
+            results = getattr(formula, _JOINT[methods])(of_formula, *arguments)
         else:
-            results = tuple(getattr(formula, method)(xp, *arguments) for method in methods)
+            results = tuple(getattr(formula, method)(of_formula, *arguments) for method in methods)
+        by_method = dict(zip(methods, results, strict=True))
         return tuple(
-            self._finished(xp, output, result, arrays) for output, result in zip(self.outputs, results, strict=True)
+            self._finished(xp, of_formula, output, by_method[output.method], arrays) for output in self.outputs
         )
 
     def derivative(self, k: int, i: int) -> "Kernel | None":
@@ -194,16 +205,24 @@ class Kernel:
         # https://github.com/jax-ml/jax/issues/5698
         return _cast(xp, xp.where(arrays[self.where], x, _MASK_FILL), dtype)
 
-    def _finished(self, xp: Namespace, output: Output, result: Array, arrays: tuple[Array, ...]) -> Array:
+    def _finished(
+        self, xp: Namespace, of_formula: Namespace, output: Output, result: Array, arrays: tuple[Array, ...]
+    ) -> Array:
+        """Return a result of the formula, weighted, masked and rounded; the formula computes in `of_formula`."""
         if output.weights or output.divisor is not None:
-            result = _cast(xp, result, output.weighing)
-            divisor = None if output.divisor is None else self._taken(xp, arrays, output.divisor, output.weighing)
+            result = _cast(of_formula, result, output.weighing)
+            divisor = None
+            if output.divisor is not None:
+                divisor = _entered(of_formula, self._taken(xp, arrays, output.divisor, output.weighing))
+                if output.divisor_rest is not None:
+                    rest = self._taken(xp, arrays, output.divisor_rest, output.weighing)
+                    divisor = divisor + _entered(of_formula, rest)
             for i in output.weights:
-                weight = self._taken(xp, arrays, i, output.weighing)
+                weight = _entered(of_formula, self._taken(xp, arrays, i, output.weighing))
                 if not is_floating(arrays[i]):
                     # XLA makes a selection of the product with a boolean weight, and so drops NaN.
                     # https://github.com/openxla/xla/issues/2438
-                    weight = settled(xp, weight)
+                    weight = settled(of_formula, weight)
                 if divisor is not None:
                     # Divide the weight, not the product, which may overflow where the quotient does not.
                     weight, divisor = weight / divisor, None
@@ -211,8 +230,8 @@ class Kernel:
             if divisor is not None:
                 result = result / divisor
         if self.where is not None:
-            result = xp.where(arrays[self.where], result, 0.0)
-        return _cast(xp, result, output.dtype)
+            result = of_formula.where(arrays[self.where], result, 0.0)
+        return _left(of_formula, result, output.dtype, rest=output.rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +241,30 @@ class Elementwise:
     function: Callable[..., Array]
     computing: DType
     dtype: DType
+    arithmetic: Kind = "native"
 
     def __call__(self, xp: Namespace, /, *arrays: Array) -> Array:
         """Return the result."""
-        return _cast(xp, self.function(xp, *(_cast(xp, x, self.computing) for x in arrays)), self.dtype)
+        of_function = xp if self.arithmetic == "native" else over(xp, self.arithmetic)
+        arguments = (_entered(of_function, _cast(xp, x, self.computing)) for x in arrays)
+        return _left(of_function, self.function(of_function, *arguments), self.dtype)
 
 
 def is_floating(x: Array) -> bool:
     """Tell whether an array is of a real floating dtype; `isdtype` does not know the bfloat16 of ml_dtypes."""
     return "float" in str(x.dtype)
+
+
+def _entered(xp: Namespace, x: Array) -> Array:
+    """Return an argument as an array, or a number of the arithmetic, in which a formula computes."""
+    return xp.number(x) if isinstance(xp, HighPrecision) else x
+
+
+def _left(xp: Namespace, x: Array, dtype: DType, *, rest: bool = False) -> Array:
+    """Return the result of a formula as an array of a dtype, or what the rounding to float64 leaves of it."""
+    if not isinstance(xp, HighPrecision):
+        return _cast(xp, x, dtype)
+    return xp.rest(x) if rest else xp.rounded(x, dtype)
 
 
 def _cast(xp: Namespace, x: Array, dtype: DType) -> Array:

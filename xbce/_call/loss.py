@@ -141,7 +141,7 @@ class Loss(Generic[P]):
             where=options["where"],
             numbers=self._numbers_of(options),
             options=self._array_options(options),
-        )
+        ).with_precision(options["precision"])
         if inputs.options:  # with the arrays as they were taken
             formula = self._formula(args, options | dict(zip(inputs.options, inputs.option_arrays, strict=True)))
         chosen = (options[name] for name in REDUCTION)
@@ -189,7 +189,8 @@ class Loss(Generic[P]):
         numbers = tuple(x for x in numbers if not is_array_option(x))
         # Only the computing dtype depends on the values of the numbers.
         fits = all(map(fits_float32, self._numbers_of(options).values()))
-        key = rest, pattern, fits
+        # Kernels of high precision hold their numbers.
+        key = rest, pattern, fits, (numbers if options["precision"] == "high" else ())
         kept = self._patterns.get(key)
         if kept is None:
             return _keep(self._patterns, key, self._plan(methods, args, options, formula)[0])

@@ -4,7 +4,7 @@ import inspect
 import textwrap
 from typing import Final, TypedDict
 
-from .._typing import ArrayObject, Axis, DType, NormalizeBy, ReductionKind
+from .._typing import ArrayObject, Axis, DType, NormalizeBy, Precision, ReductionKind
 
 
 class LossOptions(TypedDict, total=False):
@@ -30,6 +30,10 @@ class LossOptions(TypedDict, total=False):
     normalize_by : {"count", "size", "weight", "nonzero", "batch"}, optional
         What a mean divides by: the number of elements that `where` keeps; of all elements; the sum of the weights; the
         number of weights that are not 0; or the length of axis 0. A zero denominator gives NaN.
+    precision : {"native", "high"}, optional
+        "high" rounds the exact result once: within 0.501 ULP, and for hard labels in float32 and narrower correctly
+        rounded; sums are those of the exact terms, in any order. The bits are the same with every library, on every
+        processor, for any number of threads. It takes more time, and a device that has float64.
     keepdims : bool, default False
         Whether the axes that a mean or sum runs over remain, with length 1.
     dtype : dtype, optional
@@ -45,6 +49,7 @@ class LossOptions(TypedDict, total=False):
     reduction: ReductionKind
     axis: Axis
     normalize_by: NormalizeBy
+    precision: Precision
     keepdims: bool
     dtype: DType | None
 
@@ -57,6 +62,7 @@ DEFAULTS: Final[LossOptions] = {
     "reduction": "none",
     "axis": None,
     "normalize_by": "count",
+    "precision": "native",
     "keepdims": False,
     "dtype": None,
 }

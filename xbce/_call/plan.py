@@ -5,15 +5,16 @@ kernel; the plan adds sums, and the division of a mean.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._backends import Runner, runner_for
 from .._formulas import Formula, Number
+from .._precision import Kind, over
 from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
 from .checks import reduction_options, result_options
 from .chunks import checked
-from .denominator import Counts, Denominator
+from .denominator import Counts, Denominator, exactly_summed
 from .inputs import Inputs
 from .kernel import Kernel, Output, SumSpec
 from .lengths import elements_along
@@ -50,30 +51,45 @@ class Reduction:
     def plan(self, inputs: Inputs, formula: Formula, methods: tuple[str, ...]) -> "Plan":
         """Return the plan that computes the reduced value, or derivatives of it, by one run of a kernel."""
         mean = self._mean(inputs) if self.kind == "mean" else None
+        high = inputs.arithmetic != "native"
         pattern, numbers = formula.apart()
         places, numbers = _placed(numbers, inputs)
         after = len(inputs.arrays) + len(numbers)
         divisor = after if mean is not None and methods != ("value",) else None
+        # What rounding leaves of a denominator counts where results are not rounded to a narrower dtype.
+        rest = after + 1 if isinstance(mean, Denominator) and inputs.arithmetic != "native" else None
         kernel = Kernel(
             formula=pattern,
-            outputs=tuple(self._output(inputs, method, divisor) for method in methods),
+            outputs=self._outputs(inputs, methods, divisor, rest),
             computing=inputs.computing,
             arguments=inputs.arguments,
             integers=inputs.integers,
             where=inputs.where,
             numbers=places,
+            arithmetic=inputs.arithmetic,
         )
-        summed = None if self.kind == "none" else SumSpec(self.axes, _accumulating(inputs))
-        sums = tuple(summed if method == "value" else None for method in methods)
+        if high:  # numbers of pairs are constants
+            kernel = kernel.bound((*inputs.arrays, *numbers))
+        summed = None if self.kind == "none" else SumSpec(self.axes, _accumulating(inputs), high)
+        sums = tuple(summed if output.method == "value" else None for output in kernel.outputs)
         run = checked(inputs, kernel)
         dtype = inputs.dtype if self.dtype is None else self.dtype
         kept = summed if self.keepdims else None
-        return Plan(inputs.xp, runner_for(inputs.xp), run, sums, mean, divisor is not None, dtype, kept, numbers)
+        runner, divides = runner_for(inputs.xp), divisor is not None
+        return Plan(inputs.xp, runner, run, sums, mean, divides, dtype, kept, numbers)
 
-    def _output(self, inputs: Inputs, method: str, divisor: int | None) -> Output:
+    def _outputs(
+        self, inputs: Inputs, methods: tuple[str, ...], divisor: int | None, divisor_rest: int | None
+    ) -> tuple[Output, ...]:
+        outputs = [self._output(inputs, method, divisor, divisor_rest) for method in methods]
+        if methods[0] == "value" and self.kind != "none" and inputs.arithmetic != "native":
+            outputs.insert(1, replace(outputs[0], rest=True))
+        return tuple(outputs)
+
+    def _output(self, inputs: Inputs, method: str, divisor: int | None, divisor_rest: int | None) -> Output:
         weights = () if inputs.weight is None else (inputs.weight,)
         if method != "value":
-            return Output(method, inputs.computing, inputs.dtype, weights, divisor)
+            return Output(method, inputs.computing, inputs.dtype, weights, divisor, divisor_rest)
         if self.kind == "none":
             return Output(method, inputs.computing, inputs.dtype, weights)
         # A weighted loss may overflow where the sum or mean does not.
@@ -88,7 +104,7 @@ class Reduction:
         if weight is None and where is None and size is not None:
             return size  # a size of 0 needs no special case: sums of no elements are 0, and 0 / 0 is NaN
         counts = checked(inputs, Counts(dtype, weight, where, self.normalize_by == "nonzero"))
-        return Denominator(SumSpec(self.axes, dtype), counts)
+        return Denominator(SumSpec(self.axes, dtype, inputs.arithmetic != "native"), counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,7 @@ class Plan:
     mean: Denominator | float | None
     """Denominator of a mean; None if there is no mean."""
     divides: bool
-    """Whether the kernel takes the denominator as its last argument."""
+    """Whether the kernel takes the denominator as its last argument, or it and its rest as the last two."""
     dtype: DType
     """Dtype of a mean or sum."""
     kept: SumSpec | None
@@ -114,18 +130,25 @@ class Plan:
 
     def results(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return the results of the call."""
-        denominator = divisor = self.mean
+        denominator: tuple[Any, ...] = (self.mean,)
+        divisor = denominator
         if isinstance(self.mean, Denominator):
             denominator = self.mean.of(self.xp, self.runner, arrays)
-            divisor = self.mean.spread(self.xp, denominator) if self.divides else None
-        arrays = (*arrays, *self.numbers, divisor) if self.divides else (*arrays, *self.numbers)
-        results = self.runner.run(self.xp, self.kernel, arrays, self.sums)
-        if self.sums[0] is None:  # only the value is summed, which is the first output if there is one
-            return results
-        total = self.runner.map(self.xp, _Quotient(self.dtype), (results[0], denominator))
+            divisor = self.mean.spread(self.xp, denominator) if self.divides else ()
+        arrays = (*arrays, *self.numbers, *divisor) if self.divides else (*arrays, *self.numbers)
+        spec = self.sums[0]  # only the value is summed, which is the first output if there is one
+        if spec is None:
+            return self.runner.run(self.xp, self.kernel, arrays, self.sums)
+        if spec.exact:
+            total, rest_of_total, *rest = exactly_summed(self.xp, self.runner, self.kernel, arrays, self.sums)
+            parts = (total, rest_of_total) if self.mean is None else (total, rest_of_total, *denominator)
+            total = self.runner.map(self.xp, _ExactQuotient(self.dtype), parts)
+        else:
+            total, *rest = self.runner.run(self.xp, self.kernel, arrays, self.sums)
+            total = self.runner.map(self.xp, _Quotient(self.dtype), (total, *denominator))
         if self.kept is not None:
             total = self.kept.spread(self.xp, total)
-        return (total, *results[1:])
+        return (total, *rest)
 
 
 def _placed(numbers: tuple[Number, ...], inputs: Inputs) -> tuple[tuple[int, ...], tuple[Number, ...]]:
@@ -145,6 +168,28 @@ def _placed(numbers: tuple[Number, ...], inputs: Inputs) -> tuple[tuple[int, ...
 
 def _accumulating(inputs: Inputs) -> DType:
     return accumulation_dtype(inputs.xp, inputs.computing, inputs.device)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExactQuotient:
+    """Divides a sum and what its rounding left by such a denominator, if there is one, and rounds once."""
+
+    dtype: DType
+    arithmetic: Kind = "extended"
+
+    def __call__(self, xp: Namespace, total: Array, rest: Array, *denominator: Array | float) -> Array:
+        if self.arithmetic == "native":  # for a derivative
+            quotient = total / denominator[0] if denominator else total
+            return quotient if quotient.dtype == self.dtype else xp.astype(quotient, self.dtype)
+        of_numbers = over(xp, self.arithmetic)
+        quotient = of_numbers.number(total) + of_numbers.number(rest)
+        if denominator:
+            divisor, *of_divisor = map(of_numbers.number, denominator)
+            for part in of_divisor:
+                divisor = divisor + part
+            quotient = quotient / divisor
+        rounded: Array = of_numbers.rounded(quotient, self.dtype)
+        return rounded
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,22 @@ def unguarded_product(work: Lowered, call: Call) -> Node | None:
     return product
 
 
-PROGRAM_LOWERINGS: Mapping[str, Lowering] = {"exp_minus_abs": exp_minus_abs, "constant_zero": constant_zero}
+def itself(_: Lowered, call: Call) -> Node:
+    """Use the operand: operations of a program are rounded one by one."""
+    return call.operands[0]
+
+
+def number(_: Lowered, call: Call) -> Node:
+    """Use the number as it is."""
+    return call.operands[1]
+
+
+PROGRAM_LOWERINGS: Mapping[str, Lowering] = {
+    "exp_minus_abs": exp_minus_abs,
+    "constant_zero": constant_zero,
+    "settled": itself,
+    "variable": number,
+}
 """Lowerings of all libraries that run programs."""
 QUICK_LOWERINGS: Mapping[str, Lowering] = {"product": unguarded_product}
 """Lowerings of `Compiled.quick`."""

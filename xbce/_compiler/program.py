@@ -9,6 +9,7 @@ from itertools import count
 from types import CodeType
 from typing import Any
 
+from .._precision import Table
 from .._typing import Array, DType, Namespace
 from .lowering import Lowering
 from .recording import Graph, Node, function_of
@@ -38,6 +39,9 @@ _STANDARD = {
     "log": "log",
     "log1p": "log1p",
     "tanh": "tanh",
+    "floor": "floor",
+    "round": "round",
+    "lookup": "take",
 }
 
 
@@ -148,6 +152,8 @@ class Compiler:
         """Add the call of an operation."""
         writes = self._writes(node)
         operands = [self._operand(i, node, writes) for i in range(len(node.operands))]
+        if writes and isinstance(node.value, Table):
+            operands.insert(0, self._table(node.value))
         for operand in set(node.operands):
             if self._last[operand] == i:
                 self._release(operand)
@@ -189,6 +195,11 @@ class Compiler:
             return self._number(self._places[operand], node.operation, dtypes[0])
         name = f"c{next(self._numbers)}"
         self._names[name] = self._target.constant(node.operation, operand.value, dtypes[0]) if writes else operand.value
+        return name
+
+    def _table(self, table: Table) -> str:
+        name = f"table_{table}"
+        self._names[name] = table.array(self._target.xp, "cpu")
         return name
 
     def _number(self, place: str, operation: str, dtype: DType) -> str:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from .._formulas import Idiom
+from .._precision import Table, lookup
 from .._typing import DType, Namespace
 
 SAMPLE_NUMBER = 0.75
@@ -25,7 +26,7 @@ class Node:
     """Name of a function of the namespace or of `operator`, name of an idiom, "input" or "constant"."""
     operands: tuple["Node", ...]
     value: Any
-    """Position of an input, number of a constant, or dtype for an operation such as "astype"."""
+    """Position of an input, number of a constant, dtype for an operation such as "astype", or table of a "lookup"."""
     sample: Any
     """Result of the operation for arrays of one element; the number itself for an input that is one or a constant."""
     full: bool
@@ -78,6 +79,8 @@ class Graph:
 
 def function_of(xp: Namespace, name: str, dtype: DType) -> Callable[..., Any]:
     """Return the function for an operation; some take a dtype."""
+    if isinstance(dtype, Table):
+        return partial(lookup, xp, dtype)
     function: Callable[..., Any] = getattr(operator, name, None) or getattr(xp, name)
     if dtype is None:
         return function
@@ -216,6 +219,9 @@ class _Namespace:
 
     def astype(self, x: TracedArray, dtype: DType, /) -> TracedArray:
         return self.record("astype", (x,), dtype)
+
+    def lookup(self, table: Table, index: TracedArray) -> TracedArray:
+        return self.record("lookup", (index,), table)
 
     def record(self, name: str, operands: Iterable[Any], value: Any = None) -> TracedArray:
         return TracedArray(self, self.recorder.operation(name, self._nodes(operands), value))

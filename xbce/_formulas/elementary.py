@@ -18,7 +18,7 @@ differentiation multiplies the derivative of an element that `where` does not se
 """
 
 from .._typing import Array, Namespace
-from .idioms import vanishes
+from .idioms import idiom, vanishes
 from .parts import halves
 
 
@@ -71,6 +71,7 @@ _LOG_SINHC = (
 )
 
 
+@idiom()
 def log1mexp(xp: Namespace, x: Array) -> Array:
     """Return log(1 - exp(x)).
 
@@ -110,6 +111,7 @@ def xlog1py(xp: Namespace, x: Array, y: Array) -> Array:
 _LOG_2 = 0.6931471805599453
 
 
+@idiom()
 def log(xp: Namespace, y: Array) -> Array:
     """Return log(y) with an error of up to 1.7 ULP, and of up to 2.2 ULP in a product (measured, float32).
 
@@ -123,6 +125,7 @@ def log(xp: Namespace, y: Array) -> Array:
     return xp.where(near, part, xp.log(xp.where(near, 2.0, y)))
 
 
+@idiom()
 def log1p(xp: Namespace, y: Array) -> Array:
     """Return log(1 + y) as log(u) + (y - d) / u, where u is 1 + y rounded and d = u - 1.
 

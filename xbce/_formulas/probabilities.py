@@ -128,7 +128,7 @@ class ProbabilityCrossEntropy(Formula):
         if self.clip is None:
             return -logit(xp, u)
         low, high = _clipped(xp, u, self.clip)
-        inside, slope = -logit(xp, xp.where(low | high, 0.5, u)), _limits(xp, self.clip).logit
+        inside, slope = -logit(xp, xp.where(low | high, 0.5, u)), _limits(xp, u, self.clip).logit
         return xp.where(low, slope, xp.where(high, -slope, inside))
 
     def _logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
@@ -148,7 +148,7 @@ class ProbabilityCrossEntropy(Formula):
         if isinstance(self.clip, Clip):  # and not 0: no logarithm is infinite
             zero_u = zero_v = None
         log_u, log_v = self._own_logs(xp, inside, zero_u, zero_v)
-        limits = _limits(xp, self.clip)
+        limits = _limits(xp, u, self.clip)
         log_u = xp.where(low, limits.log, xp.where(high, limits.log1m, log_u))
         log_v = xp.where(low, limits.log1m, xp.where(high, limits.log, log_v))
         return log_u, log_v
@@ -210,11 +210,14 @@ def _clipped(xp: Namespace, u: Array, clip: Clip | ArrayClip) -> tuple[Array, Ar
     return u < limit, 1 - u < limit
 
 
-def _limits(xp: Namespace, clip: Clip | ArrayClip) -> Clip:
+def _limits(xp: Namespace, u: Array, clip: Clip | ArrayClip) -> Clip:
     """Return a clip with its logarithms and its logit."""
-    if isinstance(clip, Clip):
-        return clip
     number = clip.number
+    if isinstance(clip, Clip):
+        # The logarithms of a `Clip` are those of Python, which an arithmetic with more digits has to compute.
+        if isinstance(clip, NoClip) or not getattr(xp, "computes_constants", False):
+            return clip
+        number = aside(xp, u, number)
     zero = number == 0
     inside = xp.where(zero, 0.5, number)  # the logarithm of 0 has no derivative
     log_of_clip = xp.where(zero, -math.inf, log(xp, inside))

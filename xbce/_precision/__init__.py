@@ -1,0 +1,34 @@
+"""The arithmetic of `precision="high"`: results are exact but for one rounding, and the same on every library.
+
+`HighPrecision` is a namespace of numbers that are sums of two doubles. A formula that gets it in place of the library's
+namespace computes exactly, up to 2^-70 or so. Nothing here uses what IEEE 754 does not define: sums, products,
+quotients, comparisons, selections, conversions, and tables that are computed with Python's `decimal`.
+"""
+
+from .arithmetic import HighPrecision, Kind, over
+from .exact import variable
+from .pairs import Pair
+from .rounding import rounded_once
+from .sums import BITS, FIELDS, LEAST, exact_sum, in_units, merged, partial_sum, rounded_sum, unpacked
+from .tables import TABLES, Table, lookup
+
+__all__ = [
+    "BITS",
+    "FIELDS",
+    "LEAST",
+    "TABLES",
+    "HighPrecision",
+    "Kind",
+    "Pair",
+    "Table",
+    "exact_sum",
+    "in_units",
+    "lookup",
+    "merged",
+    "over",
+    "partial_sum",
+    "rounded_once",
+    "rounded_sum",
+    "unpacked",
+    "variable",
+]
