@@ -30,6 +30,12 @@ def main() -> int:
     parser.add_argument("--plan", action="store_true", help="print the parts and their seconds, and run nothing")
     parser.add_argument("--only", action="append", metavar="PART", help="run this part; may be repeated")
     parser.add_argument("--rehearse", action="store_true", help="run a little of every part, on the CPU instead")
+    parser.add_argument(
+        "--precision",
+        action="append",
+        choices=["native", "high"],
+        help="call xbce in this precision in the suite and the sweeps, instead of native; may be repeated",
+    )
     parser.add_argument("--seconds", type=float, default=_SECONDS, help="scale the limits of all parts to this total")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 4), help="parts side by side")
     parser.add_argument("--out", type=Path, default=None, help="folder for the device's folder of results")
@@ -58,8 +64,9 @@ def main() -> int:
     # Imported here, since `install` may just have installed rich and other packages that these modules need.
     from gpu.screen import plan, run
 
-    work = WORK / f"{slug(device)}-{_source()}"
-    every = parts(work, rehearsal=arguments.rehearse)
+    precisions = tuple(arguments.precision or ["native"])
+    work = WORK / "-".join([slug(device), _source(), *(arguments.precision or [])])
+    every = parts(work, rehearsal=arguments.rehearse, precisions=precisions)
     chosen = tuple(part for part in every if arguments.only is None or part.name in arguments.only)
     if arguments.plan:
         plan(chosen, arguments.jobs)

@@ -28,8 +28,11 @@ class Part:
     """The file that the part must write."""
 
 
-def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
-    """Return all parts, in order. A rehearsal runs all of them, with little work in each."""
+def parts(work: Path, *, rehearsal: bool, precisions: tuple[str, ...] = ("native",)) -> tuple[Part, ...]:
+    """Return all parts, in order. A rehearsal runs all of them, with little work in each.
+
+    The suite and the sweeps call xbce in each of the `precisions`.
+    """
     backends = tuple(STAND_INS.values() if rehearsal else STAND_INS)
     few = {
         "conformance": ["--dtype=float32", "--function=binary_cross_entropy"],
@@ -47,6 +50,7 @@ def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
     conformance = ("-m", "xbce_conformance")
     kept = {backend: f"--checkpoint={work / 'checkpoints' / backend.replace(':', '-')}" for backend in backends}
     exact = f"--exact-values={work.parent / 'exact-values'}"
+    precision = [f"--precision={name}" for name in precisions]
     swept = {backend: f"{checkpoint}-sweep" for backend, checkpoint in kept.items()}
     pytest = ("-m", "pytest", "-p", "gpu.record", "-p", "no:cacheprovider", "-q", "-m", "device", "tests/device")
     return (
@@ -55,7 +59,7 @@ def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
         part("tests", "", "tests marked for a device, CUDA graphs among them", 1, 110, "tests.jsonl", *pytest),
         *(
             part("conformance", backend, "the suite: eager, jitted, compiled", 1, 120, "results.json",
-                 *conformance, "run", "--subject=xbce", exact, kept[backend])
+                 *conformance, "run", "--subject=xbce", *precision, exact, kept[backend])
             for backend in backends
         ),
         part("functions", "", "exp, log1p, tanh and sigmoid of each library", 2, 40, "functions.json",
@@ -63,7 +67,7 @@ def parts(work: Path, *, rehearsal: bool) -> tuple[Part, ...]:
              *(f"--dtype={name}" for name in (("float16",) if rehearsal else ("float32", "float16", "bfloat16")))),
         *(
             part("sweep", backend, "every float32 logit", 3 + i, 15, "results.json",
-                 *conformance, "sweep", "--subject=xbce", "--workers=1", swept[backend])
+                 *conformance, "sweep", "--subject=xbce", *precision, "--workers=1", swept[backend])
             for i, backend in enumerate(backends)
         ),
         part("benchmarks", "", "times, and shares of a copy's bandwidth", 9, 75, "benchmarks.json",

@@ -23,6 +23,7 @@ One folder per device; `cpu` is two cores of the processors that `results.json` 
 - [cpu/results.json](cpu/results.json): the same as data ([schema](../../docs/results.schema.json))
 - [functions](functions/README.md): how accurate exp, log1p and the like of each library are
 - [platforms](platforms/README.md): xbce at every level of a processor, and on aarch64
+- [hashes](hashes/README.md): the same bits of `precision="high"` with every library, at every level
 - [findings in released systems](../../docs/findings.md)
 """
 

@@ -20,7 +20,8 @@ HALF = FORMATS["float16"]
 
 
 def test_every_public_function_is_measured():
-    others = {"check_labels", "get_num_threads", "set_num_threads"}
+    # The hashes compare what an accumulator sums with the sum of the whole.
+    others = {"SumAccumulator", "check_labels", "get_num_threads", "set_num_threads"}
     public = {name for name in xbce.__all__ if not inspect.ismodule(getattr(xbce, name))} - others
     public |= {f"special.{name}" for name in xbce.special.__all__}
     assert public == set(FUNCTIONS)

@@ -13,6 +13,7 @@ from xbce_conformance.cases import BY_NAME, CASES, PLAIN
 from xbce_conformance.contract import bounds as bounds_of
 from xbce_conformance.contract.data import load
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.xbce import PRECISIONS
 
 DATA = Path(xbce_conformance.__file__).parent / "contract" / "data"
 CONTRACT = json.loads((DATA / "contract.json").read_text("utf-8"))
@@ -34,19 +35,19 @@ def test_every_column_is_explained():
 
 
 def _asked_for():
-    """Yield everything that a bound is asked for: case, quantity, dtype, labels, and whether of a mean."""
-    for case, dtype, labels in itertools.product(CASES, FORMATS, ("hard", "soft")):
+    """Yield everything that a bound is asked for: case, quantity, dtype, labels, whether of a mean, precision."""
+    for case, dtype, labels, precision in itertools.product(CASES, FORMATS, ("hard", "soft"), PRECISIONS):
         for quantity in {*case.quantities, "sum", "mean"}:
-            yield case, quantity, dtype, labels, False
+            yield case, quantity, dtype, labels, False, precision
         for quantity in case.derivatives_of_mean:
-            yield case, quantity, dtype, labels, True
+            yield case, quantity, dtype, labels, True, precision
 
 
 def _used(bounds):
     """Return the numbers of the rows that count somewhere."""
     used = set()
-    for case, quantity, dtype, labels, of_weighted_mean in _asked_for():
-        row = contract.bound_row(quantity, dtype, labels, case, of_weighted_mean=of_weighted_mean)
+    for case, quantity, dtype, labels, of_weighted_mean, precision in _asked_for():
+        row = contract.bound_row(quantity, dtype, labels, case, of_weighted_mean=of_weighted_mean, precision=precision)
         used |= {i for i, other in enumerate(bounds) if other is row}
     return used
 

@@ -315,7 +315,7 @@ def test_errors_of_the_command(module):
     result, _ = run("--subject", "torch", "--bound", "8")
     assert "order, gradient, case and bound are for a subject of your own; none is named" in result.output
     result, _ = run("--subject", "pytorch")
-    assert "'pytorch' is neither module:callable nor one of xbce, torch, tensorflow" in result.output
+    assert "'pytorch' is neither module:callable nor one of xbce, xbce (high), torch, tensorflow" in result.output
 
 
 def test_adapter_says_what_it_is():

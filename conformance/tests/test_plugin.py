@@ -55,6 +55,12 @@ def test_without_a_subject_it_is_xbce(run):
     assert "4 passed" in result.stdout
 
 
+def test_xbce_in_high_precision(run):
+    result = run("--xbce-backend", "numpy", "--xbce-function", "special.expit", "--xbce-precision", "high", "-v")
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("test_conformance[xbce-(high)-numpy-") == 4
+
+
 def test_peers_are_reported(run):
     result = run("--xbce-subject", "textbook", "--xbce-dtype", "float32", "-rs")
     assert result.returncode == 0

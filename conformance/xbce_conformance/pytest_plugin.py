@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "backend": "measure on this backend; for module:callable the arrays that it takes",
         "dtype": "measure this dtype only",
         "function": "measure this function, such as special.expit, only",
+        "precision": "call xbce in this precision, native or high",
     }.items():
         group.addoption(f"--xbce-{name}", action="append", default=[], metavar=name.upper(), help=text)
     group.addoption("--xbce-order", default="", help="arguments as module:callable takes them: labels,logits")
@@ -64,6 +65,7 @@ def _jobs(config: pytest.Config) -> list[Job]:
         option("--xbce-gradient"),
         option("--xbce-case"),
         option("--xbce-bound"),
+        tuple(option("--xbce-precision")),
     )
     try:
         subjects, missing = choice.find()

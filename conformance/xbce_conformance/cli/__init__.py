@@ -4,6 +4,7 @@ import click
 
 import xbce
 from xbce_conformance.cli.functions import functions_
+from xbce_conformance.cli.hashes import hashes_
 from xbce_conformance.cli.report import compare_, report
 from xbce_conformance.cli.run import list_, run_
 from xbce_conformance.cli.search import search
@@ -17,5 +18,5 @@ def main() -> None:
     """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""
 
 
-for command in (list_, run_, sweep_, functions_, search, compare_, vectors, report):
+for command in (list_, run_, sweep_, functions_, hashes_, search, compare_, vectors, report):
     main.add_command(command)

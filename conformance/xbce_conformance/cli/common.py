@@ -12,6 +12,7 @@ from xbce_conformance.cases import CASES
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
 from xbce_conformance.subjects.user import BadSubject
+from xbce_conformance.subjects.xbce import PRECISIONS
 
 _FILE_WIDTH = 120
 """Columns of the table where the output is not a terminal."""
@@ -72,6 +73,15 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--bound", type=click.FloatRange(min=0.5), help="Judge your subject by this bound in ULP, not by xbce's."
         ),
+        click.option(
+            "--precision",
+            "precisions",
+            multiple=True,
+            type=click.Choice(list(PRECISIONS)),
+            default=("native",),
+            show_default=True,
+            help="Call xbce in this precision, and judge it by its bounds. More than once.",
+        ),
     )
 
     @wraps(command)
@@ -83,10 +93,11 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
         gradient: str | None,
         case: str | None,
         bound: float | None,
+        precisions: tuple[str, ...],
         **rest: Any,
     ) -> None:
         names = tuple(filter(None, order.split(",")))
-        command(choice=Choice(subject_names, backend_names, names, gradient, case, bound), **rest)
+        command(choice=Choice(subject_names, backend_names, names, gradient, case, bound, precisions), **rest)
 
     for option in reversed(options):
         with_choice = option(with_choice)

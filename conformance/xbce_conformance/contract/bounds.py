@@ -32,7 +32,7 @@ def bound(
     `of_weighted_mean` asks for a derivative of a weighted mean.
     """
     labels = "hard" if hard else "soft"
-    for row in exceptions(quantity, dtype, backend, case, compiled=compiled):
+    for row in exceptions(quantity, dtype, backend, case, precision=precision, compiled=compiled):
         if row.get("labels", labels) == labels and row.get("regime", regime) == regime:
             return float(row["ulp"])
     row = bound_row(quantity, dtype, labels, case, of_weighted_mean=of_weighted_mean, precision=precision)
@@ -67,13 +67,20 @@ def bound_row(
 
 
 def exceptions(
-    quantity: str, dtype: str, backend: str, case: Case = PLAIN, *, compiled: bool = False
+    quantity: str,
+    dtype: str,
+    backend: str,
+    case: Case = PLAIN,
+    *,
+    precision: str = "native",
+    compiled: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return the bounds that this backend cannot keep, and why; some hold for compiled functions only."""
+    """Return the native bounds that this backend cannot keep, and why; some hold for compiled functions only."""
     return [
         row
         for row in load("contract.json")["exceptions"]
-        if row["quantity"] == stated(quantity)
+        if precision == "native"
+        and row["quantity"] == stated(quantity)
         and row["dtype"] == dtype
         and backend in row["backends"]
         and case.name in row.get("cases", (PLAIN.name,))

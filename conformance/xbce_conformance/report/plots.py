@@ -15,6 +15,7 @@ from xbce_conformance.results.model import Results, Row
 from xbce_conformance.subjects.peers import PEERS
 
 _XBCE = "#0b6e4f"
+_OWN = {"xbce": _XBCE, "xbce (high)": "#00b884"}
 _LABELS = {"0": "label 0", "1": "label 1", "soft": "soft labels"}
 _QUANTITIES = ("value", "gradient")
 _LEAST = 0.05
@@ -81,9 +82,13 @@ def _draw(
         judged = any(row.judged for row in mine)
         label = f"{subject}, all backends" if judged else subject
         axes.plot(middles, errors, label=label, color=_colour(subject), linewidth=2.0 if judged else 1.0)
-    bounds = [row.verdict.bound["soft" if kind == "soft" else "hard"] for row in chosen if row.verdict]
-    if bounds:
-        axes.axhline(max(bounds), color=_XBCE, linestyle="--", linewidth=0.8, label="bound")
+    bounds: dict[str, float] = {}
+    for row in chosen:
+        if row.verdict:
+            bound = row.verdict.bound["soft" if kind == "soft" else "hard"]
+            bounds[row.subject] = max(bound, bounds.get(row.subject, 0.0))
+    for subject, bound in bounds.items():
+        axes.axhline(bound, color=_colour(subject) or _XBCE, linestyle="--", linewidth=0.8, label="bound")
     axes.axhline(2.0**fmt.p, color="#bbbbbb", linestyle=":", linewidth=0.8, label="all digits lost")
     axes.set_yscale("log", base=10)
     axes.set_ylim(_LEAST, top)
@@ -98,6 +103,6 @@ def _largest(profiles: list[list[float | None]]) -> list[float]:
 
 def _colour(subject: str) -> str | None:
     """Return the colour of a subject; None, for the next one that matplotlib takes, if it is a user's own."""
-    if subject == "xbce":
-        return _XBCE
+    if subject in _OWN:
+        return _OWN[subject]
     return PEERS[subject].colour if subject in PEERS else None

@@ -57,6 +57,7 @@ class Job:
             backend=self.subject.backend.name if excepted else "",
             regime=regime,
             of_weighted_mean=self.function.of_weighted_mean,
+            precision=self.subject.precision,
             compiled=self.function.compiled,
         )
 
@@ -64,9 +65,13 @@ class Job:
         """Return the stated exceptions from the bound of a quantity; none where its user sets the bound."""
         if self.subject.bound is not None:
             return []
-        function = self.function
         return contract.exceptions(
-            quantity, self.dtype, self.subject.backend.name, function.case, compiled=function.compiled
+            quantity,
+            self.dtype,
+            self.subject.backend.name,
+            self.function.case,
+            precision=self.subject.precision,
+            compiled=self.function.compiled,
         )
 
 

@@ -51,3 +51,5 @@ class Subject:
     judged: bool = field(default=False)
     bound: float | None = None
     """Bound in ULP that its user sets, in place of the contract's."""
+    precision: str = "native"
+    """Whose bounds of the contract it is judged by."""

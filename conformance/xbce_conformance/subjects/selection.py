@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, find_backends
@@ -9,7 +10,7 @@ from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.peer_subjects import find_peer, peer_needs
 from xbce_conformance.subjects.peers import PEERS
 from xbce_conformance.subjects.user import BadSubject, build, entry_points, find_entry_point, is_spec, load
-from xbce_conformance.subjects.xbce import find_xbce
+from xbce_conformance.subjects.xbce import PRECISIONS, find_xbce
 
 ALL_BACKEND_NAMES = (*BACKEND_NAMES, *PEER_BACKEND_NAMES)
 
@@ -26,7 +27,7 @@ def _installed(name: str) -> _Finder:
 
 
 _FINDERS: dict[str, _Finder] = {
-    "xbce": find_xbce,
+    **{name: partial(find_xbce, precision=precision) for precision, name in PRECISIONS.items()},
     **{name: _peer(name) for name in PEERS},
     **{name: _installed(name) for name in entry_points()},
 }
@@ -65,6 +66,8 @@ class Choice:
     """What it should compute."""
     bound: float | None = None
     """What it is judged by, in ULP, instead of the contract."""
+    precisions: tuple[str, ...] = ()
+    """Those that xbce is called with, where it is chosen; empty means native alone."""
 
     def find(self) -> tuple[list[Subject], dict[str, str]]:
         """Return the subjects, and what is missing, and why; those of one's own are judged."""
@@ -78,7 +81,8 @@ class Choice:
                 raise BadSubject(msg)
         names = tuple(name for name in self.subjects if name not in own)
         if not self.subjects:
-            names = SUBJECT_NAMES
+            names = tuple(name for name in SUBJECT_NAMES if name == "xbce" or name not in PRECISIONS.values())
+        names = self._with_precisions(names)
         backends, missing = find_backends(self.backends or _backends_of(names)) if names else ({}, {})
         subjects, missing_subjects = find_subjects(names, backends)
         missing |= missing_subjects
@@ -87,6 +91,11 @@ class Choice:
             subjects += found
             missing |= refused
         return subjects, missing
+
+    def _with_precisions(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Replace xbce by its subjects of the precisions that are asked for."""
+        xbces = tuple(PRECISIONS[precision] for precision in self.precisions) or ("xbce",)
+        return tuple(dict.fromkeys(each for name in names for each in (xbces if name == "xbce" else (name,))))
 
     def _own(self, name: str) -> tuple[list[Subject], dict[str, str]]:
         loaded = load(entry_points().get(name, name), gradient=self.gradient, order=self.order, case=self.case)
@@ -105,7 +114,7 @@ def _backends_of(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the backends that subjects can take: a framework takes seconds to import."""
     wanted: set[str] = set()
     for name in names:
-        if name == "xbce":
+        if name in PRECISIONS.values():
             wanted |= set(BACKEND_NAMES)
         else:
             wanted |= set(PEERS[name].backends() if name in PEERS else ALL_BACKEND_NAMES)
