@@ -1,0 +1,79 @@
+"""`hashes`."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from xbce_conformance.cli.common import console
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.invariance import FUNCTIONS, Report, print_report, run, table, write_expected
+from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
+
+
+@click.command("hashes")
+@click.option(
+    "--backend",
+    "backend_names",
+    multiple=True,
+    type=click.Choice(BACKEND_NAMES),
+    help="Hash results of this backend only; NumPy's are always there, to compare with. More than once.",
+)
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="Hash this dtype only.")
+@click.option(
+    "--function",
+    "names",
+    multiple=True,
+    type=click.Choice([function.name for function in FUNCTIONS]),
+    metavar="NAME",
+    help="Hash results of this function only, as hashes.json names it.",
+)
+@click.option(
+    "--compiled/--eager", default=True, show_default=True, help="With or without torch.compile, an hour, and jax.jit."
+)
+@click.option(
+    "--expected",
+    "expected_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write NumPy's hashes to this file, in the form of those that the suite expects.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("conformance-report"),
+    show_default=True,
+    help="Folder for hashes.json and hashes.md.",
+)
+def hashes_(
+    backend_names: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    names: tuple[str, ...],
+    compiled: bool,
+    expected_file: Path | None,
+    out: Path,
+) -> None:
+    """Hash what precision="high" returns, and compare it between libraries and with the hashes of the suite.
+
+    Exit with 1 if results differ. Those that are subnormal, or of subnormal inputs, may differ where a library flushes
+    them to zero; they are hashed apart.
+    """
+    screen = console()
+    backends, missing = find_backends(tuple(dict.fromkeys(("numpy", *(backend_names or BACKEND_NAMES)))))
+    out.mkdir(parents=True, exist_ok=True)
+    with screen.status("") as status:
+
+        def progress(report: Report, text: str) -> None:
+            status.update(text)
+            report.write(out / "hashes.json")
+
+        report = run(backends, dtypes or tuple(FORMATS), names, progress, compiled=compiled)
+    report.missing |= missing
+    report.write(out / "hashes.json")
+    (out / "hashes.md").write_text("\n".join(table(report.rows)) + "\n", "utf-8")
+    if expected_file:
+        write_expected(report, expected_file)
+    print_report(report, screen)
+    screen.print(Text(f"{out / 'hashes.json'} and {out / 'hashes.md'} are written."))
+    if report.failed:
+        sys.exit(1)
