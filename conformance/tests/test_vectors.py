@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from xbce_conformance.cli import main
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.invariance.report import expected as expected_hashes
 from xbce_conformance.vectors import exported, round_pair, slug
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -46,6 +47,12 @@ def test_schema_and_index(folder):
             assert set(file["arguments"]) <= set(vector)
             ids.add(vector["id"])
     assert len(ids) == sum(entry["vectors"] for entry in index)
+
+
+def test_hashes_are_those_that_libraries_are_compared_with(folder):
+    hashes = json.loads((folder / "hashes.json").read_text("utf-8"))
+    assert hashes == expected_hashes()
+    assert set(hashes["grid"]) == set(FORMATS)
 
 
 def exact(vector, quantity):

@@ -18,6 +18,7 @@ from xbce_conformance.cases import CASES, METHODS, Case
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
 from xbce_conformance.inputs.input_set import drawn_set
 from xbce_conformance.inputs.regimes import DRAWN
+from xbce_conformance.invariance.report import expected
 from xbce_conformance.reference.by_series import SeriesReference
 from xbce_conformance.reference.exact import Exact
 
@@ -33,7 +34,7 @@ def exported() -> tuple[Case, ...]:
 
 
 def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[Path]:
-    """Write a file per case and format, and index.json; return the paths."""
+    """Write a file per case and format, hashes.json and index.json; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, Any]] = []
     paths = []
@@ -47,7 +48,8 @@ def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> li
             progress(path.name)
     text = json.dumps({"schema_version": VERSION, "files": index}, indent=1)
     (folder / "index.json").write_text(text + "\n", "utf-8")
-    return [folder / "index.json", *paths]
+    (folder / "hashes.json").write_text(json.dumps(expected(), indent=1) + "\n", "utf-8")
+    return [folder / "index.json", folder / "hashes.json", *paths]
 
 
 def slug(case: Case) -> str:

@@ -19,7 +19,7 @@ def vectors() -> None:
 @vectors.command("export")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def export_(folder: Path) -> None:
-    """Write hexadecimal JSON, correctly rounded by ball arithmetic: a file per function and dtype, and index.json."""
+    """Write hexadecimal JSON, correctly rounded by ball arithmetic: a file per function and dtype, and an index."""
     screen = console()
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=screen, transient=True) as progress:
