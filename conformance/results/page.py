@@ -35,7 +35,8 @@ PLOTS = """\
 ## League tables
 
 The largest error in ULP of the plain loss, over hard and soft labels: a lower bound, found among 65,536 samples per
-regime (xbce (high): 4,096), everything that was found by search, and the sweeps below. “inf”: NaN or infinite where a finite one is right.
+regime (xbce (high): 4,096), everything that was found by search, and the sweeps below. “inf”: NaN or infinite where a
+finite one is right.
 """
 
 SWEEPS = """\
