@@ -6,9 +6,6 @@ quotients, comparisons, selections, conversions, and tables that are computed wi
 """
 
 from .arithmetic import HighPrecision, Kind, over
-from .exact import variable
-from .pairs import Pair
-from .rounding import rounded_once
 from .sums import BITS, FIELDS, LEAST, exact_sum, in_units, merged, partial_sum, rounded_sum, unpacked
 from .tables import TABLES, Table, lookup
 
@@ -19,7 +16,6 @@ __all__ = [
     "TABLES",
     "HighPrecision",
     "Kind",
-    "Pair",
     "Table",
     "exact_sum",
     "in_units",
@@ -27,8 +23,6 @@ __all__ = [
     "merged",
     "over",
     "partial_sum",
-    "rounded_once",
     "rounded_sum",
     "unpacked",
-    "variable",
 ]
