@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import NUMPY, assert_same_bits, step
+from tests.helpers import NUMPY, assert_same_bits, jax_float64, step
 from xbce_conformance.cases.losses import FAMILY
 
 bce = xbce.binary_cross_entropy_with_logits
@@ -183,7 +183,7 @@ def test_torch_differentiates_to_the_closed_forms():
 def test_jax_differentiates_to_the_closed_forms():
     jax = pytest.importorskip("jax")
     x, z = (a[:390] for a in inputs("binary_cross_entropy_with_logits", "float32"))
-    with jax.enable_x64(True):
+    with jax_float64(True):
         got = jax.grad(lambda x: bce(x, jax.numpy.asarray(z), reduction="sum", precision="high"))(jax.numpy.asarray(x))
     np.testing.assert_array_equal(got, bce.gradient(x, z, precision="high"))
 
@@ -191,7 +191,7 @@ def test_jax_differentiates_to_the_closed_forms():
 def test_float64_must_be_there():
     jax = pytest.importorskip("jax")
     with (
-        jax.enable_x64(False),
+        jax_float64(False),
         pytest.raises(ValueError, match=r"^precision='high' needs float64, .* set jax_enable_x64$"),
     ):
         bce(jax.numpy.zeros(3), 1, precision="high")
