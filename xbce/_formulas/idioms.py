@@ -117,6 +117,7 @@ def is_array(number: Any) -> bool:
     return not isinstance(number, (int, float)) and hasattr(number, "ndim")
 
 
+@idiom()
 def settled(xp: Namespace, x: Array) -> Array:
     """Return x, in a form that no compiler merges with the next operation.
 
