@@ -8,7 +8,7 @@ from ._call.checks import require_choice
 from ._call.inputs import reduce_inputs
 from ._call.kernel import Kernel, Output
 from ._formulas import Identity
-from ._precision import BITS, LEAST, in_units, partial_sum
+from ._precision import BITS, LEAST, PLACES, in_units, partial_sum
 from ._typing import ArrayObject
 
 __all__ = ["SumAccumulator"]
@@ -55,7 +55,7 @@ class SumAccumulator:
         require_choice("precision", precision, ("high",))
         self.count = 0
         self._place = LEAST
-        self._digits = [0] * 5
+        self._digits = [0] * PLACES
         self._special = 0.0
 
     def add(
@@ -123,10 +123,7 @@ class SumAccumulator:
 
     def _join(self, place: int, digits: list[int], special: float, count: int) -> None:
         top = max(place, self._place)
-        aligned = [
-            [0] * min(top - p, 5) + d[: max(0, 5 - (top - p))]
-            for p, d in ((self._place, self._digits), (place, digits))
-        ]
+        aligned = [([0] * (top - p) + d)[:PLACES] for p, d in ((self._place, self._digits), (place, digits))]
         self._place, self._digits = top, [a + b for a, b in zip(*aligned, strict=True)]
         self._special += special
         self.count += count

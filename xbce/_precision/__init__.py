@@ -6,13 +6,14 @@ quotients, comparisons, selections, conversions, and tables that are computed wi
 """
 
 from .arithmetic import HighPrecision, Kind, over
-from .sums import BITS, FIELDS, LEAST, exact_sum, in_units, merged, partial_sum, rounded_sum, unpacked
+from .sums import BITS, FIELDS, LEAST, PLACES, exact_sum, in_units, merged, partial_sum, rounded_sum, unpacked
 from .tables import TABLES, Table, lookup
 
 __all__ = [
     "BITS",
     "FIELDS",
     "LEAST",
+    "PLACES",
     "TABLES",
     "HighPrecision",
     "Kind",
