@@ -90,6 +90,11 @@ class Inputs:
         return replace(self, computing=computing, arithmetic=kind)
 
     @property
+    def high(self) -> bool:
+        """Whether the precision is high."""
+        return self.arithmetic != "native"
+
+    @property
     def option_arrays(self) -> tuple[Array, ...]:
         """The arrays of `options`."""
         return self.arrays[len(self.arrays) - len(self.options) :]

@@ -51,13 +51,11 @@ class Reduction:
     def plan(self, inputs: Inputs, formula: Formula, methods: tuple[str, ...]) -> "Plan":
         """Return the plan that computes the reduced value, or derivatives of it, by one run of a kernel."""
         mean = self._mean(inputs) if self.kind == "mean" else None
-        high = inputs.arithmetic != "native"
         pattern, numbers = formula.apart()
         places, numbers = _placed(numbers, inputs)
         after = len(inputs.arrays) + len(numbers)
         divisor = after if mean is not None and methods != ("value",) else None
-        # What rounding leaves of a denominator counts where results are not rounded to a narrower dtype.
-        rest = after + 1 if isinstance(mean, Denominator) and inputs.arithmetic != "native" else None
+        rest = after + 1 if isinstance(mean, Denominator) and inputs.high else None
         kernel = Kernel(
             formula=pattern,
             outputs=self._outputs(inputs, methods, divisor, rest),
@@ -68,9 +66,9 @@ class Reduction:
             numbers=places,
             arithmetic=inputs.arithmetic,
         )
-        if high:  # numbers of pairs are constants
+        if inputs.high:  # numbers of pairs are constants
             kernel = kernel.bound((*inputs.arrays, *numbers))
-        summed = None if self.kind == "none" else SumSpec(self.axes, _accumulating(inputs), high)
+        summed = None if self.kind == "none" else SumSpec(self.axes, _accumulating(inputs), inputs.high)
         sums = tuple(summed if output.method == "value" else None for output in kernel.outputs)
         run = checked(inputs, kernel)
         dtype = inputs.dtype if self.dtype is None else self.dtype
@@ -82,7 +80,7 @@ class Reduction:
         self, inputs: Inputs, methods: tuple[str, ...], divisor: int | None, divisor_rest: int | None
     ) -> tuple[Output, ...]:
         outputs = [self._output(inputs, method, divisor, divisor_rest) for method in methods]
-        if methods[0] == "value" and self.kind != "none" and inputs.arithmetic != "native":
+        if methods[0] == "value" and self.kind != "none" and inputs.high:
             outputs.insert(1, replace(outputs[0], rest=True))
         return tuple(outputs)
 
@@ -104,7 +102,7 @@ class Reduction:
         if weight is None and where is None and size is not None:
             return size  # a size of 0 needs no special case: sums of no elements are 0, and 0 / 0 is NaN
         counts = checked(inputs, Counts(dtype, weight, where, self.normalize_by == "nonzero"))
-        return Denominator(SumSpec(self.axes, dtype, inputs.arithmetic != "native"), counts)
+        return Denominator(SumSpec(self.axes, dtype, inputs.high), counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +177,7 @@ class _ExactQuotient:
 
     def __call__(self, xp: Namespace, total: Array, rest: Array, *denominator: Array | float) -> Array:
         if self.arithmetic == "native":  # for a derivative
-            quotient = total / denominator[0] if denominator else total
-            return quotient if quotient.dtype == self.dtype else xp.astype(quotient, self.dtype)
+            return _Quotient(self.dtype)(xp, total, denominator[0] if denominator else None)
         of_numbers = over(xp, self.arithmetic)
         quotient = of_numbers.number(total) + of_numbers.number(rest)
         if denominator:
