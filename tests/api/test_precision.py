@@ -13,6 +13,7 @@ import pytest
 import xbce
 from tests.helpers import NUMPY, assert_same_bits, jax_float64, step
 from xbce_conformance.cases.losses import FAMILY
+from xbce_conformance.inputs.formats import FORMATS
 
 bce = xbce.binary_cross_entropy_with_logits
 RANDOM = np.random.default_rng(18)
@@ -77,6 +78,16 @@ def test_what_lies_next_to_the_middle_of_two_numbers_is_rounded_to_the_nearer_on
     with step(backend, bce, method, logit):
         got = backend.to_numpy(getattr(bce, method)(x, 0, precision="high"))
         assert got.tolist() == [float.fromhex(right)] * 3
+
+
+def test_what_lies_next_to_half_of_the_smallest_number_is_rounded_right(backend):
+    if backend.flushes_subnormals(FORMATS["float16"]):
+        pytest.skip(f"{backend.name} flushes subnormal numbers")
+    least = 2.0**-24
+    x = backend.from_numpy(np.array([-least, least], np.float16))
+    # log(1 - 2^-24) / 2 is -2^-25 - 2^-50: float32 does not tell it from the middle between 0 and -2^-24.
+    got = backend.to_numpy(xbce.special.xlog1py(0.5, x, precision="high"))
+    assert got.tolist() == [-least, 0]
 
 
 def test_a_result_does_not_depend_on_its_neighbours():

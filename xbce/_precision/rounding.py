@@ -46,8 +46,8 @@ def rounded_once(xp: Namespace, high: Array, low: Array | None, power: Array | N
 def _nearest(xp: Namespace, high: Array, low: Array | None, narrow: Callable[[Array], Array], half: float) -> Array:
     """Return the nearest number to high + low, where `narrow` rounds to such numbers, as doubles.
 
-    `half` is half of the smallest of them. Where a library takes a number that is larger than it to 0, it flushes
-    subnormal numbers, and 0 is the result.
+    `half` is half of the smallest of them. Where a library takes a number that is larger than it by half to 0, it
+    flushes subnormal numbers, and 0 is the result.
     """
     near = narrow(high)
     gap = high - near
@@ -57,7 +57,7 @@ def _nearest(xp: Namespace, high: Array, low: Array | None, narrow: Callable[[Ar
     better = other_gap < gap
     if low is not None:
         better = better | ((other_gap == gap) & (low != 0) & ((low > 0) == (other > near)))
-    flushed = (near == 0) & ((high > half) | (high < -half))
+    flushed = (near == 0) & ((high > 1.5 * half) | (high < -1.5 * half))
     return xp.where(better & ~flushed, other, near)
 
 
