@@ -15,6 +15,10 @@ class EagerRunner:
         """Return the results, summed by the library's own sum."""
         return summed(xp, self.map(xp, function, arrays), sums)
 
+    def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:  # noqa: ARG002
+        """Return None: there are no estimates."""
+        return None
+
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the sum of terms."""
         return exact_sum(xp, terms, spec.axes)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import numpy as namespace
 
-from .._call.kernel import Arguments, Function, Sums, SumSpec, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, summed
 from .._compiler.blocks import (
     TEMPORARY,
     Block,
@@ -24,6 +24,7 @@ from .._compiler.recording import Node
 from .._compiler.threads import in_threads, usable_threads
 from .._precision import exact_sum, merged, partial_sum, rounded_sum, unpacked
 from .._typing import Array, Namespace
+from .estimates import Estimator
 
 _BLOCK = 2**15
 """Elements of a block on one thread: its arrays fit into the cache, and the overhead of a NumPy call is small."""
@@ -38,28 +39,19 @@ _SHARED = 2**19
 class NumpyRunner:
     """Runs compiled programs with floating-point warnings off: infinities and NaN have defined results here."""
 
-    def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> Any:
+    def run(self, _xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> Any:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
-        first: Any = arrays[0]
-        with np.errstate(all="ignore"):
-            if first.size <= _BLOCK:
-                # The results of 0-d arrays are scalars, without memory to write into; max() of an empty array raises.
-                # https://github.com/numpy/numpy/issues/24897
-                if first.ndim == 0 or first.size == 0:
-                    return summed(xp, _called(function, xp, arrays), sums, _sum)
-                if first.size > TEMPORARY:
-                    keep_freed_memory(xp)
-                if 0 in first.strides:
-                    arrays = (_dense(first), *arrays[1:])
-                return _CACHE.compiled(function, arrays).summed(arrays, sums, _sum)
-            keep_freed_memory(xp)
-            unit = size = _BLOCK
-            threads = usable_threads() if first.size >= _SHARED else 1
-            if threads > 1:
-                share = -(-first.size // threads)
-                size = min(_SHARED_BLOCK_BYTES // max(4, first.dtype.itemsize), -(-share // unit) * unit)
-            each = partial(_in_quiet_threads, threads) if threads > 1 else sequentially
-            return run_in_blocks(_CACHE, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each)
+        if type(function) is Kernel and function.arithmetic == "pairs" and _has_elements(arrays[0]):
+            results = _ESTIMATOR.rounded(function, arrays, sums)
+            if results is not None:
+                return results
+        return _run(function, arrays, sums)
+
+    def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
+        """Return an estimate of a sum, the bound of its error, and other results."""
+        if type(kernel) is not Kernel or not _has_elements(arrays[0]):
+            return None
+        return _ESTIMATOR.summed(kernel, arrays, sums)
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the sum of terms."""
@@ -80,6 +72,35 @@ class NumpyRunner:
         shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
         first: Any = arrays[0]
         return self.run(xp, function, (np.broadcast_to(first, shape), *arrays[1:]), (None,))
+
+
+def _has_elements(x: Any) -> bool:
+    """Tell whether an array has elements, and memory to write into, as scalars have not."""
+    return bool(x.ndim and x.size)
+
+
+def _run(function: Function, arrays: Arguments, sums: Sums) -> Any:
+    """Return the results; large arrays are run block by block on threads."""
+    first: Any = arrays[0]
+    with np.errstate(all="ignore"):
+        if first.size <= _BLOCK:
+            # The results of 0-d arrays are scalars, without memory to write into; max() of an empty array raises.
+            # https://github.com/numpy/numpy/issues/24897
+            if first.ndim == 0 or first.size == 0:
+                return summed(namespace, _called(function, namespace, arrays), sums, _sum)
+            if first.size > TEMPORARY:
+                keep_freed_memory(namespace)
+            if 0 in first.strides:
+                arrays = (_dense(first), *arrays[1:])
+            return _CACHE.compiled(function, arrays).summed(arrays, sums, _sum)
+        keep_freed_memory(namespace)
+        unit = size = _BLOCK
+        threads = usable_threads() if first.size >= _SHARED else 1
+        if threads > 1:
+            share = -(-first.size // threads)
+            size = min(_SHARED_BLOCK_BYTES // max(4, first.dtype.itemsize), -(-share // unit) * unit)
+        each = partial(_in_quiet_threads, threads) if threads > 1 else sequentially
+        return run_in_blocks(_CACHE, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each)
 
 
 def _called(function: Callable[..., Any], xp: Namespace, arrays: tuple[Any, ...]) -> Any:
@@ -210,4 +231,5 @@ _CACHE = CompiledCache(
         empty_like=np.empty_like,
     )
 )
+_ESTIMATOR = Estimator(_run, np.nonzero, np.broadcast_to)
 RUNNER = NumpyRunner()

@@ -19,6 +19,12 @@ class Runner(Protocol):
         Sums are accurate for arrays of any size.
         """
 
+    def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
+        """Return an estimate of a sum of high precision, the bound of its error in units, and the other results.
+
+        None if the kernel has no estimates, or nothing may look at the values of these arrays.
+        """
+
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the sum over axes of terms, each the sum of one element of each array, rounded once to float64.
 

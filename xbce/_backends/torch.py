@@ -36,6 +36,12 @@ class TorchRunner:
         results: tuple[Array, ...] = _node_class().apply(xp, function, sums, *arrays)
         return results
 
+    def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
+        """Return an estimate of a sum, the bound of its error, and other results, if no derivative is requested."""
+        if torch.compiler.is_compiling() or _is_recorded() or _may_be_differentiated(arrays):
+            return None
+        return torch_cpu.estimated_sum(kernel, arrays, sums) if torch_cpu.serve(arrays) else None
+
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the sum of terms."""
         if _is_recorded() or not _may_be_differentiated(terms):

@@ -6,13 +6,14 @@ from typing import Any
 import torch
 from array_api_compat import torch as xp
 
-from .._call.kernel import Function, Sums, library_sum
+from .._call.kernel import Function, Kernel, Sums, library_sum
 from .._compiler.blocks import TEMPORARY, keep_freed_memory, run_in_blocks
 from .._compiler.cache import CompiledCache
 from .._compiler.lowering import Call, Lowered
 from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node
 from .._typing import Array, DType
+from .estimates import Estimator
 
 _BLOCK = 2**16
 """Elements of a block per thread: its arrays fit into the cache, and each thread has enough work to be woken for."""
@@ -51,12 +52,27 @@ def _is_plain(a: Array) -> bool:
 _PLAIN = {torch.Tensor, torch.nn.Parameter}
 
 
-def run(
-    function: Function,
-    arrays: tuple[Any, ...],
-    sums: Sums,
-) -> tuple[Array, ...]:
+def run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
     """Return the results, summed by PyTorch's own sum; PyTorch's threads share each block."""
+    if type(function) is Kernel and function.arithmetic == "pairs" and _has_elements(arrays[0]):
+        results = _ESTIMATOR.rounded(function, arrays, sums)
+        if results is not None:
+            return results
+    return _run(function, arrays, sums)
+
+
+def estimated_sum(kernel: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...] | None:
+    """Return an estimate of a sum, the bound of its error, and other results."""
+    if type(kernel) is not Kernel or not _has_elements(arrays[0]):
+        return None
+    return _ESTIMATOR.summed(kernel, arrays, sums)
+
+
+def _has_elements(x: Array) -> bool:
+    return bool(x.ndim and x.numel())
+
+
+def _run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
     if arrays[0].numel() > TEMPORARY:
         keep_freed_memory(xp)
     size = _BLOCK * torch.get_num_threads()
@@ -67,6 +83,9 @@ def run(
         contiguous, strides = torch.Tensor.is_contiguous, torch.Tensor.stride
         results = run_in_blocks(_CACHE, function, arrays, sums, size, size, library_sum, contiguous, strides)
     return results
+
+
+_ESTIMATOR = Estimator(_run, partial(torch.nonzero, as_tuple=True), torch.broadcast_to)
 
 
 def _copy(x: Array, out: Array) -> None:

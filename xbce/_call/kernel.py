@@ -4,12 +4,14 @@ A kernel is a pure function of arrays. It is hashable, and has its derivatives a
 by block, compile it, use it as a cache key, or give it to automatic differentiation, without knowing its formula.
 """
 
+import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from .._formulas import Formula, Number, is_array, settled
-from .._precision import HighPrecision, Kind, over
+from .._precision import Estimates, HighPrecision, Kind, over
 from .._typing import Array, DType, Namespace
 
 _MASK_FILL = 0.5
@@ -112,7 +114,7 @@ class Kernel:
     """How the formula is computed."""
 
     def __call__(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, ...]:
-        """Return the outputs."""
+        """Return the outputs; of estimates also, last, where those that are rounded may be wrong, if any are."""
         of_formula = xp if self.arithmetic == "native" else over(xp, self.arithmetic)
         arguments = [_entered(of_formula, self._taken(xp, arrays, i, self.computing)) for i in range(self.arguments)]
         formula = self.formula
@@ -127,8 +129,12 @@ class Kernel:
         else:
             results = tuple(getattr(formula, method)(of_formula, *arguments) for method in methods)
         by_method = dict(zip(methods, results, strict=True))
+        weighted = (self._weighted(xp, of_formula, output, by_method[output.method], arrays) for output in self.outputs)
+        if isinstance(of_formula, Estimates):
+            return _tested(of_formula, tuple(weighted), self.outputs)
         return tuple(
-            self._finished(xp, of_formula, output, by_method[output.method], arrays) for output in self.outputs
+            _left(of_formula, x, output.dtype, rest=output.rest)
+            for x, output in zip(weighted, self.outputs, strict=True)
         )
 
     def derivative(self, k: int, i: int) -> "Kernel | None":
@@ -168,6 +174,10 @@ class Kernel:
         )
         return replace(self, formula=self.formula.with_numbers(tuple(bound)), numbers=places if any(places) else ())
 
+    def estimated(self) -> "Kernel":
+        """Return the kernel that computes in estimates."""
+        return replace(self, arithmetic="estimates")
+
     def unrounded(self) -> "Kernel":
         """Return this kernel with results in the dtype of the product with the weights: a half type may overflow."""
         return replace(self, outputs=tuple(replace(output, dtype=output.weighing) for output in self.outputs))
@@ -205,10 +215,10 @@ class Kernel:
         # https://github.com/jax-ml/jax/issues/5698
         return _cast(xp, xp.where(arrays[self.where], x, _MASK_FILL), dtype)
 
-    def _finished(
+    def _weighted(
         self, xp: Namespace, of_formula: Namespace, output: Output, result: Array, arrays: tuple[Array, ...]
     ) -> Array:
-        """Return a result of the formula, weighted, masked and rounded; the formula computes in `of_formula`."""
+        """Return a result of the formula, weighted and masked; the formula computes in `of_formula`."""
         if output.weights or output.divisor is not None:
             result = _cast(of_formula, result, output.weighing)
             divisor = None
@@ -231,7 +241,7 @@ class Kernel:
                 result = result / divisor
         if self.where is not None:
             result = of_formula.where(arrays[self.where], result, 0.0)
-        return _left(of_formula, result, output.dtype, rest=output.rest)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +267,7 @@ def is_floating(x: Array) -> bool:
 
 def _entered(xp: Namespace, x: Array) -> Array:
     """Return an argument as an array, or a number of the arithmetic, in which a formula computes."""
-    return xp.number(x) if isinstance(xp, HighPrecision) else x
+    return xp.number(x) if isinstance(xp, (HighPrecision, Estimates)) else x
 
 
 def _left(xp: Namespace, x: Array, dtype: DType, *, rest: bool = False) -> Array:
@@ -265,6 +275,22 @@ def _left(xp: Namespace, x: Array, dtype: DType, *, rest: bool = False) -> Array
     if not isinstance(xp, HighPrecision):
         return _cast(xp, x, dtype)
     return xp.rest(x) if rest else xp.rounded(x, dtype)
+
+
+def _tested(xp: Estimates, results: tuple[Array, ...], outputs: tuple[Output, ...]) -> tuple[Array, ...]:
+    """Return results: a value and its bound in a sum, or numbers that are rounded; and where these may be wrong."""
+    found: list[Array] = []
+    uncertain = xp.doubts
+    for x, output in zip(results, outputs, strict=True):
+        if output.dtype == output.weighing:
+            found.append(xp.bound_of_summand(x) if output.rest else xp.number(x).value)
+        else:
+            rounded, doubt = xp.tested(x, output.dtype)
+            found.append(rounded)
+            uncertain = [*uncertain, doubt]
+    if outputs[-1].dtype != outputs[-1].weighing:
+        found.append(functools.reduce(operator.or_, uncertain))
+    return tuple(found)
 
 
 def _cast(xp: Namespace, x: Array, dtype: DType) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._backends import Runner, runner_for
 from .._formulas import Formula, Number
-from .._precision import Kind, over
+from .._precision import Estimates, Kind, over
 from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
 from .checks import reduction_options, result_options
 from .chunks import checked
@@ -138,15 +138,26 @@ class Plan:
         if spec is None:
             return self.runner.run(self.xp, self.kernel, arrays, self.sums)
         if spec.exact:
-            total, rest_of_total, *rest = exactly_summed(self.xp, self.runner, self.kernel, arrays, self.sums)
-            parts = (total, rest_of_total) if self.mean is None else (total, rest_of_total, *denominator)
-            total = self.runner.map(self.xp, _ExactQuotient(self.dtype), parts)
+            total, *rest = self._exact_total(arrays, denominator)
         else:
             total, *rest = self.runner.run(self.xp, self.kernel, arrays, self.sums)
             total = self.runner.map(self.xp, _Quotient(self.dtype), (total, *denominator))
         if self.kept is not None:
             total = self.kept.spread(self.xp, total)
         return (total, *rest)
+
+    def _exact_total(self, arrays: tuple[Any, ...], denominator: tuple[Any, ...]) -> tuple[Array, ...]:
+        """Return the exact sum or mean, rounded once, and the other results."""
+        xp, runner, dtype = self.xp, self.runner, self.dtype
+        of_mean = () if self.mean is None else denominator
+        found = None if dtype == xp.float64 else runner.estimated_sum(self.kernel, arrays, self.sums)
+        if found is not None:
+            total, bound, *rest = found
+            total, uncertain = runner.map(xp, _TestedQuotient(dtype), (total, bound, *of_mean))
+            if not bool(xp.any(uncertain)):
+                return (total, *rest)
+        total, rest_of_total, *rest = exactly_summed(xp, runner, self.kernel, arrays, self.sums)
+        return runner.map(xp, _ExactQuotient(dtype), (total, rest_of_total, *of_mean)), *rest
 
 
 def _placed(numbers: tuple[Number, ...], inputs: Inputs) -> tuple[tuple[int, ...], tuple[Number, ...]]:
@@ -187,6 +198,21 @@ class _ExactQuotient:
             quotient = quotient / divisor
         rounded: Array = of_numbers.rounded(quotient, self.dtype)
         return rounded
+
+
+@dataclass(frozen=True, slots=True)
+class _TestedQuotient:
+    """Divides an estimate of a sum like `_ExactQuotient`, and tells where its error may change the rounding."""
+
+    dtype: DType
+    arithmetic: Kind = "estimates"
+
+    def __call__(self, xp: Namespace, total: Array, bound: Array, *denominator: Array | float) -> tuple[Array, Array]:
+        of_numbers = Estimates(xp)
+        quotient = of_numbers.sum(total, bound)
+        if denominator:  # what it leaves counts as an error of one unit
+            quotient = quotient / of_numbers.number(denominator[0])
+        return of_numbers.tested(quotient, self.dtype)
 
 
 @dataclass(frozen=True, slots=True)

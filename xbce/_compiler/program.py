@@ -39,6 +39,8 @@ _STANDARD = {
     "log": "log",
     "log1p": "log1p",
     "tanh": "tanh",
+    "minimum": "minimum",
+    "maximum": "maximum",
     "floor": "floor",
     "round": "round",
     "lookup": "take",

@@ -10,19 +10,22 @@ from typing import Any, Literal
 
 from .._formulas import Idiom, is_array
 from .._typing import Array, DType, Namespace
+from .estimates import Estimates
 from .exact import fast_two_sum, product, two_product, two_sum
 from .functions import Exponential, binary_exponent, exponential, logarithm, scale
 from .pairs import INFINITE_POWER, Pair, add, entered, multiply
 from .rounding import DIGITS, moderate, rounded_once
 from .tables import LOG_2, LOG_2_REST
 
-Kind = Literal["native", "pairs", "extended"]
-"""How a kernel computes: in the library's own arithmetic, in pairs, or in pairs whose range has no ends."""
+Kind = Literal["native", "pairs", "extended", "estimates"]
+"""How a kernel computes: in the library's own arithmetic, in pairs, in pairs whose range has no ends, or in estimates.
+
+Estimates stand for pairs where their errors do not matter."""
 
 
 def over(xp: Namespace, kind: Kind) -> Namespace:
     """Return the namespace of numbers of an arithmetic that is not the library's own."""
-    return HighPrecision(xp, extended=kind == "extended")
+    return Estimates(xp) if kind == "estimates" else HighPrecision(xp, extended=kind == "extended")
 
 
 class _Limits:
