@@ -81,8 +81,8 @@ def test_what_lies_next_to_the_middle_of_two_numbers_is_rounded_to_the_nearer_on
 
 
 def test_what_lies_next_to_half_of_the_smallest_number_is_rounded_right(backend):
-    if backend.flushes_subnormals(FORMATS["float16"]):
-        pytest.skip(f"{backend.name} flushes subnormal numbers")
+    if "float16" not in backend.dtypes or backend.flushes_subnormals(FORMATS["float16"]):
+        pytest.skip(f"{backend.name} has no subnormal numbers of float16")
     least = 2.0**-24
     x = backend.from_numpy(np.array([-least, least], np.float16))
     # log(1 - 2^-24) / 2 is -2^-25 - 2^-50: float32 does not tell it from the middle between 0 and -2^-24.
