@@ -18,6 +18,7 @@ import xbce
 from tests.helpers import approx
 from xbce_conformance.cli import main
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.hard_cases import hard_cases
 from xbce_conformance.measurement.errors import measure
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.reference.plain_loss import ArrayReference as Shared
@@ -28,12 +29,13 @@ from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
 from xbce_conformance.sweep import plan as plan_module
 from xbce_conformance.sweep import run as run_module
 from xbce_conformance.sweep.checkpoint import Checkpoint
-from xbce_conformance.sweep.device import array_device, numpy_device
+from xbce_conformance.sweep.device import array_device, numpy_device, ulp_of
 from xbce_conformance.sweep.errors import Segment, _histogram, segments
 from xbce_conformance.sweep.kernel import Measured, measure_chunk
 from xbce_conformance.sweep.plan import BLOCK, CHUNK, DEVICE_BLOCK, DEVICE_CHUNK, Chunk
 from xbce_conformance.sweep.run import merged
 from xbce_conformance.sweep.tally import Tally, upper_edge
+from xbce_conformance.sweep.ties import decided
 
 SINGLE = FORMATS["float32"]
 NUMPY = numpy_device(SINGLE)
@@ -54,6 +56,19 @@ def test_reference_is_certified(quantity, z):
     double = FORMATS["float64"]
     assert (np.abs((got - exact.high) - exact.low) <= 3 * double.ulp(exact.scale)).all()
     np.testing.assert_allclose(np.abs(scale), np.abs(exact.scale), rtol=1e-14)
+
+
+@pytest.mark.parametrize("quantity", ["value", "gradient", "hessian"])
+def test_reference_is_right_next_to_the_middle_of_two_numbers(quantity):
+    mended = 0
+    for x, z, right in zip(*hard_cases(quantity), strict=True):
+        exact, _ = Shared.of(np, np.array([x], np.float64)).exact(quantity, float(z))
+        moved = decided(NUMPY.xp, exact, int(x.view(np.uint32)), SINGLE, quantity, float(z))
+        mended += exact[0].astype(np.float32) != right
+        assert moved[0].astype(np.float32) == right
+        # All of them are within 2^-23 ULP of the middle.
+        assert abs(moved[0] - exact[0]) < 2.0**-22 * ulp_of(np, exact, SINGLE)[0]
+    assert mended or quantity == "hessian"
 
 
 def test_reference_at_infinity_and_nan():

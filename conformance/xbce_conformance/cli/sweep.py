@@ -56,6 +56,7 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     "--function", type=click.Choice([PLAIN.function]), expose_value=False, help="What is swept; there is one."
 )
 @quantity_option
+@click.option("--closed-forms", is_flag=True, help="Leave out derivatives by automatic differentiation.")
 @click.option("--bits", type=BitPatterns(), help="Sweep these bit patterns of logits only: FIRST:STOP, hexadecimal.")
 @click.option(
     "--chunk",
@@ -78,6 +79,7 @@ def sweep_(
     choice: Choice,
     dtype: str,
     quantities: tuple[str, ...],
+    closed_forms: bool,
     bits: tuple[int, int] | None,
     chunk: int | None,
     checkpoint: Path | None,
@@ -101,7 +103,7 @@ def sweep_(
         raise click.ClickException(msg)
     targets = tuple(Target(s.name, s.version, s.backend.name, choice.order, choice.gradient, s.bound) for s in subjects)
     first, stop = bits or (0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
-    plan = Plan(dtype, targets, quantities, first, stop)
+    plan = Plan(dtype, targets, quantities, first, stop, closed_forms=closed_forms)
     plan = replace(plan, chunk=chunk or (DEVICE_CHUNK if plan.on_device else CHUNK))
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:

@@ -11,7 +11,8 @@ import numpy as np
 
 from xbce_conformance.inputs.formats import FORMATS, Floats
 
-_NAMES = {"value": "softplus", "gradient": "sigmoid", "hessian": "hessian"}
+QUANTITIES = {"value": "softplus", "gradient": "sigmoid", "hessian": "hessian"}
+"""The quantities that have hard cases, and their names in the file."""
 
 
 @cache
@@ -22,6 +23,6 @@ def hard_cases(quantity: str) -> tuple[Floats, Floats, Floats]:
     -sigmoid(x) are the gradients, and the hessian is even.
     """
     data = json.loads(files(__package__).joinpath("hard_cases_float32.json").read_text("utf-8"))
-    x, right = (FORMATS["float32"].round([float.fromhex(row[i]) for row in data[_NAMES[quantity]]]) for i in (0, 1))
+    x, right = (FORMATS["float32"].round([float.fromhex(row[i]) for row in data[QUANTITIES[quantity]]]) for i in (0, 1))
     labels = FORMATS["float32"].round(np.repeat([0, 1], x.size))
     return np.concatenate([x, -x]), labels, np.concatenate([right, -right if quantity == "gradient" else right])

@@ -13,6 +13,7 @@ from xbce_conformance.sweep.device import Array, Device
 from xbce_conformance.sweep.errors import Block, segments, tally
 from xbce_conformance.sweep.plan import Chunk
 from xbce_conformance.sweep.tally import Tally
+from xbce_conformance.sweep.ties import decided
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def measure_chunk(
             for function in functions:
                 got = device.from_function(function.call(given, labels))
                 exact, scale = shared.exact(function.quantity, z)
+                if scale is exact:
+                    exact = scale = decided(device.xp, exact, first, fmt, function.quantity, z)
                 errors = tally(block, exact, scale, got, flushes=function.flushes, label=z.hex())
                 tallies.setdefault(tally_key(function.key, z), Tally()).merge(errors)
     return tallies

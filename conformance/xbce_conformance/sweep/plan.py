@@ -67,6 +67,8 @@ class Plan:
     """Bit pattern after the last one."""
     chunk: int = CHUNK
     """Pairs per chunk, at most."""
+    closed_forms: bool = False
+    """Whether derivatives by a library's automatic differentiation are left out."""
 
     @property
     def fmt(self) -> Format:

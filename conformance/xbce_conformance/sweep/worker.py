@@ -62,7 +62,7 @@ def swept_functions(plan: Plan, target: Target) -> Iterator[Function]:
     for job in jobs([subject_of(target)], (plan.dtype,)):
         function = job.function
         fits = len(function.quantities) == 1 and function.quantities[0] in plan.quantities
-        if function.case is PLAIN and fits and not function.compiled:
+        if function.case is PLAIN and fits and not function.compiled and not (plan.closed_forms and function.autodiff):
             yield function
 
 
