@@ -31,6 +31,9 @@ TABLES = {
     },
     "ChangingGamma": "focal loss, mean and gradient, with one gamma or another in each step",
     "ArrayGamma": "focal loss, all losses, with gamma a number or an array",
+    "HighElementwise": "native and high precision, all losses, one thread",
+    "HighGradient": "native and high precision, all gradients, one thread",
+    "HighMean": "native and high precision, mean, one thread",
 }
 """Benchmarks with a table; plots show only functions that every subject has."""
 

@@ -82,10 +82,24 @@ class _Namespace:
         """Return the doubles of a table at an index that is in it."""
         return jax.numpy.asarray(np.asarray(table.numbers)).at[index].get(mode="promise_in_bounds")
 
+    def sums(self, terms: list[Array], axes: tuple[int, ...]) -> list[Array]:
+        """Return the sums of arrays of one shape along axes, which are kept.
+
+        Of several reductions XLA computes what they have in common anew for each.
+        """
+        dims = tuple(axis % terms[0].ndim for axis in axes)
+        zeros = [jax.numpy.zeros((), x.dtype) for x in terms]
+        found = jax.lax.reduce(terms, zeros, _added, dims)
+        return [jax.numpy.expand_dims(x, dims) for x in found]
+
     def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> Array:
         """Return the result of an idiom, by its form for XLA if it has one."""
         form = _XLA_FORMS.get(idiom.name, idiom.plain)
         return form(self, *operands)
+
+
+def _added(a: Any, b: Any) -> Any:
+    return [x + y for x, y in zip(a, b, strict=True)]
 
 
 _NAMESPACE = _Namespace()

@@ -5,7 +5,9 @@ sums are exact. `PLACES` places are kept from that of the largest term downwards
 below 2^-96 of the largest one. The sum of the digits is rounded once.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -54,25 +56,24 @@ def partial_sum(xp: Namespace, terms: tuple[Array, ...], axes: Axes) -> PartialS
     finite = size < math.inf
     place = _place(xp, _largest(xp, xp.where(finite, size, 0.0), axes))
     unit = _power(xp, -place)
-    digits = [xp.sum(digit, axis=axes, keepdims=True) for digit in _digits(xp, xp.where(finite, first, 0.0) * unit)]
-    for x in terms[1:]:
-        of_rest = _digits(xp, xp.where(finite, x, 0.0) * unit)
-        digits = [sum_ + xp.sum(x, axis=axes, keepdims=True) for sum_, x in zip(digits, of_rest, strict=True)]
-    special = xp.sum(xp.where(finite, 0.0, first), axis=axes, keepdims=True)
-    return PartialSum(place, tuple(digits), special)
+    digits = [digit for x in terms for digit in _digits(xp, xp.where(finite, x, 0.0) * unit)]
+    special, *sums = _sums(xp, [xp.where(finite, 0.0, first), *digits], axes)
+    of_places = [sums[i::PLACES] for i in range(PLACES)]
+    return PartialSum(place, tuple(functools.reduce(operator.add, of_place) for of_place in of_places), special)
 
 
 def merged(xp: Namespace, parts: PartialSum, axes: Axes) -> PartialSum:
     """Return the partial sum of all terms of parts along axes, which are kept."""
     place = _largest(xp, parts.place - LEAST, axes) + LEAST
     gap = place - parts.place
-    digits = []
+    digits: list[Array] = []
     for i in range(PLACES):
         aligned = xp.where(gap == 0, parts.digits[i], 0.0)
         for shift in range(1, i + 1):
             aligned = xp.where(gap == shift, parts.digits[i - shift], aligned)
-        digits.append(xp.sum(aligned, axis=axes, keepdims=True))
-    return PartialSum(place, tuple(digits), xp.sum(parts.special, axis=axes, keepdims=True))
+        digits.append(aligned)
+    special, *sums = _sums(xp, [parts.special, *digits], axes)
+    return PartialSum(place, tuple(sums), special)
 
 
 def rounded_sum(xp: Namespace, part: PartialSum) -> Array:
@@ -99,6 +100,15 @@ def exact_sum(xp: Namespace, terms: tuple[Array, ...], axes: Axes) -> Array:
     if not axes:
         return xp.stack([terms[0], terms[1] if len(terms) > 1 else xp.zeros_like(terms[0])], axis=0)
     return xp.squeeze(rounded_sum(xp, partial_sum(xp, terms, axes)), axis=axes)
+
+
+def _sums(xp: Namespace, terms: list[Array], axes: Axes) -> list[Array]:
+    """Return the sum of each array along axes, which are kept; in one pass if the library has one for several."""
+    together = getattr(xp, "sums", None)
+    if together is not None:
+        sums: list[Array] = together(terms, axes)
+        return sums
+    return [xp.sum(x, axis=axes, keepdims=True) for x in terms]
 
 
 def _largest(xp: Namespace, x: Array, axes: Axes) -> Array:
