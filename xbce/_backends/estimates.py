@@ -1,4 +1,4 @@
-"""High precision where values can be looked at: by estimates first, and by pairs where those do not decide."""
+"""High precision where values can be looked at: first by what is quick, then, where that has no result, by pairs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,17 +17,17 @@ Places = tuple[Array, ...]
 class _Attempt:
     """What is known of a kernel."""
 
-    estimated: Kernel | None
-    """The kernel in estimates; None if an operation of it has none."""
-    rounded: Kernel
-    """The kernel of the results that are rounded: all of them but summands."""
+    quick: Kernel | None
+    """The kernel that has most results; None if there is none, or an operation of it has no estimate."""
+    rest: Kernel
+    """The kernel of the results that the quick one leaves."""
     summands: int
-    """Number of results that are not rounded."""
+    """Number of outputs, the first ones, of which there are estimates: a value, and what its rounding leaves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """Runs kernels of pairs on the arrays of one library."""
+    """Runs kernels of high precision on the arrays of one library."""
 
     run: Run
     """Runs any kernel."""
@@ -36,8 +36,8 @@ class Estimator:
     broadcast: Callable[[Array, tuple[int, ...]], Array]
     """Broadcasts an array to a shape."""
 
-    def rounded(self, kernel: Kernel, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
-        """Return the results of a kernel; None if there are no estimates, or results are not rounded."""
+    def results(self, kernel: Kernel, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
+        """Return the results of a kernel; None if nothing is quicker than the kernel itself."""
         attempt = _ATTEMPTS(kernel)
         return None if attempt.summands else self._results(attempt, arrays, sums)
 
@@ -47,32 +47,33 @@ class Estimator:
         return self._results(attempt, arrays, sums) if attempt.summands else None
 
     def _results(self, attempt: _Attempt, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
-        if attempt.estimated is None:
+        if attempt.quick is None:
             return None
-        rounded = len(attempt.rounded.outputs)
+        left = len(attempt.rest.outputs)
         try:
-            found = self.run(attempt.estimated, arrays, (*sums, None) if rounded else sums)
+            found = self.run(attempt.quick, arrays, (*sums, None) if left else sums)
         except UnsupportedError:
-            attempt.estimated = None
+            attempt.quick = None
             return None
-        if not rounded:
+        if not left:
             return found
         *results, uncertain = found
         places = self.places(uncertain)
         if places[0].shape[0]:
             shape = arrays[0].shape  # type: ignore[union-attr]  # the first one is an array
             parts = tuple(self.broadcast(a, shape)[places] if getattr(a, "ndim", 0) else a for a in arrays)
-            again = self.run(attempt.rounded, parts, (None,) * rounded)
+            again = self.run(attempt.rest, parts, (None,) * left)
             for result, part in zip(results[attempt.summands :], again, strict=True):
                 result[places] = part
         return tuple(results)
 
 
 def _attempt(kernel: Kernel) -> _Attempt:
-    rounded = tuple(output for output in kernel.outputs if output.dtype != output.weighing)
-    summands = len(kernel.outputs) - len(rounded)
-    estimated = kernel.estimated() if kernel.arithmetic == "pairs" else None
-    return _Attempt(estimated, replace(kernel, outputs=rounded), summands)
+    quick = kernel.quick()
+    summands = 0
+    if quick is not None and quick.arithmetic == "estimates":
+        summands = sum(output.dtype == output.weighing for output in kernel.outputs)
+    return _Attempt(quick, replace(kernel, outputs=kernel.outputs[summands:]), summands)
 
 
 _ATTEMPTS = IdentityCache(_attempt)

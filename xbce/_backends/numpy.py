@@ -41,8 +41,8 @@ class NumpyRunner:
 
     def run(self, _xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> Any:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
-        if type(function) is Kernel and function.arithmetic == "pairs" and _has_elements(arrays[0]):
-            results = _ESTIMATOR.rounded(function, arrays, sums)
+        if type(function) is Kernel and function.arithmetic != "native" and _has_elements(arrays[0]):
+            results = _ESTIMATOR.results(function, arrays, sums)
             if results is not None:
                 return results
         return _run(function, arrays, sums)

@@ -54,8 +54,8 @@ _PLAIN = {torch.Tensor, torch.nn.Parameter}
 
 def run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
     """Return the results, summed by PyTorch's own sum; PyTorch's threads share each block."""
-    if type(function) is Kernel and function.arithmetic == "pairs" and _has_elements(arrays[0]):
-        results = _ESTIMATOR.rounded(function, arrays, sums)
+    if type(function) is Kernel and function.arithmetic != "native" and _has_elements(arrays[0]):
+        results = _ESTIMATOR.results(function, arrays, sums)
         if results is not None:
             return results
     return _run(function, arrays, sums)

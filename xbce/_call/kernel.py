@@ -129,13 +129,19 @@ class Kernel:
         else:
             results = tuple(getattr(formula, method)(of_formula, *arguments) for method in methods)
         by_method = dict(zip(methods, results, strict=True))
-        weighted = (self._weighted(xp, of_formula, output, by_method[output.method], arrays) for output in self.outputs)
+        weighted = tuple(
+            self._weighted(xp, of_formula, output, by_method[output.method], arrays) for output in self.outputs
+        )
         if isinstance(of_formula, Estimates):
-            return _tested(of_formula, tuple(weighted), self.outputs)
-        return tuple(
+            return _tested(of_formula, weighted, self.outputs)
+        rounded = tuple(
             _left(of_formula, x, output.dtype, rest=output.rest)
             for x, output in zip(weighted, self.outputs, strict=True)
         )
+        if self.arithmetic != "moderate":
+            return rounded
+        doubts = [of_formula.tested(x) for x, output in zip(weighted, self.outputs, strict=True) if not output.rest]
+        return (*rounded, functools.reduce(operator.or_, of_formula.doubts + doubts))
 
     def derivative(self, k: int, i: int) -> "Kernel | None":
         """Return the derivative of output k in array i, or None without a closed form."""
@@ -174,9 +180,16 @@ class Kernel:
         )
         return replace(self, formula=self.formula.with_numbers(tuple(bound)), numbers=places if any(places) else ())
 
-    def estimated(self) -> "Kernel":
-        """Return the kernel that computes in estimates."""
-        return replace(self, arithmetic="estimates")
+    def quick(self) -> "Kernel | None":
+        """Return the kernel that has most results of this one, of high precision; None if there is none.
+
+        Its last output, if results are rounded, tells where this kernel has to compute them.
+        """
+        if self.arithmetic == "extended":
+            return replace(self, arithmetic="moderate")
+        unrounded = [output for output in self.outputs if output.dtype == output.weighing]
+        summand = self.outputs[1:2] == tuple(unrounded[1:]) and len(unrounded) == 2 and unrounded[1].rest
+        return replace(self, arithmetic="estimates") if not unrounded or summand else None
 
     def unrounded(self) -> "Kernel":
         """Return this kernel with results in the dtype of the product with the weights: a half type may overflow."""

@@ -17,15 +17,23 @@ from .pairs import INFINITE_POWER, Pair, add, entered, multiply
 from .rounding import DIGITS, moderate, rounded_once
 from .tables import LOG_2, LOG_2_REST
 
-Kind = Literal["native", "pairs", "extended", "estimates"]
-"""How a kernel computes: in the library's own arithmetic, in pairs, in pairs whose range has no ends, or in estimates.
+Kind = Literal["native", "pairs", "extended", "estimates", "moderate"]
+"""How a kernel computes: in the library's own arithmetic, in pairs, or in pairs whose range has no ends.
 
-Estimates stand for pairs where their errors do not matter."""
+Estimates stand for pairs where their errors do not matter, and pairs of moderate numbers for those whose range has no
+ends: both say where they have no result.
+"""
+
+
+_LARGE, _MOST_EXPONENT, _LEAST_RESULT = 2.0**200, 600.0, 2.0**-700
+"""Limits of moderate numbers: arguments are 0, or they and 1 over them are smaller; so are exponents, and results."""
 
 
 def over(xp: Namespace, kind: Kind) -> Namespace:
     """Return the namespace of numbers of an arithmetic that is not the library's own."""
-    return Estimates(xp) if kind == "estimates" else HighPrecision(xp, extended=kind == "extended")
+    if kind == "estimates":
+        return Estimates(xp)
+    return HighPrecision(xp, extended=kind == "extended", moderate=kind == "moderate")
 
 
 class _Limits:
@@ -43,10 +51,14 @@ class HighPrecision:
     inf, nan = math.inf, math.nan
     computes_constants = True
 
-    def __init__(self, native: Namespace, *, extended: bool) -> None:
+    def __init__(self, native: Namespace, *, extended: bool, moderate: bool = False) -> None:
         self.native = native
         self.extended = extended
         """Whether numbers have powers: for float64, whose range the results may fill."""
+        self.moderate = moderate
+        """Whether the numbers stand for those with powers, which have the same digits."""
+        self.doubts: list[Array] = []
+        """Where a number might leave the range of doubles, if numbers are moderate."""
         self.float64: DType = native.float64
         self._most = 2.0**31 if extended else 700.0
         """The largest magnitude whose exponential is distinguished from 0 or infinity."""
@@ -57,11 +69,14 @@ class HighPrecision:
             return x
         if isinstance(x, int):
             x = float(x)
+        if self.moderate and is_array(x):
+            size = abs(x)
+            self.doubts.append((size >= _LARGE) | ((size <= 1 / _LARGE) & (x != 0)))
         return entered(self, x) if self.extended else Pair(self, x)
 
     def finfo(self, _dtype: DType) -> _Limits:
         """Return limits of the numbers."""
-        return _Limits(math.ulp(0.0) if self.extended else 2.0**-1000)
+        return _Limits(math.ulp(0.0) if self.extended or self.moderate else 2.0**-1000)
 
     def astype(self, x: Any, _dtype: DType) -> Pair:
         """Return x, or 1 where a condition holds and 0 where not."""
@@ -120,6 +135,8 @@ class HighPrecision:
             moderate, small = x.power == 0, x.power < 0
             high = xp.where(moderate, high, xp.where(small, 0.0, high * 2.0**DIGITS))
             low = None if low is None else xp.where(moderate, low, 0.0)
+        if self.moderate:
+            self.doubts.append(abs(high) >= _MOST_EXPONENT)
         inside = (high >= -self._most) & (high <= self._most)
         limited = xp.where(high >= -self._most, xp.where(high <= self._most, high, self._most), -self._most)
         rest = 0.0 * limited if low is None else xp.where(inside, low, 0.0)
@@ -249,6 +266,11 @@ class HighPrecision:
         if x.low is None:
             return self.native.zeros_like(x.high)
         return x.low if x.power is None else moderate(self.native, x.low, x.power)
+
+    def tested(self, x: Pair) -> Array:
+        """Tell where a result of moderate numbers may have lost digits."""
+        size = abs(self.number(x).high)
+        return (size >= 1 / _LEAST_RESULT) | (size <= _LEAST_RESULT)
 
     def rounded(self, x: Pair, dtype: DType) -> Array:
         """Return a number rounded once to the nearest number of a dtype, ties to even."""
