@@ -1,0 +1,110 @@
+"""A Gappa script: definitions, cases of hypotheses and goals, and hints; and what Gappa says of it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from proofs.polynomial import Number, number
+
+AND = " /\\\n     "
+_OPTIONS = ("-Eno-auto-dichotomy", "-Eprecision=128")
+_SECONDS = 60
+"""After which a script counts as not proved: one that can be proved takes less than 10."""
+_FOUND = re.compile(r"Results:\n  .* in \[(\S+)(?: {[^}]*})?, (\S+?)(?: {[^}]*})?\]")
+
+
+def within(expression: str, low: Number, high: Number) -> str:
+    """Return that an expression lies in an interval whose ends are dyadic."""
+    return f"{expression} in [{number(low)},{number(high)}]"
+
+
+def at_most(expression: str, bound: Number) -> str:
+    """Return that the magnitude of an expression is at most a dyadic number."""
+    return f"|{expression}| <= {number(bound)}"
+
+
+@dataclass
+class Claim:
+    """A bound of an expression."""
+
+    expression: str
+    bound: Fraction
+
+
+@dataclass
+class Script:
+    """What Gappa gets."""
+
+    doubles: Sequence[str] = ()
+    """Names of variables that are doubles."""
+    lines: list[str] = field(default_factory=list)
+    """Definitions."""
+    always: list[str] = field(default_factory=list)
+    """Hypotheses of all cases."""
+    cases: list[tuple[list[str], list[str]]] = field(default_factory=list)
+    """Hypotheses and goals of each."""
+    hints: list[str] = field(default_factory=list)
+
+    def text(self, claims: Sequence[Claim]) -> str:
+        """Return the definitions, the cases one after the other, and the hints."""
+        return "\n".join([*self._head(), *self._propositions(claims), *self.hints]) + "\n"
+
+    def runs(self, claims: Sequence[Claim], *, asks: bool = False) -> Iterator[str]:
+        """Yield, for each case, what Gappa runs: the claims hold; or the question how large their expressions are."""
+        for proposition in self._propositions(claims, asks=asks):
+            yield "\n".join([*self._head(), proposition, *self.hints]) + "\n"
+
+    def _head(self) -> list[str]:
+        rounding = ["@rnd = float<ieee_64,ne>;"] if self.doubles else []
+        return [*rounding, *(f"{name} = rnd({name}_);" for name in self.doubles), *self.lines]
+
+    def _propositions(self, claims: Sequence[Claim], *, asks: bool = False) -> Iterator[str]:
+        for hypotheses, goals in self.cases:
+            wanted = [f"{claim.expression} in ?" if asks else at_most(claim.expression, claim.bound) for claim in claims]
+            if not asks:
+                wanted = [*goals, *wanted]
+            yield f"{{ {AND.join(self.always + hypotheses)}\n  -> {AND.join(wanted)} }}"
+
+
+def gappa() -> str | None:
+    """Return the path of Gappa, if it is installed."""
+    return shutil.which("gappa")
+
+
+def failure(script: str) -> str:
+    """Return why Gappa does not prove a script; nothing if it does."""
+    code, said = _run(script)
+    return said or ("no reason given" if code else "")
+
+
+def magnitude(script: str) -> Fraction:
+    """Return the magnitude that Gappa finds for what a script asks."""
+    code, said = _run(script)
+    found = _FOUND.fullmatch(said.strip())
+    if code or found is None:
+        msg = f"Gappa finds no bound:\n{said}"
+        raise ValueError(msg)
+    return max(abs(Fraction(*_dyadic(end))) for end in found.groups())
+
+
+def _run(script: str) -> tuple[int, str]:
+    path = gappa()
+    if path is None:
+        msg = "gappa is not installed"
+        raise FileNotFoundError(msg)
+    try:
+        done = subprocess.run(  # noqa: S603
+            [path, *_OPTIONS], input=script, capture_output=True, text=True, check=False, timeout=_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"no proof within {_SECONDS} s\n"
+    return done.returncode, done.stdout + done.stderr
+
+
+def _dyadic(text: str) -> tuple[int, int]:
+    mantissa, _, exponent = text.partition("b")
+    power = int(exponent or 0)
+    return int(mantissa) * 2 ** max(power, 0), 2 ** max(-power, 0)
