@@ -1,0 +1,266 @@
+"""The plain loss of hard labels, its gradient and its hessian: the formulas, with each step's bound in place of it.
+
+A formula is recorded with its steps as nodes. What a number differs from the exact one is followed as a relative
+error: of a product (1 + e) (1 + f) (1 + d) - 1, where d is the error of the step itself; of a sum a + b the mean
+of the errors of a and b, weighted by a / (a + b). log(1 + v) is concave and 0 at 0, so that a relative error of v is at
+most as large in it.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from proofs.recording import kept, recorded, results_of_step, step
+from proofs.script import Claim, Script, at_most, within
+from proofs.steps.exponential import EXPONENTIAL
+from proofs.steps.logarithm import LOGARITHM
+from proofs.steps.pairs import ADD, DIVIDE, MULTIPLY
+from proofs.steps.step import Step, power
+from proofs.translation import UntranslatedError
+from xbce._compiler.recording import Node
+from xbce._formulas.cross_entropy import CrossEntropy
+from xbce._precision import HighPrecision
+from xbce._precision.functions import Exponential
+from xbce._precision.pairs import Pair
+
+VALUE = power(-81, Fraction(21, 16))
+GRADIENT = power(-86, Fraction(13, 8))
+HESSIAN = power(-85, Fraction(13, 8))
+"""Bound the relative errors of the results, before they are rounded."""
+LIMITS = {("ge", -700.0): True, ("le", 700.0): True, ("eq", math.inf): False, ("eq", -math.inf): False}
+"""What holds of logits within 700."""
+_STEPS = {"add": ADD, "multiply": MULTIPLY, "divide": DIVIDE}
+_GRID = 2**20
+
+
+def steps() -> list[Step]:
+    """Return the steps."""
+    return [_result("value", VALUE), _result("gradient", GRADIENT), _result("hessian", HESSIAN)]
+
+
+@dataclass(frozen=True)
+class _Real:
+    """A number of the formula."""
+
+    sign: int
+    least: Fraction
+    most: Fraction
+    """The ends of its magnitude, but for errors; equal for a constant."""
+    error: str = "0"
+    """Its relative error, as Gappa reads it."""
+
+
+def _constant(x: Fraction) -> _Real:
+    return _Real((x > 0) - (x < 0), abs(x), abs(x))
+
+
+def _step_of_pairs(name: str) -> Callable[[Pair, Pair], Pair]:
+    def function(a: Pair, b: Pair) -> Pair:
+        parts = [0.0 if x is None else x for x in (a.high, a.low, b.high, b.low)]
+        return Pair(a.xp, step(name, *parts), step(f"{name}_low", *parts), unit=a.unit and b.unit)
+
+    return function
+
+
+def _exponential(_: Any, y: Any, rest: Any) -> Exponential:
+    high, low = step("exponential", y, rest), step("exponential_low", y, rest)
+    return Exponential(high, low, step("exponent", y, rest), y == 0, (high, low))
+
+
+_KEPT: dict[str, Callable[..., Any]] = {
+    **{name: _step_of_pairs(name) for name in _STEPS},
+    "exponential": _exponential,
+    "logarithm": results_of_step("logarithm"),
+    "scale": lambda _, k: step("scale", k),
+}
+
+
+class _Formula:
+    """Follows the errors through one method, for one sign of the logit and one label."""
+
+    def __init__(self, method: str, *, positive: bool, label: int) -> None:
+        def function(xp: Any, x: Any, z: Any) -> Any:
+            numbers = HighPrecision(xp, extended=False)
+            result = getattr(CrossEntropy(), method)(numbers, Pair(numbers, x), Pair(numbers, z))
+            return result.high, result.low
+
+        with kept(_KEPT):
+            graph = recorded(function, 2, [*_STEPS, "exponential", "logarithm", "exponent", "scale"])
+        self.lines: list[str] = []
+        self.hypotheses: list[str] = []
+        self._side = f"{'p' if positive else 'n'}{label}"
+        self._positive, self._label = positive, label
+        self._known: dict[tuple[Node, Node], _Real] = {}
+        self.result = self._pair(*graph.outputs)
+
+    def _pair(self, high: Node, low: Node) -> _Real:
+        """Return what two nodes are together."""
+        high, low = self._chosen(high), self._chosen(low)
+        if (high, low) not in self._known:
+            self._known[high, low] = self._computed(high, low)
+        return self._known[high, low]
+
+    def _computed(self, high: Node, low: Node) -> _Real:
+        number, rest = self._number(high), self._number(low)
+        if number is not None and rest is not None:
+            return _constant(number + rest)
+        if high.operation == "input" and rest == 0:
+            return _Real(1 if self._positive else -1, Fraction(0), power(10))
+        if high.operation == "neg":
+            of = self._pair(high.operands[0], low if rest == 0 else low.operands[0])
+            return _Real(-of.sign, of.least, of.most, of.error)
+        if high.operation == "mul":
+            return self._exponential(high.operands, low.operands)
+        if (low.operation, low.operands) != (f"{high.operation}_low", high.operands):
+            msg = f"{high.operation} and {low.operation} are no pair"
+            raise UntranslatedError(msg)
+        if high.operation == "logarithm":
+            return self._logarithm(high)
+        return self._of_two(high, self._pair(*high.operands[:2]), self._pair(*high.operands[2:]))
+
+    def _of_two(self, node: Node, a: _Real, b: _Real) -> _Real:
+        if node.operation == "add":
+            return self._sum(a, b)
+        if not a.sign * b.sign:
+            return _constant(Fraction(0))
+        if node.operation == "multiply":
+            error = self._error(f"(1 + {a.error}) * (1 + {b.error})", MULTIPLY)
+            return _Real(a.sign * b.sign, a.least * b.least, a.most * b.most, error)
+        error = self._error(f"(1 + {a.error}) / (1 + {b.error})", DIVIDE)
+        if not self._is_one_more(node.operands[2], node.operands[0]):
+            msg = "a quotient that is not a / (1 + a)"
+            raise UntranslatedError(msg)
+        return _Real(a.sign, a.least / (1 + a.least), a.most / (1 + a.most), error)  # it increases with a
+
+    def _sum(self, a: _Real, b: _Real) -> _Real:
+        if not a.sign or not b.sign:
+            return b if not a.sign else a  # exact
+        if a.least == a.most and b.least == b.most:
+            exact = a.sign * a.least + b.sign * b.least
+            if exact not in (-1, 0, 1):
+                msg = "a sum of constants that are no labels"
+                raise UntranslatedError(msg)
+            return _constant(exact)
+        if a.sign == b.sign:
+            weight = self._variable("w", a.least / (a.least + b.most), a.most / (a.most + b.least))
+            least, most = a.least + b.least, a.most + b.most
+        elif a.least == a.most == 1 and b.most <= Fraction(1, 2):
+            weight = self._variable("w", 1 / (1 - b.least), 1 / (1 - b.most))
+            least, most = 1 - b.most, 1 - b.least
+        else:
+            msg = "a difference that may cancel"
+            raise UntranslatedError(msg)
+        return _Real(a.sign, least, most, self._error(f"(1 + {weight} * {a.error} + (1 - {weight}) * {b.error})", ADD))
+
+    def _exponential(self, high: tuple[Node, ...], low: tuple[Node, ...]) -> _Real:
+        """Return exp(-|x|): an exponential times its power of two."""
+        (x, scale), (x_low, scale_low) = high, low
+        y, rest = x.operands
+        right = self._negative_logit(self._chosen(y)) and self._number(rest) == 0
+        names = [x.operation, x_low.operation, scale.operation, scale.operands[0].operation]
+        same = x.operands == x_low.operands == scale.operands[0].operands and scale is scale_low
+        if not right or not same or names != ["exponential", "exponential_low", "scale", "exponent"]:
+            msg = "an exponential that is not exp(-|x|)"
+            raise UntranslatedError(msg)
+        return _Real(1, Fraction(0), Fraction(1), self._error("1", EXPONENTIAL))
+
+    def _negative_logit(self, y: Node) -> bool:
+        x = self._chosen(y.operands[0]) if self._positive and y.operation == "neg" else y
+        return x.operation == "input" and x.value == 0 and (y.operation == "neg") == self._positive
+
+    def _logarithm(self, node: Node) -> _Real:
+        """Return log(1 + v)."""
+        m, _, *v = node.operands
+        of = self._pair(*v)
+        if not self._is_one_more(m, v[0]) or of.sign <= 0 or of.most > 1:
+            msg = "a logarithm that is not log(1 + v) of v from 0 to 1"
+            raise UntranslatedError(msg)
+        share = self._variable("w", Fraction(0), Fraction(1))
+        return _Real(1, Fraction(0), Fraction(1), self._error(f"(1 + {share} * {of.error})", LOGARITHM))
+
+    def _is_one_more(self, m: Node, v: Node) -> bool:
+        m, v = self._chosen(m), self._chosen(v)
+        if m.operation != "add":
+            return False
+        pairs = [(self._chosen(x), self._number(low)) for x, low in (m.operands[:2], m.operands[2:])]
+        one = [self._number(x) == 1 and low == 0 for x, low in pairs]
+        return one.count(True) == 1 and pairs[one.index(False)][0] is v
+
+    def _error(self, factor: str, own: Fraction) -> str:
+        d, e = self._variable("d", -own, own), self._name("e", self.lines)
+        self.lines.append(f"{e} = {factor} * (1 + {d}) - 1;")
+        return e
+
+    def _variable(self, letter: str, low: Fraction, high: Fraction) -> str:
+        variable = self._name(letter, self.hypotheses)
+        if letter == "w":
+            low, high = Fraction(math.floor(low * _GRID), _GRID), Fraction(math.ceil(high * _GRID), _GRID)
+        self.hypotheses.append(within(variable, low, high))
+        return variable
+
+    def _name(self, letter: str, of: list[str]) -> str:
+        return f"{letter}{len(of)}_{self._side}"
+
+    def _chosen(self, node: Node) -> Node:
+        """Return the node that selections choose."""
+        while node.operation == "where":
+            node = node.operands[1 if self._holds(node.operands[0]) else 2]
+        return node
+
+    def _number(self, node: Node) -> Fraction | None:
+        """Return the value of a node that the case decides."""
+        node = self._chosen(node)
+        if node.operation == "constant":
+            return Fraction(node.value)
+        if node.operation == "input":
+            return Fraction(self._label) if node.value == 1 else None
+        if node.operation == "astype":
+            return Fraction(self._holds(node.operands[0]))
+        if node.operation not in ("add", "sub", "mul", "neg") or len(node.operands) > 2:
+            return None
+        numbers = [self._number(x) for x in node.operands]
+        if node.operation == "mul" and 0 in numbers:
+            return Fraction(0)
+        if None in numbers:
+            return None
+        result: Fraction = getattr(operator, node.operation)(*numbers)
+        return result
+
+    def _holds(self, node: Node) -> bool:
+        """Tell whether a condition holds."""
+        if node.operation == "invert":
+            return not self._holds(node.operands[0])
+        if node.operation in ("and_", "or_"):
+            first = self._holds(node.operands[0])
+            return self._holds(node.operands[1]) if first == (node.operation == "and_") else first
+        if node.operation == "isinf":
+            return False
+        a, b = (self._chosen(x) for x in node.operands)
+        if a is b:
+            return node.operation in ("eq", "ge", "le")
+        number, limit = self._number(a), b.value
+        if number is not None:
+            return bool(getattr(operator, node.operation)(number, limit))
+        if (node.operation, limit) == ("ge", 0) and a.operation == "input":
+            return self._positive
+        found = LIMITS.get((node.operation, limit))
+        if found is None:
+            msg = f"the proof does not know whether {node.operation} {limit} holds"
+            raise UntranslatedError(msg)
+        return found
+
+
+def _result(method: str, bound: Fraction) -> Step:
+    script, claims = Script(), []
+    for positive in (True, False):
+        for label in (0, 1):
+            formula = _Formula(method, positive=positive, label=label)
+            script.lines += formula.lines
+            script.always += formula.hypotheses
+            claims.append(Claim(formula.result.error, bound))
+    script.cases = [([], [])]
+    domain = "label 0 or 1, |logit| <= 700"
+    return Step(f"loss_{method}", f"plain loss: relative error of the {method}", domain, script, tuple(claims))
