@@ -27,8 +27,8 @@ from xbce._precision.functions import Exponential
 from xbce._precision.pairs import Pair
 
 VALUE = power(-81, Fraction(21, 16))
-GRADIENT = power(-86, Fraction(13, 8))
-HESSIAN = power(-85, Fraction(13, 8))
+GRADIENT = power(-86)
+HESSIAN = power(-85)
 """Bound the relative errors of the results, before they are rounded."""
 LIMITS = {("ge", -700.0): True, ("le", 700.0): True, ("eq", math.inf): False, ("eq", -math.inf): False}
 """What holds of logits within 700."""
