@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Union
 
 Monomial = tuple[tuple[str, int], ...]
 """Names with their powers, in order of the names."""
-Number = Union[int, float, Fraction]
+Number = int | float | Fraction
 
 
 class Polynomial:

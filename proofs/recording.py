@@ -1,4 +1,8 @@
-"""Records functions of `xbce._precision` as graphs of operations; steps that have a proof of their own stay one node."""
+"""Records functions of `xbce._precision` as graphs of operations; a step that has a proof of its own is one node.
+
+`kept` puts other functions in the place of such steps, by their names, while a function is recorded: they return nodes
+that no library could run. The recorder is that of the compiler.
+"""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +14,7 @@ import numpy as np
 from xbce._compiler.lowering import PROGRAM_LOWERINGS, Call, Lowered, lowered
 from xbce._compiler.recording import Graph, Node, Recorder, TracedArray, record
 from xbce._precision import exact
+
 
 def _traced(operands: Sequence[Any]) -> Any:
     return next(x.namespace for x in operands if isinstance(x, TracedArray))
@@ -67,11 +72,16 @@ TRANSFORMATIONS: dict[str, Callable[..., Any]] = {
 @contextmanager
 def kept(steps: dict[str, Callable[..., Any]]) -> Iterator[None]:
     """Have all modules of `xbce._precision` call these in place of their functions of the same names."""
-    replaced = []
-    for name, module in list(sys.modules.items()):
-        if name.startswith("xbce._precision."):
-            for function in steps.keys() & vars(module).keys():
-                replaced.append((module, function, getattr(module, function)))
+    modules = [module for name, module in sys.modules.items() if name.startswith("xbce._precision.")]
+    replaced = [
+        (module, name, getattr(module, name))
+        for module in modules
+        for name in sorted(steps.keys() & vars(module).keys())
+    ]
+    missing = steps.keys() - {name for _, name, _ in replaced}
+    if missing:
+        msg = f"xbce._precision has no function {', '.join(sorted(missing))}"
+        raise AttributeError(msg)
     for module, function, _ in replaced:
         setattr(module, function, steps[function])
     try:

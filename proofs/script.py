@@ -9,11 +9,11 @@ from fractions import Fraction
 
 from proofs.polynomial import Number, number
 
-AND = " /\\\n     "
+_AND = " /\\\n     "
 _OPTIONS = ("-Eno-auto-dichotomy", "-Eprecision=128")
 _SECONDS = 60
 """After which a script counts as not proved: one that can be proved takes less than 10."""
-_FOUND = re.compile(r"Results:\n  .* in \[(\S+)(?: {[^}]*})?, (\S+?)(?: {[^}]*})?\]")
+_FOUND = re.compile(r"  .* in \[(\S+)(?: {[^}]*})?, (\S+?)(?: {[^}]*})?\]")
 
 
 def within(expression: str, low: Number, high: Number) -> str:
@@ -32,6 +32,7 @@ class Claim:
 
     expression: str
     bound: Fraction
+    in_table: bool = True
 
 
 @dataclass
@@ -52,21 +53,24 @@ class Script:
         """Return the definitions, the cases one after the other, and the hints."""
         return "\n".join([*self._head(), *self._propositions(claims), *self.hints]) + "\n"
 
-    def runs(self, claims: Sequence[Claim], *, asks: bool = False) -> Iterator[str]:
-        """Yield, for each case, what Gappa runs: the claims hold; or the question how large their expressions are."""
-        for proposition in self._propositions(claims, asks=asks):
+    def runs(self, claims: Sequence[Claim]) -> Iterator[str]:
+        """Yield what Gappa runs for each case: it has one proposition in a script."""
+        for proposition in self._propositions(claims):
             yield "\n".join([*self._head(), proposition, *self.hints]) + "\n"
 
     def _head(self) -> list[str]:
         rounding = ["@rnd = float<ieee_64,ne>;"] if self.doubles else []
         return [*rounding, *(f"{name} = rnd({name}_);" for name in self.doubles), *self.lines]
 
-    def _propositions(self, claims: Sequence[Claim], *, asks: bool = False) -> Iterator[str]:
+    def _propositions(self, claims: Sequence[Claim]) -> Iterator[str]:
         for hypotheses, goals in self.cases:
-            wanted = [f"{claim.expression} in ?" if asks else at_most(claim.expression, claim.bound) for claim in claims]
-            if not asks:
-                wanted = [*goals, *wanted]
-            yield f"{{ {AND.join(self.always + hypotheses)}\n  -> {AND.join(wanted)} }}"
+            wanted = [*goals, *(at_most(claim.expression, claim.bound) for claim in claims)]
+            wanted += [f"{claim.expression} in ?" for claim in claims if claim.in_table]
+            yield f"{{ {_AND.join(self.always + hypotheses)}\n  -> {_AND.join(wanted)} }}"
+
+
+class UnprovedError(Exception):
+    """What Gappa says where it does not prove a script."""
 
 
 def gappa() -> str | None:
@@ -74,23 +78,8 @@ def gappa() -> str | None:
     return shutil.which("gappa")
 
 
-def failure(script: str) -> str:
-    """Return why Gappa does not prove a script; nothing if it does."""
-    code, said = _run(script)
-    return said or ("no reason given" if code else "")
-
-
-def magnitude(script: str) -> Fraction:
-    """Return the magnitude that Gappa finds for what a script asks."""
-    code, said = _run(script)
-    found = _FOUND.fullmatch(said.strip())
-    if code or found is None:
-        msg = f"Gappa finds no bound:\n{said}"
-        raise ValueError(msg)
-    return max(abs(Fraction(*_dyadic(end))) for end in found.groups())
-
-
-def _run(script: str) -> tuple[int, str]:
+def proved(script: str) -> Fraction:
+    """Have Gappa prove a script; return the largest magnitude that it finds for what the script asks."""
     path = gappa()
     if path is None:
         msg = "gappa is not installed"
@@ -100,8 +89,15 @@ def _run(script: str) -> tuple[int, str]:
             [path, *_OPTIONS], input=script, capture_output=True, text=True, check=False, timeout=_SECONDS
         )
     except subprocess.TimeoutExpired:
-        return 1, f"no proof within {_SECONDS} s\n"
-    return done.returncode, done.stdout + done.stderr
+        msg = f"no proof within {_SECONDS} s"
+        raise UnprovedError(msg) from None
+    said = done.stdout + done.stderr
+    head, *answers = said.strip().splitlines() or [""]
+    found = [_FOUND.fullmatch(answer) for answer in answers]
+    # A warning is an identity that Gappa does not see, or a contradiction in the hypotheses.
+    if done.returncode or head != "Results:" or not all(found):
+        raise UnprovedError(said)
+    return max(abs(Fraction(*_dyadic(end))) for match in found if match for end in match.groups())
 
 
 def _dyadic(text: str) -> tuple[int, int]:

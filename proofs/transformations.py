@@ -1,6 +1,6 @@
 """Checks the error-free transformations of `xbce/_precision/exact.py` on all numbers of a small format.
 
-That they lose nothing is a theorem for every precision (Dekker 1971, Knuth, Veltkamp); Gappa's scripts take it as known.
+That they lose nothing is a theorem for every precision (Dekker 1971, Knuth, Veltkamp), which the scripts take as known.
 Here the functions themselves run on numbers of a few binary digits, exhaustively: whoever changes an operation of one
 of them is told. Powers of two change nothing, so that one number needs one exponent only.
 """

@@ -80,6 +80,8 @@ class Translation:
         """The second and the first number of each ordered sum."""
         self.hints: list[str] = []
         """Identities that bound a difference in an ordered sum whose order is not known."""
+        self._high_of: dict[str, str] = {}
+        """Names of rounded sums, by those of their rests."""
         self._errors: dict[str, str] = {}
         """Rounding errors, as Gappa reads them."""
         self._rounded: dict[str, tuple[str, str]] = {}
@@ -118,6 +120,13 @@ class Translation:
         if node not in self._values:
             self._values[node] = self._computed(node)
         return self._values[node]
+
+    def require_pair(self) -> None:
+        """Require that the second output is the rest of the first: at most half of a unit in its last place."""
+        high, low = (self.result(i) for i in (0, 1))
+        if self._high_of.get(low) != high:
+            msg = f"{low} is not what the rounding of {high} leaves"
+            raise UntranslatedError(msg)
 
     def total(self, outputs: Sequence[int]) -> Value:
         """Return a sum of outputs."""
@@ -200,6 +209,7 @@ class Translation:
             errors[lost] = polynomial(1)
             line = f"{line} + {lost}"
         self.lines.append(f"{line};")
+        self._high_of[result] = rounded
         return Value(name(result), polynomial(0), errors)
 
     def _rest_of_sum(self, a: Value, b: Value, *, ordered: bool) -> Value:

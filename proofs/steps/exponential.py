@@ -1,6 +1,7 @@
 """exp(y), y from -1024 to 0: the reduction of y, the series, the product with a power from the table."""
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from proofs.polynomial import name, number, polynomial
@@ -21,6 +22,8 @@ STEP_ERROR = power(-118)
 """Bounds |STEP + STEP_REST - log(2) / 1024|."""
 SUM = power(-88, Fraction(27, 16))
 """Bounds the error of exp(r) - 1, without what the series leaves out."""
+SHARE_LOW = power(-64)
+"""Bounds the low part of exp(r) - 1."""
 ENLARGED = power(-104)
 """Bounds the error of the product with the power."""
 POWER_ERROR = power(-106)
@@ -51,10 +54,10 @@ def _reduction() -> Step:
     # In each binade y is a multiple of a number that makes y - n STEP exact.
     least = power(-39, int(step * 2**39 * Fraction(499, 1000)))
     edges = [least, *(power(i) for i in range(-11, 11))]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         script.cases.append(([within("y", -high, -low), within(n, -_MOST_N, -1)], []))
     edges = [Fraction(0), *(power(i) for i in range(-40, -11)), power(-39, int(step * 2**39 * Fraction(501, 1000)))]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         script.cases.append(([within("y", -high, -low), within(n, 0, 0)], []))
     script.hints = [
         f"error -> {read.error([0, 1], goal)};",
@@ -66,7 +69,7 @@ def _reduction() -> Step:
         "exp: error of r + r_low; and |r|",
         "-1024 <= y <= 0",
         script,
-        (Claim("error", REDUCTION), Claim(r, R - power(-40))),
+        (Claim("error", REDUCTION), Claim(r, R - power(-40), in_table=False)),
     )
 
 
@@ -77,19 +80,26 @@ def _series(*, ordered: bool) -> Step:
     script = Script(["r", "r_low"], [*read.lines, "R = r + r_low;", f"series = {_SERIES.text('R')};"])
     script.lines.append(f"error = {read.result(0, 1)} - series;")
     script.always = [at_most(x, UNDERFLOW) for x in read.lost]
+    low_part = read.result(1)
+    if ordered:
+        read.require_pair()
     small = power(-24)
     for low, high in [(small, R), (-R, -small)] if ordered else [(-small, small)]:
         most = max(abs(low), abs(high))
         goals = [within(f"{b} / {a}", -1, 1) for b, a in read.order]
         script.cases.append(([within("r", low, high), at_most("r_low", most * power(-53))], goals))
     series = _SERIES.of(name("r") + name("r_low"))
-    script.hints = [f"error -> {read.error([0, 1], series)};", *read.hints]
+    script.hints = [
+        f"error -> {read.error([0, 1], series)};",
+        *([] if ordered else [f"{low_part} -> {read.error([1], polynomial(0))};"]),
+        *read.hints,
+    ]
     return Step(
         f"exp_series{'' if ordered else '_near_0'}",
-        "exp: error of the series",
+        "exp: error of the series; and its low part",
         "2^-24 <= |r| <= 89 2^-18" if ordered else "|r| <= 2^-24",
         script,
-        (Claim("error", SUM),),
+        (Claim("error", SUM), Claim(low_part, SHARE_LOW, in_table=False)),
     )
 
 
@@ -100,6 +110,7 @@ def _enlarged() -> Step:
     names = ["power", "power_rest", "share", "share_low"]
     with kept(TRANSFORMATIONS):
         read = Translation(recorded(enlarged, 4), names)
+    read.require_pair()
     p, rest, share, low = map(name, names)
     goal = (p + rest) * (polynomial(1) + share + low)
     script = Script(names, [*read.lines, "exact = (power + power_rest) * (1 + share + share_low);"])
@@ -108,12 +119,14 @@ def _enlarged() -> Step:
         within("power", 1, 2),
         at_most("power_rest", power(-53)),
         at_most("share", power(-11)),
-        at_most("share_low", power(-64)),
+        at_most("share_low", SHARE_LOW),
         *(at_most(x, UNDERFLOW) for x in read.lost),
     ]
     script.cases = [([], [within(f"({b}) / ({a})", -1, 1) for b, a in read.order])]
     script.hints = [f"error -> {read.error([0, 1], goal)};"]
-    return Step("exp_enlarged", "exp: error of the product with 2^(j / 1024)", "all j", script, (Claim("error", ENLARGED),))
+    return Step(
+        "exp_enlarged", "exp: error of the product with 2^(j / 1024)", "all j", script, (Claim("error", ENLARGED),)
+    )
 
 
 def _whole() -> Step:
@@ -135,8 +148,10 @@ def _whole() -> Step:
     ]
     script.cases = [([], [])]
     script.hints = [
-        "error -> (result - table * (1 + share)) / exact + (table - power) / power * ((1 + share) / x)"
-        " + ((share - (z - 1)) + (z - x)) / x {power <> 0, x <> 0};",
+        (
+            "error -> (result - table * (1 + share)) / exact + (table - power) / power * ((1 + share) / x)"
+            " + ((share - (z - 1)) + (z - x)) / x {power <> 0, x <> 0};"
+        ),
         "share -> (share - (z - 1)) + (z - x) + (x - 1);",
     ]
     return Step("exp", "exp: relative error", "-1024 <= y <= 0", script, (Claim("error", EXPONENTIAL),))

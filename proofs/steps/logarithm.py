@@ -5,6 +5,7 @@ rows the logarithm is at least 2^-11, and absolute errors do.
 """
 
 from fractions import Fraction
+from itertools import pairwise
 
 from proofs.polynomial import name, polynomial
 from proofs.recording import TRANSFORMATIONS, kept, recorded, results_of_step
@@ -31,14 +32,26 @@ NEAR_1 = power(-82, Fraction(11, 8))
 """Bounds the error of log(1 + v) in the row of 1, relative to v, without what the series leaves out."""
 LOGARITHM = power(-81, Fraction(5, 4))
 """Bounds the relative error of log(1 + v)."""
+TINY = power(-300)
+"""Bounds the difference of the result and v where v is below 2^-256: a result that float32 rounds to 0."""
 LEAST = power(-20, 1022)
 """Bounds log(m) from below, in the other rows."""
-_U_LOW = (U + power(-30)) * power(-53)
+_U_LOW, _NEAR_LOW = (U + power(-30)) * power(-53), power(-62)
+"""Bound the low parts of u and of log(1 + u)."""
 
 
 def steps() -> list[Step]:
     """Return the steps."""
-    return [_reduction(), _series(ordered=True), _series(ordered=False), _sum(), _other_rows(), _near_1(), _row_of_1()]
+    return [
+        _reduction(),
+        _series(ordered=True),
+        _series(ordered=False),
+        _sum(),
+        _other_rows(),
+        _near_1(),
+        _row_of_1(),
+        _tiny(),
+    ]
 
 
 def _graph(*, whole: bool = False) -> Graph:
@@ -88,7 +101,7 @@ def _reduction() -> Step:
         "log: error of u + u_low; and |u|, |u_low|",
         "1 + 2^-10 <= m <= 2",
         script,
-        (Claim("error", REDUCTION), Claim(u, U + power(-50)), Claim(u_low, _U_LOW)),
+        (Claim("error", REDUCTION), Claim(u, U + power(-50), in_table=False), Claim(u_low, _U_LOW, in_table=False)),
     )
 
 
@@ -102,14 +115,20 @@ def _series(*, ordered: bool) -> Step:
     small, most = power(-24), U + power(-50)
     for low, high in [(small, most), (-most, -small)] if ordered else [(-small, small)]:
         script.cases.append(([within("u", low, high)], [within(f"{b} / {a}", -1, 1) for b, a in read.order]))
-    series = _SERIES.of(name("u") + name("u_low"))
-    script.hints = [f"error -> {read.error([0, 1], series)};", *read.hints]
+    series, near_low = _SERIES.of(name("u") + name("u_low")), read.result(1)
+    if ordered:
+        read.require_pair()
+    script.hints = [
+        f"error -> {read.error([0, 1], series)};",
+        *([] if ordered else [f"{near_low} -> {read.error([1], polynomial(0))};"]),
+        *read.hints,
+    ]
     return Step(
         f"log_series{'' if ordered else '_near_0'}",
-        "log: error of the series",
+        "log: error of the series; and its low part",
         "2^-24 <= |u| <= 19 2^-14" if ordered else "|u| <= 2^-24",
         script,
-        (Claim("error", SUM),),
+        (Claim("error", SUM), Claim(near_low, _NEAR_LOW, in_table=False)),
     )
 
 
@@ -118,19 +137,23 @@ def _sum() -> Step:
         return node.operation if node.operation in ("near", "near_low") else _named(node)
 
     read = Translation(_graph(), _INPUTS, Reading(named, holds={_IN_ROW_OF_1: False}))
+    read.require_pair()
     parts = ["log", "log_rest", "near", "near_low"]
     exact = name("log") + name("log_rest") + name("near") + name("near_low")
     script = Script(parts, [*read.lines, f"error = {read.result(0, 1)} - (log + log_rest + near + near_low);"])
     script.always = [
         within("log", LEAST, 1),
         at_most("log_rest", power(-54)),
-        at_most("near", U + power(-40)),
-        at_most("near_low", _U_LOW),
+        # |log(1 + u)| is at most |u| (1 + |u|).
+        at_most("near", U * (1 + power(-9))),
+        at_most("near_low", _NEAR_LOW),
         within("log + near", LEAST, 1),
     ]
     script.cases = [([], [within(f"({b}) / ({a})", -1, 1) for b, a in read.order])]
     script.hints = [f"error -> {read.error([0, 1], exact)};"]
-    return Step("log_sum", "log: error of the sum with -log(c)", "1 + 2^-10 <= m <= 2", script, (Claim("error", LAST_SUM),))
+    return Step(
+        "log_sum", "log: error of the sum with -log(c)", "1 + 2^-10 <= m <= 2", script, (Claim("error", LAST_SUM),)
+    )
 
 
 def _other_rows() -> Step:
@@ -154,26 +177,34 @@ def _other_rows() -> Step:
     ]
     script.cases = [([], [])]
     script.hints = [
-        "result - exact -> (result - (table + near)) + (table - minus_log_c) + (near - series) + (series - series_U)"
-        " + (series_U - of_U) + (of_m - exact);"
+        (
+            "result - exact -> (result - (table + near)) + (table - minus_log_c) + (near - series)"
+            " + (series - series_U) + (series_U - of_U) + (of_m - exact);"
+        )
     ]
     return Step(
         "log_other_rows", "log: relative error", "m = 1 + v, 2^-10 <= v <= 1", script, (Claim("error", LOGARITHM),)
     )
 
 
-def _near_1() -> Step:
+def _read_row_of_1(*, ordered: bool) -> Translation:
     def named(node: Node) -> float | None:
         row_of_1 = {tables.INVERSE: 1.0, tables.LOG: 0.0, tables.LOG_REST: 0.0}
         return row_of_1[node.value] if node.operation == "lookup" else None
 
-    read = Translation(_graph(whole=True), _INPUTS, Reading(named, holds={_IN_ROW_OF_1: True}))
+    reading = Reading(named, ordered=ordered, holds={_IN_ROW_OF_1: True})
+    return Translation(_graph(whole=True), _INPUTS, reading)
+
+
+def _near_1() -> Step:
+    read = _read_row_of_1(ordered=True)
+    read.require_pair()
     script = Script(["v", "v_low"], [*read.lines, "V = v + v_low;", f"series = {_NEAR_1.text('V')};"])
     script.lines.append(f"error = ({read.result(0, 1)} - series) / V;")
     script.always = [at_most(x, UNDERFLOW) for x in read.lost]
     top = [power(-13, eighths) for eighths in (8, 7, 6, 5)]
     edges = [_NEAR_1.most, *top, *(power(i) for i in (-11, -12, -13, -15, -18, -23, -32, *range(-50, -256, -20), -256))]
-    for high, low in zip(edges, edges[1:], strict=False):
+    for high, low in pairwise(edges):
         goals = [within(f"({b}) / ({a})", -1, 1) for b, a in read.order]
         script.cases.append(([within("v", low, high), at_most("v_low", high * power(-53))], goals))
     series = _NEAR_1.of(name("v") + name("v_low"))
@@ -181,7 +212,7 @@ def _near_1() -> Step:
     return Step(
         "log_near_1",
         "log: error of the series in the row of 1, relative to v",
-        "m = 1 + v, 2^-256 <= v <= 513 2^-19",
+        "m = 1 + v, 2^-256 <= v <= 2^-10 + 2^-50",
         script,
         (Claim("error", NEAR_1),),
     )
@@ -207,7 +238,22 @@ def _row_of_1() -> Step:
     return Step(
         "log_row_of_1",
         "log: relative error",
-        "m = 1 + v, 2^-256 <= v <= 513 2^-19",
+        "m = 1 + v, 2^-256 <= v <= 2^-10 + 2^-50",
         script,
         (Claim("error", LOGARITHM),),
+    )
+
+
+def _tiny() -> Step:
+    read = _read_row_of_1(ordered=False)
+    script = Script(["v", "v_low"], [*read.lines, f"error = {read.result(0, 1)} - (v + v_low);"])
+    script.always = [
+        within("v", 0, power(-256)),
+        at_most("v_low", power(-309)),
+        *(at_most(x, UNDERFLOW) for x in read.lost),
+    ]
+    script.cases = [([], [])]
+    script.hints = [f"error -> {read.error([0, 1], name('v') + name('v_low'))};", *read.hints]
+    return Step(
+        "log_tiny", "log: result - v, an absolute error", "m = 1 + v, v <= 2^-256", script, (Claim("error", TINY),)
     )

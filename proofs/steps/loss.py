@@ -8,13 +8,15 @@ most as large in it.
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import flint
+
 from proofs.recording import kept, recorded, results_of_step, step
-from proofs.script import Claim, Script, at_most, within
+from proofs.script import Claim, Script, within
 from proofs.steps.exponential import EXPONENTIAL
 from proofs.steps.logarithm import LOGARITHM
 from proofs.steps.pairs import ADD, DIVIDE, MULTIPLY
@@ -49,12 +51,14 @@ class _Real:
     least: Fraction
     most: Fraction
     """The ends of its magnitude, but for errors; equal for a constant."""
+    exact: Callable[[Any], Any]
+    """What it is without errors, in balls: a function of the logit."""
     error: str = "0"
     """Its relative error, as Gappa reads it."""
 
 
 def _constant(x: Fraction) -> _Real:
-    return _Real((x > 0) - (x < 0), abs(x), abs(x))
+    return _Real((x > 0) - (x < 0), abs(x), abs(x), lambda _: flint.arb(flint.fmpq(x.numerator, x.denominator)))
 
 
 def _step_of_pairs(name: str) -> Callable[[Pair, Pair], Pair]:
@@ -92,7 +96,7 @@ class _Formula:
         self.lines: list[str] = []
         self.hypotheses: list[str] = []
         self._side = f"{'p' if positive else 'n'}{label}"
-        self._positive, self._label = positive, label
+        self.positive, self.label = positive, label
         self._known: dict[tuple[Node, Node], _Real] = {}
         self.result = self._pair(*graph.outputs)
 
@@ -108,10 +112,10 @@ class _Formula:
         if number is not None and rest is not None:
             return _constant(number + rest)
         if high.operation == "input" and rest == 0:
-            return _Real(1 if self._positive else -1, Fraction(0), power(10))
+            return _Real(1 if self.positive else -1, Fraction(0), power(10), lambda x: x)
         if high.operation == "neg":
             of = self._pair(high.operands[0], low if rest == 0 else low.operands[0])
-            return _Real(-of.sign, of.least, of.most, of.error)
+            return _Real(-of.sign, of.least, of.most, lambda x: -of.exact(x), of.error)
         if high.operation == "mul":
             return self._exponential(high.operands, low.operands)
         if (low.operation, low.operands) != (f"{high.operation}_low", high.operands):
@@ -128,12 +132,14 @@ class _Formula:
             return _constant(Fraction(0))
         if node.operation == "multiply":
             error = self._error(f"(1 + {a.error}) * (1 + {b.error})", MULTIPLY)
-            return _Real(a.sign * b.sign, a.least * b.least, a.most * b.most, error)
+            sign, least, most = a.sign * b.sign, a.least * b.least, a.most * b.most
+            return _Real(sign, least, most, lambda x: a.exact(x) * b.exact(x), error)
         error = self._error(f"(1 + {a.error}) / (1 + {b.error})", DIVIDE)
         if not self._is_one_more(node.operands[2], node.operands[0]):
             msg = "a quotient that is not a / (1 + a)"
             raise UntranslatedError(msg)
-        return _Real(a.sign, a.least / (1 + a.least), a.most / (1 + a.most), error)  # it increases with a
+        least, most = (end / (1 + end) for end in (a.least, a.most))  # it increases with a
+        return _Real(a.sign, least, most, lambda x: a.exact(x) / b.exact(x), error)
 
     def _sum(self, a: _Real, b: _Real) -> _Real:
         if not a.sign or not b.sign:
@@ -153,7 +159,8 @@ class _Formula:
         else:
             msg = "a difference that may cancel"
             raise UntranslatedError(msg)
-        return _Real(a.sign, least, most, self._error(f"(1 + {weight} * {a.error} + (1 - {weight}) * {b.error})", ADD))
+        error = self._error(f"(1 + {weight} * {a.error} + (1 - {weight}) * {b.error})", ADD)
+        return _Real(a.sign, least, most, lambda x: a.exact(x) + b.exact(x), error)
 
     def _exponential(self, high: tuple[Node, ...], low: tuple[Node, ...]) -> _Real:
         """Return exp(-|x|): an exponential times its power of two."""
@@ -165,11 +172,11 @@ class _Formula:
         if not right or not same or names != ["exponential", "exponential_low", "scale", "exponent"]:
             msg = "an exponential that is not exp(-|x|)"
             raise UntranslatedError(msg)
-        return _Real(1, Fraction(0), Fraction(1), self._error("1", EXPONENTIAL))
+        return _Real(1, Fraction(0), Fraction(1), lambda x: (-abs(x)).exp(), self._error("1", EXPONENTIAL))
 
     def _negative_logit(self, y: Node) -> bool:
-        x = self._chosen(y.operands[0]) if self._positive and y.operation == "neg" else y
-        return x.operation == "input" and x.value == 0 and (y.operation == "neg") == self._positive
+        x = self._chosen(y.operands[0]) if self.positive and y.operation == "neg" else y
+        return x.operation == "input" and x.value == 0 and (y.operation == "neg") == self.positive
 
     def _logarithm(self, node: Node) -> _Real:
         """Return log(1 + v)."""
@@ -179,7 +186,8 @@ class _Formula:
             msg = "a logarithm that is not log(1 + v) of v from 0 to 1"
             raise UntranslatedError(msg)
         share = self._variable("w", Fraction(0), Fraction(1))
-        return _Real(1, Fraction(0), Fraction(1), self._error(f"(1 + {share} * {of.error})", LOGARITHM))
+        error = self._error(f"(1 + {share} * {of.error})", LOGARITHM)
+        return _Real(1, Fraction(0), Fraction(1), lambda x: of.exact(x).log1p(), error)
 
     def _is_one_more(self, m: Node, v: Node) -> bool:
         m, v = self._chosen(m), self._chosen(v)
@@ -216,7 +224,7 @@ class _Formula:
         if node.operation == "constant":
             return Fraction(node.value)
         if node.operation == "input":
-            return Fraction(self._label) if node.value == 1 else None
+            return Fraction(self.label) if node.value == 1 else None
         if node.operation == "astype":
             return Fraction(self._holds(node.operands[0]))
         if node.operation not in ("add", "sub", "mul", "neg") or len(node.operands) > 2:
@@ -245,7 +253,7 @@ class _Formula:
         if number is not None:
             return bool(getattr(operator, node.operation)(number, limit))
         if (node.operation, limit) == ("ge", 0) and a.operation == "input":
-            return self._positive
+            return self.positive
         found = LIMITS.get((node.operation, limit))
         if found is None:
             msg = f"the proof does not know whether {node.operation} {limit} holds"
@@ -253,14 +261,34 @@ class _Formula:
         return found
 
 
-def _result(method: str, bound: Fraction) -> Step:
-    script, claims = Script(), []
+def _formulas(method: str) -> Iterator[_Formula]:
     for positive in (True, False):
         for label in (0, 1):
-            formula = _Formula(method, positive=positive, label=label)
-            script.lines += formula.lines
-            script.always += formula.hypotheses
-            claims.append(Claim(formula.result.error, bound))
+            yield _Formula(method, positive=positive, label=label)
+
+
+def _result(method: str, bound: Fraction) -> Step:
+    script, claims = Script(), []
+    for formula in _formulas(method):
+        script.lines += formula.lines
+        script.always += formula.hypotheses
+        claims.append(Claim(formula.result.error, bound))
     script.cases = [([], [])]
     domain = "label 0 or 1, |logit| <= 700"
     return Step(f"loss_{method}", f"plain loss: relative error of the {method}", domain, script, tuple(claims))
+
+
+def differences() -> Iterator[Any]:
+    """Yield, in balls, what the formulas as recorded differ from the definitions."""
+    for method in ("value", "gradient", "hessian"):
+        for formula in _formulas(method):
+            for size in range(1, 100, 7):
+                x = flint.arb(size) / 8 * (1 if formula.positive else -1)
+                yield formula.result.exact(x) - _definition(method, x, formula.label)
+
+
+def _definition(method: str, x: Any, label: int) -> Any:
+    if method == "value":
+        return (1 + (x if label == 0 else -x).exp()).log()
+    sigmoid = 1 / (1 + (-x).exp())
+    return sigmoid - label if method == "gradient" else sigmoid * (1 - sigmoid)

@@ -1,7 +1,7 @@
 """Sums, products and quotients of pairs, with high parts from 1 to 2: powers of two change no rounding."""
 
 from collections.abc import Callable
-from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from proofs.polynomial import name
@@ -38,7 +38,9 @@ def _read(function: Callable[[Any, Any], Any], *, number: bool = False) -> tuple
     names = _NAMES[2:] if number else _NAMES
     with kept(TRANSFORMATIONS):
         graph = recorded(of_parts, len(names))
-    return graph, Translation(graph, names)
+    read = Translation(graph, names)
+    read.require_pair()
+    return graph, read
 
 
 def _script(read: Translation, names: list[str], lines: list[str], cases: list[list[str]]) -> Script:
@@ -93,7 +95,7 @@ def _divide() -> Step:
     ]
     # Gappa takes a, b and their quotient for independent: in small parts of the domain that costs little.
     parts = [power(-1, halves) for halves in range(2, 5)]
-    ranges = list(zip(parts, parts[1:], strict=False))
+    ranges = list(pairwise(parts))
     cases = [[within("a", *of_a), _A_LOW, within("b", *of_b), _B_LOW] for of_a in ranges for of_b in ranges]
     script = _script(read, _NAMES, lines, cases)
     # The result is q + c, where c = rest / b, rounded: so c b is the rest, and b times a rounding error.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from proofs.script import Claim, Script, failure, magnitude
+from proofs.script import Claim, Script, proved
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class Step:
     """For which arguments."""
     script: Script
     claims: tuple[Claim, ...]
-    """The first one stands in the table."""
+
+    @property
+    def bound(self) -> Fraction:
+        """The bound in the table."""
+        return self.claims[0].bound
 
     def text(self) -> str:
-        """Return the script that proves the claims: Gappa runs it once for each case."""
+        """Return the script: Gappa runs it once for each case."""
         return f"# {self.what}\n# {self.domain}\n{self.script.text(self.claims)}"
 
-    def failure(self) -> str:
-        """Return why Gappa does not prove the claims; nothing if it does."""
-        return next(filter(None, map(failure, self.script.runs(self.claims))), "")
-
-    def magnitude(self) -> Fraction:
-        """Return the largest magnitude that Gappa finds for the first claim's expression."""
-        return max(map(magnitude, self.script.runs(self.claims[:1], asks=True)))
+    def proved(self) -> Fraction:
+        """Have Gappa prove all cases; return the largest magnitude that it finds."""
+        return max(map(proved, self.script.runs(self.claims)))
 
 
 def power(exponent: int, factor: int | Fraction = 1) -> Fraction:

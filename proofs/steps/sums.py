@@ -4,6 +4,7 @@ The unit is that of the first place: the largest term is from 1 to 2^24 of it.
 """
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from proofs.polynomial import Polynomial, name, number, polynomial
@@ -16,11 +17,11 @@ from xbce._precision import sums
 
 TERMS = 2**29
 """The most terms."""
-CUT = power(-sums.BITS * (sums.PLACES - 1), 1 + power(-6))
+CUT = power(-101, 33)
 """Bounds what is cut off one double of a term."""
 IN_UNITS = power(-92)
 """Bounds the error of the sum of the digits' sums, relative to terms of one sign."""
-SUM = power(-66, Fraction(33, 32))
+SUM = power(-66, Fraction(17, 16))
 """Bounds the relative error of a sum of plain losses, before it is rounded."""
 _WEIGHTS = [power(-sums.BITS * i) for i in range(sums.PLACES)]
 
@@ -41,10 +42,10 @@ def _digits() -> Step:
     script = Script(["x"], [*read.lines, f"error = {kept_part.text.text()} - x;"])
     # In each binade x is a multiple of a number that makes its digits exact.
     edges = [Fraction(0), *(power(i) for i in range(-50, sums.BITS + 1))]
-    script.cases = [([within("x", low, high)], []) for low, high in zip(edges, edges[1:], strict=False)]
+    script.cases = [([within("x", low, high)], []) for low, high in pairwise(edges)]
     script.hints = [f"error -> {read.causes(kept_part.plus(known(name('x')), -1))};"]
     first = read.outputs[0].text.text()
-    claims = (Claim("error", CUT), Claim(first, power(sums.BITS)))
+    claims = (Claim("error", CUT), Claim(first, power(sums.BITS), in_table=False))
     return Step("sum_digits", "sum: what is cut off a term", "0 <= x < 2^24 units; so for -x", script, claims)
 
 
@@ -82,9 +83,15 @@ def _sum() -> Step:
     ]
     script.cases = [([], [])]
     script.hints = [
-        "error -> (1 + (terms - exact) / exact + (digits - terms) / exact) * (1 + (result - digits) / digits) - 1"
-        " {exact <> 0, digits <> 0};"
+        (
+            "error -> (1 + (terms - exact) / exact + (digits - terms) / exact) * (1 + (result - digits) / digits) - 1"
+            " {exact <> 0, digits <> 0};"
+        )
     ]
     return Step(
-        "sum", "plain loss: relative error of a sum", f"up to {number(TERMS)} hard labels", script, (Claim("error", SUM),)
+        "sum",
+        "plain loss: relative error of a sum",
+        f"up to {number(TERMS)} hard labels",
+        script,
+        (Claim("error", SUM),),
     )
