@@ -20,7 +20,7 @@ space := $(empty) $(empty)
 REQUIRED := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS))
 PYTEST := $(REQUIRED) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -56,6 +56,9 @@ oldest: $(OLDEST)/installed  ## Test and measure with the oldest version of ever
 
 platforms: $(VENV)/installed  ## Measure at every level that this processor can play, and aarch64 by QEMU; ARGS=--plan shows which.
 	$(BIN)/python -m platforms $(ARGS)
+
+proofs: $(VENV)/installed  ## Prove the error bounds of precision="high"; needs gappa and sollya. ARGS=--renew writes the scripts anew.
+	$(BIN)/python -m proofs $(ARGS)
 
 check-long: mutants  ## What `make test` leaves out: tests that take long, the mutants, ten minutes of the fuzzer.
 	$(PYTEST) -m long $(ARGS)
