@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
-from proofs import series, transformations
+from proofs import powers, series, transformations
 from proofs.facts import facts
 from proofs.script import UnprovedError
 from proofs.steps import Step, every_step
@@ -78,6 +78,7 @@ def _without_rows() -> Iterator[str]:
     """Yield what is wrong with what the proofs rest on."""
     if series.computed() != series.COMMITTED.read_text("utf-8"):
         yield f"{series.COMMITTED.name} is not what Sollya prints"
+    yield from powers.wrong()
     for digits in _DIGITS:
         yield from transformations.wrong(digits)
 

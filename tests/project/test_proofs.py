@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from proofs import __main__ as command
-from proofs import series, transformations
+from proofs import powers, series, transformations
 from proofs.facts import facts
 from proofs.polynomial import name, number, polynomial
 from proofs.recording import TRANSFORMATIONS, kept, recorded
@@ -329,6 +329,24 @@ def test_polynomials():
         "y * (1 + x * (1 + x))",
         "y * (1 + x * (x + 1))",
     )
+
+
+def test_powers_only_scale():
+    assert [*powers.wrong()] == []
+    assert {*powers.EXAMPLES} == {"add", "multiply", "divide"}
+
+
+POWER_FAULTS = {
+    "_lowered": ("x * _DOWN", "x * _UP"),
+    "_normal": ("y * _UP", "y * 2.0"),
+    "_aligned": ("top - power == 1", "top - power == 2"),
+}
+
+
+@pytest.mark.parametrize("function", POWER_FAULTS)
+def test_a_fault_of_powers_is_found(function, monkeypatch):
+    planted(monkeypatch, code_of_pairs, function, *POWER_FAULTS[function])
+    assert any("is not that of pairs" in complaint for complaint in powers.wrong())
 
 
 # --- what is known by sampling, not by proof ------------------------------------------------------------------------
