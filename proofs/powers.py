@@ -104,7 +104,7 @@ def _structures(graph: Graph, leaves: list[Structure], values: Mapping[Node, Any
 
     def computed(node: Node) -> Structure:
         if node.operation == "input":
-            return leaves[node.value]
+            return leaves[int(node.value)]
         if node.operation == "constant":
             return ("constant", node.value)
         if node.operation == "where":

@@ -52,30 +52,23 @@ def _numbers(digits: int, exponents: range) -> Iterator[Small]:
                 yield Small(sign * mantissa * Fraction(2) ** exponent, digits)
 
 
-def wrong(digits: int) -> list[str]:
-    """Return what the transformations get wrong among numbers of some digits."""
-    found = []
+def wrong(digits: int) -> Iterator[str]:
+    """Yield what the transformations get wrong among numbers of some digits."""
     splitter = exact._SPLITTER  # noqa: SLF001
     exact._SPLITTER = 2.0 ** ((digits + 1) // 2) + 1  # noqa: SLF001
     try:
         first = [*_numbers(digits, range(1))]
         for a in first:
-            for b in [*_numbers(digits, range(-digits - 2, digits + 3)), Small(Fraction(0), digits)]:
-                found += _wrong_sums(a, b)
+            yield from _differ("two_square", exact.two_square(None, a), a.value**2)
+            yield from _wrong_split(a)
             for b in first:
-                found += _differ("two_product", exact.two_product(None, a, b), a.value * b.value)
-            found += _differ("two_square", exact.two_square(None, a), a.value**2)
-            found += _wrong_split(a)
+                yield from _differ("two_product", exact.two_product(None, a, b), a.value * b.value)
+            for b in [*_numbers(digits, range(-digits - 2, digits + 3)), Small(Fraction(0), digits)]:
+                yield from _differ("two_sum", exact.two_sum(a, b), a.value + b.value)
+                if abs(b.value) <= abs(a.value):
+                    yield from _differ("fast_two_sum", exact.fast_two_sum(a, b), a.value + b.value)
     finally:
         exact._SPLITTER = splitter  # noqa: SLF001
-    return found
-
-
-def _wrong_sums(a: Small, b: Small) -> list[str]:
-    found = _differ("two_sum", exact.two_sum(a, b), a.value + b.value)
-    if abs(b.value) <= abs(a.value):
-        found += _differ("fast_two_sum", exact.fast_two_sum(a, b), a.value + b.value)
-    return found
 
 
 def _wrong_split(a: Small) -> list[str]:

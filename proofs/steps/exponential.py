@@ -31,32 +31,60 @@ POWER_ERROR = power(-106)
 EXPONENTIAL = power(-87)
 """Bounds the relative error of exp(y)."""
 _MOST_N = 2**21
+_STEP = Fraction(tables.STEP) + Fraction(tables.STEP_REST)
 
 
 def steps() -> list[Step]:
     """Return the steps."""
-    return [_reduction(), _series(ordered=True), _series(ordered=False), _enlarged(), _whole()]
+    return [_rows(), _reduction(), _series(ordered=True), _series(ordered=False), _enlarged(), _whole()]
 
 
-def _reduction() -> Step:
+def _graph() -> Graph:
+    """Return the graph of r and r_low."""
     own = {"_exp_minus_one": results_of_step("series"), "_enlarged": results_of_step("enlarged")}
     with kept(TRANSFORMATIONS | own):
         graph = recorded(lambda xp, y, rest: functions.exponential(xp, y, rest).minus_one, 2, ["series", "enlarged"])
-    graph = Graph(graph.outputs[0].operands, single=False)
+    return Graph(graph.outputs[0].operands, single=False)
+
+
+def _integer(read: Translation) -> str:
+    """Return the name of n."""
+    return next(line.split()[0] for line in read.lines if "int<ne>(" in line)
+
+
+def _least() -> tuple[Fraction, Fraction]:
+    """Return two numbers next to half of log(2) / 1024: below the one n is 0, beyond the other it is not."""
+    return power(-39, int(_STEP * 2**39 * Fraction(499, 1000))), power(-39, int(_STEP * 2**39 * Fraction(501, 1000)))
+
+
+def _rows() -> Step:
+    rounded = next(node for node in _graph().nodes() if node.operation == "round")
+    read = Translation(Graph((rounded,), single=True), ["y", "rest"])
+    n = read.result(0)
+    script = Script(["y"], read.lines)
+    below, beyond = _least()
+    script.cases = [
+        ([within("y", -below, 0)], [within(n, 0, 0)]),
+        ([within("y", -1024, -beyond)], [f"{n} <= -1"]),
+        ([within("y", -beyond, -below)], []),
+    ]
+    return Step("exp_rows", "exp: |n|; and where it is 0", "-1024 <= y <= 0", script, (Claim(n, Fraction(_MOST_N)),))
+
+
+def _reduction() -> Step:
+    graph = _graph()
     read, of_y = Translation(graph, ["y", "rest"]), Translation(graph, ["y", "rest"], Reading(integers=False))
-    n = next(line.split()[0] for line in read.lines if "int<ne>(" in line)
-    step = Fraction(tables.STEP) + Fraction(tables.STEP_REST)
-    goal = name("y") + name("rest") - name(n) * step
+    n, (below, beyond) = _integer(read), _least()
+    goal = name("y") + name("rest") - name(n) * _STEP
     r, r_low = read.result(0), read.result(1)
     script = Script(["y", "rest"], read.lines)
-    script.lines.append(f"error = {r} + {r_low} - (y + rest - {n} * ({number(step)}));")
+    script.lines.append(f"error = {r} + {r_low} - (y + rest - {n} * ({number(_STEP)}));")
     script.always = [within("rest", 0, 0), *(at_most(x, UNDERFLOW) for x in read.lost)]
     # In each binade y is a multiple of a number that makes y - n STEP exact.
-    least = power(-39, int(step * 2**39 * Fraction(499, 1000)))
-    edges = [least, *(power(i) for i in range(-11, 11))]
+    edges = [below, *(power(i) for i in range(-11, 11))]
     for low, high in pairwise(edges):
         script.cases.append(([within("y", -high, -low), within(n, -_MOST_N, -1)], []))
-    edges = [Fraction(0), *(power(i) for i in range(-40, -11)), power(-39, int(step * 2**39 * Fraction(501, 1000)))]
+    edges = [Fraction(0), *(power(i) for i in range(-40, -11)), beyond]
     for low, high in pairwise(edges):
         script.cases.append(([within("y", -high, -low), within(n, 0, 0)], []))
     script.hints = [

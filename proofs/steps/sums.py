@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from proofs.polynomial import Polynomial, name, number, polynomial
+from proofs.polynomial import Polynomial, name, polynomial
 from proofs.recording import TRANSFORMATIONS, kept, recorded
 from proofs.script import Claim, Script, at_most, within
 from proofs.steps.loss import VALUE
@@ -91,7 +91,7 @@ def _sum() -> Step:
     return Step(
         "sum",
         "plain loss: relative error of a sum",
-        f"up to {number(TERMS)} hard labels",
+        "up to 2^29 hard labels",
         script,
         (Claim("error", SUM),),
     )
