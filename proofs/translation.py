@@ -106,10 +106,6 @@ class Translation:
         ]
         return " + ".join([*parts, difference.ideal.nested()] if difference.ideal or not parts else parts)
 
-    def ideal(self, *outputs: int) -> Polynomial:
-        """Return a sum of outputs without roundings."""
-        return self.total(outputs).ideal
-
     def rounding_error(self, result: Polynomial, factor: Polynomial) -> Value:
         """Return the rounding error of a result, times a factor."""
         error = next(error for rounded, error in self._rounded.values() if name(rounded) == result)
@@ -190,7 +186,11 @@ class Translation:
     def _round(self, exact: Value, rounding: str = "rnd") -> Value:
         text = exact.text.text()
         if not exact.text or exact.text.terms.keys() == {()}:
-            return known(exact.text)  # of constants, which are small integers
+            constant = exact.text.terms.get((), Fraction(0))
+            if Fraction(float(constant)) != constant:
+                msg = f"{constant}, a number that the code computes from constants, is rounded"
+                raise UntranslatedError(msg)
+            return known(exact.text)
         key = f"{rounding} {text}"
         result = name(self._rounded[key][0]) if key in self._rounded else self._defined(text, rounding)
         return Value(result, exact.ideal, exact.errors | {self._rounded[key][1]: polynomial(1)})

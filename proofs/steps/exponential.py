@@ -52,7 +52,7 @@ def _integer(read: Translation) -> str:
     return next(line.split()[0] for line in read.lines if "int<ne>(" in line)
 
 
-def _least() -> tuple[Fraction, Fraction]:
+def _half_step() -> tuple[Fraction, Fraction]:
     """Return two numbers next to half of log(2) / 1024: below the one n is 0, beyond the other it is not."""
     return power(-39, int(_STEP * 2**39 * Fraction(499, 1000))), power(-39, int(_STEP * 2**39 * Fraction(501, 1000)))
 
@@ -62,7 +62,7 @@ def _rows() -> Step:
     read = Translation(Graph((rounded,), single=True), ["y", "rest"])
     n = read.result(0)
     script = Script(["y"], read.lines)
-    below, beyond = _least()
+    below, beyond = _half_step()
     script.cases = [
         ([within("y", -below, 0)], [within(n, 0, 0)]),
         ([within("y", -1024, -beyond)], [f"{n} <= -1"]),
@@ -74,7 +74,8 @@ def _rows() -> Step:
 def _reduction() -> Step:
     graph = _graph()
     read, of_y = Translation(graph, ["y", "rest"]), Translation(graph, ["y", "rest"], Reading(integers=False))
-    n, (below, beyond) = _integer(read), _least()
+    read.require_pair()
+    n, (below, beyond) = _integer(read), _half_step()
     goal = name("y") + name("rest") - name(n) * _STEP
     r, r_low = read.result(0), read.result(1)
     script = Script(["y", "rest"], read.lines)

@@ -25,7 +25,7 @@ from proofs.table import Row, table
 from proofs.translation import UNDERFLOW, Translation, UntranslatedError
 from tests.helpers import some_long
 from xbce._formulas.cross_entropy import CrossEntropy
-from xbce._precision import HighPrecision, exact, functions
+from xbce._precision import HighPrecision, exact, functions, tables
 from xbce._precision import pairs as code_of_pairs
 from xbce._precision import sums as code_of_sums
 
@@ -262,6 +262,41 @@ def test_an_unknown_operation_is_no_proof(monkeypatch):
 @pytest.mark.parametrize("fact", facts(), ids=lambda fact: fact.what)
 def test_a_fact_holds(fact):
     assert 0 < fact.magnitude() <= fact.bound
+
+
+@pytest.fixture
+def looked_up(monkeypatch):
+    """The indices into each table."""
+    found, lookup = {}, functions.lookup
+
+    def spy(xp, table, index):
+        found[table.name] = index
+        return lookup(xp, table, index)
+
+    monkeypatch.setattr(functions, "lookup", spy)
+    return found
+
+
+def test_powers_are_those_of_n(looked_up):
+    """So that exp(y) is 2^(n / 1024) exp(r), for all n that scripts know."""
+    y = -np.arange(1024 / tables.STEP) * tables.STEP
+    n = np.round(y * tables.STEPS_PER_UNIT)
+    k = functions.exponential(np, y, 0 * y).k
+    assert (n == -np.arange(n.size)).all()
+    assert {*looked_up} == {"power", "power_rest"}
+    for j in looked_up.values():
+        assert (1024 * k + j == n).all()
+        assert j.min() == 0
+        assert j.max() == 1023
+
+
+def test_rows_are_those_of_m(looked_up):
+    m = np.linspace(1, 2, 2**17 + 1)
+    functions.logarithm(np, (m, 0 * m), (m - 1, 0 * m))
+    assert {*looked_up} == {"inverse", "log", "log_rest"}
+    for index in looked_up.values():
+        assert (abs((index + tables.FIRST_ROW) / tables.ROWS - m) <= 0.5 / tables.ROWS).all()
+        assert (index == np.round(m * tables.ROWS) - tables.FIRST_ROW).all()
 
 
 def test_the_transformations_lose_nothing_in_a_small_format():
