@@ -274,7 +274,7 @@ def _result(method: str, bound: Fraction) -> Step:
         script.always += formula.hypotheses
         claims.append(Claim(formula.result.error, bound))
     script.cases = [([], [])]
-    domain = "label 0 or 1, |logit| <= 700"
+    domain = "label 0 or 1, |logit| <= 177"  # so that the exponential is at least 2^-256
     return Step(f"loss_{method}", f"plain loss: relative error of the {method}", domain, script, tuple(claims))
 
 
