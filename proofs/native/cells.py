@@ -25,32 +25,32 @@ class Cell:
 
     @property
     def t(self) -> tuple[float, float]:
-        """The least and the largest number."""
+        """Return the least and the largest number."""
         return number_at(self.first, self.fmt), number_at(self.last, self.fmt)
 
     @property
     def e(self) -> Exact:
-        """exp(-t)"""
+        """Return what is known of exp(-t)."""
         return self._enclosed(lambda point: point.e)
 
     @property
     def log(self) -> Exact:
-        """log(1 + e)"""
+        """Return what is known of log(1 + e)."""
         return self._enclosed(lambda point: point.log)
 
     @property
     def q(self) -> Exact:
-        """e / (1 + e)"""
+        """Return what is known of e / (1 + e)."""
         return self._enclosed(lambda point: point.q)
 
     @property
     def h(self) -> Exact:
-        """q (1 - q)"""
+        """Return what is known of q (1 - q)."""
         return self._enclosed(lambda point: point.h)
 
     @property
     def loss(self) -> Exact:
-        """t + log(1 + e)"""
+        """Return what is known of t + log(1 + e)."""
         return self._enclosed(lambda point: point.loss)
 
     def _enclosed(self, choose: Callable[[Point], Exact]) -> Exact:

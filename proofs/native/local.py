@@ -4,6 +4,7 @@ The pieces are the cells, and the few numbers at each of their ends. Every numbe
 """
 
 import importlib
+import itertools
 import json
 from bisect import bisect_right
 from collections.abc import Callable
@@ -25,7 +26,11 @@ _LEAST_T, _LEAST_E = 2.0**-13, 2.0**-30
 """The report alone is used for exp of less; log1p of less is mostly its argument, to within a small part of an ULP."""
 _ENDS = 16
 """Numbers at each end of a cell that are pieces of their own."""
-_PATHS = {"numpy": ("numpy", "exp", "log1p"), "torch:cpu": ("torch", "exp", "log1p"), "jax": ("jax.numpy", "exp", "log1p")}
+_PATHS = {
+    "numpy": ("numpy", "exp", "log1p"),
+    "torch:cpu": ("torch", "exp", "log1p"),
+    "jax": ("jax.numpy", "exp", "log1p"),
+}
 
 Float32s = npt.NDArray[np.float32]
 Call = Callable[[Float32s], Float32s]
@@ -89,7 +94,7 @@ def _errors(got: Float32s, exact: npt.NDArray[np.float64]) -> float:
 def _rows(starts: list[int], error: Callable[[Float32s], float]) -> list[list[float]]:
     """Return the start of each piece and its largest error, rounded up; the last start has none."""
     found: list[list[float]] = []
-    for first, stop in zip(starts, starts[1:], strict=False):
+    for first, stop in itertools.pairwise(starts):
         blocks = (range(i, min(i + _BLOCK, stop)) for i in range(first, stop, _BLOCK))
         largest = max(error(np.arange(b.start, b.stop, dtype=np.uint32).view(np.float32)) for b in blocks)
         found.append([first, float(np.ceil(largest * 1e4) / 1e4)])

@@ -111,4 +111,3 @@ def _down(y: Any) -> float:
     while not flint.arb(low) <= y.lower():
         low = math.nextafter(low, -math.inf)
     return low
-

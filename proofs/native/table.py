@@ -17,15 +17,15 @@ ULP, as [docs/accuracy.md](../../docs/accuracy.md) counts them, of the plain los
 - **a**, **b**: the largest errors of `exp(-t)` and of `log1p(e)`, 0 <= e <= 1, of all binades.
 - **by binade**: the theorem, with a and b of each binade from the functions report (of published figures: the same
   everywhere).
-- **by cell**: the theorem, with a and b of single cells ([local.json](local.json)); "–" where they were not measured.
-- **found**: the largest error of [results/cpu](../../conformance/results/cpu/report.md), then that of
-  [results/platforms](../../conformance/results/platforms/README.md) where the library uses this level, for labels of
-  both kinds. “–”: the committed results have none.
+- **by cell**: the theorem, with a and b of single cells ([local.json](local.json)); “–”: not measured.
+- **found**: the largest error of [results/cpu](../../conformance/results/cpu/report.md), on processors of both
+  levels; for labels that are not only hard, then that of [results/platforms](../../conformance/results/platforms/README.md), where the library uses this
+  level. Both are of labels in [0, 1], but for rows of hard ones. “–”: not measured.
 - **proved**: whether the promised bound follows. “yes”: from figures of which every argument was tried. “if”: it
   follows if the given figures are the largest ones, which samples and published tables do not show. “no”: the theorem
   gives more than is promised.
 
-JAX: of logits for which the hessian is a normal number, and labels that are no subnormal numbers, since it flushes these.
+JAX: for logits whose hessian is a normal number, and labels that are not subnormal numbers, which it flushes.
 
 | library | level | dtype | a | b | quantity | labels | by binade | by cell | found | promised | proved |
 |---|---|---|---|---|---|---|---|---|---|---|---|
@@ -43,8 +43,12 @@ _DTYPES = ("float32", "float64")
 def table() -> str:
     """Return the page."""
     found = measured.read()
-    rows = [row for given in every_given() for row in _rows(given, found)]
-    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return _HEAD + "".join(lines_of(given, found) for given in every_given())
+
+
+def lines_of(given: Given, found: Measured) -> str:
+    """Return the lines of one library."""
+    return "".join(f"| {' | '.join(row)} |\n" for row in _rows(given, found))
 
 
 def every_given() -> list[Given]:
@@ -80,10 +84,13 @@ def _promised(found: Measured, key: tuple[str, str, str], labels: str) -> float:
 
 
 def _found(found: Measured, given: Given, key: tuple[str, str, str], labels: str) -> str:
-    errors = (found.hard if labels == "hard" else found.any_label).get(key), found.at_level.get((key, given.level))
-    return ", ".join("–" if error is None else f"{error:.2f}" for error in errors) if any(errors) else "–"
+    hard = labels == "hard"
+    errors = [(found.hard if hard else found.any_label).get(key)]
+    if not hard:
+        errors.append(found.at_level.get((key, given.level)))
+    return ", ".join(f"{error:.2f}" for error in errors if error is not None) or "–"
 
 
 def _up(x: float) -> str:
     """Write a bound with two decimals, not below it."""
-    return f"{math.ceil(100 * x - 1e-3) / 100:.2f}"
+    return f"{math.ceil(100 * x) / 100:.2f}"

@@ -1,7 +1,7 @@
 """The theorem on one cell: bounds of the errors, in ULP of the metric, from those of exp and log1p.
 
 Names ending in `_ulp` count ULP of the value that they are about. Each bound is a sum of products of positive float64
-numbers, fewer than a hundred operations of which each is off by at most 2^-53, in the end enlarged by `_SLACK`.
+numbers, fewer than a hundred operations of which each is off by at most 2^-53, in the end enlarged by `SLACK`.
 README.md derives the formulas, in this order.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from proofs.native.cells import Cell
 from proofs.native.numbers import Exact
 
-_SLACK = 1 + 2.0**-40
+SLACK = 1 + 2.0**-40
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def bounds(cell: Cell, given: Hypotheses) -> Bounds:
     """Return the bounds of all quantities on a cell."""
     value_hard, value_soft = _value(cell, given)
     gradient_hard, gradient_soft, hessian = _derivatives(cell, given)
-    return Bounds(*(_SLACK * x for x in (value_hard, value_soft, gradient_hard, gradient_soft, hessian)))
+    return Bounds(*(SLACK * x for x in (value_hard, value_soft, gradient_hard, gradient_soft, hessian)))
 
 
 def rounded(error_ulp: float, room: float) -> float:
@@ -62,18 +62,23 @@ def rounded(error_ulp: float, room: float) -> float:
     At most half an ULP is added. Beyond the power of two an ULP is twice as large; a number that is at most one of the
     exact value's ULP beyond it is rounded to the power of two itself, which is nearer to the exact value.
     """
-    beyond = error_ulp * _SLACK >= room / _SLACK and error_ulp * _SLACK > 1
+    beyond = error_ulp * SLACK - room / SLACK > 1
     return error_ulp + (1 if beyond else 0.5)
 
 
 def _value(cell: Cell, given: Hypotheses) -> tuple[float, float]:
     """Return the bounds of the loss of hard and of soft labels."""
-    e, log, loss = cell.e, cell.log, cell.loss
+    e, log = cell.e, cell.log
     a = given.exp.over(*cell.t)
     e_low, e_high = _perturbed(cell, a)
     before = _scaled(a, e, log) / (1 + e_low)
-    crosses = before * _SLACK >= log.room / _SLACK
-    agrees = before + given.log1p.over(e_low, e_high) * (2 if crosses else 1)
+    crosses = before * SLACK >= log.room / SLACK
+    return values(cell, before + given.log1p.over(e_low, e_high) * (2 if crosses else 1))
+
+
+def values(cell: Cell, agrees: float) -> tuple[float, float]:
+    """Return the bounds of the loss of hard and of soft labels, from that of log(1 + e)."""
+    log, loss = cell.log, cell.loss
     disagrees = rounded(_scaled(agrees, log, loss), loss.room)
     least, greatest = log.exponent, loss.exponent
     soft = [_soft_value(cell, _shifted(agrees, least - k), k) for k in range(least, min(least + 8, greatest) + 1)]
@@ -85,29 +90,39 @@ def _value(cell: Cell, given: Hypotheses) -> tuple[float, float]:
 def _soft_value(cell: Cell, log_ulp: float, k: int) -> float:
     """Return the bound where the loss R = t w + log(1 + e) has the exponent k."""
     # Over 2^(k + 1): t, and t w, which is at most 1 less the logarithm.
-    first, last = (math.ldexp(min(t, math.ldexp(4.0, k)), -k - 1) for t in cell.t)
-    top = min(last, 1 - math.ldexp(cell.log.low, -k - 1) / _SLACK) + 2.0**-40
+    first, last = (math.ldexp(min(t, math.ldexp(8.0, k)), -k - 1) for t in cell.t)
+    top = min(last, 1 - math.ldexp(cell.log.low, -k - 1) / SLACK) + 2.0**-40
     of_label = min(top, last / 2) if first / 2 <= top else 0.0  # else w <= 1/2, and 1 - z is exact
     room = cell.loss.room if k == cell.loss.exponent else 0.0
-    return rounded(log_ulp + of_label + 0.5, room)
+    before = log_ulp + of_label + 0.5
+    after = rounded(before, room)
+    # Both terms are multiples of the least number, and so is a sum below 2^(emin + 1).
+    return before if k == cell.fmt.emin and before * SLACK < room / SLACK + 1 else after
 
 
 def _derivatives(cell: Cell, given: Hypotheses) -> tuple[float, float, float]:
     """Return the bounds of the gradient of hard and of soft labels, and of the hessian."""
-    p, e, q, h = cell.fmt.p, cell.e, cell.q, cell.h
+    p, e, q = cell.fmt.p, cell.e, cell.q
     a = given.exp.over(*cell.t)
     e_low, e_high = _perturbed(cell, a)
     # 1 + e is rounded: by 2^-p, by e itself if that is less, by 2^(1 - p) if e is a number of the format beyond 1.
-    of_sum = min(2.0 if e_high >= 1 + 2.0 ** (1 - p) else 1.0, math.ldexp(e_high, p))
+    beyond_1 = a * SLACK >= (1 if e.exponent == 0 else e.room / SLACK + 2) and e.exponent >= -1
+    of_sum = min(2.0 if beyond_1 else 1.0, math.ldexp(e_high, p))
     quotient_ulp = _scaled(a, e, q) / ((1 + e_low) * (1 + e.low))
     quotient_ulp += math.ldexp(e_high, -q.exponent - 1) * of_sum / ((1 + e_low) * (1 + e_low - 2.0 ** (1 - p)))
     # e / 1 is exact.
-    q_ulp = quotient_ulp if e_high * _SLACK < 2.0**-p else rounded(quotient_ulp, q.room)
+    q_ulp = quotient_ulp if e_high * SLACK < 2.0**-p else rounded(quotient_ulp, q.room)
+    return *gradients(cell, q_ulp), _hessian(cell, q_ulp)
+
+
+def gradients(cell: Cell, q_ulp: float) -> tuple[float, float]:
+    """Return the bounds of the gradient of hard and of soft labels, from that of q."""
+    q, h = cell.q, cell.h
     disagrees = math.ldexp(q_ulp, q.exponent + 1) + 0.5  # in ULP of 1 - q, which are 2^-p
     soft = [_soft_gradient(cell, q_ulp, k) for k in _scales(h.exponent)]
     if h.exponent + 8 < -2:
         soft.append(rounded(_shifted(q_ulp, q.exponent - h.exponent - 8), 0.0))
-    return max(q_ulp, disagrees), max(q_ulp, disagrees, *soft), _hessian(cell, q_ulp)
+    return max(q_ulp, disagrees), max(q_ulp, disagrees, *soft)
 
 
 def _scales(least: int) -> list[int]:
@@ -122,12 +137,12 @@ def _soft_gradient(cell: Cell, q_ulp: float, k: int) -> float:
     before = _shifted(q_ulp, q.exponent - k) + of_label
     # |w - q| / 2^(k + 1), at most: for w >= q, and for w < q.
     above = min(math.ldexp(1.0, -k - 1), 1 / (1 - q.high)) - math.ldexp(q.low, -k - 1)
-    least = math.ldexp(1.0, -k - 1) / _SLACK - _SLACK / q.low if q.low else 0.0
+    least = math.ldexp(1.0, -k - 1) / SLACK - SLACK / q.low if q.low else 0.0
     below = math.ldexp(q.high, -k - 1) - max(0.0, least)
     difference = max(above, below) + 2.0**-40
     size = difference + math.ldexp(before, -p)
-    if size * _SLACK < 1:
-        return before + math.ldexp(0.5, math.frexp(size * _SLACK)[1])
+    if size * SLACK < 1:
+        return before + math.ldexp(0.5, math.frexp(size * SLACK)[1])
     return rounded(before, 0.0)
 
 
@@ -138,13 +153,13 @@ def _hessian(cell: Cell, q_ulp: float) -> float:
     of_difference = min(1.0, math.ldexp(q_high, p + 1))  # 1 - q is rounded: by 2^(-p - 1), or by q if that is less
     before = _scaled(q_ulp, q, h) * (1 - 2 * q.low + q_error) + math.ldexp(q_high, -h.exponent - 2) * of_difference
     # q times 1 is exact.
-    return before if q_high * _SLACK < 2.0 ** (-p - 1) else rounded(before, h.room)
+    return before if q_high * SLACK < 2.0 ** (-p - 1) else rounded(before, h.room)
 
 
 def _perturbed(cell: Cell, a: float) -> tuple[float, float]:
     """Return what the computed exponential is between."""
-    error = a * math.ldexp(1.0, cell.e.exponent - cell.fmt.p + 1) * _SLACK
-    return max(0.0, cell.e.low / _SLACK - error), cell.e.high * _SLACK + error + math.ulp(0.0)
+    error = a * math.ldexp(1.0, cell.e.exponent - cell.fmt.p + 1) * SLACK
+    return max(0.0, cell.e.low / SLACK - error), cell.e.high * SLACK + error + math.ulp(0.0)
 
 
 def _scaled(error_ulp: float, of: Exact, to: Exact) -> float:
