@@ -18,9 +18,10 @@ ULP, as [docs/accuracy.md](../../docs/accuracy.md) counts them, of the plain los
 - **by binade**: the theorem, with a and b of each binade from the functions report (of published figures: the same
   everywhere).
 - **by cell**: the theorem, with a and b of single cells ([local.json](local.json)); “–”: not measured.
-- **found**: the largest error of [results/cpu](../../conformance/results/cpu/report.md), on processors of both
-  levels; for labels that are not only hard, then that of [results/platforms](../../conformance/results/platforms/README.md), where the library uses this
-  level. Both are of labels in [0, 1], but for rows of hard ones. “–”: not measured.
+- **found**: the largest error of [results/cpu](../../conformance/results/cpu/report.md), on processors of both levels;
+  in rows of labels that are not only hard, then that of
+  [results/platforms](../../conformance/results/platforms/README.md), where the library uses this level. “–”: not
+  measured.
 - **proved**: whether the promised bound follows. “yes”: from figures of which every argument was tried. “if”: it
   follows if the given figures are the largest ones, which samples and published tables do not show. “no”: the theorem
   gives more than is promised.
