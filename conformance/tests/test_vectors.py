@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from xbce_conformance.cli import main
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.hard_cases import hard_cases
 from xbce_conformance.invariance.report import expected as expected_hashes
 from xbce_conformance.vectors import exported, round_pair, slug
 
@@ -47,6 +48,14 @@ def test_schema_and_index(folder):
             assert set(file["arguments"]) <= set(vector)
             ids.add(vector["id"])
     assert len(ids) == sum(entry["vectors"] for entry in index)
+
+
+def test_worst_cases_are_the_hard_cases_one_to_a_line(folder):
+    for quantity, function in {"value": "softplus", "gradient": "sigmoid", "hessian": "hessian"}.items():
+        head, *numbers = (folder / f"{function}-float32.wc").read_text("utf-8").splitlines()
+        logits, labels, _ = hard_cases(quantity)
+        assert head.startswith("#")
+        assert [float.fromhex(x) for x in numbers] == logits[labels == 0].tolist()
 
 
 def test_hashes_are_those_that_libraries_are_compared_with(folder):

@@ -16,6 +16,7 @@ import numpy as np
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, METHODS, Case
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
+from xbce_conformance.inputs.hard_cases import FUNCTIONS, worst_cases
 from xbce_conformance.inputs.input_set import drawn_set
 from xbce_conformance.inputs.regimes import DRAWN
 from xbce_conformance.invariance.report import expected
@@ -34,7 +35,7 @@ def exported() -> tuple[Case, ...]:
 
 
 def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[Path]:
-    """Write a file per case and format, hashes.json and index.json; return the paths."""
+    """Write a file per case and format, worst cases, hashes.json and index.json; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, Any]] = []
     paths = []
@@ -49,6 +50,10 @@ def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> li
     text = json.dumps({"schema_version": VERSION, "files": index}, indent=1)
     (folder / "index.json").write_text(text + "\n", "utf-8")
     (folder / "hashes.json").write_text(json.dumps(expected(), indent=1) + "\n", "utf-8")
+    for quantity in FUNCTIONS:
+        function, lines = worst_cases(quantity)
+        paths.append(folder / f"{function}-float32.wc")
+        paths[-1].write_text(lines, "utf-8")
     return [folder / "index.json", folder / "hashes.json", *paths]
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from xbce_conformance.inputs.formats import Floats, Format
-from xbce_conformance.inputs.hard_cases import QUANTITIES, hard_cases
+from xbce_conformance.inputs.hard_cases import FUNCTIONS, hard_cases
 from xbce_conformance.sweep.device import Array
 
 
 def decided(xp: Any, exact: Array, first: int, fmt: Format, quantity: str, z: float) -> Array:
     """Return exact values of the numbers from a bit pattern on, moved off such middles towards the right result."""
-    if fmt.name != "float32" or quantity not in QUANTITIES or z not in (0.0, 1.0):
+    if fmt.name != "float32" or quantity not in FUNCTIONS or z not in (0.0, 1.0):
         return exact
     patterns, right = _sorted(quantity, z)
     start, stop = np.searchsorted(patterns, [first, first + exact.shape[0]])
