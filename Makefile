@@ -57,8 +57,9 @@ oldest: $(OLDEST)/installed  ## Test and measure with the oldest version of ever
 platforms: $(VENV)/installed  ## Measure at every level that this processor can play, and aarch64 by QEMU; ARGS=--plan shows which.
 	$(BIN)/python -m platforms $(ARGS)
 
-proofs: $(VENV)/installed  ## Prove the error bounds of precision="high"; needs gappa and sollya. ARGS=--renew writes the scripts anew.
+proofs: $(VENV)/installed  ## Prove the error bounds of the plain loss; needs gappa and sollya. ARGS=--renew writes the scripts anew.
 	$(BIN)/python -m proofs $(ARGS)
+	$(BIN)/python -m proofs.native
 
 check-long: mutants  ## What `make test` leaves out: tests that take long, the mutants, ten minutes of the fuzzer.
 	$(PYTEST) -m long $(ARGS)
