@@ -25,8 +25,8 @@ SUMMARY = """\
 
 How many functions of how many have the hash of all others. In brackets: how many results are apart. They are subnormal,
 or zeros of the other sign, and differ where a library flushes subnormal numbers. “–”: not measured, or the library has
-no such dtype. QEMU plays aarch64. One hash of float16 (xlog1py) has changed since x86-64-v4 was measured, and is left out
-there; NumPy and PyTorch have had the [quick way](../../../docs/precision.md#the-quick-way) since, too.
+no such dtype. QEMU plays aarch64. One hash of float16 (xlog1py) has changed since x86-64-v4 was measured, and is left
+out there; NumPy and PyTorch have had the [quick way](../../../docs/precision.md#the-quick-way) since, too.
 """
 
 TABLE = """\
