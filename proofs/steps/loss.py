@@ -1,22 +1,19 @@
 """The plain loss of hard labels, its gradient and its hessian: the formulas, with each step's bound in place of it.
 
-A formula is recorded with its steps as nodes. What a number differs from the exact one is followed as a relative
-error: of a product (1 + e) (1 + f) (1 + d) - 1, where d is the error of the step itself; of a sum a + b the mean
-of the errors of a and b, weighted by a / (a + b). log(1 + v) is concave and 0 at 0, so that a relative error of v is at
-most as large in it.
+A formula is recorded with its steps as nodes. `errors.py` follows what a number differs from the exact one.
 """
 
 import math
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import flint
 
 from proofs.recording import kept, recorded, results_of_step, step
-from proofs.script import Claim, Script, within
+from proofs.script import Claim, Script
+from proofs.steps.errors import Errors, Real, constant
 from proofs.steps.exponential import EXPONENTIAL
 from proofs.steps.logarithm import LOGARITHM
 from proofs.steps.pairs import ADD, DIVIDE, MULTIPLY
@@ -35,30 +32,11 @@ HESSIAN = power(-85)
 LIMITS = {("ge", -700.0): True, ("le", 700.0): True, ("eq", math.inf): False, ("eq", -math.inf): False}
 """What holds of logits within 700."""
 _STEPS = {"add": ADD, "multiply": MULTIPLY, "divide": DIVIDE}
-_GRID = 2**20
 
 
 def steps() -> list[Step]:
     """Return the steps."""
     return [_result("value", VALUE), _result("gradient", GRADIENT), _result("hessian", HESSIAN)]
-
-
-@dataclass(frozen=True)
-class _Real:
-    """A number of the formula."""
-
-    sign: int
-    least: Fraction
-    most: Fraction
-    """The ends of its magnitude, but for errors; equal for a constant."""
-    exact: Callable[[Any], Any]
-    """What it is without errors, in balls: a function of the logit."""
-    error: str = "0"
-    """Its relative error, as Gappa reads it."""
-
-
-def _constant(x: Fraction) -> _Real:
-    return _Real((x > 0) - (x < 0), abs(x), abs(x), lambda _: flint.arb(flint.fmpq(x.numerator, x.denominator)))
 
 
 def _step_of_pairs(name: str) -> Callable[[Pair, Pair], Pair]:
@@ -82,7 +60,7 @@ _KEPT: dict[str, Callable[..., Any]] = {
 }
 
 
-class _Formula:
+class _Formula(Errors):
     """Follows the errors through one method, for one sign of the logit and one label."""
 
     def __init__(self, method: str, *, positive: bool, label: int) -> None:
@@ -93,29 +71,27 @@ class _Formula:
 
         with kept(_KEPT):
             graph = recorded(function, 2, [*_STEPS, "exponential", "logarithm", "exponent", "scale"])
-        self.lines: list[str] = []
-        self.hypotheses: list[str] = []
-        self._side = f"{'p' if positive else 'n'}{label}"
+        super().__init__(f"{'p' if positive else 'n'}{label}")
         self.positive, self.label = positive, label
-        self._known: dict[tuple[Node, Node], _Real] = {}
+        self._known: dict[tuple[Node, Node], Real] = {}
         self.result = self._pair(*graph.outputs)
 
-    def _pair(self, high: Node, low: Node) -> _Real:
+    def _pair(self, high: Node, low: Node) -> Real:
         """Return what two nodes are together."""
         high, low = self._chosen(high), self._chosen(low)
         if (high, low) not in self._known:
             self._known[high, low] = self._computed(high, low)
         return self._known[high, low]
 
-    def _computed(self, high: Node, low: Node) -> _Real:
+    def _computed(self, high: Node, low: Node) -> Real:
         number, rest = self._number(high), self._number(low)
         if number is not None and rest is not None:
-            return _constant(number + rest)
+            return constant(number + rest)
         if high.operation == "input" and rest == 0:
-            return _Real(1 if self.positive else -1, Fraction(0), power(10), lambda x: x)
+            return Real(1 if self.positive else -1, Fraction(0), power(10), lambda x: x)
         if high.operation == "neg":
             of = self._pair(high.operands[0], low if rest == 0 else low.operands[0])
-            return _Real(-of.sign, of.least, of.most, lambda x: -of.exact(x), of.error)
+            return -of
         if high.operation == "mul":
             return self._exponential(high.operands, low.operands)
         if (low.operation, low.operands) != (f"{high.operation}_low", high.operands):
@@ -125,44 +101,19 @@ class _Formula:
             return self._logarithm(high)
         return self._of_two(high, self._pair(*high.operands[:2]), self._pair(*high.operands[2:]))
 
-    def _of_two(self, node: Node, a: _Real, b: _Real) -> _Real:
+    def _of_two(self, node: Node, a: Real, b: Real) -> Real:
         if node.operation == "add":
-            return self._sum(a, b)
+            return self.sum(a, b, ADD)
         if not a.sign * b.sign:
-            return _constant(Fraction(0))
+            return constant(Fraction(0))
         if node.operation == "multiply":
-            error = self._error(f"(1 + {a.error}) * (1 + {b.error})", MULTIPLY)
-            sign, least, most = a.sign * b.sign, a.least * b.least, a.most * b.most
-            return _Real(sign, least, most, lambda x: a.exact(x) * b.exact(x), error)
-        error = self._error(f"(1 + {a.error}) / (1 + {b.error})", DIVIDE)
+            return self.product(a, b, MULTIPLY)
         if not self._is_one_more(node.operands[2], node.operands[0]):
             msg = "a quotient that is not a / (1 + a)"
             raise UntranslatedError(msg)
-        least, most = (end / (1 + end) for end in (a.least, a.most))  # it increases with a
-        return _Real(a.sign, least, most, lambda x: a.exact(x) / b.exact(x), error)
+        return self.share_of(a, b, DIVIDE)
 
-    def _sum(self, a: _Real, b: _Real) -> _Real:
-        if not a.sign or not b.sign:
-            return b if not a.sign else a  # exact
-        if a.least == a.most and b.least == b.most:
-            exact = a.sign * a.least + b.sign * b.least
-            if exact not in (-1, 0, 1):
-                msg = "a sum of constants that are no labels"
-                raise UntranslatedError(msg)
-            return _constant(exact)
-        if a.sign == b.sign:
-            weight = self._variable("w", a.least / (a.least + b.most), a.most / (a.most + b.least))
-            least, most = a.least + b.least, a.most + b.most
-        elif a.least == a.most == 1 and b.most <= Fraction(1, 2):
-            weight = self._variable("w", 1 / (1 - b.least), 1 / (1 - b.most))
-            least, most = 1 - b.most, 1 - b.least
-        else:
-            msg = "a difference that may cancel"
-            raise UntranslatedError(msg)
-        error = self._error(f"(1 + {weight} * {a.error} + (1 - {weight}) * {b.error})", ADD)
-        return _Real(a.sign, least, most, lambda x: a.exact(x) + b.exact(x), error)
-
-    def _exponential(self, high: tuple[Node, ...], low: tuple[Node, ...]) -> _Real:
+    def _exponential(self, high: tuple[Node, ...], low: tuple[Node, ...]) -> Real:
         """Return exp(-|x|): an exponential times its power of two."""
         (x, scale), (x_low, scale_low) = high, low
         y, rest = x.operands
@@ -172,22 +123,20 @@ class _Formula:
         if not right or not same or names != ["exponential", "exponential_low", "scale", "exponent"]:
             msg = "an exponential that is not exp(-|x|)"
             raise UntranslatedError(msg)
-        return _Real(1, Fraction(0), Fraction(1), lambda x: (-abs(x)).exp(), self._error("1", EXPONENTIAL))
+        return Real(1, Fraction(0), Fraction(1), lambda x: (-abs(x)).exp(), self.error("1", EXPONENTIAL))
 
     def _negative_logit(self, y: Node) -> bool:
         x = self._chosen(y.operands[0]) if self.positive and y.operation == "neg" else y
         return x.operation == "input" and x.value == 0 and (y.operation == "neg") == self.positive
 
-    def _logarithm(self, node: Node) -> _Real:
+    def _logarithm(self, node: Node) -> Real:
         """Return log(1 + v)."""
         m, _, *v = node.operands
         of = self._pair(*v)
         if not self._is_one_more(m, v[0]) or of.sign <= 0 or of.most > 1:
             msg = "a logarithm that is not log(1 + v) of v from 0 to 1"
             raise UntranslatedError(msg)
-        share = self._variable("w", Fraction(0), Fraction(1))
-        error = self._error(f"(1 + {share} * {of.error})", LOGARITHM)
-        return _Real(1, Fraction(0), Fraction(1), lambda x: of.exact(x).log1p(), error)
+        return self.log_one_plus(of, LOGARITHM)
 
     def _is_one_more(self, m: Node, v: Node) -> bool:
         m, v = self._chosen(m), self._chosen(v)
@@ -196,21 +145,6 @@ class _Formula:
         pairs = [(self._chosen(x), self._number(low)) for x, low in (m.operands[:2], m.operands[2:])]
         one = [self._number(x) == 1 and low == 0 for x, low in pairs]
         return one.count(True) == 1 and pairs[one.index(False)][0] is v
-
-    def _error(self, factor: str, own: Fraction) -> str:
-        d, e = self._variable("d", -own, own), self._name("e", self.lines)
-        self.lines.append(f"{e} = {factor} * (1 + {d}) - 1;")
-        return e
-
-    def _variable(self, letter: str, low: Fraction, high: Fraction) -> str:
-        variable = self._name(letter, self.hypotheses)
-        if letter == "w":
-            low, high = Fraction(math.floor(low * _GRID), _GRID), Fraction(math.ceil(high * _GRID), _GRID)
-        self.hypotheses.append(within(variable, low, high))
-        return variable
-
-    def _name(self, letter: str, of: list[str]) -> str:
-        return f"{letter}{len(of)}_{self._side}"
 
     def _chosen(self, node: Node) -> Node:
         """Return the node that selections choose."""
@@ -284,11 +218,12 @@ def differences() -> Iterator[Any]:
         for formula in _formulas(method):
             for size in range(1, 100, 7):
                 x = flint.arb(size) / 8 * (1 if formula.positive else -1)
-                yield formula.result.exact(x) - _definition(method, x, formula.label)
+                yield formula.result.exact(x) - definition(method, x, formula.label)
 
 
-def _definition(method: str, x: Any, label: int) -> Any:
+def definition(method: str, x: Any, z: Any) -> Any:
+    """Return the loss, its gradient or its hessian, of a logit and a label, in balls."""
     if method == "value":
-        return (1 + (x if label == 0 else -x).exp()).log()
+        return (1 - z) * (1 + x.exp()).log() + z * (1 + (-x).exp()).log()
     sigmoid = 1 / (1 + (-x).exp())
-    return sigmoid - label if method == "gradient" else sigmoid * (1 - sigmoid)
+    return sigmoid - z if method == "gradient" else sigmoid * (1 - sigmoid)
