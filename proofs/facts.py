@@ -8,7 +8,7 @@ from typing import Any
 import flint
 
 from proofs.series import SERIES
-from proofs.steps import exponential, logarithm, loss, sums
+from proofs.steps import estimates, exponential, logarithm, loss, sums
 from proofs.steps.pairs import HALF
 from proofs.steps.step import power
 from xbce._precision import tables
@@ -60,6 +60,12 @@ def facts() -> list[Fact]:
         Fact("log: 1 / log(m)", "next to the row of 1", 1 / logarithm.LEAST, _least),
         Fact("log: v in the row of 1", "", SERIES["logarithm_near_1"].most, lambda: iter([_row_of_1()])),
         Fact("plain loss: formula as recorded - definition", "15 logits of each sign", power(-250), _formulas),
+        Fact(
+            "estimates, plain loss: formula as recorded - definition",
+            "15 logits of each sign",
+            power(-250),
+            lambda: map(_most, estimates.differences()),
+        ),
         Fact("sum: of the digits of one place, an integer", "2^29 terms", power(53), _digits),
     ]
 
