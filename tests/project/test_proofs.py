@@ -26,7 +26,7 @@ from proofs.steps.step import power
 from proofs.table import Row, table
 from proofs.translation import UNDERFLOW, Translation, UntranslatedError
 from tests.helpers import some_long
-from xbce._backends.estimates import Estimator
+from xbce._backends.quick_way import QuickWay
 from xbce._formulas.cross_entropy import CrossEntropy
 from xbce._precision import HighPrecision, exact, functions, tables
 from xbce._precision import estimate as code_of_estimate
@@ -272,13 +272,13 @@ def test_an_unknown_operation_is_no_proof(monkeypatch):
 
 @pytest.mark.parametrize("method", estimates.METHODS)
 def test_the_kernel_of_estimates_is_that_of_a_call(method, monkeypatch):
-    kernels, results = [], Estimator._results
+    kernels, results = [], QuickWay._results
 
     def spy(self, attempt, arrays, sums):
         kernels.append(attempt.quick)
         return results(self, attempt, arrays, sums)
 
-    monkeypatch.setattr(Estimator, "_results", spy)
+    monkeypatch.setattr(QuickWay, "_results", spy)
     x = np.linspace(-3, 3, 7, dtype=np.float32)
     loss = xbce.binary_cross_entropy_with_logits
     with np.errstate(all="ignore"):

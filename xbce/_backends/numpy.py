@@ -24,7 +24,7 @@ from .._compiler.recording import Node
 from .._compiler.threads import in_threads, usable_threads
 from .._precision import exact_sum, merged, partial_sum, rounded_sum, unpacked
 from .._typing import Array, Namespace
-from .estimates import Estimator
+from .quick_way import QuickWay
 
 _BLOCK = 2**15
 """Elements of a block on one thread: its arrays fit into the cache, and the overhead of a NumPy call is small."""
@@ -42,7 +42,7 @@ class NumpyRunner:
     def run(self, _xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> Any:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
         if type(function) is Kernel and function.arithmetic != "native" and _has_elements(arrays[0]):
-            results = _ESTIMATOR.results(function, arrays, sums)
+            results = _QUICK_WAY.results(function, arrays, sums)
             if results is not None:
                 return results
         return _run(function, arrays, sums)
@@ -51,7 +51,7 @@ class NumpyRunner:
         """Return an estimate of a sum, the bound of its error, and other results."""
         if type(kernel) is not Kernel or not _has_elements(arrays[0]):
             return None
-        return _ESTIMATOR.summed(kernel, arrays, sums)
+        return _QUICK_WAY.summed(kernel, arrays, sums)
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the sum of terms."""
@@ -231,5 +231,5 @@ _CACHE = CompiledCache(
         empty_like=np.empty_like,
     )
 )
-_ESTIMATOR = Estimator(_run, np.nonzero, np.broadcast_to)
+_QUICK_WAY = QuickWay(_run, np.nonzero, np.broadcast_to)
 RUNNER = NumpyRunner()

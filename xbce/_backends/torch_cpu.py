@@ -13,7 +13,7 @@ from .._compiler.lowering import Call, Lowered
 from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node
 from .._typing import Array, DType
-from .estimates import Estimator
+from .quick_way import QuickWay
 
 _BLOCK = 2**16
 """Elements of a block per thread: its arrays fit into the cache, and each thread has enough work to be woken for."""
@@ -55,7 +55,7 @@ _PLAIN = {torch.Tensor, torch.nn.Parameter}
 def run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
     """Return the results, summed by PyTorch's own sum; PyTorch's threads share each block."""
     if type(function) is Kernel and function.arithmetic != "native" and _has_elements(arrays[0]):
-        results = _ESTIMATOR.results(function, arrays, sums)
+        results = _QUICK_WAY.results(function, arrays, sums)
         if results is not None:
             return results
     return _run(function, arrays, sums)
@@ -65,7 +65,7 @@ def estimated_sum(kernel: Function, arrays: tuple[Any, ...], sums: Sums) -> tupl
     """Return an estimate of a sum, the bound of its error, and other results."""
     if type(kernel) is not Kernel or not _has_elements(arrays[0]):
         return None
-    return _ESTIMATOR.summed(kernel, arrays, sums)
+    return _QUICK_WAY.summed(kernel, arrays, sums)
 
 
 def _has_elements(x: Array) -> bool:
@@ -85,7 +85,7 @@ def _run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array
     return results
 
 
-_ESTIMATOR = Estimator(_run, partial(torch.nonzero, as_tuple=True), torch.broadcast_to)
+_QUICK_WAY = QuickWay(_run, partial(torch.nonzero, as_tuple=True), torch.broadcast_to)
 
 
 def _copy(x: Array, out: Array) -> None:

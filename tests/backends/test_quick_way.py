@@ -13,8 +13,8 @@ from array_api_compat import array_namespace
 
 import xbce
 from tests.helpers import assert_same_bits, step
-from xbce._backends import estimates, torch_cpu
 from xbce._backends import numpy as numpy_backend
+from xbce._backends import quick_way, torch_cpu
 from xbce._precision.estimates import FUNCTION_ERROR
 from xbce_conformance.subjects.backends import find_backends
 
@@ -80,7 +80,7 @@ def numbers(dtype, *, probabilities, n=N):
 
 def by_pairs_alone(monkeypatch, call):
     with monkeypatch.context() as patch:
-        patch.setattr(estimates.Estimator, "_results", lambda *_: None)
+        patch.setattr(quick_way.QuickWay, "_results", lambda *_: None)
         return call()
 
 
@@ -149,8 +149,8 @@ def left_to_pairs(monkeypatch):
         return counted
 
     for module in (numpy_backend, torch_cpu):
-        own = module._ESTIMATOR
-        monkeypatch.setattr(module, "_ESTIMATOR", replace(own, run=counting(own.run)))
+        own = module._QUICK_WAY
+        monkeypatch.setattr(module, "_QUICK_WAY", replace(own, run=counting(own.run)))
     return counts
 
 

@@ -26,7 +26,7 @@ class _Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimator:
+class QuickWay:
     """Runs kernels of high precision on the arrays of one library."""
 
     run: Run
