@@ -37,10 +37,15 @@ class TorchRunner:
         return results
 
     def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
-        """Return an estimate of a sum, the bound of its error, and other results, if no derivative is requested."""
-        if torch.compiler.is_compiling() or _is_recorded() or _may_be_differentiated(arrays):
+        """Return an estimate of a sum, the bound of its error, which counts for no derivative, and other results."""
+        if torch.compiler.is_compiling() or _is_recorded() or _is_transformed() or not torch_cpu.serve(arrays):
             return None
-        return torch_cpu.estimated_sum(kernel, arrays, sums) if torch_cpu.serve(arrays) else None
+        with torch.no_grad():
+            found = torch_cpu.estimated_sum(kernel, arrays, sums)
+        if found is None or not _may_be_differentiated(arrays):
+            return found
+        results: tuple[Array, ...] = _EstimatedNode.apply(namespace, kernel, (sums, found), *arrays)
+        return results
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the sum of terms."""
@@ -135,8 +140,11 @@ def _may_be_differentiated(arrays: tuple[Any, ...]) -> bool:
     """Tell whether a derivative may be requested; if not, no node is made, which would cost more than a small loss."""
     if torch.is_grad_enabled() and any(isinstance(a, torch.Tensor) and a.requires_grad for a in arrays):
         return True
-    if torch.compiler.is_compiling():
-        return False
+    return not torch.compiler.is_compiling() and _is_transformed()
+
+
+def _is_transformed() -> bool:
+    """Tell whether a transform of torch.func or forward mode is active."""
     return torch_cpu.in_transform() or forward_ad._current_level >= 0  # noqa: SLF001
 
 
@@ -182,6 +190,20 @@ class _Node(torch.autograd.Function):
 
     backward = staticmethod(_backward)
     jvp = staticmethod(_jvp)
+
+
+class _EstimatedNode(torch.autograd.Function):
+    """The results of a kernel whose value is summed, already known, in reverse mode."""
+
+    @staticmethod
+    def forward(ctx: Any, xp: Namespace, kernel: Kernel, known: tuple[Any, ...], *arrays: Any) -> tuple[Array, ...]:
+        sums, results = known
+        _keep(ctx, xp, kernel, sums, arrays)
+        ctx.mark_non_differentiable(results[1])
+        found: tuple[Array, ...] = results
+        return found
+
+    backward = staticmethod(_backward)
 
 
 class _TracedNode(torch.autograd.Function):
