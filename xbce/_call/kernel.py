@@ -187,9 +187,9 @@ class Kernel:
         """
         if self.arithmetic == "extended":
             return replace(self, arithmetic="moderate")
-        unrounded = [output for output in self.outputs if output.dtype == output.weighing]
-        summand = self.outputs[1:2] == tuple(unrounded[1:]) and len(unrounded) == 2 and unrounded[1].rest
-        return replace(self, arithmetic="estimates") if not unrounded or summand else None
+        unrounded = [output.rest for output in self.outputs if output.dtype == output.weighing]
+        # None, or a value and its rest, for a sum.
+        return replace(self, arithmetic="estimates") if unrounded in ([], [False, True]) else None
 
     def unrounded(self) -> "Kernel":
         """Return this kernel with results in the dtype of the product with the weights: a half type may overflow."""

@@ -4,6 +4,8 @@ A plan settles weights, masks, axes, denominators and the dtype of accumulation.
 kernel; the plan adds sums, and the division of a mean.
 """
 
+import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -212,7 +214,8 @@ class _TestedQuotient:
         quotient = of_numbers.sum(total, bound)
         if denominator:  # what it leaves counts as an error of one unit
             quotient = quotient / of_numbers.number(denominator[0])
-        return of_numbers.tested(quotient, self.dtype)
+        rounded, uncertain = of_numbers.tested(quotient, self.dtype)
+        return rounded, functools.reduce(operator.or_, of_numbers.doubts, uncertain)
 
 
 @dataclass(frozen=True, slots=True)
