@@ -31,9 +31,9 @@ TABLES = {
     },
     "ChangingGamma": "focal loss, mean and gradient, with one gamma or another in each step",
     "ArrayGamma": "focal loss, all losses, with gamma a number or an array",
-    "HighElementwise": "native and high precision, all losses, one thread",
-    "HighGradient": "native and high precision, all gradients, one thread",
-    "HighMean": "native and high precision, mean, one thread",
+    "HighElementwise": "native and high precision, all losses, one thread (JAX: all)",
+    "HighGradient": "native and high precision, all gradients, one thread (JAX: all)",
+    "HighMean": "native and high precision, mean, one thread (JAX: all)",
 }
 """Benchmarks with a table; plots show only functions that every subject has."""
 
