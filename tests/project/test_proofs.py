@@ -345,6 +345,7 @@ def test_the_slack_of_estimates_is_needed(monkeypatch):
     unproved_estimate("value")
 
 
+@needs_gappa
 def test_a_library_that_is_less_accurate_is_not_proved(monkeypatch):
     """The bound of the code is recorded; what is taken as known of the library is a unit more."""
     recorded_kernel = estimates.recorded
