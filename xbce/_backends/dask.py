@@ -14,9 +14,10 @@ from .._call.kernel import Arguments, Function, Sums, SumSpec
 from .._compiler.threads import one_thread
 from .._precision import FIELDS, exact_sum, merged, partial_sum, rounded_sum, unpacked
 from .._typing import Array, Namespace
+from .eager import EagerRunner
 
 
-class DaskRunner:
+class DaskRunner(EagerRunner):
     """Maps functions over chunks: a call computes nothing and creates few tasks."""
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
@@ -33,10 +34,6 @@ class DaskRunner:
                 for k, (part, spec) in enumerate(zip(like, sums, strict=True))
             ]
         return tuple(part if spec is None else _sum(part, spec) for part, spec in zip(parts, sums, strict=True))
-
-    def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:  # noqa: ARG002
-        """Return None: nothing looks at the values of lazy or traced arrays."""
-        return None
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the lazy sum of terms: partial sums of chunks, merged by a tree reduction."""

@@ -16,7 +16,7 @@ class EagerRunner:
         return summed(xp, self.map(xp, function, arrays), sums)
 
     def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:  # noqa: ARG002
-        """Return None: there are no estimates."""
+        """Return None: nothing looks at values, which may be lazy or traced."""
         return None
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:

@@ -16,18 +16,15 @@ from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, summed
 from .._formulas import Idiom
 from .._precision import Table, exact_sum
 from .._typing import Array, Namespace
+from .eager import EagerRunner
 
 
-class JaxRunner:
+class JaxRunner(EagerRunner):
     """Runs kernels through `jax.custom_jvp`; JAX differentiates other functions itself."""
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by JAX's own sum."""
         return summed(xp, self.map(xp, function, arrays), sums)
-
-    def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:  # noqa: ARG002
-        """Return None: nothing looks at the values of lazy or traced arrays."""
-        return None
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:  # noqa: ARG002
         """Return the sum of terms; its tangent is the plain sum of their tangents."""
