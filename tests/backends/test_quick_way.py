@@ -148,9 +148,9 @@ def left_to_pairs(monkeypatch):
 
         return counted
 
-    for module in (numpy_backend, torch_cpu):
-        own = module._QUICK_WAY
-        monkeypatch.setattr(module, "_QUICK_WAY", replace(own, run=counting(own.run)))
+    for module, name in ((numpy_backend, "_QUICK_WAY"), (torch_cpu, "QUICK_WAY")):
+        own = getattr(module, name)
+        monkeypatch.setattr(module, name, replace(own, plainly=counting(own.plainly)))
     return counts
 
 

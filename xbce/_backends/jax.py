@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_native, summed
 from .._formulas import Idiom
 from .._precision import Table, exact_sum
 from .._typing import Array, Namespace
@@ -39,7 +39,7 @@ class JaxRunner(EagerRunner):
             bound = function.bound(arrays)
             constants = {*function.numbers} - {*bound.numbers}
             return _differentiable(bound, *(None if i in constants else a for i, a in enumerate(aligned)))
-        if getattr(function, "arithmetic", "native") != "native":
+        if not is_native(function):
             return _in_high_precision(function, *aligned)
         return function(_NAMESPACE, *aligned)
 

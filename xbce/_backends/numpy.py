@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import numpy as namespace
 
-from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, summed
+from .._call.kernel import Arguments, Function, Sums, SumSpec, is_native, summed
 from .._compiler.blocks import (
     TEMPORARY,
     Block,
@@ -41,17 +41,12 @@ class NumpyRunner:
 
     def run(self, _xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> Any:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
-        if type(function) is Kernel and function.arithmetic != "native" and _has_elements(arrays[0]):
-            results = _QUICK_WAY.results(function, arrays, sums)
-            if results is not None:
-                return results
-        return _run(function, arrays, sums)
+        run = _run if is_native(function) else _QUICK_WAY.run
+        return run(function, arrays, sums)
 
     def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
         """Return an estimate of a sum, the bound of its error, and other results."""
-        if type(kernel) is not Kernel or not _has_elements(arrays[0]):
-            return None
-        return _QUICK_WAY.summed(kernel, arrays, sums)
+        return _QUICK_WAY.estimated_sum(kernel, arrays, sums)
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the sum of terms."""
@@ -72,11 +67,6 @@ class NumpyRunner:
         shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
         first: Any = arrays[0]
         return self.run(xp, function, (np.broadcast_to(first, shape), *arrays[1:]), (None,))
-
-
-def _has_elements(x: Any) -> bool:
-    """Tell whether an array has elements, and memory to write into, as scalars have not."""
-    return bool(x.ndim and x.size)
 
 
 def _run(function: Function, arrays: Arguments, sums: Sums) -> Any:
@@ -105,7 +95,7 @@ def _run(function: Function, arrays: Arguments, sums: Sums) -> Any:
 
 def _called(function: Callable[..., Any], xp: Namespace, arrays: tuple[Any, ...]) -> Any:
     """Return `function(xp, *arrays)`; pairs take no scalars of NumPy, which are arrays and Python floats as well."""
-    if getattr(function, "arithmetic", "native") == "native" or any(getattr(a, "ndim", 0) for a in arrays):
+    if is_native(function) or any(getattr(a, "ndim", 0) for a in arrays):
         return function(xp, *arrays)
     results = function(xp, *(a.reshape(1) if hasattr(a, "ndim") else a for a in arrays))
     return tuple(x[0] for x in results) if isinstance(results, tuple) else results[0]

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from .._call.kernel import Arguments, Kernel, Sums
+from .._call.kernel import Arguments, Function, Kernel, Sums
 from .._compiler.cache import IdentityCache
 from .._precision import UnsupportedError
 from .._typing import Array
 
-Run = Callable[[Kernel, Arguments, Sums], tuple[Array, ...]]
+Run = Callable[[Function, Arguments, Sums], Any]
 Places = tuple[Array, ...]
 """Indices along each axis."""
 
@@ -27,31 +28,32 @@ class _Attempt:
 
 @dataclass(frozen=True, slots=True)
 class QuickWay:
-    """Runs kernels of high precision on the arrays of one library."""
+    """Runs functions on the arrays of one library, kernels of high precision by the quick way."""
 
-    run: Run
-    """Runs any kernel."""
+    plainly: Run
+    """Runs any function, for all elements in the same way."""
     places: Callable[[Array], Places]
     """Returns where a condition holds."""
     broadcast: Callable[[Array, tuple[int, ...]], Array]
     """Broadcasts an array to a shape."""
 
-    def results(self, kernel: Kernel, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
-        """Return the results of a kernel; None if nothing is quicker than the kernel itself."""
-        attempt = _ATTEMPTS(kernel)
-        return None if attempt.summands else self._results(attempt, arrays, sums)
+    def run(self, function: Function, arrays: Arguments, sums: Sums) -> Any:
+        """Return the results of a function of high precision."""
+        attempt = _attempt_of(function, arrays)
+        results = None if attempt is None or attempt.summands else self._results(attempt, arrays, sums)
+        return self.plainly(function, arrays, sums) if results is None else results
 
-    def summed(self, kernel: Kernel, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
+    def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
         """Return the sum of a value, the bound of its error in units, and other results; None without estimates."""
-        attempt = _ATTEMPTS(kernel)
-        return self._results(attempt, arrays, sums) if attempt.summands else None
+        attempt = _attempt_of(kernel, arrays)
+        return None if attempt is None or not attempt.summands else self._results(attempt, arrays, sums)
 
     def _results(self, attempt: _Attempt, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
         if attempt.quick is None:
             return None
         left = len(attempt.rest.outputs)
         try:
-            found = self.run(attempt.quick, arrays, (*sums, None) if left else sums)
+            found: tuple[Array, ...] = self.plainly(attempt.quick, arrays, (*sums, None) if left else sums)
         except UnsupportedError:
             attempt.quick = None
             return None
@@ -62,10 +64,24 @@ class QuickWay:
         if places[0].shape[0]:
             shape = arrays[0].shape  # type: ignore[union-attr]  # the first one is an array
             parts = tuple(self.broadcast(a, shape)[places] if getattr(a, "ndim", 0) else a for a in arrays)
-            again = self.run(attempt.rest, parts, (None,) * left)
+            again = self.plainly(attempt.rest, parts, (None,) * left)
             for result, part in zip(results[attempt.summands :], again, strict=True):
                 result[places] = part
         return tuple(results)
+
+
+def _attempt_of(function: Function, arrays: Arguments) -> _Attempt | None:
+    """Return what is known of a kernel; None of other functions, and of arrays without elements or axes.
+
+    A scalar has no memory to write into.
+    """
+    if type(function) is not Kernel:
+        return None
+    shape: tuple[int, ...] = arrays[0].shape  # type: ignore[union-attr]
+    if not shape or 0 in shape:
+        return None
+    attempt: _Attempt = _ATTEMPTS(function)
+    return attempt
 
 
 def _attempt(kernel: Kernel) -> _Attempt:

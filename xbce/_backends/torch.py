@@ -12,7 +12,7 @@ import torch
 from array_api_compat import torch as namespace
 from torch.autograd import forward_ad
 
-from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, library_sum, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_native, library_sum, summed
 from .._call.promotion import accumulation_dtype
 from .._compiler.cache import IdentityCache
 from .._precision import TABLES, Table, exact_sum
@@ -41,7 +41,7 @@ class TorchRunner:
         if torch.compiler.is_compiling() or _is_recorded() or _is_transformed() or not torch_cpu.serve(arrays):
             return None
         with torch.no_grad():
-            found = torch_cpu.estimated_sum(kernel, arrays, sums)
+            found = torch_cpu.QUICK_WAY.estimated_sum(kernel, arrays, sums)
         if found is None or not _may_be_differentiated(arrays):
             return found
         results: tuple[Array, ...] = _EstimatedNode.apply(namespace, kernel, (sums, found), *arrays)
@@ -66,7 +66,7 @@ def _called(function: Any, xp: Namespace, arrays: Arguments) -> Any:
     Before PyTorch 2.13, torch.compile fails to call an object that it has made itself and whose hash reads its fields.
     """
     call = function if isinstance(function, FunctionType) else function.__call__
-    return call(_HIGH if getattr(function, "arithmetic", "native") != "native" else xp, *arrays)
+    return call(xp if is_native(function) else _HIGH, *arrays)
 
 
 class _HighNamespace:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from array_api_compat import torch as xp
 
-from .._call.kernel import Function, Kernel, Sums, library_sum
+from .._call.kernel import Function, Sums, is_native, library_sum
 from .._compiler.blocks import TEMPORARY, keep_freed_memory, run_in_blocks
 from .._compiler.cache import CompiledCache
 from .._compiler.lowering import Call, Lowered
@@ -54,22 +54,7 @@ _PLAIN = {torch.Tensor, torch.nn.Parameter}
 
 def run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
     """Return the results, summed by PyTorch's own sum; PyTorch's threads share each block."""
-    if type(function) is Kernel and function.arithmetic != "native" and _has_elements(arrays[0]):
-        results = _QUICK_WAY.results(function, arrays, sums)
-        if results is not None:
-            return results
-    return _run(function, arrays, sums)
-
-
-def estimated_sum(kernel: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...] | None:
-    """Return an estimate of a sum, the bound of its error, and other results."""
-    if type(kernel) is not Kernel or not _has_elements(arrays[0]):
-        return None
-    return _QUICK_WAY.summed(kernel, arrays, sums)
-
-
-def _has_elements(x: Array) -> bool:
-    return bool(x.ndim and x.numel())
+    return _run(function, arrays, sums) if is_native(function) else QUICK_WAY.run(function, arrays, sums)
 
 
 def _run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
@@ -85,7 +70,7 @@ def _run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array
     return results
 
 
-_QUICK_WAY = QuickWay(_run, partial(torch.nonzero, as_tuple=True), torch.broadcast_to)
+QUICK_WAY = QuickWay(_run, partial(torch.nonzero, as_tuple=True), torch.broadcast_to)
 
 
 def _copy(x: Array, out: Array) -> None:

@@ -8,7 +8,7 @@ import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .._formulas import Formula, Number, is_array, settled
 from .._precision import Estimates, HighPrecision, Kind, over
@@ -271,6 +271,11 @@ class Elementwise:
         of_function = xp if self.arithmetic == "native" else over(xp, self.arithmetic)
         arguments = (_entered(of_function, _cast(xp, x, self.computing)) for x in arrays)
         return _left(of_function, self.function(of_function, *arguments), self.dtype)
+
+
+def is_native(function: Callable[..., Any]) -> bool:
+    """Tell whether a function computes in the library's own arithmetic."""
+    return getattr(function, "arithmetic", "native") == "native"
 
 
 def is_floating(x: Array) -> bool:
