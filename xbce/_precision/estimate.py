@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._formulas import is_array
-from .._typing import Array, DType
+from .._typing import Array
+from .number import Number
 
 if TYPE_CHECKING:
     from .estimates import Estimates
@@ -21,10 +22,10 @@ SLACK = 2.0
 """Units added to each bound: for the arithmetic of the test, and for what is of second order."""
 
 
-class Estimate:
+class Estimate(Number):
     """A number with the bound of its error, and the operators of an array."""
 
-    __slots__ = ("bound", "is_sign", "k", "loose", "most", "one_less", "positive", "single_bit", "size", "value", "xp")
+    __slots__ = ("bound", "is_sign", "k", "loose", "most", "one_less", "positive", "single_bit", "size", "value")
 
     def __init__(
         self,
@@ -37,6 +38,8 @@ class Estimate:
         most: float = math.inf,
         single_bit: bool = False,
         size: Array | None = None,
+        loose: bool | None = None,
+        is_sign: bool = False,
     ) -> None:
         self.xp, self.value, self.k, self.bound = xp, value, k, bound
         """`bound` is M; None for |value|, and then the number has the sign of the exact one, and is 0 if that is."""
@@ -50,9 +53,9 @@ class Estimate:
         """The magnitude, if it is known without an operation."""
         self.one_less: Estimate | None = None
         """The number that is smaller by 1, if this is such a sum."""
-        self.loose = k > 0 and not positive
+        self.loose = k > 0 and not positive if loose is None else loose
         """Whether a zero may have a sign, which that of pairs has not: their sums and products are never -0."""
-        self.is_sign = False
+        self.is_sign = is_sign
         """Whether the number is known to be -1 or 1."""
 
     @property
@@ -60,11 +63,6 @@ class Estimate:
         """Number of dimensions; numbers have none."""
         ndim: int = self.value.ndim
         return ndim
-
-    @property
-    def dtype(self) -> DType:
-        """Dtype of the number."""
-        return self.xp.float64
 
     @property
     def magnitude(self) -> Array:
@@ -78,15 +76,9 @@ class Estimate:
         """The number with the sign of zero that pairs have."""
         return self.value + 0.0 if self.loose else self.value
 
-    def __bool__(self) -> bool:
-        msg = "a formula must not look at the values in an array"
-        raise TypeError(msg)
-
     def __neg__(self) -> "Estimate":
         size = self.value if self.positive else self.size
-        result = Estimate(self.xp, -self.settled, self.k, self.bound, single_bit=self.single_bit, size=size)
-        result.loose = False
-        return result
+        return Estimate(self.xp, -self.settled, self.k, self.bound, single_bit=self.single_bit, size=size, loose=False)
 
     def __add__(self, other: Any) -> "Estimate":
         a, b = self, self.xp.number(other)
@@ -99,37 +91,28 @@ class Estimate:
                 result.one_less = y
         return result
 
-    def __radd__(self, other: Any) -> "Estimate":
-        return self.xp.number(other) + self
-
     def __sub__(self, other: Any) -> "Estimate":
         a, b = self, self.xp.number(other)
         if isinstance(a.value, float) and b.positive and 2 * b.most <= a.value and b.bound is None:
             return Estimate(self.xp, a.value - b.value, b.k + 1, positive=True, most=a.value)
         return _sum(a, b, a.value - b.value, cancels=True)
 
-    def __rsub__(self, other: Any) -> "Estimate":
-        return self.xp.number(other) - self
-
     def __mul__(self, other: Any) -> "Estimate":
         a, b = self, self.xp.number(other)
         exact = a.single_bit or b.single_bit
         bound = None if a.bound is None and b.bound is None else a.magnitude * b.magnitude
-        signs = [(x, y) for x, y in ((a, b), (b, a)) if x.is_sign]
-        result = Estimate(
+        positive = a.positive and b.positive
+        signed = b if a.is_sign else a if b.is_sign else None
+        return Estimate(
             self.xp,
             a.settled * b.settled if exact else a.value * b.value,
             a.k + b.k + (not exact),
             bound,
-            positive=a.positive and b.positive,
+            positive=positive,
             single_bit=a.single_bit and b.single_bit,
-            size=signs[0][1].magnitude if signs and bound is None else None,
+            size=signed.magnitude if signed is not None and bound is None else None,
+            loose=not exact and not positive,
         )
-        result.loose = not exact and not result.positive
-        return result
-
-    def __rmul__(self, other: Any) -> "Estimate":
-        return self.xp.number(other) * self
 
     def __truediv__(self, other: Any) -> "Estimate":
         a, b = self, self.xp.number(other)
@@ -145,12 +128,6 @@ class Estimate:
             self.xp.doubts.append(value == 0)
         most = a.most / (1 + a.most) if a.positive and b.one_less is a and a.most < math.inf else math.inf
         return Estimate(self.xp, value, k, bound, positive=a.positive and b.positive, most=most)
-
-    def __rtruediv__(self, other: Any) -> "Estimate":
-        return self.xp.number(other) / self
-
-    def __pow__(self, other: Any) -> "Estimate":
-        return self.xp.pow(self, other)
 
     def __lt__(self, other: Any) -> Array:
         return self._compared(other, lambda a, b: a < b)
@@ -185,9 +162,7 @@ def _sum(a: Estimate, b: Estimate, value: Array, *, cancels: bool) -> Estimate:
     """Return a + b or a - b, given its value; it cancels unless terms of one sign are added."""
     k = max(a.k, b.k) + 1
     if a.bound is None and b.bound is None and (k == 1 or not cancels):
-        result = Estimate(a.xp, value, k, positive=not cancels)
-        result.loose = result.loose and (a.k > 0 or b.k > 0)
-        return result
+        return Estimate(a.xp, value, k, positive=not cancels, loose=cancels and (a.k > 0 or b.k > 0))
     return Estimate(a.xp, value, k, a.magnitude + b.magnitude)
 
 

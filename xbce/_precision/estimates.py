@@ -72,16 +72,15 @@ class Estimates:
             first = first + xp.astype(condition, self.float64) * 0.0
         if a.bound is not None or b.bound is not None:
             bound = xp.where(condition, a.magnitude, b.magnitude)
-        result = Estimate(
+        return Estimate(
             self,
             xp.where(condition, first, b.settled),
             max(a.k, b.k),
             bound,
             positive=a.positive and b.positive,
             single_bit=a.single_bit and b.single_bit,
+            loose=False,
         )
-        result.loose = False
-        return result
 
     def isinf(self, x: Estimate) -> Array:
         """Tell which numbers are infinite."""
@@ -112,8 +111,7 @@ class Estimates:
 
     def tanh(self, x: Estimate) -> Estimate:
         """Return tanh(x), which divides the relative error of x by at least 1."""
-        bound = x.bound
-        return Estimate(self, self.native.tanh(x.value), x.k + FUNCTION_ERROR, bound)
+        return Estimate(self, self.native.tanh(x.value), x.k + FUNCTION_ERROR, x.bound)
 
     def log1p(self, x: Estimate) -> Estimate:
         """Return log(1 + x), which divides the error of a positive x by at least 1, and its relative error, too."""
@@ -203,9 +201,7 @@ _LIMITS = _Limits()
 
 
 def _minus_sign(xp: Estimates, h: Estimate) -> Estimate:
-    sign = Estimate(xp, minus_sign(xp.native, h.value), single_bit=True)
-    sign.is_sign = True
-    return sign
+    return Estimate(xp, minus_sign(xp.native, h.value), single_bit=True, is_sign=True)
 
 
 def _exp_minus_abs(xp: Estimates, x: Estimate, upper: Array, s: Estimate) -> Estimate:  # noqa: ARG001

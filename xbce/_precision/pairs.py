@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._formulas import is_array, settled
-from .._typing import Array, DType
+from .._typing import Array
 from .exact import Parts, clean, fast_two_sum, product, two_product, two_sum, variable
+from .number import Number
 from .rounding import DIGITS
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ INFINITE_POWER = 2.0**50
 """The power of an infinity."""
 
 
-class Pair:
+class Pair(Number):
     """The number (high + low) 2^(512 power), with the operators of an array; high is the nearest double to the sum.
 
     `low` is None for 0. `power` is None for 0, and always so if the range of doubles suffices; otherwise the magnitude
     of `high` is between 2^-256 and 2^256, or 0, or infinite.
     """
 
-    __slots__ = ("high", "log", "low", "power", "single_bit", "unit", "xp")
+    __slots__ = ("high", "log", "low", "power", "single_bit", "unit")
 
     def __init__(
         self,
@@ -54,15 +55,6 @@ class Pair:
         ndim: int = self.high.ndim
         return ndim
 
-    @property
-    def dtype(self) -> DType:
-        """Dtype of the parts."""
-        return self.xp.float64
-
-    def __bool__(self) -> bool:
-        msg = "a formula must not look at the values in an array"
-        raise TypeError(msg)
-
     def __neg__(self) -> "Pair":
         low = None if self.low is None else -self.low
         return Pair(self.xp, -self.high, low, self.power, single_bit=self.single_bit)
@@ -70,29 +62,14 @@ class Pair:
     def __add__(self, other: Any) -> "Pair":
         return add(self, self.xp.number(other))
 
-    def __radd__(self, other: Any) -> "Pair":
-        return add(self.xp.number(other), self)
-
     def __sub__(self, other: Any) -> "Pair":
         return add(self, -self.xp.number(other))
-
-    def __rsub__(self, other: Any) -> "Pair":
-        return add(self.xp.number(other), -self)
 
     def __mul__(self, other: Any) -> "Pair":
         return multiply(self, self.xp.number(other))
 
-    def __rmul__(self, other: Any) -> "Pair":
-        return multiply(self.xp.number(other), self)
-
     def __truediv__(self, other: Any) -> "Pair":
         return divide(self, self.xp.number(other))
-
-    def __rtruediv__(self, other: Any) -> "Pair":
-        return divide(self.xp.number(other), self)
-
-    def __pow__(self, other: Any) -> "Pair":
-        return self.xp.pow(self, other)
 
     def __lt__(self, other: Any) -> Array:
         return self.xp.number(other) > self
