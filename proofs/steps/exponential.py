@@ -8,6 +8,7 @@ from proofs.polynomial import name, number, polynomial
 from proofs.recording import TRANSFORMATIONS, kept, recorded, results_of_step
 from proofs.script import Claim, Script, at_most, within
 from proofs.series import SERIES
+from proofs.steps.of_series import of_series
 from proofs.steps.step import Step, power
 from proofs.translation import UNDERFLOW, Reading, Translation
 from xbce._compiler.recording import Graph
@@ -103,26 +104,12 @@ def _reduction() -> Step:
 
 
 def _series(*, ordered: bool) -> Step:
-    with kept(TRANSFORMATIONS):
-        graph = recorded(functions._exp_minus_one, 2)  # noqa: SLF001
-    read = Translation(graph, ["r", "r_low"], Reading(ordered=ordered))
-    script = Script(["r", "r_low"], [*read.lines, "R = r + r_low;", f"series = {_SERIES.text('R')};"])
-    script.lines.append(f"error = {read.result(0, 1)} - series;")
-    script.always = [at_most(x, UNDERFLOW) for x in read.lost]
-    low_part = read.result(1)
-    if ordered:
-        read.require_pair()
-    small = power(-24)
-    for low, high in [(small, R), (-R, -small)] if ordered else [(-small, small)]:
-        most = max(abs(low), abs(high))
-        goals = [within(f"{b} / {a}", -1, 1) for b, a in read.order]
-        script.cases.append(([within("r", low, high), at_most("r_low", most * power(-53))], goals))
-    series = _SERIES.of(name("r") + name("r_low"))
-    script.hints = [
-        f"error -> {read.error([0, 1], series)};",
-        *([] if ordered else [f"{low_part} -> {read.error([1], polynomial(0))};"]),
-        *read.hints,
-    ]
+    function = functions._exp_minus_one  # noqa: SLF001
+
+    def of_case(most: Fraction) -> list[str]:
+        return [at_most("r_low", most * power(-53))]
+
+    script, low_part = of_series(function, ("r", "r_low"), _SERIES, R, of_case=of_case, ordered=ordered)
     return Step(
         f"exp_series{'' if ordered else '_near_0'}",
         "exp: error of the series; and its low part",

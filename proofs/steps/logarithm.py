@@ -11,6 +11,7 @@ from proofs.polynomial import name, polynomial
 from proofs.recording import TRANSFORMATIONS, kept, recorded, results_of_step
 from proofs.script import Claim, Script, at_most, within
 from proofs.series import SERIES
+from proofs.steps.of_series import of_series
 from proofs.steps.pairs import ADD
 from proofs.steps.step import Step, power
 from proofs.translation import UNDERFLOW, Reading, Translation
@@ -106,23 +107,8 @@ def _reduction() -> Step:
 
 
 def _series(*, ordered: bool) -> Step:
-    with kept(TRANSFORMATIONS):
-        graph = recorded(functions._log_one_plus, 2)  # noqa: SLF001
-    read = Translation(graph, ["u", "u_low"], Reading(ordered=ordered))
-    script = Script(["u", "u_low"], [*read.lines, "U = u + u_low;", f"series = {_SERIES.text('U')};"])
-    script.lines.append(f"error = {read.result(0, 1)} - series;")
-    script.always = [at_most("u_low", _U_LOW), *(at_most(x, UNDERFLOW) for x in read.lost)]
-    small, most = power(-24), U + power(-50)
-    for low, high in [(small, most), (-most, -small)] if ordered else [(-small, small)]:
-        script.cases.append(([within("u", low, high)], [within(f"{b} / {a}", -1, 1) for b, a in read.order]))
-    series, near_low = _SERIES.of(name("u") + name("u_low")), read.result(1)
-    if ordered:
-        read.require_pair()
-    script.hints = [
-        f"error -> {read.error([0, 1], series)};",
-        *([] if ordered else [f"{near_low} -> {read.error([1], polynomial(0))};"]),
-        *read.hints,
-    ]
+    function, always = functions._log_one_plus, [at_most("u_low", _U_LOW)]  # noqa: SLF001
+    script, near_low = of_series(function, ("u", "u_low"), _SERIES, U + power(-50), always=always, ordered=ordered)
     return Step(
         f"log_series{'' if ordered else '_near_0'}",
         "log: error of the series; and its low part",
