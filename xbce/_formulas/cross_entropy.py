@@ -18,6 +18,7 @@ sigmoid(x) itself never appears: it rounds to 1 in the right tail, where 1 - sig
 from dataclasses import dataclass
 
 from .._typing import Array, Namespace
+from .elementary import log1p_unit
 from .idioms import add_signed, product
 from .parts import Halves, halves, signed_side, smoothed
 from .protocol import Formula, Number
@@ -63,14 +64,14 @@ class CrossEntropy(Formula):
         if share is not None:
             # Scale both terms, not their sum: p x may overflow where the slope does not.
             above, factor = above * share, factor * share
-        return above * xp.log1p(halves(xp, x).e) - product(xp, x, factor)
+        return above * log1p_unit(xp, halves(xp, x).e) - product(xp, x, factor)
 
     def pos_weight_gradient(self, xp: Namespace, x: Array, z: Array, _p: Array, /) -> Array:
         """Return z softplus(-x), the loss being linear in p."""
         e = halves(xp, x).e
         positive, _ = smoothed(xp, z, self.label_smoothing)
         # Add first: each product with a small label may be flushed to zero where the product of the sum is not.
-        return product(xp, xp.where(x >= 0, 0.0, -x) + xp.log1p(e), positive)
+        return product(xp, xp.where(x >= 0, 0.0, -x) + log1p_unit(xp, e), positive)
 
     def value_and_gradient(self, xp: Namespace, x: Array, z: Array, p: Array | None = None, /) -> tuple[Array, Array]:
         """Return both; the exponential is shared."""
@@ -88,9 +89,9 @@ class CrossEntropy(Formula):
         # A term is absent where a factor is 0, even if x is infinite. A NaN in x remains in log1p(e).
         linear = product(xp, x, signed_side(half.h, z, self.label_smoothing))
         if p is None:
-            return linear + xp.log1p(half.e)
+            return linear + log1p_unit(xp, half.e)
         # p multiplies last.
-        return product(xp, linear, xp.where(x >= 0, 1.0, p)) + self._total(xp, z, p) * xp.log1p(half.e)
+        return product(xp, linear, xp.where(x >= 0, 1.0, p)) + self._total(xp, z, p) * log1p_unit(xp, half.e)
 
     def gradient_of(self, xp: Namespace, x: Array, z: Array, p: Array | None, half: Halves, q: Array) -> Array:
         """Return the gradient from the terms of x, and q."""

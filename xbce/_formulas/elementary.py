@@ -31,7 +31,7 @@ def expit(xp: Namespace, x: Array) -> Array:
 def softplus(xp: Namespace, x: Array) -> Array:
     """Return log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), a sum of non-negative terms."""
     e = halves(xp, x).e
-    return xp.where(x >= 0, x, 0.0) + xp.log1p(e)
+    return xp.where(x >= 0, x, 0.0) + log1p_unit(xp, e)
 
 
 def log_expit(xp: Namespace, x: Array) -> Array:
@@ -106,6 +106,12 @@ def xlog1py(xp: Namespace, x: Array, y: Array) -> Array:
     """Return x log(1 + y), which is 0 where x is 0 unless y is NaN; guarded like `xlogy`."""
     y = xp.where(vanishes(xp, x) & ((y <= -1) | (y == xp.inf)), 0.0, y)
     return x * log1p(xp, y) + 0.0
+
+
+@idiom()
+def log1p_unit(xp: Namespace, e: Array) -> Array:
+    """Return log(1 + e) for an exponential e, which lies between 0 and 1."""
+    return xp.log1p(e)
 
 
 _LOG_2 = 0.6931471805599453

@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 from .._typing import Array, DType, Namespace
 from .cross_entropy import CrossEntropy
-from .elementary import log, log1p
+from .elementary import log, log1p, log1p_unit
 from .exponents import AnyExponent, Exponents, Held, is_halved
 from .idioms import constant_zero, enlarged, guarded, is_array, product
 from .parts import halves, power, smoothed, with_tail
@@ -415,7 +415,7 @@ class ModulatedCrossEntropy(Formula):
         share = (root / right) * root
         near = f_m < 0.5
         minus_log_right = -xp.where(near, log1p(xp, -xp.where(near, f_m, 0.0)), log(xp, xp.where(near, 1.0, right)))
-        minus_log_f = xp.where(upper, 0.0, -x) + xp.log1p(e)
+        minus_log_f = xp.where(upper, 0.0, -x) + log1p_unit(xp, e)
         return _Entropy(
             c=product(xp, minus_log_f, weighted) + negative * minus_log_right,
             c_x=xp.where(kept, negative * share, 0.0) - weighted * b,
