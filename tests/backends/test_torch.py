@@ -1,11 +1,13 @@
 """PyTorch: derivatives in every mode, under transforms, compiled, under autocast; and what is kept for them."""
 
+import math
 import subprocess
 import sys
 
 import pytest
 
 import xbce
+import xbce._backends.torch_prepared as torch_prepared
 from tests.helpers import approx, saved_for_backward, some_long, step
 
 torch = pytest.importorskip("torch")
@@ -284,15 +286,83 @@ def test_backward_keeps_nothing_but_the_arguments(loss, options, probabilities, 
     assert saved_for_backward(function, x, z, p, w, kept) <= 8
 
 
-def test_backward_keeps_no_more_than_the_native_loss():
-    x, z, w = torch.randn(1000, requires_grad=True), torch.rand(1000), torch.rand(1000)
+def test_backward_of_a_large_array_keeps_no_more_than_the_native_loss(monkeypatch):
+    monkeypatch.setattr(torch_prepared, "_KEPT", 1000)
     native = torch.nn.functional.binary_cross_entropy_with_logits
-    for reduction in ("none", "mean"):
-        with step("torch", bce, reduction=reduction):
-            ours = saved_for_backward(lambda x, z, w, r=reduction: bce(x, z, weight=w, reduction=r), x, z, w)
-            theirs = saved_for_backward(lambda x, z, w, r=reduction: native(x, z, weight=w, reduction=r), x, z, w)
-            assert ours <= theirs
-            assert ours == 0
+    for n, kept in ((997, 997), (1001, 0)):
+        x, z, w = torch.randn(n, requires_grad=True), torch.rand(n), torch.rand(n)
+        for reduction, size in (("none", 4), ("mean", 8)):  # a mean weighs in float64
+            slope = kept * size
+            with step("torch", bce, reduction=reduction):
+                ours = saved_for_backward(lambda x, z, w, r=reduction: bce(x, z, weight=w, reduction=r), x, z, w)
+                theirs = saved_for_backward(lambda x, z, w, r=reduction: native(x, z, weight=w, reduction=r), x, z, w)
+                assert ours == slope
+                assert ours <= theirs + slope
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_slope_that_is_kept_has_the_bits_of_one_that_is_computed(
+    loss, options, probabilities, dtype, reduction, monkeypatch
+):
+    # An infinite logit meets the label that makes its product 0 times infinity.
+    x = torch.cat([torch.randn(96), torch.tensor([0.0, -0.0, math.inf, -math.inf])]).to(dtype)
+    z = torch.cat([torch.rand(96), torch.tensor([1.0, 0.0, 1.0, 0.0])]).to(dtype)
+    if probabilities:
+        x = torch.sigmoid(x)
+    cotangent = torch.rand(100 if reduction == "none" else ()).to(dtype)
+    found = []
+    for most in (2**20, 0):
+        monkeypatch.setattr(torch_prepared, "_KEPT", most)
+        loss._plans.clear()
+        loss._patterns.clear()
+        logits = x.clone().requires_grad_()
+        value = loss(logits, z, reduction=reduction, **options)
+        (gradient,) = torch.autograd.grad(value, logits, cotangent, create_graph=most == 0)
+        found.append((value.detach(), gradient.detach()))
+    loss._plans.clear()
+    loss._patterns.clear()
+    for kept, computed in zip(*found, strict=True):
+        assert kept.dtype == computed.dtype == dtype
+        assert torch.equal(kept.nan_to_num(7.5), computed.nan_to_num(7.5))
+
+
+def test_a_slope_that_is_kept_serves_several_backward_passes():
+    x, z = torch.randn(50, requires_grad=True), torch.rand(50)
+    value = bce(x, z, reduction="mean")
+    first = torch.autograd.grad(value, x, retain_graph=True)[0]
+    (second,) = torch.autograd.grad(value, x, create_graph=True)
+    assert torch.equal(first, second)
+    third = torch.autograd.grad(second.sum(), x)[0]
+    torch.testing.assert_close(third, bce.hessian(x.detach(), z, reduction="mean"))
+
+
+def test_labels_and_logits_both_get_their_gradients():
+    x, z = torch.randn(50, requires_grad=True), torch.rand(50, requires_grad=True)
+    of_logits, of_labels = torch.autograd.grad(bce(x, z, reduction="mean"), (x, z))
+    torch.testing.assert_close(of_logits, bce.gradient(x.detach(), z.detach(), reduction="mean"))
+    torch.testing.assert_close(of_labels, -x.detach() / 50)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_a_known_call_asks_anew_what_may_change():
+    x, z = torch.randn(50), torch.rand(50)
+    plain = bce(x, z, reduction="mean")
+    assert not plain.requires_grad
+    logits = x.clone().requires_grad_()
+    assert bce(logits, z, reduction="mean").requires_grad
+    with torch.no_grad():
+        assert not bce(logits, z, reduction="mean").requires_grad
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, torch.ones(50))
+        tangent = torch.autograd.forward_ad.unpack_dual(bce(dual, z, reduction="mean")).tangent
+    torch.testing.assert_close(tangent, bce.gradient(x, z, reduction="mean").sum())
+    # Of the functions of torch.func the shape is that of the whole array.
+    grad = torch.func.grad(lambda x: bce(x, z, reduction="mean"))(x)
+    torch.testing.assert_close(grad, bce.gradient(x, z, reduction="mean"))
+    traced = torch.jit.trace(lambda x: bce(x, z, reduction="mean"), x)
+    torch.testing.assert_close(traced(2 * x), bce(2 * x, z, reduction="mean"))
+    assert torch.equal(bce(x, z, reduction="mean"), plain)
 
 
 def ragged(*, requires_grad=False):

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._call.kernel import Arguments, Function, Sums, SumSpec, summed
+from .._call.kernel import Arguments, Function, Quotient, Sums, SumSpec, summed
 from .._precision import exact_sum
 from .._typing import Array, Namespace
+from .protocol import Run
 
 
 class EagerRunner:
@@ -14,6 +15,10 @@ class EagerRunner:
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by the library's own sum."""
         return summed(xp, self.map(xp, function, arrays), sums)
+
+    def prepared(self, otherwise: Run, xp: Namespace, function: Function, sums: Sums, quotient: Quotient | None) -> Run:  # noqa: ARG002
+        """Return `otherwise`."""
+        return otherwise
 
     def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:  # noqa: ARG002
         """Return None: nothing looks at values, which may be lazy or traced."""

@@ -1,10 +1,13 @@
 """The interface of runners."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from .._call.kernel import Arguments, Function, Sums, SumSpec
+from .._call.kernel import Arguments, Function, Quotient, Sums, SumSpec
 from .._typing import Array, Namespace
+
+Run: TypeAlias = Callable[[Arguments], tuple[Array, ...]]
+"""Takes arrays, and returns results."""
 
 
 class Runner(Protocol):
@@ -17,6 +20,13 @@ class Runner(Protocol):
         """Return the results of `function(xp, *arrays)`, each summed where `sums` says so.
 
         Sums are accurate for arrays of any size.
+        """
+
+    def prepared(self, otherwise: Run, xp: Namespace, function: Function, sums: Sums, quotient: Quotient | None) -> Run:
+        """Return what does the same as `otherwise`, for arrays of the same dtypes, shapes and devices in every call.
+
+        That is to `run` the function, of whose results no other than the first one is summed, and to replace the first
+        one by its quotient if there is one.
         """
 
     def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:

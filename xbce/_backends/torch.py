@@ -12,12 +12,14 @@ import torch
 from array_api_compat import torch as namespace
 from torch.autograd import forward_ad
 
-from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_native, library_sum, summed
+from .._call.kernel import Arguments, Function, Kernel, Quotient, Sums, SumSpec, is_native, library_sum, summed
 from .._call.promotion import accumulation_dtype
 from .._compiler.cache import IdentityCache
 from .._precision import TABLES, Table, exact_sum
 from .._typing import Array, Namespace
 from . import torch_cpu
+from .protocol import Run
+from .torch_prepared import Prepared
 
 
 class TorchRunner:
@@ -35,6 +37,14 @@ class TorchRunner:
             return _evaluated(xp, function, arrays, sums)
         results: tuple[Array, ...] = _node_class().apply(xp, function, sums, *arrays)
         return results
+
+    def prepared(
+        self, otherwise: Run, _xp: Namespace, function: Function, sums: Sums, quotient: Quotient | None
+    ) -> Run:
+        """Return what does as `otherwise`."""
+        if torch.compiler.is_compiling() or not isinstance(function, Kernel) or not is_native(function):
+            return otherwise
+        return Prepared(function, sums, quotient, otherwise, _pulled_back)
 
     def estimated_sum(self, kernel: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...] | None:
         """Return an estimate of a sum, the bound of its error, which counts for no derivative, and other results."""

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from array_api_compat import torch as xp
 
-from .._call.kernel import Function, Sums, is_native, library_sum
+from .._call.kernel import Function, Sums, is_native, library_sum, summed
 from .._compiler.blocks import TEMPORARY, keep_freed_memory, run_in_blocks
-from .._compiler.cache import CompiledCache
+from .._compiler.cache import Compiled, CompiledCache
 from .._compiler.lowering import Call, Lowered
 from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node
@@ -20,36 +20,44 @@ _BLOCK = 2**16
 
 
 def serve(arrays: tuple[Any, ...]) -> bool:
-    """Tell whether `run` takes these arrays: dense eager tensors, whose operations no mode or tracer intercepts.
-
-    Gradients that are batched by `is_grads_batched` cannot be written into: they are legacy batched tensors.
-    https://github.com/pytorch/pytorch/issues/49562
-    """
+    """Tell whether `run` takes these arrays: dense eager tensors, whose operations no mode or tracer intercepts."""
     return (
-        all(_is_plain(a) for a in arrays if hasattr(a, "ndim"))
-        and not in_transform()
-        and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
-        and torch._C._len_torch_function_stack() == 0  # noqa: SLF001
-        and not torch.jit.is_tracing()
+        all(is_plain(a) and a.device.type == "cpu" and a.layout is torch.strided for a in arrays if hasattr(a, "ndim"))
+        and not is_intercepted()
+        and not any(is_virtual(a) for a in arrays if hasattr(a, "ndim"))
+    )
+
+
+def is_plain(a: Any) -> bool:
+    """Tell a tensor of PyTorch's own classes from others, and from numbers."""
+    return type(a) in _PLAIN
+
+
+_PLAIN = {torch.Tensor, torch.nn.Parameter}
+
+
+def is_virtual(a: Array) -> bool:
+    """Tell whether a tensor cannot be read or written like memory.
+
+    Gradients that are batched by `is_grads_batched` cannot be written into: they are legacy batched tensors
+    (https://github.com/pytorch/pytorch/issues/49562). `copy_` loses the sign of a negated view of a half type.
+    """
+    return a.is_neg() or bool(torch._C._functorch.is_legacy_batchedtensor(a))  # noqa: SLF001
+
+
+def is_intercepted() -> bool:
+    """Tell whether a mode, tracer or transform intercepts operations."""
+    return bool(
+        in_transform()
+        or torch._C._len_torch_dispatch_stack()  # noqa: SLF001
+        or torch._C._len_torch_function_stack()  # noqa: SLF001
+        or torch._C._is_tracing()  # noqa: SLF001
     )
 
 
 def in_transform() -> bool:
     """Tell whether a transform of torch.func is active."""
     return bool(torch._C._are_functorch_transforms_active())  # noqa: SLF001
-
-
-def _is_plain(a: Array) -> bool:
-    return (
-        type(a) in _PLAIN
-        and a.device.type == "cpu"
-        and a.layout is torch.strided
-        and not a.is_neg()  # `copy_` loses the sign of a negated view of a half type
-        and not torch._C._functorch.is_legacy_batchedtensor(a)  # noqa: SLF001
-    )
-
-
-_PLAIN = {torch.Tensor, torch.nn.Parameter}
 
 
 def run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
@@ -62,12 +70,19 @@ def _run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array
         keep_freed_memory(xp)
     size = _BLOCK * torch.get_num_threads()
     results: tuple[Array, ...]
-    if arrays[0].numel() <= size:
+    if not arrays[0].numel():  # no element to look at
+        results = summed(xp, function(xp, *arrays), sums)
+    elif arrays[0].numel() <= size:
         results = _CACHE.compiled(function, arrays).summed(arrays, sums)
     else:
         contiguous, strides = torch.Tensor.is_contiguous, torch.Tensor.stride
         results = run_in_blocks(_CACHE, function, arrays, sums, size, size, library_sum, contiguous, strides)
     return results
+
+
+def whole(function: Function, arrays: tuple[Any, ...]) -> Compiled | None:
+    """Return the program of a function for arrays that are one block on any number of threads; None for others."""
+    return _CACHE.compiled(function, arrays) if 0 < arrays[0].numel() <= min(_BLOCK, TEMPORARY) else None
 
 
 QUICK_WAY = QuickWay(_run, partial(torch.nonzero, as_tuple=True), torch.broadcast_to)
@@ -107,8 +122,8 @@ def _minus_twice(work: Lowered, call: Call) -> Node | None:
 
 
 def _require_numbers(x: Array) -> None:
-    total = x.sum().item()
-    if total != total:
+    largest = x.max().item()  # NaN if there is one
+    if largest != largest:
         raise NotANumberError
 
 
@@ -133,9 +148,14 @@ _CACHE = CompiledCache(
             "minus_twice": partial(torch.sub, alpha=2),
             **{f"{name}_as_number": _STANDARD[name] for name in _COMPARISONS},
         },
-        lowerings={"astype": _number_of_condition, "add_signed": _add_signed, "minus_sign": _minus_twice},
+        lowerings={
+            "add_signed": _add_signed,
+            "astype": _number_of_condition,
+            "minus_sign": _minus_twice,
+        },
         constant=_constant,
         takes_number=lambda operation, position: position == 1 and operation in _WITH_NUMBERS,
+        positional_out=False,
         require_numbers=_require_numbers,
         empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
         empty_like=lambda x, dtype: torch.empty_like(x, dtype=dtype),

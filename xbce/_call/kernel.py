@@ -73,6 +73,20 @@ def summed(
 
 
 @dataclass(frozen=True, slots=True)
+class Quotient:
+    """Divides a sum by the denominator of a mean, if there is one, and rounds it to the dtype of the result."""
+
+    dtype: DType
+    known: Any = None
+    """The denominator; None if there is none, or if it is an argument."""
+
+    def __call__(self, xp: Namespace, total: Array, denominator: Any = None) -> Array:
+        """Return the result."""
+        divisor = self.known if denominator is None else denominator
+        return _cast(xp, total if divisor is None else total / divisor, self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """A result of the formula, times weights, divided by a divisor; arrays are given by their index in the call."""
 

@@ -189,8 +189,8 @@ class Loss(Generic[P]):
         numbers = tuple(x for x in numbers if not is_array_option(x))
         # Only the computing dtype depends on the values of the numbers.
         fits = all(map(fits_float32, self._numbers_of(options).values()))
-        # Kernels of high precision hold their numbers.
-        key = rest, pattern, fits, (numbers if options["precision"] == "high" else ())
+        # Kernels of high precision hold their numbers; programs depend on their classes.
+        key = rest, pattern, fits, (numbers if options["precision"] == "high" else tuple(map(type, numbers)))
         kept = self._patterns.get(key)
         if kept is None:
             return _keep(self._patterns, key, self._plan(methods, args, options, formula)[0])

@@ -7,7 +7,7 @@ kernel; the plan adds sums, and the division of a mean.
 import functools
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._backends import Runner, runner_for
@@ -18,7 +18,7 @@ from .checks import reduction_options, result_options
 from .chunks import checked
 from .denominator import Counts, Denominator, exactly_summed
 from .inputs import Inputs
-from .kernel import Kernel, Output, SumSpec
+from .kernel import Arguments, Kernel, Output, Quotient, Sums, SumSpec
 from .lengths import elements_along
 from .promotion import accumulation_dtype
 
@@ -76,7 +76,11 @@ class Reduction:
         dtype = inputs.dtype if self.dtype is None else self.dtype
         kept = summed if self.keepdims else None
         runner, divides = runner_for(inputs.xp), divisor is not None
-        return Plan(inputs.xp, runner, run, sums, mean, divides, dtype, kept, numbers)
+        known = sums[0] is not None and not inputs.high and not isinstance(mean, Denominator)
+        quotient = Quotient(dtype, mean if known else None)
+        run_of = inputs.xp, run, sums, quotient if known else None
+        prepared = runner.prepared(functools.partial(_run, runner, *run_of), *run_of)
+        return Plan(inputs.xp, runner, run, sums, prepared, mean, divides, quotient, kept, numbers)
 
     def _outputs(
         self, inputs: Inputs, methods: tuple[str, ...], divisor: int | None, divisor_rest: int | None
@@ -117,19 +121,30 @@ class Plan:
     """The kernel, or its `Checked` form for Dask."""
     sums: tuple[SumSpec | None, ...]
     """The sum of each output of the kernel; None for an output that is not summed."""
+    run: Callable[[Any], tuple[Array, ...]]
+    """Runs the kernel on its arrays; makes a mean or sum of the first result if the denominator is known."""
     mean: Denominator | float | None
     """Denominator of a mean; None if there is no mean."""
     divides: bool
     """Whether the kernel takes the denominator as its last argument, or it and its rest as the last two."""
-    dtype: DType
-    """Dtype of a mean or sum."""
+    quotient: Quotient
+    """Makes the mean or sum of a sum."""
     kept: SumSpec | None
     """The sum whose axes remain with length 1; None if they do not."""
     numbers: tuple[Number, ...]
     """Numbers of the formula that are no arrays of the call; the kernel takes them after the arrays."""
+    last: tuple[Number, ...] | None = field(init=False)
+    """What the kernel takes after the arrays; None if more than a run of it is to be done."""
+
+    def __post_init__(self) -> None:
+        known = not isinstance(self.mean, Denominator) and not (self.sums[0] is not None and self.sums[0].exact)
+        last = (*self.numbers, self.mean) if self.divides else self.numbers
+        object.__setattr__(self, "last", last if known and self.kept is None else None)
 
     def results(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return the results of the call."""
+        if self.last is not None:
+            return self.run((*arrays, *self.last) if self.last else arrays)
         denominator: tuple[Any, ...] = (self.mean,)
         divisor = denominator
         if isinstance(self.mean, Denominator):
@@ -138,19 +153,20 @@ class Plan:
         arrays = (*arrays, *self.numbers, *divisor) if self.divides else (*arrays, *self.numbers)
         spec = self.sums[0]  # only the value is summed, which is the first output if there is one
         if spec is None:
-            return self.runner.run(self.xp, self.kernel, arrays, self.sums)
+            return self.run(arrays)
         if spec.exact:
             total, *rest = self._exact_total(arrays, denominator)
         else:
-            total, *rest = self.runner.run(self.xp, self.kernel, arrays, self.sums)
-            total = self.runner.map(self.xp, _Quotient(self.dtype), (total, *denominator))
+            total, *rest = self.run(arrays)
+            if isinstance(self.mean, Denominator):
+                total = self.runner.map(self.xp, self.quotient, (total, *denominator))
         if self.kept is not None:
             total = self.kept.spread(self.xp, total)
         return (total, *rest)
 
     def _exact_total(self, arrays: tuple[Any, ...], denominator: tuple[Any, ...]) -> tuple[Array, ...]:
         """Return the exact sum or mean, rounded once, and the other results."""
-        xp, runner, dtype = self.xp, self.runner, self.dtype
+        xp, runner, dtype = self.xp, self.runner, self.quotient.dtype
         of_mean = () if self.mean is None else denominator
         found = None if dtype == xp.float64 else runner.estimated_sum(self.kernel, arrays, self.sums)
         if found is not None:
@@ -177,6 +193,13 @@ def _placed(numbers: tuple[Number, ...], inputs: Inputs) -> tuple[tuple[int, ...
     return tuple(places), tuple(after)
 
 
+def _run(
+    runner: Runner, xp: Namespace, kernel: Callable[..., Any], sums: Sums, quotient: Quotient | None, arrays: Arguments
+) -> tuple[Array, ...]:
+    results = runner.run(xp, kernel, arrays, sums)
+    return results if quotient is None else (runner.map(xp, quotient, results[:1]), *results[1:])
+
+
 def _accumulating(inputs: Inputs) -> DType:
     return accumulation_dtype(inputs.xp, inputs.computing, inputs.device)
 
@@ -190,7 +213,7 @@ class _ExactQuotient:
 
     def __call__(self, xp: Namespace, total: Array, rest: Array, *denominator: Array | float) -> Array:
         if self.arithmetic == "native":  # for a derivative
-            return _Quotient(self.dtype)(xp, total, denominator[0] if denominator else None)
+            return Quotient(self.dtype)(xp, total, denominator[0] if denominator else None)
         of_numbers = over(xp, self.arithmetic)
         quotient = of_numbers.number(total) + of_numbers.number(rest)
         if denominator:
@@ -216,14 +239,3 @@ class _TestedQuotient:
             quotient = quotient / of_numbers.number(denominator[0])
         rounded, uncertain = of_numbers.tested(quotient, self.dtype)
         return rounded, functools.reduce(operator.or_, of_numbers.doubts, uncertain)
-
-
-@dataclass(frozen=True, slots=True)
-class _Quotient:
-    """Divides a sum by the denominator of a mean, if there is one, and rounds it to the dtype of the result."""
-
-    dtype: DType
-
-    def __call__(self, xp: Namespace, total: Array, denominator: Any) -> Array:
-        result = total if denominator is None else total / denominator
-        return result if result.dtype == self.dtype else xp.astype(result, self.dtype)

@@ -1,12 +1,12 @@
 """Records, lowers and compiles functions, and keeps the result for later arrays of the same kinds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import NoneType
 from typing import Any
 
-from .._call.kernel import Kernel, Sums, SumSpec, library_sum, summed
+from .._call.kernel import Kernel, Quotient, Sums, SumSpec, library_sum, summed
 from .._typing import Array, Namespace
 from .lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from .program import Compiler, NotANumberError, Program, Target
@@ -44,6 +44,8 @@ class Compiled:
     """Omits the guards against 0 times infinity; raises NotANumberError if they were needed."""
     exact: Program
     """Includes the guards."""
+    unchecked: Program | None
+    """As `quick`, without its check, if that is of the first result: a NaN is then in the sum of that, too."""
     single: bool
     """Whether the function returns an array, not a tuple of them."""
 
@@ -59,6 +61,38 @@ class Compiled:
         except NotANumberError:
             results = self.exact.fresh(arrays)
         return results[0] if self.single else summed(self.target.xp, results, sums, sum)
+
+    def divided(
+        self,
+        sums: Sums,
+        sum: Callable[[Namespace, Array, SumSpec], Array],  # noqa: A002
+        quotient: Quotient | None,
+        ndim: int,
+    ) -> Callable[[tuple[Any, ...]], tuple[Array, ...]]:
+        """Return `summed` of a kernel as one function of its arrays; the first result may be a quotient of a sum."""
+        quick, exact, unchecked, xp = self.quick.fresh, self.exact.fresh, self.unchecked, self.target.xp
+        spec = sums[0]  # no other result is a sum
+
+        def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+            try:
+                results = quick(arrays)
+            except NotANumberError:
+                results = exact(arrays)
+            return results if spec is None else with_sum(results, sum(xp, results[0], spec))
+
+        def run_unchecked(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+            results = unchecked.fresh(arrays)  # type: ignore[union-attr]  # there is one
+            total = sum(xp, results[0], spec)  # type: ignore[arg-type]  # there is one
+            if (number := total.item()) != number:
+                results = exact(arrays)
+                total = sum(xp, results[0], spec)  # type: ignore[arg-type]
+            return with_sum(results, total)
+
+        def with_sum(results: tuple[Array, ...], total: Array) -> tuple[Array, ...]:
+            return (total if quotient is None else quotient(xp, total), *results[1:])
+
+        whole = spec is not None and len(spec.axes) == ndim
+        return run_unchecked if whole and unchecked is not None else run
 
     def scratch(self, shape: tuple[int, ...]) -> list[Array]:
         """Return scratch buffers for `run`, which may be reused."""
@@ -95,11 +129,18 @@ class CompiledCache:
         samples = tuple(self._sample(kind) for kind in kinds)
         full = tuple(isinstance(kind, tuple) and kind[2] for kind in kinds)
         graph = record(recorder, function, samples, full)
-        lowerings = {**PROGRAM_LOWERINGS, **self.target.lowerings}
-        quick = lowered(self.target.xp, graph, {**lowerings, **QUICK_LOWERINGS})
-        exact = lowered(self.target.xp, graph, lowerings) if quick.checked else quick
-        programs = {graph: Compiler(self.target, graph, len(kinds)).program() for graph in {quick, exact}}
-        return Compiled(self.target, programs[quick], programs[exact], graph.single)
+        own = self.target.lowerings
+        quick = lowered(self.target.xp, graph, {**PROGRAM_LOWERINGS, **QUICK_LOWERINGS, **own})
+        exact = lowered(self.target.xp, graph, {**PROGRAM_LOWERINGS, **own}) if quick.checked else quick
+        unchecked = replace(quick, checked=()) if quick.checked == quick.outputs[:1] else None
+        programs = {
+            graph: Compiler(self.target, graph, len(kinds)).program()
+            for graph in {quick, exact, unchecked}
+            if graph is not None
+        }
+        return Compiled(
+            self.target, programs[quick], programs[exact], programs[unchecked] if unchecked else None, graph.single
+        )
 
     def _sample(self, kind: Any) -> Any:
         if isinstance(kind, tuple):

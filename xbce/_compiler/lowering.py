@@ -108,6 +108,16 @@ def unguarded_product(work: Lowered, call: Call) -> Node | None:
     return product
 
 
+def sum_of_unguarded(work: Lowered, call: Call) -> Node | None:
+    """Check a sum in place of its unguarded term: a NaN in the term is in the sum, too, which may be a result."""
+    total = work.recorder.operation(call.name, call.operands)
+    if total.full and any(x in work.checked for x in call.operands):
+        for x in call.operands:
+            work.checked.pop(x, None)
+        work.checked[total] = None
+    return total
+
+
 def itself(_: Lowered, call: Call) -> Node:
     """Use the operand: operations of a program are rounded one by one."""
     return call.operands[0]
@@ -125,5 +135,5 @@ PROGRAM_LOWERINGS: Mapping[str, Lowering] = {
     "variable": number,
 }
 """Lowerings of all libraries that run programs."""
-QUICK_LOWERINGS: Mapping[str, Lowering] = {"product": unguarded_product}
+QUICK_LOWERINGS: Mapping[str, Lowering] = {"product": unguarded_product, "add": sum_of_unguarded}
 """Lowerings of `Compiled.quick`."""

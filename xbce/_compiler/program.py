@@ -68,6 +68,8 @@ class Target:
     """Takes an operation, a Python scalar among its operands, and a dtype; returns the argument of the call."""
     takes_number: Callable[[str, int], bool]
     """Tells whether the operand of an operation at a position may be a Python number."""
+    positional_out: bool
+    """Whether `calls` take `out` as their last positional argument."""
     require_numbers: Callable[[Array], None]
     """Raises NotANumberError if an array holds a NaN."""
     empty: Callable[[tuple[int, ...], DType], Array]
@@ -182,7 +184,8 @@ class Compiler:
     ) -> None:
         name = f"{name}_{next(self._numbers)}"
         self._names[name] = function
-        call = ", ".join([*operands, f"out={into}"] if into else operands)
+        out = into if self._target.positional_out else f"out={into}"
+        call = ", ".join([*operands, out] if into else operands)
         self._lines.append(f"{new} = {name}({call})" if new else f"{name}({call})")
 
     def _operand(self, position: int, node: Node, writes: bool) -> str:

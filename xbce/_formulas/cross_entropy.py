@@ -18,8 +18,7 @@ sigmoid(x) itself never appears: it rounds to 1 in the right tail, where 1 - sig
 from dataclasses import dataclass
 
 from .._typing import Array, Namespace
-from .elementary import log1p_unit
-from .idioms import add_signed, product
+from .idioms import add_signed, log1p_unit, product
 from .parts import Halves, halves, signed_side, smoothed
 from .protocol import Formula, Number
 

@@ -18,7 +18,7 @@ differentiation multiplies the derivative of an element that `where` does not se
 """
 
 from .._typing import Array, Namespace
-from .idioms import idiom, vanishes
+from .idioms import idiom, log1p_unit, vanishes
 from .parts import halves
 
 
@@ -106,12 +106,6 @@ def xlog1py(xp: Namespace, x: Array, y: Array) -> Array:
     """Return x log(1 + y), which is 0 where x is 0 unless y is NaN; guarded like `xlogy`."""
     y = xp.where(vanishes(xp, x) & ((y <= -1) | (y == xp.inf)), 0.0, y)
     return x * log1p(xp, y) + 0.0
-
-
-@idiom()
-def log1p_unit(xp: Namespace, e: Array) -> Array:
-    """Return log(1 + e) for an exponential e, which lies between 0 and 1."""
-    return xp.log1p(e)
 
 
 _LOG_2 = 0.6931471805599453

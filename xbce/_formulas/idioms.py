@@ -63,6 +63,12 @@ def exp_minus_abs(xp: Namespace, x: Array, upper: Array, _s: Array) -> Array:
 
 
 @idiom()
+def log1p_unit(xp: Namespace, e: Array) -> Array:
+    """Return log(1 + e) for an exponential e, which lies between 0 and 1."""
+    return xp.log1p(e)
+
+
+@idiom()
 def constant_zero(xp: Namespace, e: Array) -> Array:
     """Return e, an exponential; a constant where it is 0, at which automatic differentiation stops."""
     return xp.where(e == 0, 0.0, e)

@@ -34,9 +34,9 @@ from typing import NamedTuple
 
 from .._typing import Array, DType, Namespace
 from .cross_entropy import CrossEntropy
-from .elementary import log, log1p, log1p_unit
+from .elementary import log, log1p
 from .exponents import AnyExponent, Exponents, Held, is_halved
-from .idioms import constant_zero, enlarged, guarded, is_array, product
+from .idioms import constant_zero, enlarged, guarded, is_array, log1p_unit, product
 from .parts import halves, power, smoothed, with_tail
 from .protocol import Fixed, Formula, Number
 

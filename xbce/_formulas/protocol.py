@@ -85,12 +85,12 @@ class Formula:
         raise NotImplementedError
 
     def value_and_gradient(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, Array]:
-        """Return both, sharing the work."""
-        raise NotImplementedError
+        """Return both, sharing the work if they have some in common."""
+        return self.value(xp, *arrays), self.gradient(xp, *arrays)
 
     def gradient_and_hessian(self, xp: Namespace, /, *arrays: Array) -> tuple[Array, Array]:
-        """Return both, sharing the work."""
-        raise NotImplementedError
+        """Return both, sharing the work if they have some in common."""
+        return self.gradient(xp, *arrays), self.hessian(xp, *arrays)
 
 
 def _filled(field: Any, numbers: Iterator[Number]) -> Any:
