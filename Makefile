@@ -20,7 +20,7 @@ space := $(empty) $(empty)
 REQUIRED := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS))
 PYTEST := $(REQUIRED) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-asv bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -83,11 +83,15 @@ lint: $(VENV)/installed  ## Lint and type-check.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed  ## Time xbce beside its peers, quickly, and track their errors.
+bench: $(VENV)/installed  ## Time xbce beside its peers, and say which targets are met: less than four minutes.
+	$(BIN)/python benchmarks/targets.py $(ARGS)
+
+bench-asv: $(VENV)/installed  ## Time more functions and peers by asv, quickly, and track their memory and errors.
 	XBCE_BENCH_QUICK=1 $(BIN)/python benchmarks/run.py $(ARGS)
 
-bench-full: $(VENV)/installed  ## The same with more sizes, dtypes and samples; write docs/benchmarks.md.
+bench-full: $(VENV)/installed  ## Both with more sizes, dtypes and samples; write docs/benchmarks.md.
 	$(BIN)/python benchmarks/run.py --publish $(ARGS)
+	$(BIN)/python benchmarks/targets.py --full
 
 bench-compare: $(VENV)/installed  ## Say what became slower, larger or less accurate since REV=HEAD~1.
 	XBCE_BENCH_QUICK=1 $(BIN)/python benchmarks/compare.py $(or $(REV),HEAD~1) $(ARGS)

@@ -1,9 +1,9 @@
 """Sections of a page of the documentation, each written by a command of its own."""
 
 ON_PAPER = "## Bandwidth on paper"
-BY_LEVEL = "## What people would write, by processor"
-BY_OTHERS = (BY_LEVEL, ON_PAPER)
-"""The sections that bandwidth.py and levels.py write, in the order of the page."""
+SPEED = "## Targets of speed, by processor"
+BY_OTHERS = (SPEED, ON_PAPER)
+"""The sections that bandwidth.py and targets.py write, in the order of the page."""
 
 
 def section(page: str, heading: str) -> str:
@@ -18,4 +18,5 @@ def section(page: str, heading: str) -> str:
 def with_section(page: str, heading: str, text: str) -> str:
     """Return a page with the section under a heading replaced, or added at the end."""
     old = section(page, heading)
-    return page.replace(old, text) if old else f"{page.rstrip()}\n\n{text}"
+    # Between sections is an empty line, at the end of a page none.
+    return page.replace(old, text.rstrip() + old[len(old.rstrip()) :]) if old else f"{page.rstrip()}\n\n{text}"

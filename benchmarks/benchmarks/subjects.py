@@ -1,12 +1,12 @@
 """The subjects: xbce, its peers (what users of each library would write instead), and `traffic`, a lower limit.
 
-A subject has up to four functions of logits and labels; a function that it lacks is not measured.
+A subject has up to five functions of logits and labels; a function that it lacks is not measured.
 """
 
 import importlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -27,6 +27,8 @@ class Subject:
     """All losses and their gradient in the logits."""
     training_step: Callable[..., Any] | None
     """The mean and its gradient, as in training: by automatic differentiation if the library has it."""
+    gradient: Callable[..., Any] | None = None
+    """The gradient of the losses alone, in closed form."""
 
 
 Table: TypeAlias = dict[str, dict[str, Callable[[str], Subject]]]
@@ -37,7 +39,7 @@ def _xbce(library: str, loss: Any = xbce.binary_cross_entropy_with_logits, **opt
     mean = partial(loss, reduction="mean", **options)
     both = partial(loss.value_and_gradient, **options)
     step = AUTODIFF[library](mean) if library in AUTODIFF else partial(both, reduction="mean")
-    return Subject(partial(loss, **options), mean, both, step)
+    return Subject(partial(loss, **options), mean, both, step, partial(loss.gradient, **options))
 
 
 def _textbook(library: str) -> Subject:
@@ -80,11 +82,15 @@ def _stable(library: str) -> Subject:
     def elementwise(x: Any, z: Any) -> Any:
         return positive(x) - x * z + xp.log1p(xp.exp(-abs(x)))
 
+    def slope(x: Any, z: Any, e: Any) -> Any:
+        return xp.where(x >= 0, 1 / (1 + e), e / (1 + e)) - z
+
     def value_and_gradient(x: Any, z: Any) -> Any:
         e = xp.exp(-abs(x))
-        return positive(x) - x * z + xp.log1p(e), xp.where(x >= 0, 1 / (1 + e), e / (1 + e)) - z
+        return positive(x) - x * z + xp.log1p(e), slope(x, z, e)
 
-    return _of_formulas(library, elementwise, value_and_gradient)
+    made = _of_formulas(library, elementwise, value_and_gradient)
+    return replace(made, gradient=lambda x, z: slope(x, z, xp.exp(-abs(x))))
 
 
 def _native(library: str) -> Subject:

@@ -139,16 +139,16 @@ def test_the_measured_column_is_that_of_the_largest_size_on_a_gpu():
 def test_other_commands_keep_the_section(tmp_path):
     report = pytest.importorskip("report")
     page = tmp_path / "benchmarks.md"
-    levels = "## What people would write, by processor\n\nof levels.py\n"
+    speed = "## Targets of speed, by processor\n\nof targets.py\n"
     page.write_text(
-        f"# Old\n\n{levels}\n## numpy: all losses\n\n## Bandwidth on paper\n\nkept\n\n### On paper: x\n", "utf-8"
+        f"# Old\n\n{speed}\n## numpy: all losses\n\n## Bandwidth on paper\n\nkept\n\n### On paper: x\n", "utf-8"
     )
     machine = {"cpu": "some", "cores": 2, "python": "3", "versions": {}}
     for _ in range(2):
         report.publish({"machine": machine, "rows": []}, tmp_path / "results", tmp_path)
         text = page.read_text("utf-8")
         assert text.startswith("# Benchmarks\n")
-        assert text.endswith(f"\n\n{levels}\n## Bandwidth on paper\n\nkept\n\n### On paper: x\n")
+        assert text.endswith(f"\n\n{speed}\n## Bandwidth on paper\n\nkept\n\n### On paper: x\n")
         assert "numpy: all losses" not in text
         assert text.count("kept") == 1
 
@@ -159,5 +159,6 @@ def test_a_section_is_written_where_it_was():
     page = "# Page\n\n## A\n\n1\n\n## B\n\n2\n"
     assert section(page, "## A") == "## A\n\n1\n\n"
     assert section(page, "## C") == ""
-    assert with_section(page, "## A", "## A\n\n3\n\n") == page.replace("1", "3")
+    for end in ("\n", "\n\n"):
+        assert with_section(page, "## A", f"## A\n\n3{end}") == page.replace("1", "3")
     assert with_section(page, "## C", "## C\n") == page + "\n## C\n"
