@@ -4,6 +4,7 @@ Where there is no closed derivative (third derivatives, and mixed ones of focal 
 operation. Arrays are reshaped to one rank first, since JAX can be configured to refuse rank promotion.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_native, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_native, library_sum, summed
 from .._formulas import Idiom
 from .._formulas.series import exp_by_series, log1p_unit_by_series
 from .._precision import Table, exact_sum
@@ -25,7 +26,7 @@ class JaxRunner(EagerRunner):
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by JAX's own sum."""
-        return summed(xp, self.map(xp, function, arrays), sums)
+        return summed(xp, self.map(xp, function, arrays), sums, _sum)
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:  # noqa: ARG002
         """Return the sum of terms; its tangent is the plain sum of their tangents."""
@@ -43,6 +44,24 @@ class JaxRunner(EagerRunner):
         if not is_native(function):
             return _in_high_precision(function, *aligned)
         return function(_NAMESPACE, *aligned)
+
+
+def _sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
+    return library_sum(xp, _apart(x), spec)
+
+
+@jax.custom_jvp
+def _apart(x: Array) -> Array:
+    """Return x, by a selection, which XLA's reductions on CPUs do not take over.
+
+    All operations before it they would run one at a time, and not as the one loop that XLA makes of them.
+    """
+    return jax.numpy.where(x == x, x, math.nan)
+
+
+@_apart.defjvp  # type: ignore[untyped-decorator]
+def _apart_jvp(arrays: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _apart(*arrays), tangents[0]
 
 
 def _aligned(xp: Namespace, a: Any, ndim: int) -> Any:
@@ -64,6 +83,11 @@ def _enlarged(_xp: Namespace, x: Array, share: Array) -> Array:
     """Scale x by 2^30 first: for a small x the product with `share` would be flushed to zero."""
     large = x * 2.0**30
     return (large + large * share) * 2.0**-30
+
+
+def _quotient(xp: Namespace, x: Array, y: Array) -> Array:
+    """Select it: XLA fuses no quotient that has several uses, but a selection that has."""
+    return xp.where(x == x, x / y, x)
 
 
 def _exp_minus_abs(xp: Namespace, x: Array, upper: Array, _s: Array) -> Array:
@@ -102,6 +126,7 @@ def _log1p_of_unit_jvp(arrays: tuple[Array], tangents: tuple[Array]) -> tuple[Ar
 _XLA_FORMS: dict[str, Callable[..., Array]] = {
     "vanishes": _vanishes,
     "enlarged": _enlarged,
+    "quotient": _quotient,
     "exp_minus_abs": _exp_minus_abs,
     "log1p_unit": _log1p_unit,
 }

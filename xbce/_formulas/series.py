@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from .._typing import Array, Namespace
+from .idioms import quotient
 
 _LOG2_E = 1.4426950408889634
 
@@ -75,7 +76,7 @@ def series_of(xp: Namespace, x: Array) -> Series:
 def exp_by_series(xp: Namespace, x: Array) -> Array:
     """Return exp(x) for x <= 0, but possibly 0 where that is below the least normal number.
 
-    x = k log(2) + r with a whole k, so that exp(x) = 2^k exp(r). `xp.power_of_2(k)` is 2^k, and 0 for the k of `lowest`.
+    x = k log(2) + r with a whole k, so exp(x) = 2^k exp(r). `xp.power_of_2(k)` is 2^k, or 0 for the k of `lowest`.
     """
     series = series_of(xp, x)
     x = xp.where(x < series.lowest, series.lowest, x)
@@ -90,7 +91,7 @@ def log1p_unit_by_series(xp: Namespace, e: Array) -> Array:
 
     With s = e / (2 + e) that is 2 atanh(s) = 2 s + s y q(y), where y = s^2 and 2 s = e - e s: the main term is exact.
     """
-    s = e / (2 + e)
+    s = quotient(xp, e, 2 + e)
     y = s * s
     return e - s * (e - y * _polynomial(series_of(xp, e).log1p, y))
 
