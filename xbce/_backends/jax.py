@@ -50,7 +50,7 @@ def _sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
     return library_sum(xp, _apart(x), spec)
 
 
-@jax.custom_jvp
+@jax.custom_jvp  # type: ignore[untyped-decorator]
 def _apart(x: Array) -> Array:
     """Return x, by a selection, which XLA's reductions on CPUs do not take over.
 
@@ -94,7 +94,7 @@ def _exp_minus_abs(xp: Namespace, x: Array, upper: Array, _s: Array) -> Array:
     return _exp_not_positive(xp.where(upper, -x, x))
 
 
-@jax.custom_jvp
+@jax.custom_jvp  # type: ignore[untyped-decorator]
 @partial(jax.jit, inline=True)
 def _exp_not_positive(x: Array) -> Array:
     """Return exp(x) for x <= 0; on CPUs by a series, which XLA computes in less time than its own, and in few ULP."""
@@ -111,7 +111,7 @@ def _log1p_unit(_xp: Namespace, e: Array) -> Array:
     return _log1p_of_unit(e)
 
 
-@jax.custom_jvp
+@jax.custom_jvp  # type: ignore[untyped-decorator]
 @partial(jax.jit, inline=True)
 def _log1p_of_unit(e: Array) -> Array:
     """Return log(1 + e) for e from 0 to 1; on CPUs by a series: XLA's own log1p takes five times as long."""
