@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import flint
 
 from proofs.series import SERIES
-from proofs.steps import estimates, exponential, logarithm, loss, sums
+from proofs.steps import estimates, exponential, logarithm, loss, own_functions, sums
 from proofs.steps.pairs import HALF
 from proofs.steps.step import power
 from xbce._precision import tables
@@ -66,6 +67,10 @@ def facts() -> list[Fact]:
             power(-250),
             lambda: map(_most, estimates.differences()),
         ),
+        *(
+            Fact(f"own exp, {fmt.dtype}: log(2), a sum of two numbers", "", fmt.log_2_error, partial(_log_2, fmt))
+            for fmt in own_functions.FORMATS
+        ),
         Fact("sum: of the digits of one place, an integer", "2^29 terms", power(53), _digits),
     ]
 
@@ -90,6 +95,11 @@ def _powers() -> Iterator[Fraction]:
 def _step() -> Iterator[Fraction]:
     step = Fraction(tables.STEP) + Fraction(tables.STEP_REST)
     yield _most(_ball(step) - flint.arb(2).log() / tables.STEPS)
+
+
+def _log_2(fmt: own_functions.Format) -> Iterator[Fraction]:
+    parts = Fraction(fmt.constants.log_2) + Fraction(fmt.constants.log_2_rest)
+    yield _most(_ball(parts) - flint.arb(2).log())
 
 
 def _rows() -> Iterator[tuple[int, float, float, float]]:

@@ -96,9 +96,11 @@ def _as_it_is(work: Lowered, call: Call) -> Node:
     return work.recorder.operation(call.name, call.operands, call.value, like=like)
 
 
-def recorded(function: Callable[..., Any], arguments: int, steps: Sequence[str] = ()) -> Graph:
-    """Return the graph of a function of a namespace and some arrays of doubles."""
-    samples = tuple(np.array([1.25]) for _ in range(arguments))
+def recorded(
+    function: Callable[..., Any], arguments: int, steps: Sequence[str] = (), *, dtype: str = "float64"
+) -> Graph:
+    """Return the graph of a function of a namespace and some arrays, of doubles unless another dtype is given."""
+    samples = tuple(np.array([1.25], dtype) for _ in range(arguments))
     graph = record(Recorder(np), function, samples, (True,) * arguments)
     own = [f"{name}{low}" for name in steps for low in ("", "_low")]
     names = {"sum_rest", "ordered_sum_rest", "upper", "lower", "product_rest", *own}

@@ -40,7 +40,7 @@ class Script:
     """What Gappa gets."""
 
     doubles: Sequence[str] = ()
-    """Names of variables that are doubles."""
+    """Names of variables that are numbers of the format."""
     lines: list[str] = field(default_factory=list)
     """Definitions."""
     always: list[str] = field(default_factory=list)
@@ -48,6 +48,8 @@ class Script:
     cases: list[tuple[list[str], list[str]]] = field(default_factory=list)
     """Hypotheses and goals of each."""
     hints: list[str] = field(default_factory=list)
+    form: str = "ieee_64"
+    """The format, as Gappa names it."""
 
     def text(self, claims: Sequence[Claim]) -> str:
         """Return the definitions, the cases one after the other, and the hints."""
@@ -59,7 +61,7 @@ class Script:
             yield "\n".join([*self._head(), proposition, *self.hints]) + "\n"
 
     def _head(self) -> list[str]:
-        rounding = ["@rnd = float<ieee_64,ne>;"] if self.doubles else []
+        rounding = [f"@rnd = float<{self.form},ne>;"] if self.doubles else []
         return [*rounding, *(f"{name} = rnd({name}_);" for name in self.doubles), *self.lines]
 
     def _propositions(self, claims: Sequence[Claim]) -> Iterator[str]:

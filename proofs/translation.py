@@ -66,6 +66,8 @@ class Reading:
     """Which conditions hold, by their operation and the constant that they compare with."""
     integers: bool = True
     """Whether an integer is a number of its own, not that from which it was rounded."""
+    fused: bool = False
+    """Whether products are rounded or not, as compilers fuse them with the sums after them."""
 
 
 class Translation:
@@ -76,6 +78,8 @@ class Translation:
         """Definitions."""
         self.lost: list[str] = []
         """Names of what the rests of products lose to underflow."""
+        self.shares: list[str] = []
+        """Names of the shares, from 0 to 1, that products that may be fused have of the error of a rounding."""
         self.order: list[tuple[str, str]] = []
         """The second and the first number of each ordered sum."""
         self.hints: list[str] = []
@@ -150,6 +154,8 @@ class Translation:
         if operation in ("add", "sub"):
             return self._round(operands[0].plus(operands[1], 1 if operation == "add" else -1))
         if operation == "mul":
+            if self._reading.fused:
+                return self._fused(operands[0].times(operands[1]))
             scales = any(_is_power_of_two(x.text) for x in operands)
             return self._round(operands[0].times(operands[1]), _SUBNORMAL if scales else "rnd")
         if operation in ("round", "trunc"):
@@ -194,6 +200,17 @@ class Translation:
         key = f"{rounding} {text}"
         result = name(self._rounded[key][0]) if key in self._rounded else self._defined(text, rounding)
         return Value(result, exact.ideal, exact.errors | {self._rounded[key][1]: polynomial(1)})
+
+    def _fused(self, exact: Value) -> Value:
+        """Return a product that is rounded or not; it may be flushed to 0 where it is subnormal."""
+        text, share, lost = exact.text.text(), f"share{len(self.shares)}", f"lost{len(self.lost)}"
+        result, error = f"v{len(self.lines)}", f"d{len(self._errors)}"
+        self.shares.append(share)
+        self.lost.append(lost)
+        off = f"{share} * (rnd({text}) - ({text})) + {lost}"
+        self.lines.append(f"{result} = ({text}) + ({off});")
+        self._errors[error] = f"({off})"
+        return Value(name(result), exact.ideal, exact.errors | {error: polynomial(1)})
 
     def _rest_of(self, exact: Value, *, underflows: bool = False) -> Value:
         """Return the rest of an operation: what its rounding took away, as a number."""

@@ -4,6 +4,7 @@ Where there is no closed derivative (third derivatives, and mixed ones of focal 
 operation. Arrays are reshaped to one rank first, since JAX can be configured to refuse rank promotion.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,8 +13,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_native, summed
+from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_native, library_sum, summed
 from .._formulas import Idiom
+from .._formulas.series import exp_by_series, log1p_unit_by_series
 from .._precision import Table, exact_sum
 from .._typing import Array, Namespace
 from .eager import EagerRunner
@@ -24,7 +26,7 @@ class JaxRunner(EagerRunner):
 
     def run(self, xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
         """Return the results, summed by JAX's own sum."""
-        return summed(xp, self.map(xp, function, arrays), sums)
+        return summed(xp, self.map(xp, function, arrays), sums, _sum)
 
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:  # noqa: ARG002
         """Return the sum of terms; its tangent is the plain sum of their tangents."""
@@ -42,6 +44,24 @@ class JaxRunner(EagerRunner):
         if not is_native(function):
             return _in_high_precision(function, *aligned)
         return function(_NAMESPACE, *aligned)
+
+
+def _sum(xp: Namespace, x: Array, spec: SumSpec) -> Array:
+    return library_sum(xp, _apart(x), spec)
+
+
+@jax.custom_jvp  # type: ignore[untyped-decorator]
+def _apart(x: Array) -> Array:
+    """Return x, by a selection, which XLA's reductions on CPUs do not take over.
+
+    All operations before it they would run one at a time, and not as the one loop that XLA makes of them.
+    """
+    return jax.numpy.where(x == x, x, math.nan)
+
+
+@_apart.defjvp  # type: ignore[untyped-decorator]
+def _apart_jvp(arrays: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _apart(*arrays), tangents[0]
 
 
 def _aligned(xp: Namespace, a: Any, ndim: int) -> Any:
@@ -65,8 +85,52 @@ def _enlarged(_xp: Namespace, x: Array, share: Array) -> Array:
     return (large + large * share) * 2.0**-30
 
 
-_XLA_FORMS: dict[str, Callable[..., Array]] = {"vanishes": _vanishes, "enlarged": _enlarged}
-"""Idioms whose plain operations are wrong where XLA flushes subnormal numbers, and their replacements."""
+def _quotient(xp: Namespace, x: Array, y: Array) -> Array:
+    """Select it: XLA fuses no quotient that has several uses, but a selection that has."""
+    return xp.where(x == x, x / y, x)
+
+
+def _exp_minus_abs(xp: Namespace, x: Array, upper: Array, _s: Array) -> Array:
+    return _exp_not_positive(xp.where(upper, -x, x))
+
+
+@jax.custom_jvp  # type: ignore[untyped-decorator]
+@partial(jax.jit, inline=True)
+def _exp_not_positive(x: Array) -> Array:
+    """Return exp(x) for x <= 0; on CPUs by a series, which XLA computes in less time than its own, and in few ULP."""
+    return jax.lax.platform_dependent(x, cpu=partial(exp_by_series, _NAMESPACE), default=jax.numpy.exp)
+
+
+@_exp_not_positive.defjvp  # type: ignore[untyped-decorator]
+def _exp_not_positive_jvp(arrays: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    e = _exp_not_positive(*arrays)
+    return e, tangents[0] * e
+
+
+def _log1p_unit(_xp: Namespace, e: Array) -> Array:
+    return _log1p_of_unit(e)
+
+
+@jax.custom_jvp  # type: ignore[untyped-decorator]
+@partial(jax.jit, inline=True)
+def _log1p_of_unit(e: Array) -> Array:
+    """Return log(1 + e) for e from 0 to 1; on CPUs by a series: XLA's own log1p takes five times as long."""
+    return jax.lax.platform_dependent(e, cpu=partial(log1p_unit_by_series, _NAMESPACE), default=jax.numpy.log1p)
+
+
+@_log1p_of_unit.defjvp  # type: ignore[untyped-decorator]
+def _log1p_of_unit_jvp(arrays: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _log1p_of_unit(*arrays), tangents[0] / (1 + arrays[0])
+
+
+_XLA_FORMS: dict[str, Callable[..., Array]] = {
+    "vanishes": _vanishes,
+    "enlarged": _enlarged,
+    "quotient": _quotient,
+    "exp_minus_abs": _exp_minus_abs,
+    "log1p_unit": _log1p_unit,
+}
+"""Replacements of idioms: where their plain operations are wrong as XLA flushes subnormal numbers, or are slow."""
 
 
 class _Namespace:
@@ -78,6 +142,14 @@ class _Namespace:
     def lookup(self, table: Table, index: Array) -> Array:
         """Return the doubles of a table at an index that is in it."""
         return jax.numpy.asarray(np.asarray(table.numbers)).at[index].get(mode="promise_in_bounds")
+
+    def power_of_2(self, k: Array) -> Array:
+        """Return 2^k for whole numbers k that give normal numbers, and 0 for the next lower k."""
+        info = jax.numpy.finfo(k.dtype)
+        # The last bits of the sum are the exponent as it is stored.
+        whole = k + (2.0**info.nmant + info.maxexp - 1)
+        bits = jax.lax.bitcast_convert_type(whole, f"int{info.bits}") << info.nmant
+        return jax.lax.bitcast_convert_type(bits, k.dtype)
 
     def sums(self, terms: list[Array], axes: tuple[int, ...]) -> list[Array]:
         """Return the sums of arrays of one shape along axes, which are kept.

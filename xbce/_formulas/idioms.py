@@ -98,6 +98,12 @@ def vanishes(_xp: Namespace, x: Array) -> Array:
 
 
 @idiom()
+def quotient(_xp: Namespace, x: Array, y: Array) -> Array:
+    """Return x / y, which is not negative and has several uses."""
+    return x / y
+
+
+@idiom()
 def enlarged(_xp: Namespace, x: Array, share: Array) -> Array:
     """Return x + x share, where the share is small and x at most 1."""
     return x + x * share

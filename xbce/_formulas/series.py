@@ -1,0 +1,102 @@
+"""exp and log1p of our own by polynomials, for libraries whose functions are slow or less accurate.
+
+Neither looks up a table, branches, or calls a function that a compiler cannot fuse: sums, products, one quotient, and
+one selection. The coefficients are those of proofs/series.sollya, which also bounds what the polynomials leave out;
+proofs/ bounds the whole, with each product rounded or fused with the sum after it.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+
+from .._typing import Array, Namespace
+from .idioms import quotient
+
+_LOG2_E = 1.4426950408889634
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What the functions take for a dtype."""
+
+    exp: tuple[float, ...]
+    """Coefficients of (exp(r) - 1) / r for |r| <= log(2) / 2, from the lowest."""
+    log1p: tuple[float, ...]
+    """Coefficients of (2 atanh(s) - 2 s) / s^3 in s^2, for s from 0 to 1/3, from the lowest."""
+    log_2: float
+    """log(2) in so few digits that products with exponents are exact."""
+    log_2_rest: float
+    lowest: float
+    """A number whose exponential gets the power of two that is 0: one below the least normal number."""
+
+
+DOUBLE = Series(
+    exp=(
+        1.0,
+        0.5000000000000013,
+        0.1666666666666669,
+        0.04166666666651164,
+        0.008333333333312083,
+        0.001388888894783785,
+        0.00019841269907500283,
+        2.4801489208209097e-05,
+        2.755722468870193e-06,
+        2.76315118239086e-07,
+        2.511531218752739e-08,
+    ),
+    log1p=(
+        0.666666666666645,
+        0.4000000000061223,
+        0.2857142850369062,
+        0.22222226211452242,
+        0.18181676846825165,
+        0.15387806793362532,
+        0.1328640389283877,
+        0.12210221237647795,
+        0.07924068794567418,
+        0.17730424771148237,
+    ),
+    log_2=0.6931471805598903,  # 42 binary digits
+    log_2_rest=5.497923018708371e-14,
+    lowest=-709.0,
+)
+SINGLE = Series(
+    exp=(1.0, 0.5, 0.16666515171527863, 0.04166644439101219, 0.008369232527911663, 0.0013936797622591257),
+    log1p=(0.6666669249534607, 0.39997750520706177, 0.2864260971546173, 0.2118406891822815, 0.25121405720710754),
+    log_2=0.693145751953125,  # 16 binary digits
+    log_2_rest=1.428606765330187e-06,
+    lowest=-88.0,
+)
+
+
+def series_of(xp: Namespace, x: Array) -> Series:
+    """Return the series for the dtype of an array, which is float32 or float64."""
+    return DOUBLE if x.dtype == xp.float64 else SINGLE
+
+
+def exp_by_series(xp: Namespace, x: Array) -> Array:
+    """Return exp(x) for x <= 0, but possibly 0 where that is below the least normal number.
+
+    x = k log(2) + r with a whole k, so exp(x) = 2^k exp(r). `xp.power_of_2(k)` is 2^k, or 0 for the k of `lowest`.
+    """
+    series = series_of(xp, x)
+    x = xp.where(x < series.lowest, series.lowest, x)
+    k = xp.round(x * _LOG2_E)
+    r = (x - k * series.log_2) - k * series.log_2_rest
+    power: Array = xp.power_of_2(k)
+    return (1 + r * _polynomial(series.exp, r)) * power
+
+
+def log1p_unit_by_series(xp: Namespace, e: Array) -> Array:
+    """Return log(1 + e) for e from 0 to 1.
+
+    With s = e / (2 + e) that is 2 atanh(s) = 2 s + s y q(y), where y = s^2 and 2 s = e - e s: the main term is exact.
+    """
+    s = quotient(xp, e, 2 + e)
+    y = s * s
+    return e - s * (e - y * _polynomial(series_of(xp, e).log1p, y))
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
+    """Return the value of a polynomial by Horner's scheme."""
+    value: Array = reduce(lambda value, coefficient: coefficient + x * value, reversed(coefficients))
+    return value
