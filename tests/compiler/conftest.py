@@ -12,7 +12,9 @@ def own_log1p(request, monkeypatch):
     runner = pytest.importorskip("xbce._backends.numpy")
     monkeypatch.setattr(runner, "_CACHE", CompiledCache(runner._CACHE.target))
     monkeypatch.setattr(runner, "_OWN_LOG1P", getattr(request, "param", False))
-    plans = xbce.binary_cross_entropy_with_logits._plans
-    plans.clear()  # they hold programs
+    loss = xbce.binary_cross_entropy_with_logits
+    for plans in (loss._plans, loss._patterns):  # they hold programs
+        plans.clear()
     yield
-    plans.clear()
+    for plans in (loss._plans, loss._patterns):
+        plans.clear()
