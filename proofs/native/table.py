@@ -26,6 +26,9 @@ ULP, as [docs/accuracy.md](../../docs/accuracy.md) counts them, of the plain los
   follows if the given figures are the largest ones, which samples and published tables do not show. “no”: the theorem
   gives more than is promised.
 
+The rows of “jax” are those of XLA's own functions, which JAX has on other devices than CPUs. On CPUs xbce has series in
+their place ([README.md](README.md)), of which these rows say nothing; what was found there is older than the series.
+
 JAX: for logits whose hessian is a normal number, and labels that are not subnormal numbers, which it flushes.
 
 | library | level | dtype | a | b | quantity | labels | by binade | by cell | found | promised | proved |

@@ -21,12 +21,13 @@ from proofs.facts import facts
 from proofs.polynomial import name, number, polynomial
 from proofs.recording import TRANSFORMATIONS, kept, recorded
 from proofs.script import UnprovedError, gappa, proved
-from proofs.steps import estimates, every_step, exponential, logarithm, loss, pairs, sums
+from proofs.steps import estimates, every_step, exponential, logarithm, loss, own_functions, pairs, sums
 from proofs.steps.step import power
 from proofs.table import Row, table
 from proofs.translation import UNDERFLOW, Translation, UntranslatedError
 from tests.helpers import some_long
 from xbce._backends.quick_way import QuickWay
+from xbce._formulas import series as own_series
 from xbce._formulas.cross_entropy import CrossEntropy
 from xbce._precision import HighPrecision, exact, functions, tables
 from xbce._precision import estimate as code_of_estimate
@@ -44,6 +45,8 @@ SLOW = {
     "log_near_1",
     "log_series",
     "log_series_near_0",
+    "own_log1p_float32",
+    "own_log1p_float64",
     "log_tiny",
     "loss_gradient",
 }
@@ -94,6 +97,40 @@ def test_the_coefficients_of_the_code_are_those_of_sollya():
             ideal = Translation(recorded(function, 2), ["x", "rest"]).total([0, 1]).ideal
         of_x = ideal.replaced("rest", polynomial(0))
         assert of_x == series.SERIES[label].of(name("x"))
+
+
+def test_the_coefficients_of_the_own_functions_are_those_of_sollya():
+    for dtype, known in (("double", own_series.DOUBLE), ("single", own_series.SINGLE)):
+        assert known.exp == series.SERIES[f"own_exponential_{dtype}"].coefficients
+        assert known.log1p == series.SERIES[f"own_logarithm_{dtype}"].coefficients
+
+
+OWN_FAULTS = {
+    "a coefficient": ("_polynomial", "coefficient + x", "coefficient * 1.5 + x", "own_exp_series"),
+    "the rest of log(2)": (
+        "exp_by_series",
+        " - k * series.log_2_rest",
+        " + k * series.log_2_rest",
+        "own_exp_reduction",
+    ),
+    "another quotient": ("log1p_unit_by_series", "e, 2 + e", "e, 2 - e", None),
+    "another main term": ("log1p_unit_by_series", "return e - s", "return e + s", "own_log1p"),
+}
+
+
+@needs_gappa
+@pytest.mark.parametrize("what", OWN_FAULTS)
+def test_a_fault_of_an_own_function_is_not_proved(what, monkeypatch):
+    function, old, new, slug = OWN_FAULTS[what]
+    planted(monkeypatch, own_series, function, old, new)
+    if slug is None:
+        with pytest.raises(UntranslatedError):
+            own_functions.steps()
+        return
+    changed = next(step for step in own_functions.steps() if step.slug == f"{slug}_float32")
+    assert f"{changed.slug}.gappa is not what the code gives" in command.drift([changed])
+    with pytest.raises(UnprovedError):
+        changed.proved()
 
 
 @pytest.mark.parametrize("missing", [["gappa", "sollya"], ["sollya"]])
