@@ -77,6 +77,16 @@ def test_gradient_in_the_tail():
     assert x.grad.tolist() == approx([-4.248354255291589e-18, 4.248354255291589e-18], rel=1e-15)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_compiled_losses_keep_the_bound(dtype):
+    x = torch.cat([torch.linspace(-30, 30, 5001), torch.tensor([0.0, -0.0, 80.0, -80.0])]).to(dtype)
+    z = (x > 0).to(dtype) * 0.75
+    exact = bce(x.numpy().astype(np.float64), z.numpy().astype(np.float64), precision="high")
+    got = torch.compile(bce, fullgraph=True)(x, z).numpy()
+    error = np.abs(got - exact) / np.spacing(exact.astype(got.dtype)).astype(np.float64)
+    assert error.max() <= 3
+
+
 TRANSFORMS = {
     "grad": (lambda f: torch.func.grad(lambda x, z: f(x, z).sum()), bce.gradient),
     "vmap of grad": (lambda f: torch.func.vmap(torch.func.grad(f)), bce.gradient),
