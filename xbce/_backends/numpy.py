@@ -19,7 +19,7 @@ from .._compiler.blocks import (
 )
 from .._compiler.cache import CompiledCache
 from .._compiler.layout import memory_order, sorting
-from .._compiler.lowering import Call, Lowered
+from .._compiler.lowering import Call, Lowered, bitwise_where
 from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node, expand
 from .._compiler.threads import in_threads, usable_threads
@@ -211,24 +211,6 @@ def _xor_bits(x: Array, y: Array, out: Array) -> None:
     np.bitwise_xor(_bits(x), _bits(y), _bits(out))
 
 
-def _bitwise_where(work: Lowered, call: Call) -> Node | None:
-    """Select by bits, b ^ ((a ^ b) & condition): `where` takes six times as long on an unpredictable condition."""
-    condition, a, b = call.operands
-    node = work.recorder.operation("where", call.operands)
-    if not condition.full or node.dtype.itemsize not in _INTEGERS:
-        return None
-    if any(getattr(x.sample, "dtype", node.dtype) != node.dtype for x in (a, b)):
-        return None
-
-    def operation(name: str, *operands: Node) -> Node:
-        return work.recorder.operation(name, operands, like=node)
-
-    chosen = operation("all_bits", condition)
-    if b.is_constant(0):
-        return operation("and_bits", a, chosen)
-    return operation("xor_bits", operation("and_bits", operation("xor_bits", a, b), chosen), b)
-
-
 def _vectorizes_log1p() -> bool:
     """Tell whether NumPy's log1p of float32 is compiled for wide registers of this processor."""
     try:
@@ -294,7 +276,7 @@ _CACHE = CompiledCache(
             "and_bits": _and_bits,
             "xor_bits": _xor_bits,
         },
-        lowerings={"where": _bitwise_where, "log1p_unit": _log1p_unit},
+        lowerings={"where": bitwise_where, "log1p_unit": _log1p_unit},
         constant=_constant,
         takes_number=lambda _operation, _position: False,
         positional_out=True,  # takes 0.1 µs less

@@ -1,5 +1,6 @@
 """PyTorch on the CPU, outside of tracers and transforms: programs that run block by block and write into scratch."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,13 +10,13 @@ from array_api_compat import torch as xp
 from .._call.kernel import Function, Sums, is_native, library_sum, summed
 from .._compiler.blocks import TEMPORARY, keep_freed_memory, run_in_blocks
 from .._compiler.cache import Compiled, CompiledCache
-from .._compiler.lowering import Call, Lowered
+from .._compiler.lowering import Call, Lowered, bitwise_where
 from .._compiler.program import NotANumberError, Target, standard_calls
 from .._compiler.recording import Node
 from .._typing import Array, DType
 from .quick_way import QuickWay
 
-_BLOCK = 2**16
+_BLOCK = 2**17
 """Elements of a block per thread: its arrays fit into the cache, and each thread has enough work to be woken for."""
 
 
@@ -73,10 +74,11 @@ def _run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array
     if not arrays[0].numel():  # no element to look at
         results = summed(xp, function(xp, *arrays), sums)
     elif arrays[0].numel() <= size:
-        results = _CACHE.compiled(function, arrays).summed(arrays, sums)
+        cache = _CACHE if arrays[0].numel() <= TEMPORARY else _LARGE_CACHE
+        results = cache.compiled(function, arrays).summed(arrays, sums)
     else:
         contiguous, strides = torch.Tensor.is_contiguous, torch.Tensor.stride
-        results = run_in_blocks(_CACHE, function, arrays, sums, size, size, library_sum, contiguous, strides)
+        results = run_in_blocks(_LARGE_CACHE, function, arrays, sums, size, size, library_sum, contiguous, strides)
     return results
 
 
@@ -103,6 +105,42 @@ def _number_of_condition(work: Lowered, call: Call) -> Node | None:
     if not compares or not number.dtype.is_floating_point:
         return None
     return work.recorder.operation(f"{condition.operation}_as_number", condition.operands, like=number)
+
+
+def _number_of_any_condition(work: Lowered, call: Call) -> Node | None:
+    """Use such a comparison even if other operations use the condition, which `_where_by_bits` makes of its number."""
+    return _number_of_condition(work, replace(call, uses=(1,)))
+
+
+def _where_by_bits(work: Lowered, call: Call) -> Node | None:
+    """Select by bits; a comparison writes numbers in a quarter of the time of booleans."""
+    condition, a, b = call.operands
+    if not (a.full or b.full or b.is_constant(0)):  # PyTorch resizes what a smaller result is written into
+        return None
+    like = next((x for x in condition.operands if x.full and x.dtype.is_floating_point), None)
+    if condition.operation not in _COMPARISONS or like is None:
+        return bitwise_where(work, call)
+    number = work.recorder.operation(f"{condition.operation}_as_number", condition.operands, like=like)
+    return bitwise_where(work, call, number)
+
+
+def _bits(x: Array) -> Array:
+    """Return the same memory as integers."""
+    return x.view(torch.int32 if x.dtype.itemsize == 4 else torch.int64)
+
+
+def _all_bits(condition: Array, out: Array) -> None:
+    bits = _bits(out)
+    bits.copy_(condition)
+    torch.neg(bits, out=bits)
+
+
+def _and_bits(x: Array, y: Array, out: Array) -> None:
+    torch.bitwise_and(_bits(x), _bits(y), out=_bits(out))
+
+
+def _xor_bits(x: Array, y: Array, out: Array) -> None:
+    torch.bitwise_xor(_bits(x), _bits(y), out=_bits(out))
 
 
 def _add_signed(work: Lowered, call: Call) -> Node | None:
@@ -135,29 +173,36 @@ def _constant(operation: str, value: Any, dtype: DType) -> Any:
 _WITH_NUMBERS = {"add", "mul", "truediv", "pow", *_COMPARISONS}
 """Operations that take a Python number as their second operand, which costs less than a 0-d tensor."""
 _STANDARD = standard_calls(torch) | {"eq": torch.eq}  # torch.equal compares whole tensors
-_CACHE = CompiledCache(
-    Target(
-        xp=xp,
-        calls={
-            **_STANDARD,
-            "pow": torch.pow,
-            "where": torch.where,
-            "astype": _copy,
-            "copy": _copy,
-            "plus_quotient": torch.addcdiv,
-            "minus_twice": partial(torch.sub, alpha=2),
-            **{f"{name}_as_number": _STANDARD[name] for name in _COMPARISONS},
-        },
-        lowerings={
-            "add_signed": _add_signed,
-            "astype": _number_of_condition,
-            "minus_sign": _minus_twice,
-        },
-        constant=_constant,
-        takes_number=lambda operation, position: position == 1 and operation in _WITH_NUMBERS,
-        positional_out=False,
-        require_numbers=_require_numbers,
-        empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
-        empty_like=lambda x, dtype: torch.empty_like(x, dtype=dtype),
+_TARGET = Target(
+    xp=xp,
+    calls={
+        **_STANDARD,
+        "pow": torch.pow,
+        "where": torch.where,
+        "astype": _copy,
+        "copy": _copy,
+        "plus_quotient": torch.addcdiv,
+        "minus_twice": partial(torch.sub, alpha=2),
+        **{f"{name}_as_number": _STANDARD[name] for name in _COMPARISONS},
+    },
+    lowerings={
+        "add_signed": _add_signed,
+        "astype": _number_of_condition,
+        "minus_sign": _minus_twice,
+    },
+    constant=_constant,
+    takes_number=lambda operation, position: position == 1 and operation in _WITH_NUMBERS,
+    positional_out=False,
+    require_numbers=_require_numbers,
+    empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
+    empty_like=lambda x, dtype: torch.empty_like(x, dtype=dtype),
+)
+_CACHE = CompiledCache(_TARGET)
+_LARGE_CACHE = CompiledCache(
+    replace(
+        _TARGET,
+        calls={**_TARGET.calls, "all_bits": _all_bits, "and_bits": _and_bits, "xor_bits": _xor_bits},
+        lowerings={**_TARGET.lowerings, "astype": _number_of_any_condition, "where": _where_by_bits},
     )
 )
+"""For arrays of more than `TEMPORARY` elements, where views as integers cost little: the same bits in less time."""
