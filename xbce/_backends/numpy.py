@@ -60,7 +60,7 @@ class NumpyRunner:
             if small is None:
                 if not (is_native(function) and first.ndim and 0 < first.size <= TEMPORARY):
                     return otherwise(arrays)
-                small = _quietly(_CACHE.compiled, function, arrays).divided(sums, _sum, quotient, first.ndim)
+                small = _quietly(_compiled, function, arrays, sums, quotient)
             return otherwise(arrays) if 0 in first.strides else _QUIET.copy().run(small, arrays)
 
         return run
@@ -90,6 +90,10 @@ _QUIET.run(np.seterr, all="ignore")
 def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function without floating-point warnings. NumPy keeps the state of `np.errstate` in a context variable."""
     return _QUIET.copy().run(function, *arguments)
+
+
+def _compiled(function: Function, arrays: tuple[Any, ...], sums: Sums, quotient: Quotient | None) -> Run:
+    return _CACHE.compiled(function, arrays).divided(sums, _sum, quotient, arrays[0].ndim)
 
 
 def _run(function: Function, arrays: Arguments, sums: Sums) -> Any:

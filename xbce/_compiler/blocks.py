@@ -69,7 +69,7 @@ def run_in_blocks(
     for_each(run, list(product(*cuts)))
     whole = tuple(arrays[0].shape)
     results = tuple(_result(xp, x, spec, whole, layout, sum) for x, spec in zip(outputs, sums, strict=True))
-    return results[0] if compiled.single else results
+    return results[0] if compiled.graph.single else results
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import NoneType
 from typing import Any
 
@@ -10,7 +10,7 @@ from .._call.kernel import Kernel, Quotient, Sums, SumSpec, library_sum, summed
 from .._typing import Array, Namespace
 from .lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from .program import Compiler, NotANumberError, Program, Target
-from .recording import SAMPLE_NUMBER, Recorder, record
+from .recording import SAMPLE_NUMBER, Graph, Recorder, record
 
 _MOST = 1024
 
@@ -35,19 +35,41 @@ class IdentityCache:
         return found[1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compiled:
-    """A function compiled for arrays of certain dtypes and numbers of dimensions."""
+    """A function for arrays of certain dtypes and numbers of dimensions; each program is compiled when it is needed."""
 
     target: Target
-    quick: Program
-    """Omits the guards against 0 times infinity; raises NotANumberError if they were needed."""
-    exact: Program
-    """Includes the guards."""
-    unchecked: Program | None
-    """As `quick`, without its check, if that is of the first result: a NaN is then in the sum of that, too."""
-    single: bool
-    """Whether the function returns an array, not a tuple of them."""
+    graph: Graph
+    """The function as it was recorded."""
+    arguments: int
+    """Number of its arguments."""
+
+    @cached_property
+    def quick(self) -> Program:
+        """Omits the guards against 0 times infinity; raises NotANumberError if they were needed."""
+        return self._program(self._lowered)
+
+    @cached_property
+    def exact(self) -> Program:
+        """Includes the guards."""
+        if not self._lowered.checked:
+            return self.quick
+        return self._program(lowered(self.target.xp, self.graph, {**PROGRAM_LOWERINGS, **self.target.lowerings}))
+
+    @cached_property
+    def unchecked(self) -> Program | None:
+        """As `quick`, without its check, if that is of the first result: a NaN is then in the sum of that, too."""
+        graph = self._lowered
+        return self._program(replace(graph, checked=())) if graph.checked == graph.outputs[:1] else None
+
+    @cached_property
+    def _lowered(self) -> Graph:
+        lowerings = {**PROGRAM_LOWERINGS, **QUICK_LOWERINGS, **self.target.lowerings}
+        return lowered(self.target.xp, self.graph, lowerings)
+
+    def _program(self, graph: Graph) -> Program:
+        return Compiler(self.target, graph, self.arguments).program()
 
     def summed(
         self,
@@ -60,7 +82,7 @@ class Compiled:
             results = self.quick.fresh(arrays)
         except NotANumberError:
             results = self.exact.fresh(arrays)
-        return results[0] if self.single else summed(self.target.xp, results, sums, sum)
+        return results[0] if self.graph.single else summed(self.target.xp, results, sums, sum)
 
     def divided(
         self,
@@ -70,29 +92,30 @@ class Compiled:
         ndim: int,
     ) -> Callable[[tuple[Any, ...]], tuple[Array, ...]]:
         """Return `summed` of a kernel as one function of its arrays; the first result may be a quotient of a sum."""
-        quick, exact, unchecked, xp = self.quick.fresh, self.exact.fresh, self.unchecked, self.target.xp
-        spec = sums[0]  # no other result is a sum
+        xp, spec = self.target.xp, sums[0]  # no other result is a sum
+        whole = spec is not None and len(spec.axes) == ndim
+        unchecked = self.unchecked.fresh if whole and self.unchecked is not None else None
+        quick = self.quick.fresh if unchecked is None else unchecked
 
         def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
             try:
                 results = quick(arrays)
             except NotANumberError:
-                results = exact(arrays)
+                results = self.exact.fresh(arrays)
             return results if spec is None else with_sum(results, sum(xp, results[0], spec))
 
         def run_unchecked(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            results = unchecked.fresh(arrays)  # type: ignore[union-attr]  # there is one
+            results = quick(arrays)
             total = sum(xp, results[0], spec)  # type: ignore[arg-type]  # there is one
             if (number := total.item()) != number:
-                results = exact(arrays)
+                results = self.exact.fresh(arrays)
                 total = sum(xp, results[0], spec)  # type: ignore[arg-type]
             return with_sum(results, total)
 
         def with_sum(results: tuple[Array, ...], total: Array) -> tuple[Array, ...]:
             return (total if quotient is None else quotient(xp, total), *results[1:])
 
-        whole = spec is not None and len(spec.axes) == ndim
-        return run_unchecked if whole and unchecked is not None else run
+        return run if unchecked is None else run_unchecked
 
     def scratch(self, shape: tuple[int, ...]) -> list[Array]:
         """Return scratch buffers for `run`, which may be reused."""
@@ -129,18 +152,7 @@ class CompiledCache:
         samples = tuple(self._sample(kind) for kind in kinds)
         full = tuple(isinstance(kind, tuple) and kind[2] for kind in kinds)
         graph = record(recorder, function, samples, full)
-        own = self.target.lowerings
-        quick = lowered(self.target.xp, graph, {**PROGRAM_LOWERINGS, **QUICK_LOWERINGS, **own})
-        exact = lowered(self.target.xp, graph, {**PROGRAM_LOWERINGS, **own}) if quick.checked else quick
-        unchecked = replace(quick, checked=()) if quick.checked == quick.outputs[:1] else None
-        programs = {
-            graph: Compiler(self.target, graph, len(kinds)).program()
-            for graph in {quick, exact, unchecked}
-            if graph is not None
-        }
-        return Compiled(
-            self.target, programs[quick], programs[exact], programs[unchecked] if unchecked else None, graph.single
-        )
+        return Compiled(self.target, graph, len(kinds))
 
     def _sample(self, kind: Any) -> Any:
         if isinstance(kind, tuple):
