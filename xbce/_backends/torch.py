@@ -1,7 +1,7 @@
 """PyTorch: a kernel is a `torch.autograd.Function`, whose derivatives are kernels as well.
 
-Only the arguments are saved for the backward pass. Where there is no closed derivative (third derivatives, and mixed
-ones of focal losses), PyTorch differentiates operation by operation.
+The arguments are saved for the backward pass, and by `torch_prepared` the slope of small arrays. Where there is no
+closed derivative (third derivatives, and mixed ones of focal losses), PyTorch differentiates operation by operation.
 """
 
 from collections.abc import Callable
