@@ -300,7 +300,7 @@ def test_backward_of_a_large_array_keeps_no_more_than_the_native_loss(monkeypatc
                 assert ours <= theirs + slope
 
 
-@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean", "mean over an axis", "mean of one"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_slope_that_is_kept_has_the_bits_of_one_that_is_computed(
     loss, options, probabilities, dtype, reduction, monkeypatch
@@ -310,14 +310,19 @@ def test_a_slope_that_is_kept_has_the_bits_of_one_that_is_computed(
     z = torch.cat([torch.rand(96), torch.tensor([1.0, 0.0, 1.0, 0.0])]).to(dtype)
     if probabilities:
         x = torch.sigmoid(x)
-    cotangent = torch.rand(100 if reduction == "none" else ()).to(dtype)
+    reduced = {"reduction": reduction.partition(" ")[0]}
+    if "axis" in reduction:
+        x, z, reduced = x.reshape(20, 5), z.reshape(20, 5), {**reduced, "axis": 0}
+    elif reduction == "mean of one":
+        x, z = x[0], z[0]
+    cotangent = torch.rand(100 if reduction == "none" else 5 if "axis" in reduction else ()).to(dtype)
     found = []
     for most in (2**20, 0):
         monkeypatch.setattr(torch_prepared, "_KEPT", most)
         loss._plans.clear()
         loss._patterns.clear()
         logits = x.clone().requires_grad_()
-        value = loss(logits, z, reduction=reduction, **options)
+        value = loss(logits, z, **reduced, **options)
         (gradient,) = torch.autograd.grad(value, logits, cotangent, create_graph=most == 0)
         found.append((value.detach(), gradient.detach()))
     loss._plans.clear()

@@ -22,11 +22,13 @@ _BLOCK = 2**17
 
 def serve(arrays: tuple[Any, ...]) -> bool:
     """Tell whether `run` takes these arrays: dense eager tensors, whose operations no mode or tracer intercepts."""
-    return (
-        all(is_plain(a) and a.device.type == "cpu" and a.layout is torch.strided for a in arrays if hasattr(a, "ndim"))
-        and not is_intercepted()
-        and not any(is_virtual(a) for a in arrays if hasattr(a, "ndim"))
-    )
+    return are_dense(arrays) and not is_intercepted() and not any(is_virtual(a) for a in arrays if is_plain(a))
+
+
+def are_dense(arrays: tuple[Any, ...]) -> bool:
+    """Tell dense tensors of PyTorch's own classes on the CPU, and numbers, from others."""
+    tensors = [a for a in arrays if hasattr(a, "ndim")]
+    return all(is_plain(a) and a.device.type == "cpu" and a.layout is torch.strided for a in tensors)
 
 
 def is_plain(a: Any) -> bool:

@@ -80,7 +80,7 @@ class Prepared:
         return results if self.quotient is None else (self.quotient(namespace, results[0]), *results[1:])
 
     def _prepare(self, arrays: tuple[Any, ...]) -> None:
-        self.serves = torch_cpu.serve(arrays)
+        self.serves = torch_cpu.are_dense(arrays)
         if not self.serves:
             return
         if self.quotient is not None and self.quotient.known is not None:  # to divide by a number takes 2 µs more
@@ -135,7 +135,10 @@ class _Node(torch.autograd.Function):  # type: ignore[misc]
             elif i or not ctx.keeps or torch.is_grad_enabled():  # a derivative of the gradient may be needed
                 gradients.append(prepared.pulled_back(ctx, arrays, (cotangent,), i))
             else:
+                slope = next(saved)
                 spread = cotangent if spec is None or not cotangent.ndim else spec.spread(namespace, cotangent)
-                product = next(saved) * spread
+                if spread.ndim or not slope.ndim:  # otherwise the product takes a cotangent in the slope's dtype
+                    spread = spread.to(slope.dtype)
+                product = slope * spread
                 gradients.append(product if product.dtype == arrays[0].dtype else product.to(arrays[0].dtype))
         return tuple(gradients)

@@ -3,7 +3,7 @@
 import linecache
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import count
 from types import CodeType
@@ -78,23 +78,38 @@ class Target:
     """Makes an uninitialised array of the shape of another, and of its memory layout if possible."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
-    """A compiled graph."""
+    """A compiled graph; to compile a source takes a millisecond, and is done when it is first run."""
 
-    run: Callable[[Sequence[Any], Sequence[Array], Sequence[Array]], None]
-    """Takes arguments, scratch buffers, and arrays that it writes the results into.
-
-    Raises NotANumberError if a checked node holds a NaN.
-    """
-    fresh: Callable[[Sequence[Any]], tuple[Array, ...]]
-    """Takes arguments; allocates the other arrays itself, and returns the results."""
     source: str
     """Source of `run`: a for arguments, c for constants, s for scratch, o for results, n for numbers, r for others."""
+    source_of_fresh: str
+    names: dict[str, Any]
+    """What the sources refer to."""
     scratch: tuple[DType, ...]
     """Dtypes of the scratch buffers, each of the full shape."""
     outputs: tuple[DType, ...]
     """Dtypes of the results."""
+
+    @cached_property
+    def run(self) -> Callable[[Sequence[Any], Sequence[Array], Sequence[Array]], None]:
+        """Takes arguments, scratch buffers, and arrays that it writes the results into.
+
+        Raises NotANumberError if a checked node holds a NaN.
+        """
+        return self._compiled("run", self.source)
+
+    @cached_property
+    def fresh(self) -> Callable[[Sequence[Any]], tuple[Array, ...]]:
+        """Takes arguments; allocates the other arrays itself, and returns the results."""
+        return self._compiled("fresh", self.source_of_fresh)
+
+    def _compiled(self, name: str, source: str) -> Callable[..., Any]:
+        # exec is safe: the source consists of names that are made here.
+        exec(_code_of(source), self.names)  # noqa: S102
+        function: Callable[..., Any] = self.names[name]
+        return function
 
 
 class Compiler:
@@ -144,9 +159,7 @@ class Compiler:
         first = f"{', '.join(arguments)}, = a"
         source = "\n    ".join(["def run(a, s, o):", first, *unpacked, *self._lines])
         fresh = "\n    ".join(["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"])
-        # exec is safe: the source consists of names that are made here.
-        exec(_code_of(f"{source}\n\n{fresh}\n"), self._names)  # noqa: S102
-        return Program(self._names["run"], self._names["fresh"], source, tuple(self._scratch), outputs)
+        return Program(source, fresh, self._names, tuple(self._scratch), outputs)
 
     def _writes(self, node: Node) -> bool:
         """Tell whether an operation writes its result into an array that it is given."""
