@@ -1,10 +1,10 @@
-"""`python -m proofs.native`: write the table. `--measure numpy`: first measure exp and log1p of a library by cell."""
+"""`python -m proofs.native`: write the table. `--measure numpy`: first measure exp and log1p."""
 
 import argparse
 from pathlib import Path
 
+from proofs.native import local, own
 from proofs.native.given import BACKENDS
-from proofs.native.local import measure
 from proofs.native.table import table
 from xbce_conformance.functions.levels import level_of
 from xbce_conformance.subjects.backends import find_backends
@@ -17,7 +17,9 @@ def main() -> None:
     name = parser.parse_args().measure
     if name:
         backend = find_backends((name,))[0][name]
-        measure(name, level_of(backend), normal_only=name == "jax")
+        level = level_of(backend)
+        own.measure(name, level)
+        local.measure(name, level, normal_only=name == "jax")
     Path(__file__).with_name("table.md").write_text(table(), "utf-8")
 
 

@@ -1,10 +1,10 @@
-"""What the theorem is given: the errors of exp and log1p, from the functions report, or as published."""
+"""What the theorem is given: the errors of exp and log1p, from the functions report, of series, or as published."""
 
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from proofs.native import local
+from proofs.native import local, own
 from proofs.native.theorem import Hypotheses, Steps
 from xbce_conformance.functions import FunctionRow, Report
 from xbce_conformance.functions.measure import BINADES
@@ -70,8 +70,13 @@ class UnusableError(Exception):
     """A report does not have what the theorem needs."""
 
 
-def reported(backend: str, level: str, dtype: str) -> Given:
-    """Return what the functions report says of a library."""
+def is_known(backend: str, level: str, dtype: str) -> bool:
+    """Tell whether the functions that xbce uses on a library were measured at a level."""
+    return own.read(backend, level, dtype, REFERENCE) is not None
+
+
+def known(backend: str, level: str, dtype: str) -> Given:
+    """Return what the functions report says of a library, and what was measured of xbce's own functions."""
     report = Report.read(REPORTS / LEVELS[level])
     if report.binades != list(BINADES):
         msg = f"the report has the binades {report.binades}"
@@ -80,7 +85,13 @@ def reported(backend: str, level: str, dtype: str) -> Given:
     if divide.max_ulp > 0.5 or divide.zero_for_normal or divide.wrong_nonfinite:
         msg = f"{backend}: the quotient of {dtype} is not correctly rounded"
         raise UnusableError(msg)
-    hypotheses = Hypotheses(_errors(exp, "negative"), _errors(log1p, "positive"))
+    series = own.read(backend, level, dtype, REFERENCE)
+    if series is None:
+        msg = f"{backend}: nobody has measured xbce's own functions of {dtype} at {level}"
+        raise UnusableError(msg)
+    hypotheses = Hypotheses(
+        series.get("exp") or _errors(exp, "negative"), series.get("log1p") or _errors(log1p, "positive")
+    )
     flushes = any(row.flushed > _FEW for row in (exp, log1p))
     return Given(backend, level, dtype, hypotheses, exp.exhaustive and log1p.exhaustive, flushes)
 
@@ -90,9 +101,9 @@ def refined(given: Given) -> Given | None:
     rows = local.read(given.name, given.level) if given.dtype == "float32" else None
     if rows is None:
         return None
-    known = given.hypotheses
-    exp = local.refined(known.exp, rows["exp"], REFERENCE)
-    log1p = local.refined(known.log1p, rows["log1p"], REFERENCE)
+    coarse = given.hypotheses
+    exp = local.refined(coarse.exp, rows["exp"], REFERENCE)
+    log1p = local.refined(coarse.log1p, rows["log1p"], REFERENCE)
     return replace(given, hypotheses=Hypotheses(exp, log1p))
 
 

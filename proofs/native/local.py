@@ -1,15 +1,14 @@
-"""The errors of exp and log1p in float32 by cell: where the theorem is tight, a binade of the report is too coarse.
+"""The errors of exp and log1p in float32 by cell: where the theorem is tight, a binade is too coarse.
 
 The pieces are the cells, and the few numbers at each of their ends. Every number of a piece is tried.
 """
 
-import importlib
 import itertools
 import json
 from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,23 +16,18 @@ import numpy.typing as npt
 from proofs.native.cells import cells
 from proofs.native.numbers import index_of, number_at, point_at
 from proofs.native.theorem import Steps
+from proofs.native.used import used
 from xbce_conformance.inputs.formats import FORMATS
 
 FILE = Path(__file__).with_name("local.json")
 _FORMAT = FORMATS["float32"]
 _BLOCK = 2**21
 _LEAST_T, _LEAST_E = 2.0**-13, 2.0**-30
-"""The report alone is used for exp of less; log1p of less is mostly its argument, to within a small part of an ULP."""
+"""For exp of less errors by binade are enough; log1p of less is its argument, to within a small part of an ULP."""
 _ENDS = 16
 """Numbers at each end of a cell that are pieces of their own."""
-_PATHS = {
-    "numpy": ("numpy", "exp", "log1p"),
-    "torch:cpu": ("torch", "exp", "log1p"),
-    "jax": ("jax.numpy", "exp", "log1p"),
-}
 
-Float32s = npt.NDArray[np.float32]
-Call = Callable[[Float32s], Float32s]
+Float32s: TypeAlias = npt.NDArray[np.float32]
 
 
 def exp_starts(*, normal_only: bool) -> list[int]:
@@ -62,10 +56,10 @@ def log1p_starts(*, normal_only: bool) -> list[int]:
 
 def measured(backend: str, *, normal_only: bool) -> dict[str, Any]:
     """Return the largest errors of all pieces."""
-    exp, log1p = _functions(backend)
+    exp, log1p = used(backend)
     of_exp, of_log1p = exp_starts(normal_only=normal_only), log1p_starts(normal_only=normal_only)
     return {
-        "exp": _rows(of_exp, lambda x: _errors(exp(-x), np.exp(-x.astype(np.float64)))),
+        "exp": _rows(of_exp, lambda x: _errors(exp(x), np.exp(-x.astype(np.float64)))),
         "log1p": _rows(of_log1p, lambda x: _errors_of_log1p(x, log1p(x))),
     }
 
@@ -74,17 +68,6 @@ def _errors_of_log1p(x: Float32s, got: Float32s) -> float:
     if x[-1] < _LEAST_E and np.array_equal(got, x):
         return _LEAST_E * 2.0 ** (_FORMAT.p - 1)  # x - x^2 / 2 ...; an ULP is at least 2^-24 x
     return _errors(got, np.log1p(x.astype(np.float64)))
-
-
-def _functions(backend: str) -> tuple[Call, Call]:
-    module, *names = _PATHS[backend]
-    library = importlib.import_module(module)
-    exp, log1p = (getattr(library, name) for name in names)
-    if backend == "torch:cpu":
-        return tuple(lambda x, f=f: f(library.from_numpy(x)).numpy() for f in (exp, log1p))  # type: ignore[return-value]
-    if backend == "jax":
-        exp, log1p = map(importlib.import_module("jax").jit, (exp, log1p))
-    return tuple(lambda x, f=f: np.asarray(f(x)) for f in (exp, log1p))  # type: ignore[return-value]
 
 
 def _errors(got: Float32s, exact: npt.NDArray[np.float64]) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from proofs.native import measured
-from proofs.native.given import BACKENDS, LEVELS, PUBLISHED, Given, refined, reported
+from proofs.native.given import BACKENDS, LEVELS, PUBLISHED, Given, is_known, known, refined
 from proofs.native.largest import largest
 from proofs.native.measured import Measured
 from xbce_conformance.inputs.formats import FORMATS
@@ -15,19 +15,19 @@ _HEAD = """# The native theorem, platform by platform
 ULP, as [docs/accuracy.md](../../docs/accuracy.md) counts them, of the plain loss of logits.
 
 - **a**, **b**: the largest errors of `exp(-t)` and of `log1p(e)`, 0 <= e <= 1, of all binades.
-- **by binade**: the theorem, with a and b of each binade from the functions report (of published figures: the same
-  everywhere).
+- **by binade**: the theorem, with a and b of each binade from the functions report, or from [own.json](own.json) where
+  xbce has series in the place of a library's functions (of published figures: the same everywhere).
 - **by cell**: the theorem, with a and b of single cells ([local.json](local.json)); “–”: not measured.
 - **found**: the largest error of [results/cpu](../../conformance/results/cpu/report.md), on processors of both levels;
   in rows of labels that are not only hard, then that of
   [results/platforms](../../conformance/results/platforms/README.md), where the library uses this level. “–”: not
-  measured.
+  measured. Of JAX only the latter, since the former was measured with XLA's own functions.
 - **proved**: whether the promised bound follows. “yes”: from figures of which every argument was tried. “if”: it
   follows if the given figures are the largest ones, which samples and published tables do not show. “no”: the theorem
   gives more than is promised.
 
-The rows of “jax” are those of XLA's own functions, which JAX has on other devices than CPUs. On CPUs xbce has series in
-their place ([README.md](README.md)), of which these rows say nothing; what was found there is older than the series.
+Series are log1p of float32 on NumPy below AVX-512, and both functions on JAX. JAX at x86-64-v4 has no rows: there the
+series have not been measured.
 
 JAX: for logits whose hessian is a normal number, and labels that are not subnormal numbers, which it flushes.
 
@@ -57,7 +57,8 @@ def lines_of(given: Given, found: Measured) -> str:
 
 def every_given() -> list[Given]:
     """Return what the theorem is applied to."""
-    ours = [reported(name, level, dtype) for dtype in _DTYPES for level in LEVELS for name in BACKENDS]
+    every = ((name, level, dtype) for dtype in _DTYPES for level in LEVELS for name in BACKENDS)
+    ours = [known(*each) for each in every if is_known(*each)]
     return ours + [published.given() for published in PUBLISHED]
 
 
@@ -89,10 +90,10 @@ def _promised(found: Measured, key: tuple[str, str, str], labels: str) -> float:
 
 def _found(found: Measured, given: Given, key: tuple[str, str, str], labels: str) -> str:
     hard = labels == "hard"
-    errors = [(found.hard if hard else found.any_label).get(key)]
-    if not hard:
-        errors.append(found.at_level.get((key, given.level)))
-    return ", ".join(f"{error:.2f}" for error in errors if error is not None) or "–"
+    of_all = (found.hard if hard else found.any_label).get(key)
+    at_level = None if hard else found.at_level.get((key, given.level))
+    texts = ["–" if of_all is None else f"{of_all:.2f}"]
+    return ", ".join(texts if at_level is None else [*texts, f"{at_level:.2f}"])
 
 
 def _up(x: float) -> str:

@@ -10,16 +10,20 @@ import flint
 import numpy as np
 import pytest
 
-from proofs.native import local, measured
+import xbce
+from proofs.native import local, measured, own
 from proofs.native.cells import Cell, cells
-from proofs.native.given import reported
+from proofs.native.given import UnusableError, known
 from proofs.native.numbers import _exponent, index_of, number_at
 from proofs.native.single import bounds_at
 from proofs.native.table import every_given, lines_of
 from proofs.native.theorem import Hypotheses, Steps, bounds
+from proofs.native.used import used
 from tests.helpers import approx
 from xbce._formulas import CrossEntropy
+from xbce_conformance.functions.levels import level_of
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.backends import find_backends
 
 TABLE = (Path(measured.__file__).with_name("table.md")).read_text("utf-8")
 
@@ -43,10 +47,8 @@ def test_a_larger_error_is_found_nowhere():
     """The theorem holds: no measured error is larger than its bound, by binade or by cell."""
     for line in TABLE.partition("|---|")[2].splitlines()[1:]:
         *_, by_binade, by_cell, found, _promised, _proved = line.strip("| ").split(" | ")
-        if found == "–":
-            continue
         # The first figure is of processors of both levels, the second one of this level alone.
-        first, *at_level = (float(x) for x in found.split(", "))
+        first, *at_level = (0.0 if x == "–" else float(x) for x in found.split(", "))
         assert first <= float(by_binade), line
         for error in at_level:
             assert error <= float(by_binade if by_cell == "–" else by_cell), line
@@ -62,9 +64,9 @@ def test_every_number_is_in_a_cell(dtype):
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch:cpu", "jax"])
-def test_local_errors_are_those_of_the_report(library):
+def test_local_errors_are_those_by_binade(library):
     """None is larger (2^-7 stands for all errors of log1p that are not larger), and the largest is there."""
-    given = reported(library, "x86-64-v3", "float32")
+    given = known(library, "x86-64-v3", "float32")
     for name, steps in (("exp", given.hypotheses.exp), ("log1p", given.hypotheses.log1p)):
         rows = local.read(library, "x86-64-v3")[name]
         starts = [number_at(int(row[0]), FORMATS["float32"]) for row in rows]
@@ -73,6 +75,51 @@ def test_local_errors_are_those_of_the_report(library):
         assert all(row[1] <= max(error, 2.0**-7) + 2e-4 for row, error in zip(rows, reported_errors, strict=False))
         largest = steps.over(2.0**-12, 100.0) if name == "exp" else steps.over(0.0, 1.0)
         assert max(row[1] for row in rows[:-1]) == approx(largest, rel=0.005)
+
+
+def test_own_functions_that_were_not_measured_are_not_known():
+    with pytest.raises(UnusableError, match="nobody has measured"):
+        known("jax", "x86-64-v4", "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("library", ["numpy", "torch:cpu", "jax"])
+def test_the_given_functions_are_those_of_the_kernels(library, dtype):
+    """For a label that agrees the loss is log1p(e), and the gradient e / (1 + e)."""
+    found, missing = find_backends((library,))
+    if missing:
+        pytest.skip(missing[library])
+    backend = found[library]
+    exp, log1p = used(library)
+    t = np.random.default_rng(0).uniform(0, 80, 40_000).astype(dtype)
+    e = exp(t)
+    x, z = backend.from_numpy(t), backend.from_numpy(np.ones_like(t))
+    loss = xbce.binary_cross_entropy_with_logits
+    for run in (loss, jitted(loss)) if library == "jax" else (loss,):
+        np.testing.assert_array_equal(backend.to_numpy(run(x, z)), log1p(e))
+    np.testing.assert_array_equal(backend.to_numpy(loss.gradient(x, z)), -e / (1 + e))
+
+
+def jitted(function):
+    return pytest.importorskip("jax").jit(function)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("library", ["numpy", "jax"])
+def test_no_larger_error_of_the_series_is_found(library, dtype):
+    """By a few numbers of each binade; in float64, of which not all were tried, by not much."""
+    found, missing = find_backends((library,))
+    if missing or level_of(found[library]) != "x86-64-v3":
+        pytest.skip("measured at x86-64-v3 only")
+    fmt, rng = FORMATS[dtype], np.random.default_rng(1)
+    of = dict(zip(("exp", "log1p"), used(library), strict=True))
+    for name, kept in own.read(library, "x86-64-v3", dtype, 0.0).items():
+        pieces = list(pairwise(own.ends(name, fmt, flushes=library == "jax")))
+        assert len(pieces) == len(kept.errors)
+        for (low, high), error in zip(pieces, kept.errors, strict=True):
+            x = rng.uniform(low, high, 500).astype(dtype)
+            error_here = own._errors(name, of[name], fmt, x).max()
+            assert error_here <= (error if dtype == "float32" else error * 1.05), (name, low)
 
 
 # --- against arithmetic ---------------------------------------------------------------------------------------------
