@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -49,6 +50,9 @@ class Bench:
                 raise NotMeasured(str(reason)) from reason
         run = self._python(platform, ["-m", "platforms.probe", platform.backend])
         if run.returncode:
+            if run.returncode == -signal.SIGILL:
+                msg = f"the library ends at an instruction that this processor lacks: it is not at {platform.level}"
+                raise NotMeasured(msg)
             raise NotMeasured(_last_line(run.stderr))
         facts = json.loads(run.stdout.splitlines()[-1])
         symbols = sorted(set(re.findall(r"Symbols not found: \[(.*?)\]", run.stderr)))
