@@ -7,7 +7,6 @@ function returns the formula. `Loss` adds the options that all losses share, the
 import functools
 import inspect
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from types import FunctionType, MethodType
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar
 
@@ -194,7 +193,7 @@ class Loss(Generic[P]):
         kept = self._patterns.get(key)
         if kept is None:
             return _keep(self._patterns, key, self._plan(methods, args, options, formula)[0])
-        return replace(kept, numbers=numbers)
+        return kept.with_numbers(numbers)
 
     @_returning("value")
     def __call__(self, scores: ArrayT, labels: ArrayObject | float, /, *args: P.args, **options: P.kwargs) -> ArrayT:

@@ -4,6 +4,7 @@ A plan settles weights, masks, axes, denominators and the dtype of accumulation.
 kernel; the plan adds sums, and the division of a mean.
 """
 
+import copy
 import functools
 import operator
 from collections.abc import Callable
@@ -76,11 +77,7 @@ class Reduction:
         dtype = inputs.dtype if self.dtype is None else self.dtype
         kept = summed if self.keepdims else None
         runner, divides = runner_for(inputs.xp), divisor is not None
-        known = sums[0] is not None and not inputs.high and not isinstance(mean, Denominator)
-        quotient = Quotient(dtype, mean if known else None)
-        run_of = inputs.xp, run, sums, quotient if known else None
-        prepared = runner.prepared(functools.partial(_run, runner, *run_of), *run_of)
-        return Plan(inputs.xp, runner, run, sums, prepared, mean, divides, quotient, kept, numbers)
+        return Plan(inputs.xp, runner, run, sums, mean, divides, dtype, kept, numbers)
 
     def _outputs(
         self, inputs: Inputs, methods: tuple[str, ...], divisor: int | None, divisor_rest: int | None
@@ -121,25 +118,44 @@ class Plan:
     """The kernel, or its `Checked` form for Dask."""
     sums: tuple[SumSpec | None, ...]
     """The sum of each output of the kernel; None for an output that is not summed."""
-    run: Callable[[Any], tuple[Array, ...]]
-    """Runs the kernel on its arrays; makes a mean or sum of the first result if the denominator is known."""
     mean: Denominator | float | None
     """Denominator of a mean; None if there is no mean."""
     divides: bool
     """Whether the kernel takes the denominator as its last argument, or it and its rest as the last two."""
-    quotient: Quotient
-    """Makes the mean or sum of a sum."""
+    dtype: DType
+    """Dtype of a mean or sum."""
     kept: SumSpec | None
     """The sum whose axes remain with length 1; None if they do not."""
     numbers: tuple[Number, ...]
     """Numbers of the formula that are no arrays of the call; the kernel takes them after the arrays."""
     last: tuple[Number, ...] | None = field(init=False)
     """What the kernel takes after the arrays; None if more than a run of it is to be done."""
+    run: Callable[[Any], tuple[Array, ...]] = field(init=False)
+    """Runs the kernel on its arrays; makes a mean or sum of the first result if the denominator is known."""
 
     def __post_init__(self) -> None:
-        known = not isinstance(self.mean, Denominator) and not (self.sums[0] is not None and self.sums[0].exact)
-        last = (*self.numbers, self.mean) if self.divides else self.numbers
-        object.__setattr__(self, "last", last if known and self.kept is None else None)
+        quotient = Quotient(self.dtype, self.mean) if self.sums[0] is not None and self._is_plain() else None
+        run_of = self.xp, self.kernel, self.sums, quotient
+        run = self.runner.prepared(functools.partial(_run, self.runner, *run_of), *run_of)
+        object.__setattr__(self, "run", run)
+        object.__setattr__(self, "last", self._last_of(self.numbers))
+
+    def _is_plain(self) -> bool:
+        """Tell whether a sum is the library's own, and its denominator known."""
+        exact = self.sums[0] is not None and self.sums[0].exact
+        return not exact and not isinstance(self.mean, Denominator)
+
+    def _last_of(self, numbers: tuple[Number, ...]) -> tuple[Number, ...] | None:
+        if not self._is_plain() or self.kept is not None:
+            return None
+        return (*numbers, self.mean) if self.divides else numbers
+
+    def with_numbers(self, numbers: tuple[Number, ...]) -> "Plan":
+        """Return this plan with other numbers of the same classes; both have the same `run`."""
+        plan = copy.copy(self)
+        object.__setattr__(plan, "numbers", numbers)
+        object.__setattr__(plan, "last", self._last_of(numbers))
+        return plan
 
     def results(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return the results of the call."""
@@ -159,14 +175,14 @@ class Plan:
         else:
             total, *rest = self.run(arrays)
             if isinstance(self.mean, Denominator):
-                total = self.runner.map(self.xp, self.quotient, (total, *denominator))
+                total = self.runner.map(self.xp, Quotient(self.dtype), (total, *denominator))
         if self.kept is not None:
             total = self.kept.spread(self.xp, total)
         return (total, *rest)
 
     def _exact_total(self, arrays: tuple[Any, ...], denominator: tuple[Any, ...]) -> tuple[Array, ...]:
         """Return the exact sum or mean, rounded once, and the other results."""
-        xp, runner, dtype = self.xp, self.runner, self.quotient.dtype
+        xp, runner, dtype = self.xp, self.runner, self.dtype
         of_mean = () if self.mean is None else denominator
         found = None if dtype == xp.float64 else runner.estimated_sum(self.kernel, arrays, self.sums)
         if found is not None:
