@@ -647,4 +647,6 @@ def test_torch_compiles_without_graph_breaks(name):
         arguments = (-x,)
     function = getattr(special, name)
     compiled = torch.compile(function, fullgraph=True, backend="eager")
-    np.testing.assert_array_equal(compiled(*arguments), function(*arguments))
+    # Compiled for CPUs, log(1 + exp(-|x|)) is a series.
+    most = 1 if name in ("softplus", "log_expit") else 0
+    np.testing.assert_array_max_ulp(compiled(*arguments).numpy(), function(*arguments).numpy(), most)
