@@ -91,7 +91,8 @@ def test_autodiff_and_compilers():
     value.sum().backward()
     assert (value.dtype, value.shape, x.grad.dtype) == (torch.float32, (1, 1), torch.bfloat16)
     assert torch.equal(x.grad, bce.gradient(x.detach(), z, reduction="mean"))
-    assert torch.equal(torch.compile(mean, fullgraph=True)(x.detach()), mean(x.detach()))
+    traced = torch.compile(mean, fullgraph=True)(x.detach())
+    torch.testing.assert_close(traced, mean(x.detach()), rtol=2.5e-7, atol=0)  # two ULP: compiled, log1p is a series
     jax = pytest.importorskip("jax")
 
     def of_jax(x):

@@ -122,7 +122,7 @@ def test_autocast_inside():
 
     value = compiled(loss)(x, torch.ones(8))
     assert value.dtype == torch.float32
-    assert value == loss(x, torch.ones(8))
+    torch.testing.assert_close(value, loss(x, torch.ones(8)), rtol=2.5e-7, atol=0)  # two ULP, for the series
 
 
 def selected(function, **options):
