@@ -107,6 +107,12 @@ def jax_float64(on: bool) -> AbstractContextManager[Any]:
     return enable_x64(on)
 
 
+def forget_plans(loss: Any) -> None:
+    """Have the next call of a loss make its plan, and find its program, anew."""
+    loss._plans.clear()
+    loss._patterns.clear()
+
+
 def saved_for_backward(function: Callable[..., Any], *arrays: Any) -> int:
     """Return the storages that a call of PyTorch keeps alive beyond those of the arguments, in bytes."""
     import torch

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import step
+from tests.helpers import forget_plans, step
 from xbce._backends import numpy as numpy_runner
 from xbce._compiler.hoisting import hoisted
 
@@ -23,11 +23,6 @@ NUMBERS = {
     "shift": (xbce.asymmetric_loss, (0.05, 0.17)),
 }
 METHODS = ("__call__", "gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "label_gradient")
-
-
-def _forget(loss):
-    loss._plans.clear()
-    loss._patterns.clear()
 
 
 def _arrays(size=64):
@@ -51,9 +46,9 @@ def test_the_bits_of_a_call_do_not_depend_on_earlier_numbers(option, library):
         call = getattr(loss, method)
         fresh = {}
         for number in (*numbers, *extra.get(option, ())):
-            _forget(loss)
+            forget_plans(loss)
             fresh[number] = _bits(call(x, z, **{option: number}))
-        _forget(loss)
+        forget_plans(loss)
         for number in (*fresh, *reversed(fresh)):
             assert _bits(call(x, z, **{option: number})) == fresh[number], (method, number)
 
@@ -65,7 +60,7 @@ def test_other_numbers_compile_nothing(option, library):
     compiled = importlib.import_module(f"xbce._backends.{library}")._CACHE._equal
     loss, numbers = NUMBERS[option]
     x, z = map(xp.asarray, _arrays())
-    _forget(loss)
+    forget_plans(loss)
     loss.gradient(x, z, **{option: numbers[0]})
     before = compiled.cache_info().misses
     for number in np.linspace(*numbers, 20)[1:]:
@@ -76,7 +71,7 @@ def test_other_numbers_compile_nothing(option, library):
 
 def test_a_gamma_that_changes_with_every_step_takes_no_more_and_more_memory():
     x, z = _arrays(8)
-    _forget(xbce.sigmoid_focal_loss)
+    forget_plans(xbce.sigmoid_focal_loss)
     held = []
     tracemalloc.start()
     for k in range(9 * 1024):

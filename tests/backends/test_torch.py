@@ -8,7 +8,7 @@ import pytest
 
 import xbce
 import xbce._backends.torch_prepared as torch_prepared
-from tests.helpers import approx, saved_for_backward, some_long, step
+from tests.helpers import approx, forget_plans, saved_for_backward, some_long, step
 
 torch = pytest.importorskip("torch")
 
@@ -319,14 +319,12 @@ def test_a_slope_that_is_kept_has_the_bits_of_one_that_is_computed(
     found = []
     for most in (2**20, 0):
         monkeypatch.setattr(torch_prepared, "_KEPT", most)
-        loss._plans.clear()
-        loss._patterns.clear()
+        forget_plans(loss)
         logits = x.clone().requires_grad_()
         value = loss(logits, z, **reduced, **options)
         (gradient,) = torch.autograd.grad(value, logits, cotangent, create_graph=most == 0)
         found.append((value.detach(), gradient.detach()))
-    loss._plans.clear()
-    loss._patterns.clear()
+    forget_plans(loss)
     for kept, computed in zip(*found, strict=True):
         assert kept.dtype == computed.dtype == dtype
         assert torch.equal(kept.nan_to_num(7.5), computed.nan_to_num(7.5))

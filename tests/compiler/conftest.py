@@ -3,6 +3,7 @@
 import pytest
 
 import xbce
+from tests.helpers import forget_plans
 from xbce._compiler.cache import CompiledCache
 
 
@@ -12,9 +13,6 @@ def own_log1p(request, monkeypatch):
     runner = pytest.importorskip("xbce._backends.numpy")
     monkeypatch.setattr(runner, "_CACHE", CompiledCache(runner._CACHE.target))
     monkeypatch.setattr(runner, "_OWN_LOG1P", getattr(request, "param", False))
-    loss = xbce.binary_cross_entropy_with_logits
-    for plans in (loss._plans, loss._patterns):  # they hold programs
-        plans.clear()
+    forget_plans(xbce.binary_cross_entropy_with_logits)
     yield
-    for plans in (loss._plans, loss._patterns):
-        plans.clear()
+    forget_plans(xbce.binary_cross_entropy_with_logits)
