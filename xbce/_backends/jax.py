@@ -4,7 +4,6 @@ Where there is no closed derivative (third derivatives, and mixed ones of focal 
 operation. Arrays are reshaped to one rank first, since JAX can be configured to refuse rank promotion.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ import jax
 import numpy as np
 
 from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_native, library_sum, summed
-from .._formulas import Idiom
+from .._formulas import WithForms, settled
 from .._formulas.series import exp_by_series, log1p_unit_by_series
 from .._precision import Table, exact_sum
 from .._typing import Array, Namespace
@@ -74,7 +73,7 @@ def _apart(x: Array) -> Array:
 
     All operations before it they would run one at a time, and not as the one loop that XLA makes of them.
     """
-    return jax.numpy.where(x == x, x, math.nan)
+    return settled(jax.numpy, x)
 
 
 @_apart.derivative
@@ -148,11 +147,8 @@ _XLA_FORMS: dict[str, Callable[..., Array]] = {
 """Replacements of idioms: where their plain operations are wrong as XLA flushes subnormal numbers, or are slow."""
 
 
-class _Namespace:
-    """`jax.numpy`, with the idioms of `_XLA_FORMS` replaced."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(jax.numpy, name)
+class _Namespace(WithForms):
+    """`jax.numpy`, with the idioms of `_XLA_FORMS` replaced, and what the series and high precision need."""
 
     def lookup(self, table: Table, index: Array) -> Array:
         """Return the doubles of a table at an index that is in it."""
@@ -176,17 +172,12 @@ class _Namespace:
         found = jax.lax.reduce(terms, zeros, _added, dims)
         return [jax.numpy.expand_dims(x, dims) for x in found]
 
-    def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> Array:
-        """Return the result of an idiom, by its form for XLA if it has one."""
-        form = _XLA_FORMS.get(idiom.name, idiom.plain)
-        return form(self, *operands)
-
 
 def _added(a: Any, b: Any) -> Any:
     return [x + y for x, y in zip(a, b, strict=True)]
 
 
-_NAMESPACE = _Namespace()
+_NAMESPACE = _Namespace(jax.numpy, _XLA_FORMS)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

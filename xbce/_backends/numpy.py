@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import numpy as namespace
+from numpy.lib import introspect
 
 from .._call.kernel import Arguments, Function, Quotient, Sums, SumSpec, is_native, summed
 from .._compiler.blocks import (
@@ -19,11 +20,10 @@ from .._compiler.blocks import (
 )
 from .._compiler.cache import CompiledCache
 from .._compiler.layout import memory_order, sorting
-from .._compiler.lowering import Call, Lowered, bitwise_where
-from .._compiler.program import NotANumberError, Target, standard_calls
-from .._compiler.recording import Node, expand
+from .._compiler.lowering import bitwise_where, by_form
+from .._compiler.program import NotANumberError, Target, bit_calls, standard_calls
 from .._compiler.threads import in_threads, usable_threads
-from .._formulas import Idiom
+from .._formulas import WithForms
 from .._formulas.series import log1p_unit_by_series
 from .._precision import exact_sum, merged, partial_sum, rounded_sum, unpacked
 from .._typing import Array, Namespace
@@ -61,7 +61,7 @@ class NumpyRunner:
                 if not (is_native(function) and first.ndim and 0 < first.size <= TEMPORARY):
                     return otherwise(arrays)
                 small = _quietly(_compiled, function, arrays, sums, quotient)
-            return otherwise(arrays) if 0 in first.strides else _QUIET.copy().run(small, arrays)
+            return otherwise(arrays) if 0 in first.strides else _quietly(small, arrays)
 
         return run
 
@@ -192,36 +192,9 @@ def _copy(x: Array, out: Array) -> None:
     np.copyto(out, x, casting="unsafe")
 
 
-def _bits(x: Array) -> Array:
-    """Return the same memory as integers."""
-    return x.view(_INTEGERS[x.dtype.itemsize])
-
-
-_INTEGERS = {4: np.int32, 8: np.int64}
-
-
-def _all_bits(condition: Array, out: Array) -> None:
-    """Write all bits where a condition holds, and none where it does not."""
-    bits = _bits(out)
-    np.copyto(bits, condition)
-    np.negative(bits, bits)
-
-
-def _and_bits(x: Array, y: Array, out: Array) -> None:
-    np.bitwise_and(_bits(x), _bits(y), _bits(out))
-
-
-def _xor_bits(x: Array, y: Array, out: Array) -> None:
-    np.bitwise_xor(_bits(x), _bits(y), _bits(out))
-
-
 def _vectorizes_log1p() -> bool:
     """Tell whether NumPy's log1p of float32 is compiled for wide registers of this processor."""
-    try:
-        from numpy.lib import introspect
-    except ImportError:  # before NumPy 2.1
-        return False
-    targets = introspect.opt_func_info(func_name="^log1p$", signature="float32").get("log1p", {})
+    targets = introspect.opt_func_info(func_name="^log1p$", signature="float32")["log1p"]
     return any(not target["current"].startswith("baseline") for target in targets.values())
 
 
@@ -229,29 +202,15 @@ _OWN_LOG1P = not _vectorizes_log1p()
 """Otherwise it computes one number at a time: 8 to 11 ns each, where the series takes 3."""
 
 
-def _log1p_unit(work: Lowered, call: Call) -> Node | None:
+def _log1p_unit(xp: Namespace, e: Array) -> Array:
     """Use the series for float32. float64 would need one twice as long, which saves nothing."""
-    like = work.recorder.operation("log1p", call.operands)
-    return expand(work, _SERIES, call.operands) if _OWN_LOG1P and like.dtype == np.float32 else None
+    own = _OWN_LOG1P and e.dtype == np.float32
+    result: Array = log1p_unit_by_series(xp, e) if own else xp.log1p(e)
+    return result
 
 
-_SERIES = Idiom(log1p_unit_by_series)
-
-
-class _Namespace:
-    """The namespace of NumPy, with the series: scalars have the bits of the elements of an array."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(namespace, name)
-
-    def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> Array:
-        """Return the result of an idiom."""
-        own = _OWN_LOG1P and idiom.name == "log1p_unit" and operands[0].dtype == np.float32
-        result: Array = (log1p_unit_by_series if own else idiom.plain)(self, *operands)
-        return result
-
-
-NAMESPACE = _Namespace()
+NAMESPACE = WithForms(namespace, {"log1p_unit": _log1p_unit})
+"""What functions get that are called directly: scalars have the bits of the elements of an array."""
 
 
 def _require_numbers(x: Array) -> None:
@@ -276,11 +235,9 @@ _CACHE = CompiledCache(
             "lookup": _take,
             "astype": _copy,
             "copy": _copy,
-            "all_bits": _all_bits,
-            "and_bits": _and_bits,
-            "xor_bits": _xor_bits,
+            **bit_calls(np, _copy),
         },
-        lowerings={"where": bitwise_where, "log1p_unit": _log1p_unit},
+        lowerings={"where": bitwise_where, "log1p_unit": by_form(_log1p_unit)},
         constant=_constant,
         takes_number=lambda _operation, _position: False,
         positional_out=True,  # takes 0.1 µs less

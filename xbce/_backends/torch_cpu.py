@@ -11,7 +11,7 @@ from .._call.kernel import Function, Sums, is_native, library_sum, summed
 from .._compiler.blocks import TEMPORARY, keep_freed_memory, run_in_blocks
 from .._compiler.cache import Compiled, CompiledCache
 from .._compiler.lowering import Call, Lowered, bitwise_where
-from .._compiler.program import NotANumberError, Target, standard_calls
+from .._compiler.program import NotANumberError, Target, bit_calls, standard_calls
 from .._compiler.recording import Node
 from .._typing import Array, DType
 from .quick_way import QuickWay
@@ -86,7 +86,7 @@ def _run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array
 
 def whole(function: Function, arrays: tuple[Any, ...]) -> Compiled | None:
     """Return the program of a function for arrays that are one block on any number of threads; None for others."""
-    return _CACHE.compiled(function, arrays) if 0 < arrays[0].numel() <= min(_BLOCK, TEMPORARY) else None
+    return _CACHE.compiled(function, arrays) if 0 < arrays[0].numel() <= TEMPORARY else None
 
 
 QUICK_WAY = QuickWay(_run, partial(torch.nonzero, as_tuple=True), torch.broadcast_to)
@@ -124,25 +124,6 @@ def _where_by_bits(work: Lowered, call: Call) -> Node | None:
         return bitwise_where(work, call)
     number = work.recorder.operation(f"{condition.operation}_as_number", condition.operands, like=like)
     return bitwise_where(work, call, number)
-
-
-def _bits(x: Array) -> Array:
-    """Return the same memory as integers."""
-    return x.view(torch.int32 if x.dtype.itemsize == 4 else torch.int64)
-
-
-def _all_bits(condition: Array, out: Array) -> None:
-    bits = _bits(out)
-    bits.copy_(condition)
-    torch.neg(bits, out=bits)
-
-
-def _and_bits(x: Array, y: Array, out: Array) -> None:
-    torch.bitwise_and(_bits(x), _bits(y), out=_bits(out))
-
-
-def _xor_bits(x: Array, y: Array, out: Array) -> None:
-    torch.bitwise_xor(_bits(x), _bits(y), out=_bits(out))
 
 
 def _add_signed(work: Lowered, call: Call) -> Node | None:
@@ -203,7 +184,7 @@ _CACHE = CompiledCache(_TARGET)
 _LARGE_CACHE = CompiledCache(
     replace(
         _TARGET,
-        calls={**_TARGET.calls, "all_bits": _all_bits, "and_bits": _and_bits, "xor_bits": _xor_bits},
+        calls={**_TARGET.calls, **bit_calls(torch, _copy)},
         lowerings={**_TARGET.lowerings, "astype": _number_of_any_condition, "where": _where_by_bits},
     )
 )

@@ -78,11 +78,14 @@ class Compiled:
         sum: Callable[[Namespace, Array, SumSpec], Array] = library_sum,  # noqa: A002
     ) -> Any:
         """Return the results for arrays that are one block, summed where `sums` says so."""
-        try:
-            results = self.quick.fresh(arrays)
-        except NotANumberError:
-            results = self.exact.fresh(arrays)
+        results = self._fresh(arrays)
         return results[0] if self.graph.single else summed(self.target.xp, results, sums, sum)
+
+    def _fresh(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+        try:
+            return self.quick.fresh(arrays)
+        except NotANumberError:
+            return self.exact.fresh(arrays)
 
     def divided(
         self,
@@ -94,19 +97,15 @@ class Compiled:
         """Return `summed` of a kernel as one function of its arrays; the first result may be a quotient of a sum."""
         xp, spec = self.target.xp, sums[0]  # no other result is a sum
         whole = spec is not None and len(spec.axes) == ndim
-        unchecked = self.unchecked.fresh if whole and self.unchecked is not None else None
-        quick = self.quick.fresh if unchecked is None else unchecked
+        unchecked = self.unchecked if whole else None
 
         def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            try:
-                results = quick(arrays)
-            except NotANumberError:
-                results = self.exact.fresh(arrays)
+            results = self._fresh(arrays)
             return results if spec is None else with_sum(results, sum(xp, results[0], spec))
 
         def run_unchecked(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            results = quick(arrays)
-            total = sum(xp, results[0], spec)  # type: ignore[arg-type]  # there is one
+            results = unchecked.fresh(arrays)  # type: ignore[union-attr]  # there is one
+            total = sum(xp, results[0], spec)  # type: ignore[arg-type]
             if (number := total.item()) != number:
                 results = self.exact.fresh(arrays)
                 total = sum(xp, results[0], spec)  # type: ignore[arg-type]

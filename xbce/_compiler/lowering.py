@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._formulas import Idiom
+from .._formulas.idioms import Plain
 from .recording import Graph, Node, Recorder, expand
 
 
@@ -140,8 +141,14 @@ def bitwise_where(work: Lowered, call: Call, number: Node | None = None) -> Node
     return operation("xor_bits", operation("and_bits", operation("xor_bits", a, b), chosen), b)
 
 
+def by_form(form: Plain) -> Lowering:
+    """Return the lowering of an idiom to the operations of another form of it."""
+    other = Idiom(form)
+    return lambda work, call: expand(work, other, call.operands)
+
+
 def power(_: Lowered, call: Call) -> Node | None:
-    """Use the base itself for an exponent of 1, which exponents that differ by 1 from 2 are."""
+    """Use the base itself for an exponent of 1, which the derivative of a square has."""
     base, exponent = call.operands
     return base if exponent.is_constant(1) else None
 

@@ -52,6 +52,28 @@ def standard_calls(library: Any) -> dict[str, Callable[..., Any]]:
     return {operation: getattr(library, name) for operation, name in _STANDARD.items()}
 
 
+def bit_calls(library: Any, copy: Callable[[Array, Array], None]) -> dict[str, Callable[..., None]]:
+    """Return the calls that `bitwise_where` needs; `copy` converts an array and writes it into another."""
+    integers = {4: library.int32, 8: library.int64}
+
+    def bits(x: Array) -> Array:
+        """Return the same memory as integers."""
+        return x.view(integers[x.dtype.itemsize])
+
+    def all_bits(condition: Array, out: Array) -> None:
+        """Write all bits where a condition holds, and none where it does not."""
+        copy(condition, bits(out))
+        library.negative(bits(out), out=bits(out))
+
+    def and_bits(x: Array, y: Array, out: Array) -> None:
+        library.bitwise_and(bits(x), bits(y), out=bits(out))
+
+    def xor_bits(x: Array, y: Array, out: Array) -> None:
+        library.bitwise_xor(bits(x), bits(y), out=bits(out))
+
+    return {"all_bits": all_bits, "and_bits": and_bits, "xor_bits": xor_bits}
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The functions of a library that programs call."""

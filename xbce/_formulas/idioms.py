@@ -7,7 +7,7 @@ operation at a time may have a lowering for it (`xbce/_compiler/lowering.py`).
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,21 @@ def idiom(*, hints: tuple[int, ...] = ()) -> Callable[[Plain], Plain]:
         return kept_or_plain
 
     return decorate
+
+
+class WithForms:
+    """A namespace in which some idioms have other forms than their plain operations."""
+
+    def __init__(self, xp: Namespace, forms: Mapping[str, Plain]) -> None:
+        self._xp, self._forms = xp, forms
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._xp, name)
+
+    def keep_idiom(self, idiom: Idiom, operands: tuple[Any, ...]) -> Array:
+        """Return the result of an idiom."""
+        form = self._forms.get(idiom.name, idiom.plain)
+        return form(self, *operands)
 
 
 @idiom()
