@@ -21,7 +21,7 @@ from .._precision import TABLES, Table, exact_sum
 from .._typing import Array, Namespace
 from . import torch_cpu
 from .protocol import Run
-from .torch_prepared import Prepared
+from .torch_prepared import Prepared, keep, kept
 
 
 class TorchRunner:
@@ -185,19 +185,9 @@ def _evaluated(xp: Namespace, function: Function, arrays: tuple[Any, ...], sums:
     return torch_cpu.run(function, arrays, sums)
 
 
-def _keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, arrays: tuple[Any, ...]) -> None:
-    """Save the arguments, from which derivatives are computed."""
-    ctx.xp, ctx.kernel, ctx.sums = xp, kernel, sums
-    ctx.scalars = tuple(None if isinstance(a, torch.Tensor) else a for a in arrays)
-    tensors = [a for a in arrays if isinstance(a, torch.Tensor)]
-    ctx.save_for_backward(*tensors)
-    ctx.save_for_forward(*tensors)
-    ctx.set_materialize_grads(False)
-
-
 def _backward(ctx: Any, *cotangents: Array | None) -> tuple[Array | None, ...]:
     """Return the vector-Jacobian product for each argument."""
-    arrays = _arrays(ctx)
+    arrays, _ = kept(ctx)
     gradients: list[Array | None] = [None, None, None]
     for i, needed in enumerate(ctx.needs_input_grad[3:]):
         gradients.append(_pulled_back(ctx, arrays, cotangents, i) if needed else None)
@@ -206,7 +196,7 @@ def _backward(ctx: Any, *cotangents: Array | None) -> tuple[Array | None, ...]:
 
 def _jvp(ctx: Any, *tangents: Array | None) -> tuple[Array | None, ...]:
     """Return the Jacobian-vector product for each output."""
-    arrays = _arrays(ctx)
+    arrays, _ = kept(ctx)
     return tuple(_pushed_forward(ctx, arrays, tangents[3:], k) for k in range(len(ctx.sums)))
 
 
@@ -215,7 +205,7 @@ class _Node(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, *arrays: Array | float) -> tuple[Array, ...]:
-        _keep(ctx, xp, kernel, sums, arrays)
+        keep(ctx, xp, kernel, sums, arrays)
         return _evaluated(xp, kernel, arrays, sums)
 
     backward = staticmethod(_backward)
@@ -228,7 +218,7 @@ class _EstimatedNode(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, xp: Namespace, kernel: Kernel, known: tuple[Any, ...], *arrays: Any) -> tuple[Array, ...]:
         sums, results = known
-        _keep(ctx, xp, kernel, sums, arrays)
+        keep(ctx, xp, kernel, sums, arrays)
         ctx.mark_non_differentiable(results[1])
         found: tuple[Array, ...] = results
         return found
@@ -249,7 +239,7 @@ class _TracedNode(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Array, ...]) -> None:  # noqa: ARG004
         xp, kernel, sums, *arrays = inputs
-        _keep(ctx, xp, kernel, sums, tuple(arrays))
+        keep(ctx, xp, kernel, sums, tuple(arrays))
 
     backward = staticmethod(_backward)
 
@@ -309,11 +299,6 @@ def _with_batch(a: Array, dim: int, ndim: int) -> Array:
     """Return an array with its batch axis first and `ndim` more dimensions."""
     a = a.movedim(dim, 0)
     return a.reshape(a.shape[0], *(1,) * (ndim + 1 - a.ndim), *a.shape[1:])
-
-
-def _arrays(ctx: Any) -> tuple[Array | float, ...]:
-    tensors = iter(ctx.saved_tensors)
-    return tuple(next(tensors) if scalar is None else scalar for scalar in ctx.scalars)
 
 
 def _pulled_back(ctx: Any, arrays: tuple[Any, ...], cotangents: tuple[Array | None, ...], i: int) -> Array | None:

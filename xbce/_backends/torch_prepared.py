@@ -13,7 +13,7 @@ from array_api_compat import torch as namespace
 from torch.autograd import forward_ad
 
 from .._call.kernel import Arguments, Kernel, Quotient, Sums, library_sum
-from .._typing import Array
+from .._typing import Array, Namespace
 from . import torch_cpu
 from .protocol import Run
 
@@ -100,29 +100,37 @@ class Prepared:
             self.with_slope = program.divided((*self.sums, None), library_sum, self.quotient, arrays[0].ndim)
 
 
+def keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, arrays: Arguments, *more: Array) -> None:
+    """Save the arguments, from which derivatives are computed, and more tensors for the backward pass."""
+    ctx.xp, ctx.kernel, ctx.sums = xp, kernel, sums
+    ctx.scalars = tuple(None if isinstance(a, torch.Tensor) else a for a in arrays)
+    tensors = [a for a in arrays if isinstance(a, torch.Tensor)]
+    ctx.save_for_backward(*tensors, *more)
+    ctx.save_for_forward(*tensors)
+    ctx.set_materialize_grads(False)
+
+
+def kept(ctx: Any) -> tuple[tuple[Any, ...], tuple[Array, ...]]:
+    """Return the arguments, and what else was saved."""
+    tensors = iter(ctx.saved_tensors)
+    arrays = tuple(next(tensors) if scalar is None else scalar for scalar in ctx.scalars)
+    return arrays, tuple(tensors)
+
+
 class _Node(torch.autograd.Function):  # type: ignore[misc]
     """A prepared kernel of one output, in reverse mode."""
 
     @staticmethod
     def forward(ctx: Any, prepared: Prepared, *arrays: Any) -> Array:
         ctx.prepared = prepared
-        ctx.xp, ctx.kernel, ctx.sums = namespace, prepared.kernel, prepared.sums
-        ctx.scalars = tuple([None if isinstance(a, torch.Tensor) else a for a in arrays])
-        tensors = [a for a in arrays if isinstance(a, torch.Tensor)]
-        ctx.keeps = prepared.joint is not None and arrays[0].requires_grad
-        if ctx.keeps:
-            value, slope = prepared.with_slope(arrays)
-            tensors.append(slope)
-        else:
-            (value,) = prepared.evaluated(arrays)
-        ctx.save_for_backward(*tensors)
-        ctx.set_materialize_grads(False)
+        keeps = prepared.joint is not None and arrays[0].requires_grad
+        value, *slope = prepared.with_slope(arrays) if keeps else prepared.evaluated(arrays)
+        keep(ctx, namespace, prepared.kernel, prepared.sums, arrays, *slope)
         return value
 
     @staticmethod
     def backward(ctx: Any, cotangent: Array | None) -> tuple[Array | None, ...]:
-        prepared, saved = ctx.prepared, iter(ctx.saved_tensors)
-        arrays = tuple([next(saved) if scalar is None else scalar for scalar in ctx.scalars])
+        prepared, (arrays, slope) = ctx.prepared, kept(ctx)
         if cotangent is None:
             return (None,) * (1 + len(arrays))
         spec, quotient = prepared.sums[0], prepared.quotient
@@ -132,13 +140,12 @@ class _Node(torch.autograd.Function):  # type: ignore[misc]
         for i, needed in enumerate(ctx.needs_input_grad[1:]):
             if not needed:
                 gradients.append(None)
-            elif i or not ctx.keeps or torch.is_grad_enabled():  # a derivative of the gradient may be needed
+            elif i or not slope or torch.is_grad_enabled():  # a derivative of the gradient may be needed
                 gradients.append(prepared.pulled_back(ctx, arrays, (cotangent,), i))
             else:
-                slope = next(saved)
                 spread = cotangent if spec is None or not cotangent.ndim else spec.spread(namespace, cotangent)
-                if spread.ndim or not slope.ndim:  # otherwise the product takes a cotangent in the slope's dtype
-                    spread = spread.to(slope.dtype)
-                product = slope * spread
+                if spread.ndim or not slope[0].ndim:  # otherwise the product takes a cotangent in the slope's dtype
+                    spread = spread.to(slope[0].dtype)
+                product = slope[0] * spread
                 gradients.append(product if product.dtype == arrays[0].dtype else product.to(arrays[0].dtype))
         return tuple(gradients)
