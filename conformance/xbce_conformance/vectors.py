@@ -6,7 +6,6 @@ docs/vectors.schema.json; a line of a file is one vector, so that a reader needs
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from xbce_conformance.inputs.hard_cases import FUNCTIONS, worst_cases
 from xbce_conformance.inputs.input_set import drawn_set
 from xbce_conformance.inputs.regimes import DRAWN
 from xbce_conformance.invariance.report import expected
+from xbce_conformance.measurement.measured import slug
 from xbce_conformance.reference.by_series import SeriesReference
 from xbce_conformance.reference.exact import Exact
 
@@ -42,7 +42,7 @@ def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> li
     for case in exported():
         for fmt in FORMATS.values():
             vectors = list(_vectors(case, fmt))
-            path = folder / f"{slug(case)}-{fmt.name}.json"
+            path = folder / f"{slug(case.name)}-{fmt.name}.json"
             path.write_text(_file(case, fmt, vectors), "utf-8")
             paths.append(path)
             index.append({"file": path.name, **_head(case, fmt), "vectors": len(vectors)})
@@ -55,11 +55,6 @@ def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> li
         paths.append(folder / f"{function}-float32.wc")
         paths[-1].write_text(lines, "utf-8")
     return [folder / "index.json", folder / "hashes.json", *paths]
-
-
-def slug(case: Case) -> str:
-    """Return the name of a case as part of a file name."""
-    return re.sub(r"[^a-z0-9._]+", "-", case.name).strip("-")
 
 
 def _head(case: Case, fmt: Format) -> dict[str, Any]:
@@ -91,7 +86,7 @@ def _vectors(case: Case, fmt: Format) -> Iterator[dict[str, Any]]:
     for regime, part in inputs.regimes.items():
         for i in range(part.start, part.stop):
             yield {
-                "id": f"{slug(case)}/{fmt.name}/{regime.replace(' ', '-')}/{i - part.start}",
+                "id": f"{slug(case.name)}/{fmt.name}/{regime.replace(' ', '-')}/{i - part.start}",
                 **{name: _argument(name, array[i]) for name, array in inputs.arrays.items()},
                 **{name: _hex(results[i]) for name, results in rounded.items()},
                 "regime": regime,
@@ -101,7 +96,7 @@ def _vectors(case: Case, fmt: Format) -> Iterator[dict[str, Any]]:
         numbers = {name: fmt.round(contract.number(row.arguments[name], fmt)) for name in case.arguments}
         promised = {name: text for name in QUANTITIES if (text := getattr(row, name)) is not None}
         yield {
-            "id": f"{slug(case)}/{fmt.name}/special/{i}",
+            "id": f"{slug(case.name)}/{fmt.name}/special/{i}",
             **{name: _argument(name, number) for name, number in numbers.items()},
             **{name: _hex(fmt.round(contract.number(text, fmt))) for name, text in promised.items()},
             "regime": "special",

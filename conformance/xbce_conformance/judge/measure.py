@@ -63,7 +63,7 @@ def measure(
         backends, missing = find_backends((loaded.adapter.backend,))
         subjects = []
         for backend in backends.values():
-            built, refused = build(loaded, backend, judged=True, bound=bound)
+            built, refused = build(loaded, backend, judged=True, bound=bound, dtypes=tuple(dtypes))
             subjects.append(built)
             missing |= refused
     except BadSubject as error:

@@ -4,14 +4,18 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from xbce_conformance.behaviour.measure import measure_behaviour
+from xbce_conformance.behaviour.invariance import measure_invariance
 from xbce_conformance.cases import Case
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.judge.verdict import failed_row, row_of
+from xbce_conformance.measurement.culprit import with_input
 from xbce_conformance.measurement.elementwise import measure_elementwise
 from xbce_conformance.measurement.measured import Measured
 from xbce_conformance.measurement.reductions import measure_mean_derivative, measure_reduction
 from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.results.model import Row
+from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 
 
@@ -25,19 +29,20 @@ def rows_of(
     job: Job,
     level: str,
     exact_values: Path | None = None,
-    raised: Callable[[Exception], None] = lambda _error: None,
+    raised: Callable[[Failure], None] = lambda _failure: None,
 ) -> list[Row]:
-    """Return a row per quantity of a job; where its function raises, or returns another dtype, rows that say so.
+    """Return a row per quantity of a job; where its function fails, rows that say so.
 
-    `raised` is told the exception of a subject that is judged: its author looks for the fault.
+    `raised` is told the failure of a subject that is judged: its author looks for the fault, which is its cause.
     """
+    trial = _trial(job.function.case, job.dtype, level, exact_values)
     try:
-        trial = _trial(job.function.case, job.dtype, level, exact_values)
         return [row_of(job, measured) for measured in _measured(job, trial)]
-    except Exception as error:  # noqa: BLE001 - whatever a function raises is reported
-        if job.subject.judged:
-            raised(error)
-        return [failed_row(job, quantity, f"{type(error).__name__}: {error}") for quantity in job.function.quantities]
+    except Failure as failure:
+        if job.judged:
+            raised(failure)
+        found = with_input(failure, job, trial)
+        return [failed_row(job, quantity, found) for quantity in job.function.quantities]
 
 
 @lru_cache(maxsize=1)
@@ -47,8 +52,12 @@ def _trial(case: Case, dtype: str, level: str, exact_values: Path | None) -> Tri
 
 
 def _measured(job: Job, trial: Trial) -> list[Measured]:
+    if job.kind == "behaviour":
+        return [measure_behaviour(job, trial)]
+    if job.kind == "invariance":
+        return [measure_invariance(job, trial)]
     if job.function.of_weighted_mean:
         return [measure_mean_derivative(job, trial)]
-    if job.function.quantities[0] in ("sum", "mean"):
+    if job.function.reduces:
         return [measure_reduction(job, trial)]
     return measure_elementwise(job, trial)

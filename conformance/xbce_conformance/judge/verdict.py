@@ -1,15 +1,17 @@
 """Turns what was measured into a row: errors above their bounds and wrong special values are violations."""
 
 import math
+from collections import Counter
 from typing import Any
 
 from xbce_conformance import contract
 from xbce_conformance.cases import Quantity
-from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.formats import FORMATS, Format
 from xbce_conformance.measurement.errors import Figures
-from xbce_conformance.measurement.measured import Measured, Specials, Worst
+from xbce_conformance.measurement.measured import Kind, Measured, Specials, Violation, Worst
 from xbce_conformance.results.model import Row, SpecialMismatch, SpecialValues, Verdict
 from xbce_conformance.subjects.expressions import reproducer
+from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 
 
@@ -18,51 +20,64 @@ def row_of(job: Job, measured: Measured) -> Row:
     quantity, special = measured.quantity, SpecialValues()
     if measured.special is not None:
         special = SpecialValues(_special_count(job, quantity), _special_mismatches(job, quantity, measured.special))
-    return Row(
-        **_identity(job, quantity),
-        exhaustive=measured.exhaustive,
+    violations = _of_errors(measured)
+    worst = measured.worst
+    if special.mismatches and not violations:  # then another input is right, and these are what is to be seen
+        worst = _worst_of(special.mismatches[0], FORMATS[job.dtype])
+    return _row(
+        job,
+        quantity,
+        measured.kind,
         figures=measured.figures,
         special=special,
-        worst=measured.worst,
+        worst=worst,
+        form=measured.form,
         regimes=measured.regimes,
-        verdict=_verdict(job, quantity, _violations(measured, len(special.mismatches)), measured.bounds),
+        verdict=_verdict(job, quantity, violations + _of_special_values(special.mismatches), measured.bounds),
         sha256=measured.sha256,
-        reproducer=reproducer(job.function, job.subject.backend, job.dtype, measured.worst.inputs),
         profiles=measured.profiles,
+        remarks=measured.remarks,
     )
 
 
-def failed_row(job: Job, quantity: Quantity, failure: str) -> Row:
-    """Return the row of a quantity that cannot be measured, for the reason that `failure` says."""
+def failed_row(job: Job, quantity: Quantity, failure: Failure) -> Row:
+    """Return the row of a quantity that cannot be measured."""
     bounds = {labels: job.bound(quantity, hard=labels == "hard") for labels in ("hard", "soft")}
-    return Row(
-        **_identity(job, quantity),
-        exhaustive=False,
+    text = str(failure)
+    return _row(
+        job,
+        quantity,
+        job.kind,
         figures=Figures.none(),
         special=SpecialValues(),
-        worst=Worst("", {}, "", ""),
+        worst=Worst("", failure.inputs, "", ""),
         regimes={},
-        verdict=_verdict(job, quantity, [failure], bounds),
-        failure=failure,
+        verdict=_verdict(job, quantity, [Violation(f"failure:{failure.name}", text)], bounds),
+        failure=text,
     )
 
 
-def _identity(job: Job, quantity: Quantity) -> dict[str, Any]:
+def _row(job: Job, quantity: Quantity, kind: Kind, *, worst: Worst, form: str = "", **rest: Any) -> Row:
     subject = job.subject
-    return {
-        "subject": subject.name,
-        "version": subject.version,
-        "case": job.function.case.name,
-        "function": job.function.name,
-        "quantity": quantity,
-        "backend": subject.backend.name,
-        "dtype": job.dtype,
-    }
+    again = "" if kind == "invariance" else reproducer(job.function, subject.backend, job.dtype, worst.inputs, form)
+    return Row(
+        subject=subject.name,
+        version=subject.version,
+        case=job.function.case.name,
+        function=job.function.name,
+        quantity=quantity,
+        backend=subject.backend.name,
+        dtype=job.dtype,
+        kind=kind,
+        worst=worst,
+        reproducer=again,
+        **rest,
+    )
 
 
-def _verdict(job: Job, quantity: Quantity, violations: list[str], bounds: dict[str, float]) -> Verdict | None:
+def _verdict(job: Job, quantity: Quantity, violations: list[Violation], bounds: dict[str, float]) -> Verdict | None:
     """Return the verdict on a row; None for a peer, which is held to nothing."""
-    if not job.subject.judged:
+    if not job.judged:
         return None
     exceptions = [
         f"up to {exception['ulp']:g} ULP{_where(exception)}: {exception['reason']}"
@@ -71,17 +86,21 @@ def _verdict(job: Job, quantity: Quantity, violations: list[str], bounds: dict[s
     return Verdict(bounds, violations, exceptions)
 
 
-def _violations(measured: Measured, wrong_special_values: int) -> list[str]:
-    """Say what violates the contract."""
+def _of_errors(measured: Measured) -> list[Violation]:
+    """Return what violates the contract where errors are measured."""
     figures = measured.figures
-    said = [f"{c.ulp:.4g} ULP {c.where}; the bound is {c.bound:g}" for c in measured.compared if c.ulp > c.bound]
+    found = [
+        Violation(c.name, f"{c.ulp:.4g} ULP {c.where}; the bound is {c.bound:g}")
+        for c in measured.compared
+        if c.ulp > c.bound
+    ]
     if figures.zero_for_normal:
-        said.append(f"{figures.zero_for_normal} results are zero where a normal number is right")
+        text = f"{figures.zero_for_normal} results are zero where a normal number is right"
+        found.append(Violation("zero-for-normal", text))
     if figures.wrong_nonfinite:
-        said.append(f"{figures.wrong_nonfinite} results are NaN or infinite where that is wrong, or the reverse")
-    if wrong_special_values:
-        said.append(f"{wrong_special_values} special values are wrong")
-    return said
+        text = f"{figures.wrong_nonfinite} results are NaN or infinite where that is wrong, or the reverse"
+        found.append(Violation("nonfinite", text))
+    return found + measured.violations
 
 
 def _where(exception: dict[str, Any]) -> str:
@@ -89,6 +108,35 @@ def _where(exception: dict[str, Any]) -> str:
     if "regime" in exception:
         return f" for {exception['regime']!r}"
     return f" for {exception['labels']} labels" if "labels" in exception else ""
+
+
+# --- special values -------------------------------------------------------------------------------------------------
+
+
+def _of_special_values(mismatches: list[SpecialMismatch]) -> list[Violation]:
+    """Return a violation for each class of special values that are wrong."""
+    counts = Counter(special_class(mismatch.inputs) for mismatch in mismatches)
+    return [
+        Violation(f"special-values:{name}", f"{count} special values are wrong ({name.replace('-', ' ')})")
+        for name, count in counts.items()
+    ]
+
+
+def special_class(arguments: dict[str, str]) -> str:
+    """Name what is special of arguments: the first that is NaN, infinite, or else the first one."""
+    for name, text in arguments.items():
+        if text == "nan":
+            return f"nan-{name}"
+    for name, text in arguments.items():
+        if text.removeprefix("-") == "inf":
+            return f"infinite-{name}"
+    name, text = next(iter(arguments.items()))
+    return {"0": f"zero-{name}", "-0.0": f"negative-zero-{name}"}.get(text, f"other-{name}")
+
+
+def _worst_of(mismatch: SpecialMismatch, fmt: Format) -> Worst:
+    inputs = {name: contract.number(text, fmt).hex() for name, text in mismatch.inputs.items()}
+    return Worst("special values", inputs, mismatch.computed, mismatch.expected)
 
 
 def _special_count(job: Job, quantity: Quantity) -> int:

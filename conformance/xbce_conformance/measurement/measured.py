@@ -1,9 +1,10 @@
 """What the measurement of one quantity comes to: all that is kept of it, and all that a verdict needs."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from xbce_conformance.measurement.errors import Figures
 
 Specials: TypeAlias = Sequence[Any]
 """Results at special arguments: numbers, or texts where the function raises."""
+
+Kind: TypeAlias = Literal["samples", "all inputs", "behaviour", "invariance"]
+"""What a row is of: errors at samples of the inputs, or at all of them; what other arrays, and calls in other company,
+make of the results."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,22 @@ class Profiles:
 
 
 @dataclass(frozen=True)
+class Violation:
+    """What breaks a promise."""
+
+    name: str
+    """What a waiver names, such as "special-values:infinite-logits"."""
+    text: str
+    waived: str = ""
+    """Why it is allowed; empty if it is not."""
+
+
+@dataclass(frozen=True)
 class Compared:
     """A largest error, and the bound that it is compared with."""
 
+    name: str
+    """Of a violation, if the error is larger."""
     where: str
     """The inputs, such as "for hard labels"."""
     ulp: float
@@ -64,12 +82,22 @@ class Measured:
     bounds: dict[str, float]
     """The bounds for hard and for soft labels."""
     compared: list[Compared]
-    exhaustive: bool = False
-    """Whether all inputs were tried, as only a sweep does."""
+    kind: Kind = "samples"
     special: Specials | None = None
     sha256: str = ""
     """Digest of the bytes of all results; empty where they are not kept."""
     profiles: Profiles = field(default_factory=Profiles)
+    violations: list[Violation] = field(default_factory=list)
+    """What breaks a promise besides errors in ULP."""
+    form: str = ""
+    """What makes an array of the form in which the error is largest of one with 64 elements: for the reproducer."""
+    remarks: list[str] = field(default_factory=list)
+    """What a reader should know, and no promise is about."""
+
+
+def slug(text: str) -> str:
+    """Write a text without what a shell or a file system may take for something else."""
+    return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-")
 
 
 def digest_of(computed: Floats) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from xbce_conformance.inputs.input_set import SEARCHED
 from xbce_conformance.measurement.elementwise import measure_results
 from xbce_conformance.measurement.errors import Figures, allow_flushing, measure
-from xbce_conformance.measurement.measured import Compared, Measured, Worst, digest_of
+from xbce_conformance.measurement.measured import Compared, Measured, Worst, digest_of, slug
 from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.reference.exact import Exact
 from xbce_conformance.reference.reductions import exact_denominator, exact_quotient, exact_reduction
@@ -38,7 +38,7 @@ def measure_reduction(job: Job, trial: Trial) -> Measured:
         regimes=dict(zip(regimes, errors.ulp.tolist(), strict=True)),
         bounds={"hard": stated, "soft": stated},
         compared=[
-            Compared(f"on {name!r}", error, allowed)
+            Compared(f"accuracy:{slug(name)}", f"on {name!r}", error, allowed)
             for name, error, allowed in zip(regimes, errors.ulp.tolist(), bound.tolist(), strict=True)
         ],
         sha256=digest_of(computed),

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from xbce_conformance.measurement.errors import Figures
-from xbce_conformance.measurement.measured import Profiles, Worst
-from xbce_conformance.results import version_3
+from xbce_conformance.measurement.measured import Kind, Profiles, Violation, Worst
+from xbce_conformance.results import earlier
 from xbce_conformance.storage import write_whole
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Verdict:
 
     bound: dict[str, float]
     """The largest error that is allowed, in ULP, for "hard" and "soft" labels."""
-    violations: list[str]
-    """Why the row fails, in words; empty if it passes."""
+    violations: list[Violation]
+    """Why the row fails, if they are not waived; empty if all is right."""
     exceptions: list[str]
     """Where another bound is stated for this backend, and why."""
 
@@ -61,8 +61,13 @@ class Row:
     quantity: str
     backend: str
     dtype: str
-    exhaustive: bool
-    """Whether all inputs were tried: otherwise the largest error is a lower bound of the true one."""
+    kind: Kind
+    """What was tried.
+
+    "samples": the largest error is a lower bound of the true one. "all inputs": it is the largest one. "behaviour":
+    `regimes` are forms of arrays. "invariance": `regimes` are calls in other company, errors are distances from the
+    result of one call with all inputs, and `correctly_rounded` counts results with the same bits.
+    """
     figures: Figures
     special: SpecialValues
     worst: Worst
@@ -78,6 +83,8 @@ class Row:
     """One line for a shell that shows the worst result; empty for a reduction."""
     profiles: Profiles = field(default_factory=Profiles)
     """Where errors are; only for the elementwise rows of the plain loss."""
+    remarks: list[str] = field(default_factory=list)
+    """What a reader should know, and no promise is about."""
 
     @property
     def title(self) -> str:
@@ -88,13 +95,23 @@ class Row:
     @property
     def name(self) -> str:
         """The title, and where it was measured."""
-        return f"{self.title}, {self.backend}, {self.dtype}{', all inputs' * self.exhaustive}"
+        kind = "" if self.kind == "samples" else f", {self.kind}"
+        return f"{self.title}, {self.backend}, {self.dtype}{kind}"
 
     @property
     def key(self) -> tuple[str, ...]:
         """What tells a row from all others of a run."""
-        kind = "all inputs" if self.exhaustive else "samples"
-        return self.subject, self.backend, self.dtype, self.function, self.quantity, kind
+        return self.subject, self.backend, self.dtype, self.function, self.quantity, self.kind
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether all inputs were tried."""
+        return self.kind == "all inputs"
+
+    @property
+    def of_errors(self) -> bool:
+        """Whether it is of errors over regimes of the inputs."""
+        return self.kind in ("samples", "all inputs")
 
     @property
     def judged(self) -> bool:
@@ -104,14 +121,19 @@ class Row:
     @property
     def violations(self) -> list[str]:
         """Why it fails, in words; empty for a row that passes, and for a peer's."""
-        return self.verdict.violations if self.verdict else []
+        return [v.text for v in self.verdict.violations if not v.waived] if self.verdict else []
+
+    @property
+    def waived(self) -> list[Violation]:
+        """What would fail it, and is allowed."""
+        return [v for v in self.verdict.violations if v.waived] if self.verdict else []
 
 
 @dataclass(frozen=True)
 class Results:
     """One run, or several that were merged.
 
-    ``Results.read(path)`` reads a file that the command has written, also one of schema version 3.
+    ``Results.read(path)`` reads a file that the command has written, also one of schema version 3 or 4.
     """
 
     environment: dict[str, str]
@@ -145,13 +167,12 @@ class Results:
 
     @classmethod
     def read(cls, path: Path) -> "Results":
-        """Read what `write` wrote, or what it wrote under schema version 3."""
-        data = json.loads(path.read_text("utf-8"))
-        if data.get("schema_version") == version_3.SCHEMA_VERSION:
-            data = version_3.converted(data) | {"schema_version": SCHEMA_VERSION}
+        """Read what `write` wrote, also under an earlier schema version."""
+        data = earlier.converted(json.loads(path.read_text("utf-8")))
         version = data.get("schema_version")
         if version != SCHEMA_VERSION:
-            msg = f"{path} has schema version {version}; {version_3.SCHEMA_VERSION} or {SCHEMA_VERSION} is expected"
+            known = [*map(str, earlier.CONVERTERS), str(SCHEMA_VERSION)]
+            msg = f"{path} has schema version {version}; one of {', '.join(known)} is expected"
             raise ValueError(msg)
         rows = [row_from_json(row) for row in data.pop("rows")]
         return cls(rows=rows, **data)
@@ -197,10 +218,14 @@ def row_from_json(data: dict[str, Any]) -> Row:
             "special": SpecialValues(special["count"], mismatches),
             "worst": Worst(**data["worst"]),
             "regimes": {name: error_from_json(error) for name, error in data["regimes"].items()},
-            "verdict": verdict if verdict is None else Verdict(**verdict),
+            "verdict": verdict if verdict is None else _verdict(**verdict),
             "profiles": Profiles(logit, [error_from_json(e) for e in profiles["label"]]),
         }
     )
+
+
+def _verdict(violations: list[dict[str, str]], **rest: Any) -> Verdict:
+    return Verdict(violations=[Violation(**violation) for violation in violations], **rest)
 
 
 INFINITE = "inf"

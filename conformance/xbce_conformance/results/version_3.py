@@ -6,7 +6,6 @@ tried; and rows that are not judged had a bound and violations all the same.
 
 from typing import Any
 
-SCHEMA_VERSION = 3
 _INFINITE = "inf"
 
 

@@ -182,7 +182,7 @@ def _strict() -> Backend:
         version=strict.__version__,
         device="cpu",
         dtypes=("float32", "float64"),
-        from_numpy=strict.asarray,
+        from_numpy=lambda x: strict.asarray(x, copy=True),
         to_numpy=to_numpy,
         dtype_of=dtype_in(strict),
         imports="import numpy as np, array_api_strict",

@@ -67,7 +67,7 @@ def _graphs(eager: Sequence[Function]) -> dict[tuple[Case, bool], list[Function]
     """Return the functions of each graph; the second part of its key says whether they reduce parts of the inputs."""
     graphs: dict[tuple[Case, bool], list[Function]] = {}
     for function in eager:
-        reduced = function.of_weighted_mean or function.quantities[0] in ("sum", "mean")
+        reduced = function.of_weighted_mean or function.reduces
         graphs.setdefault((function.case, reduced), []).append(function)
     return graphs
 

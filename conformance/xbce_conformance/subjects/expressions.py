@@ -48,17 +48,18 @@ def evaluate(
     return call
 
 
-def reproducer(function: Function, backend: Backend, dtype: str, arguments: dict[str, str]) -> str:
+def reproducer(function: Function, backend: Backend, dtype: str, arguments: dict[str, str], form: str = "") -> str:
     """Return a command for a shell that prints the result at these arguments (hexadecimal) as `float.hex` does.
 
     Empty where the function has no expression, or where there are no arguments: those of a reduction are a whole array.
+    `form` follows each array of 64 elements, and makes another of it, such as `[::2]`.
     """
     if not function.code or not arguments:
         return ""
     code = function.code
     for name, value in arguments.items():
-        code = code.replace("{" + name + "}", backend.array_code(value, "bool" if name == "where" else dtype))
-    element = "" if backend.name == "scalar" else "[0]"
+        code = code.replace("{" + name + "}", backend.array_code(value, "bool" if name == "where" else dtype) + form)
+    element = "" if backend.name == "scalar" else ".reshape(-1)[0]" if form else "[0]"
     results = (
         [f"{code}[{i}]{element}" for i in range(len(function.quantities))] if len(function.quantities) > 1 else None
     )

@@ -1,12 +1,21 @@
-"""Jobs: which function of which subject is measured in which dtype, and the bound that it is measured by."""
+"""Jobs: which function of which subject is measured in which dtype and how, and the bound that it is measured by."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from xbce_conformance import contract
-from xbce_conformance.cases import Quantity
+from xbce_conformance.cases import PLAIN, Quantity
 from xbce_conformance.inputs.formats import Floats
+from xbce_conformance.subjects.failure import CALL_LIMIT, Failure, time_limit
 from xbce_conformance.subjects.model import Function, Subject
+
+Part: TypeAlias = Literal["samples", "behaviour", "invariance"]
+PARTS: tuple[Part, ...] = ("samples", "behaviour", "invariance")
+"""What a run is made of: errors at samples of the inputs; other forms of arrays; calls in other company."""
+
+_COMPILING = 20
+"""How many times the limit of a call a compiled function may take: its first call compiles it."""
 
 
 @dataclass(frozen=True)
@@ -16,22 +25,69 @@ class Job:
     subject: Subject
     function: Function
     dtype: str
+    kind: Part = "samples"
+    limit: float = CALL_LIMIT
+    """Seconds that one call may take."""
+    same_bits: bool = False
+    """Whether invariance is judged."""
 
     def __str__(self) -> str:
-        return f"{self.subject.name} {self.subject.backend.name} {self.dtype} {self.function.name}"
+        kind = "" if self.kind == "samples" else f" {self.kind}"
+        return f"{self.subject.name} {self.subject.backend.name} {self.dtype} {self.function.name}{kind}"
+
+    @property
+    def judged(self) -> bool:
+        """Whether its rows pass or fail: the same bits in any company are promised in high precision alone."""
+        if self.kind == "invariance":
+            return self.subject.judged and (self.same_bits or self.subject.precision == "high")
+        return self.subject.judged
 
     def call(self, arrays: tuple[Floats, ...]) -> list[Floats]:
-        """Call the function on its backend; return its results in NumPy."""
-        backend = self.subject.backend
-        results = self.function.call(*map(backend.from_numpy, arrays))
-        if not isinstance(results, tuple):
-            results = (results,)
-        back = [backend.to_numpy(result) for result in results]
-        for array in back:
-            if array.dtype != arrays[0].dtype:
-                msg = f"{self} returned {array.dtype} for {arrays[0].dtype}"
-                raise TypeError(msg)
-        return back
+        """Call the function on its backend; return its results in NumPy.
+
+        Raises
+        ------
+        Failure
+            If it raises, takes too long, or returns what is no array of the dtype and shape of the first argument.
+        """
+        try:
+            there = tuple(map(self.subject.backend.from_numpy, arrays))
+        except Exception as error:
+            msg = f"{self.subject.backend.name} has no such arrays: {type(error).__name__}: {error}"
+            raise Failure("raised", msg) from error
+        return self.called_with(there, arrays[0])
+
+    def called_with(self, arrays: tuple[Any, ...], like: Floats) -> list[Floats]:
+        """Call the function with arrays of its backend; `like` has the dtype and shape of the first one."""
+        results = self.results(arrays)
+        shape = () if self.function.reduces else like.shape
+        for array in results:
+            if array.dtype != like.dtype:
+                msg = f"it returned {array.dtype}; {like.dtype} is expected, the dtype of its first argument"
+                raise Failure("dtype", msg)
+            if array.shape != shape:
+                raise Failure("shape", f"it returned the shape {array.shape}; {shape} is expected")
+        return results
+
+    def results(self, arrays: tuple[Any, ...]) -> list[Floats]:
+        """Call the function with arrays of its backend; return what comes, of any dtype and shape, in NumPy."""
+        limit = self.limit * (_COMPILING if self.function.compiled else 1)
+        try:
+            with time_limit(limit):
+                results = self.function.call(*arrays)
+                if not isinstance(results, tuple):
+                    results = (results,)
+                if any(result is None for result in results):
+                    raise Failure("nothing", "it returned None; an array is expected")
+                here, there = getattr(arrays[0], "device", None), getattr(results[0], "device", None)
+                if here is not None and there is not None and here != there:
+                    raise Failure("device", f"its result is on {there}; {here} is expected, where its arguments are")
+                return [self.subject.backend.to_numpy(result) for result in results]
+        except Failure:
+            raise
+        except (Exception, SystemExit) as error:
+            msg = f"{type(error).__name__}: {error}"
+            raise Failure("raised", msg) from error
 
     def bound(
         self,
@@ -76,11 +132,18 @@ class Job:
 
 
 def jobs(
-    subjects: list[Subject], dtypes: tuple[str, ...], functions: tuple[str, ...] = (), level: str = "full"
+    subjects: list[Subject],
+    dtypes: tuple[str, ...],
+    functions: tuple[str, ...] = (),
+    level: str = "full",
+    *,
+    parts: Collection[Part] = PARTS,
+    limit: float = CALL_LIMIT,
+    same_bits: bool = False,
 ) -> list[Job]:
     """Return what a level has to do, case by case and dtype by dtype; only for the named functions, if any."""
     todo = [
-        Job(subject, function, dtype)
+        Job(subject, function, dtype, part, limit, same_bits)
         for dtype in dtypes
         for subject in subjects
         if dtype in subject.dtypes
@@ -88,6 +151,24 @@ def jobs(
         if not functions or function.case.function in functions
         if not function.dtypes or dtype in function.dtypes
         if level != "quick" or function.quick is None or dtype in function.quick
+        for part in _parts(subject, function, dtype, level)
+        if part in parts
     ]
     order = {name: i for i, name in enumerate(dict.fromkeys(job.function.case.name for job in todo))}
     return sorted(todo, key=lambda job: order[job.function.case.name])
+
+
+def _parts(subject: Subject, function: Function, dtype: str, level: str) -> Iterator[Part]:
+    """Yield what a function is tried in.
+
+    Each of a user's own; of xbce and its peers the plain loss, which stands for all losses: they share what arrays are
+    brought to and cut into. Python floats have no form, and what is compiled or differentiated is the same function.
+    """
+    yield "samples"
+    apart = function.compiled or function.autodiff or function.of_weighted_mean or len(function.quantities) > 1
+    if apart or subject.backend.name == "scalar":
+        return
+    if subject.own or (function.case is PLAIN and (level == "full" or dtype == "float32")):
+        if not function.reduces:
+            yield "behaviour"
+        yield "invariance"

@@ -38,6 +38,11 @@ class Function:
     compiled: bool = False
     """Whether a compiler makes it, anew for each shape: special values then come in as many elements as inputs."""
 
+    @property
+    def reduces(self) -> bool:
+        """Whether it returns one number for all elements."""
+        return self.quantities[0] in ("sum", "mean")
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -53,3 +58,5 @@ class Subject:
     """Bound in ULP that its user sets, in place of the contract's."""
     precision: str = "native"
     """Whose bounds of the contract it is judged by."""
+    own: bool = False
+    """Whether its user names it, and no table has it."""

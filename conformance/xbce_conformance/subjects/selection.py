@@ -68,6 +68,8 @@ class Choice:
     """What it is judged by, in ULP, instead of the contract."""
     precisions: tuple[str, ...] = ()
     """Those that xbce is called with, where it is chosen; empty means native alone."""
+    dtypes: tuple[str, ...] = ()
+    """Those that are asked for by name: code of one's own that refuses one of them fails."""
 
     def find(self) -> tuple[list[Subject], dict[str, str]]:
         """Return the subjects, and what is missing, and why; those of one's own are judged."""
@@ -103,10 +105,9 @@ class Choice:
         backends, missing = find_backends(self.backends or (loaded.adapter.backend,))
         subjects = []
         for backend in backends.values():
-            subject, refused = build(loaded, backend, judged=True, bound=self.bound)
+            subject, refused = build(loaded, backend, judged=True, bound=self.bound, dtypes=self.dtypes)
             missing |= refused
-            if subject.dtypes:
-                subjects.append(subject)
+            subjects.append(subject)
         return subjects, missing
 
 

@@ -21,9 +21,16 @@ from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES
 from xbce_conformance.subjects.expressions import evaluate, reverse_mode_code
+from xbce_conformance.subjects.failure import CALL_LIMIT, Failure, time_limit
 from xbce_conformance.subjects.model import Function, Subject
 
 GROUP = "xbce_conformance.subjects"
+
+
+_BESIDE_VALUE: tuple[Quantity, ...] = ("gradient", "hessian", "mean", "sum")
+"""What an adapter may have besides its value."""
+
+_HALVES = ("float16", "bfloat16")
 
 
 class BadSubject(Exception):  # noqa: N818
@@ -41,14 +48,17 @@ class Adapter:
     gradient, hessian : callable, optional
         Its first and second derivative in the first argument, called alike. Without `gradient`, the attribute
         ``value.gradient`` is taken, and without that the automatic differentiation of the backend.
+    mean, sum : callable, optional
+        Its reductions, called alike: one number for all elements, in the dtype of the first argument.
     order : tuple of str, default those of the case
         The names of the arguments as the function takes them: ``("labels", "logits")``, or with keywords
         ``("y_true=labels", "y_pred=logits")``.
     backend : str, default "numpy"
         The arrays that it takes: a name that ``xbce-conformance list`` shows. "scalar" calls it with one Python float
         for each argument; an exception of arithmetic counts as NaN there.
-    dtypes : tuple of str, default all that it accepts
-        The dtypes to measure.
+    dtypes : tuple of str, default all of the backend
+        The dtypes to measure. float32 and float64 have to work where none is named; a half type that the function
+        refuses with an exception is left out then, and the report says so.
     case : str, default "binary_cross_entropy_with_logits"
         What it should compute: a function of xbce with its options, as the tables name it.
 
@@ -62,6 +72,8 @@ class Adapter:
     value: Callable[..., Any]
     gradient: Callable[..., Any] | None = None
     hessian: Callable[..., Any] | None = None
+    mean: Callable[..., Any] | None = None
+    sum: Callable[..., Any] | None = None
     order: tuple[str, ...] = ()
     backend: str = "numpy"
     dtypes: tuple[str, ...] = ()
@@ -94,7 +106,7 @@ def load(spec: str, *, gradient: str | None = None, **options: Any) -> Loaded:
     """Import `module:callable` and return it with its adapter; `options` are fields of `Adapter` that are set anew."""
     module, value = _resolve(spec)
     path = spec.replace(":", ".")
-    parts: dict[Quantity, str] = {"gradient": f"{path}.gradient", "hessian": f"{path}.hessian"}
+    parts = {quantity: f"{path}.{quantity}" for quantity in _BESIDE_VALUE}
     if isinstance(value, Adapter):
         adapter, code = value, {"value": f"{path}.value"}
     elif callable(value):
@@ -118,8 +130,8 @@ def of_object(subject: Adapter | Callable[..., Any], name: str) -> Loaded:
     """Return an adapter, or a callable with its own, under a name for reports."""
     adapter = subject if isinstance(subject, Adapter) else _adapter_of(subject)
     _check(adapter, name)
-    quantities: tuple[Quantity, ...] = ("value", "gradient", "hessian")
-    code = {quantity: f"_adapter.{quantity}" for quantity in quantities if getattr(adapter, quantity) is not None}
+    code: dict[Quantity, str] = {"value": "_adapter.value"}
+    code |= {name: f"_adapter.{name}" for name in _BESIDE_VALUE if getattr(adapter, name) is not None}
     return Loaded(name, "", adapter, "", code, {"_adapter": adapter})
 
 
@@ -194,11 +206,20 @@ def find_entry_point(name: str, backends: dict[str, Backend]) -> Iterator[Subjec
 
 
 def build(
-    loaded: Loaded, backend: Backend, *, judged: bool = False, bound: float | None = None
+    loaded: Loaded,
+    backend: Backend,
+    *,
+    judged: bool = False,
+    bound: float | None = None,
+    dtypes: tuple[str, ...] = (),
 ) -> tuple[Subject, dict[str, str]]:
-    """Return the subject on a backend, and what of it cannot be measured, and why."""
+    """Return the subject on a backend, and which half types it refuses, and why.
+
+    Where the adapter, or else `dtypes`, names them, these are measured, and what refuses them fails.
+    """
     case = BY_NAME[loaded.adapter.case]
     missing: dict[str, str] = {}
+    named = loaded.adapter.dtypes or dtypes
     functions = []
     for quantity, code in _expressions(loaded, backend, case):
         call = evaluate(code, case.arguments, backend, loaded.imports, loaded.given)
@@ -210,13 +231,14 @@ def build(
             code="" if loaded.given else code,
             imports=loaded.imports,
         )
-        refused = {dtype: _refusal(function, backend, dtype) for dtype in loaded.adapter.dtypes or backend.dtypes}
+        refused = {} if named else {dtype: _refusal(function, backend, dtype) for dtype in _HALVES}
         missing |= {f"{function.name} in {dtype} on {backend.name}": why for dtype, why in refused.items() if why}
-        accepted = tuple(dtype for dtype, why in refused.items() if not why)
-        if accepted:
-            functions.append(replace(function, dtypes=accepted))
-    dtypes = tuple(name for name in FORMATS if any(name in function.dtypes for function in functions))
-    subject = Subject(loaded.name, loaded.version, backend, dtypes, tuple(functions), judged=judged, bound=bound)
+        taken = tuple(dtype for dtype in FORMATS if dtype in (named or backend.dtypes) and not refused.get(dtype))
+        functions.append(replace(function, dtypes=taken))
+    every = tuple(name for name in FORMATS if any(name in function.dtypes for function in functions))
+    subject = Subject(
+        loaded.name, loaded.version, backend, every, tuple(functions), judged=judged, bound=bound, own=True
+    )
     return subject, missing
 
 
@@ -254,15 +276,17 @@ def _one_by_one(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _refusal(function: Function, backend: Backend, dtype: str) -> str:
-    """Return why a function cannot be measured in a dtype; "" if it can."""
+    """Return what a function raises in a dtype of the backend; "" if nothing."""
     fmt = FORMATS[dtype]
     arrays = [fmt.round([0.5, 0.25] if i == 0 else [1.0, 0.0]) for i in range(len(function.case.arguments))]
     where = [name == "where" for name in function.case.arguments]
+    if dtype not in backend.dtypes:
+        return ""
     try:
-        result = function.call(*(backend.from_numpy(a != 0 if w else a) for a, w in zip(arrays, where, strict=True)))
-        back = backend.to_numpy(result)
+        with time_limit(CALL_LIMIT):
+            function.call(*(backend.from_numpy(a != 0 if w else a) for a, w in zip(arrays, where, strict=True)))
+    except Failure:
+        return ""  # it is measured, and fails
     except Exception as error:  # noqa: BLE001 - whatever a user's function raises is reported
         return f"{type(error).__name__}: {error}"
-    if back.dtype != fmt.dtype or back.shape != (2,):
-        return f"it returned {back.dtype} of shape {back.shape} for {dtype} of shape (2,)"
     return ""

@@ -119,10 +119,15 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
         regimes={REGIMES[name]: tally.max_ulp for name, tally in tallies.items()},
         bounds=bounds,
         compared=[
-            Compared(f"for {REGIMES[name]}", tally.max_ulp, bounds["soft" if name == "soft" else "hard"])
+            Compared(
+                f"accuracy:{'soft' if name == 'soft' else 'hard'}-labels",
+                f"for {REGIMES[name]}",
+                tally.max_ulp,
+                bounds["soft" if name == "soft" else "hard"],
+            )
             for name, tally in tallies.items()
         ],
-        exhaustive=plan.exhaustive,
+        kind="all inputs" if plan.exhaustive else "samples",
         profiles=Profiles(
             {
                 name: [_figure(tallies[name].profile.get(i)) if name in tallies else None for i in range(intervals)]

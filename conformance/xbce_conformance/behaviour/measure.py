@@ -1,0 +1,208 @@
+"""Rows of behaviour: errors in every form, and what a function must not do, or return."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from xbce_conformance.behaviour.forms import FORMS, Form, Places, Unavailable, calls
+from xbce_conformance.cases import Quantity
+from xbce_conformance.inputs.formats import Doubles, Floats
+from xbce_conformance.measurement.elementwise import bound_of, bounds_by_labels, errors_of
+from xbce_conformance.measurement.errors import Errors, Figures
+from xbce_conformance.measurement.measured import Compared, Measured, Violation, Worst, slug
+from xbce_conformance.measurement.trial import Trial
+from xbce_conformance.subjects.failure import Failure
+from xbce_conformance.subjects.jobs import Job
+
+_SEED = 21
+_LABELS = {"labels of bool": np.bool_, "labels of uint8": np.uint8, "labels of int64": np.int64}
+_ELEMENTS = 999
+"""For all but forms."""
+
+_NOT_NEGATIVE: tuple[Quantity, ...] = ("value", "hessian")
+
+
+@dataclass
+class _Found:
+    """What the calls of a job came to, form by form."""
+
+    job: Job
+    trial: Trial
+    errors: list[Errors] = field(default_factory=list)
+    computed: list[Floats] = field(default_factory=list)
+    places: list[Places] = field(default_factory=list)
+    regimes: dict[str, float] = field(default_factory=dict)
+    compared: list[Compared] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    worst: tuple[float, Worst, str] | None = None
+    """The largest ratio of error to bound, where it is, and the code of its form."""
+
+    @property
+    def quantity(self) -> Quantity:
+        return self.job.function.quantities[0]
+
+    def measure(self, name: str, computed: Floats, places: Places, code: str) -> None:
+        """Take the results for some of the inputs."""
+        flat, which = computed.reshape(-1), places.reshape(-1)
+        self.regimes.setdefault(name, 0.0)
+        if not flat.size:
+            return
+        errors = errors_of(self.job, self.trial, self.quantity, flat, self.trial.exact(self.quantity), which)
+        bound = self._bound[which]
+        i = int(np.argmax(errors.ulp / bound))
+        ulp = float(errors.ulp[i])
+        self.regimes[name] = max(self.regimes[name], float(errors.ulp.max()))
+        self.compared.append(Compared(f"behaviour:{slug(name)}", f"in the form {name!r}", ulp, float(bound[i])))
+        for kept, found in ((self.errors, errors), (self.computed, flat), (self.places, which)):
+            kept.append(found)  # type: ignore[attr-defined]
+        exact = self.trial.exact(self.quantity).high[which[i]]
+        self._keep_worst(ulp / float(bound[i]), name, int(which[i]), flat[i], exact, code)
+
+    @cached_property
+    def _bound(self) -> Doubles:
+        return bound_of(self.job, self.trial, self.quantity)
+
+    def _keep_worst(self, ratio: float, name: str, place: int, computed: Any, exact: float, code: str) -> None:
+        if self.worst is None or ratio > self.worst[0]:
+            fmt = self.trial.fmt
+            self.worst = (ratio, Worst(name, self.inputs(place), fmt.hex(computed), fmt.hex(exact)), code)
+
+    def inputs(self, place: int) -> dict[str, str]:
+        """Return one of the inputs, as a reproducer takes it."""
+        fmt = self.trial.fmt
+        return {n: fmt.hex(a[place]) for n, a in zip(self.trial.inputs.arrays, self.trial.called_with, strict=True)}
+
+    def fails(self, name: str, text: str, place: int = 0, code: str = "") -> None:
+        """Note what breaks a promise; of several that are alike the first one."""
+        self.regimes[name] = np.inf
+        if any(violation.name == f"behaviour:{slug(name)}" for violation in self.violations):
+            return
+        self.violations.append(Violation(f"behaviour:{slug(name)}", f"{name}: {text}"))
+        if self.worst is None or self.worst[0] < np.inf:
+            self.worst = (np.inf, Worst(name, self.inputs(place), text, ""), code)
+
+
+def measure_behaviour(job: Job, trial: Trial) -> Measured:
+    """Measure an elementwise function in every form, and try what it must not do."""
+    found = _Found(job, trial)
+    order = np.random.default_rng(_SEED).permutation(len(trial.called_with[0]))
+    for name, form in FORMS.items():
+        _try_form(found, name, form, order)
+    _try_again(found, order[:_ELEMENTS])
+    for name, dtype in _LABELS.items():
+        if "labels" in trial.inputs.arrays:
+            _try_labels(found, name, dtype, order)
+    _look_at_zeros(found)
+    assert found.worst is not None
+    ratio, worst, code = found.worst
+    errors = [_joined(found.errors)] if found.errors else []
+    return Measured(
+        quantity=found.quantity,
+        figures=Figures.of(errors[0]) if errors else Figures.none(),
+        worst=worst,
+        regimes=found.regimes,
+        bounds=bounds_by_labels(job, found.quantity),
+        compared=_largest(found.compared),
+        kind="behaviour",
+        violations=found.violations,
+        form=code,
+        remarks=found.remarks if job.judged else [v.text for v in found.violations] + found.remarks,
+    )
+
+
+def _try_form(found: _Found, name: str, form: Form, order: Places) -> None:
+    job, arrays = found.job, found.trial.called_with
+    try:
+        for there, places in calls(form, job.subject.backend, arrays, order):
+            like = np.asarray(arrays[0][places])
+            first = int(places.reshape(-1)[0]) if places.size else 0
+            try:
+                (computed,) = job.called_with(there, like)
+            except Failure as failure:
+                found.fails(name, f"{failure} (arguments of the shape {places.shape})", first, form.code or "")
+                return
+            found.measure(name, computed, places, form.code or "")
+            for changed in _changed(job, there, arrays, places):
+                found.fails("arguments", f"the call changes {changed} (in the form {name!r})", first, form.code or "")
+                return
+    except Unavailable as reason:
+        found.remarks.append(f"{name}: {job.subject.backend.name} has no such array: {reason}")
+
+
+def _changed(job: Job, there: tuple[Any, ...], arrays: tuple[Floats, ...], places: Places) -> Iterator[str]:
+    """Yield the names of the arguments that are not what they were."""
+    for name, array, now in zip(job.function.case.arguments, arrays, there, strict=True):
+        if np.asarray(job.subject.backend.to_numpy(now)).tobytes() != np.asarray(array[places]).tobytes():
+            yield name
+
+
+def _try_again(found: _Found, places: Places) -> None:
+    """Call it twice with the same numbers."""
+    arrays = tuple(array[places] for array in found.trial.called_with)
+    try:
+        (once,), (twice,) = found.job.call(arrays), found.job.call(arrays)
+    except Failure as failure:
+        found.fails("repeated", str(failure), int(places[0]))
+        return
+    differ = np.flatnonzero(~((once == twice) | ((once != once) & (twice != twice))))  # noqa: PLR0124 - NaN
+    found.regimes["repeated"] = 0.0
+    if differ.size:
+        i, fmt = int(differ[0]), found.trial.fmt
+        text = f"{differ.size} results differ from one call to the next: {fmt.hex(once[i])}, {fmt.hex(twice[i])}"
+        found.fails("repeated", text, int(places[i]))
+
+
+def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places) -> None:
+    """Call it with labels of another dtype; it may refuse them, or return the dtype that its library promotes to."""
+    job, trial = found.job, found.trial
+    names = list(trial.inputs.arrays)
+    places = order[trial.inputs.hard[order]][:_ELEMENTS]
+    arrays = [array[places] for array in trial.called_with]
+    try:
+        there = [job.subject.backend.from_numpy(array) for array in arrays]
+        i = names.index("labels")
+        there[i] = job.subject.backend.from_numpy(np.asarray(arrays[i]).astype(dtype))
+    except Exception as error:  # noqa: BLE001 - a library without such a dtype
+        found.remarks.append(f"{name}: {job.subject.backend.name} has none: {type(error).__name__}: {error}")
+        return
+    try:
+        (computed, *_) = job.results(tuple(there))
+    except Failure as failure:
+        found.remarks.append(f"{name} are refused: {failure}")
+        return
+    if computed.shape != places.shape:
+        found.fails(name, f"the shape of the result is {computed.shape}; {places.shape} is expected", int(places[0]))
+        return
+    if computed.dtype != trial.fmt.dtype:
+        found.remarks.append(f"{name}: the result is {computed.dtype}")
+        computed = trial.fmt.round(computed)
+    found.measure(name, computed, places, "")
+
+
+def _look_at_zeros(found: _Found) -> None:
+    """A loss and its second derivative are never negative, nor are their zeros."""
+    if found.quantity not in _NOT_NEGATIVE or not found.computed:
+        return
+    computed, places = np.concatenate(found.computed), np.concatenate(found.places)
+    negative = np.flatnonzero((computed == 0) & np.signbit(computed))
+    found.regimes["zeros"] = 0.0
+    if negative.size:
+        place = int(places[negative[0]])
+        found.fails("zeros", f"{negative.size} results are -0.0, and no {found.quantity} is negative", place)
+
+
+def _joined(errors: list[Errors]) -> Errors:
+    return Errors(*(np.concatenate([getattr(e, name) for e in errors]) for name in Errors.__dataclass_fields__))
+
+
+def _largest(compared: list[Compared]) -> list[Compared]:
+    """Return the worst of each form."""
+    largest: dict[str, Compared] = {}
+    for each in compared:
+        if each.name not in largest or each.ulp / each.bound > largest[each.name].ulp / largest[each.name].bound:
+            largest[each.name] = each
+    return list(largest.values())

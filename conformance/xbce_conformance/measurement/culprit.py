@@ -1,0 +1,75 @@
+"""The input that a failing call fails with."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from xbce_conformance.inputs.formats import Floats
+from xbce_conformance.measurement.trial import Trial
+from xbce_conformance.subjects.failure import Failure
+from xbce_conformance.subjects.jobs import Job
+
+_SHARE = 0.1
+"""Of the limit of a call, for each smaller call that looks for the input of one that took too long."""
+
+_ELEMENTS = 1000
+"""How many elements show what one number for all of them is."""
+
+
+def with_input(failure: Failure, job: Job, trial: Trial) -> Failure:
+    """Return the failure with an input that shows it, if one element does, and with a hint where there is one."""
+    arrays = trial.called_with
+    if job.function.reduces or job.function.of_weighted_mean:
+        return failure
+    text = str(failure) + _hint(failure, job, trial)
+    tried = replace(job, limit=max(_SHARE * job.limit, 0.1)) if failure.name == "time-limit" else job
+    i = _culprit(tried, arrays, failure.name, time.monotonic() + job.limit)
+    if i is None:
+        return Failure(failure.name, f"{text} (with all inputs; with none of them alone)")
+    inputs = {name: trial.fmt.hex(array[i]) for name, array in zip(trial.inputs.arrays, arrays, strict=True)}
+    return Failure(failure.name, text, inputs)
+
+
+def _culprit(job: Job, arrays: tuple[Floats, ...], name: str, end: float) -> int | None:
+    """Return the place of an element that fails alone as all do together; None if there is none, or time is over."""
+    first, stop = 0, len(arrays[0])
+    while time.monotonic() < end:
+        if stop - first == 1:
+            return first if _fails(job, arrays, first, stop, name) else None
+        middle = (first + stop) // 2
+        if _fails(job, arrays, first, middle, name):
+            stop = middle
+        elif _fails(job, arrays, middle, stop, name):
+            first = middle
+        else:
+            return None
+    return None
+
+
+def _fails(job: Job, arrays: tuple[Floats, ...], first: int, stop: int, name: str) -> bool:
+    try:
+        job.call(tuple(array[first:stop] for array in arrays))
+    except Failure as failure:
+        return failure.name == name
+    return False
+
+
+def _hint(failure: Failure, job: Job, trial: Trial) -> str:
+    """Say how a loss that reduces by default is measured."""
+    if failure.name != "shape":
+        return ""
+    arrays = tuple(array[:_ELEMENTS] for array in trial.called_with)
+    try:
+        (result,) = replace(job, function=replace(job.function, quantities=("mean",))).call(arrays)
+    except Failure:
+        return ""
+    exact = trial.exact(job.function.quantities[0]).high[:_ELEMENTS]
+    with np.errstate(all="ignore"):
+        for name, reduced in (("mean", exact.mean()), ("sum", exact.sum())):
+            if abs(float(result) - reduced) <= 1e-2 * abs(reduced):
+                return (
+                    f": this is the {name} of all elements. Name a callable that returns each one (reduction='none'), or "
+                    f"give the {name} as `Adapter(..., {name}=...)`"
+                )
+    return ""

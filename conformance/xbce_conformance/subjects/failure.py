@@ -1,0 +1,58 @@
+"""Calls that fail: what was wrong, and with which input."""
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+CALL_LIMIT = 30.0
+"""Seconds that one call of a subject may take."""
+
+
+class Failure(Exception):  # noqa: N818
+    """A call of a subject came to nothing that can be measured."""
+
+    def __init__(self, name: str, text: str, inputs: dict[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.name = name
+        """What a waiver names: raised, time-limit, nothing, device, dtype or shape."""
+        self.inputs = inputs or {}
+        """An input that shows it, in hexadecimal, by the name of its argument; empty if none is known."""
+
+
+class _OutOfTime(BaseException):
+    """Raised within a call; no `except Exception` of the subject swallows it."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `Failure` where the block takes longer, if it is interpreted: a library's own loop ends first.
+
+    There is a limit in the main thread of systems that have SIGALRM. An alarm that is due earlier stays as it is.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if sys.platform == "win32" or not main or not math.isfinite(seconds):
+        yield
+        return
+    due, _ = signal.getitimer(signal.ITIMER_REAL)
+    if 0 < due <= seconds:
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _OutOfTime
+
+    start, before = time.monotonic(), signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        yield
+    except _OutOfTime:
+        msg = f"it did not return within {seconds:g} s"
+        raise Failure("time-limit", msg) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, max(due - (time.monotonic() - start), 1e-3) if due else 0)
+        signal.signal(signal.SIGALRM, before)
