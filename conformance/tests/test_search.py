@@ -16,7 +16,7 @@ from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import SEARCHED, input_set
 from xbce_conformance.inputs.worst_cases import WorstCase, add, known, load
 from xbce_conformance.measurement.errors import measure
-from xbce_conformance.search import CLIMBERS, climb
+from xbce_conformance.search.climb import CLIMBERS, climb
 
 SINGLE = FORMATS["float32"]
 

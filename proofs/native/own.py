@@ -20,7 +20,7 @@ from xbce_conformance.functions.measure import BINADES, CLIMB
 from xbce_conformance.functions.reference import exact_values
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Format
 from xbce_conformance.inputs.regimes import rng_of
-from xbce_conformance.search import Rng, ascend, step
+from xbce_conformance.search.climb import Rng, ascend, step
 
 FILE = Path(__file__).with_name("own.json")
 _BLOCK = 2**21

@@ -16,7 +16,7 @@ from xbce_conformance.cli.common import console, find, quantity_option, subject_
 from xbce_conformance.inputs.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs.input_set import input_set
 from xbce_conformance.inputs.worst_cases import DATA, WorstCase, add
-from xbce_conformance.search import Loss, Peak, climb
+from xbce_conformance.search.climb import Loss, Peak, climb
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.model import Function, Subject
 from xbce_conformance.subjects.selection import Choice

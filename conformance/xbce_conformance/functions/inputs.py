@@ -8,7 +8,7 @@ from xbce_conformance.functions.pairs import drawn_pairs, log_uniform, near
 from xbce_conformance.functions.table import Elementary
 from xbce_conformance.inputs.formats import Floats, Format
 from xbce_conformance.inputs.regimes import rng_of
-from xbce_conformance.search import Rng
+from xbce_conformance.search.climb import Rng
 
 Inputs = tuple[Floats, ...]
 

@@ -14,7 +14,7 @@ from xbce_conformance.functions.reference import Exact, double_blocks, exact_val
 from xbce_conformance.functions.table import Elementary
 from xbce_conformance.inputs.formats import Doubles, Floats, Format
 from xbce_conformance.inputs.regimes import rng_of
-from xbce_conformance.search import CLIMBERS, ascend, step
+from xbce_conformance.search.climb import CLIMBERS, ascend, step
 from xbce_conformance.storage import CheckpointFolder
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.sweep.device import Array, device_at, numpy_device, place

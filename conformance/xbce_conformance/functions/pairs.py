@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from xbce_conformance.inputs.formats import Doubles, Floats, Format
-from xbce_conformance.search import Rng
+from xbce_conformance.search.climb import Rng
 
 Pairs: TypeAlias = Callable[[Format, int, Rng], tuple[Floats, Floats]]
 

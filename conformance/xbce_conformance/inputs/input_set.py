@@ -9,7 +9,7 @@ from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, real_logits
 from xbce_conformance.inputs.formats import Floats, Format, Mask
 from xbce_conformance.inputs.regimes import EXTRAS, LOGIT_REGIMES, REGIMES, STRATIFIED, Arrays, draw, rng_of, stratified
 
-SEARCHED = "searched"
+SEARCHED, FOUND = "searched", "found by search"
 LEVELS = {"quick": 4096, "full": 65536}
 """Pairs per regime."""
 
@@ -70,6 +70,7 @@ def descriptions() -> dict[str, str]:
     return {name: text for name, (_, text) in REGIMES.items()} | {
         STRATIFIED: "every exponent of both signs, and the neighbours of where implementations branch, underflow or "
         "overflow; both hard labels",
+        FOUND: "the worst of a fine grid of logits, and of a climb from there: of a subject that its user names",
         SEARCHED: "the worst cases that hill climbing has found",
         BREAST_CANCER: "held-out logits of a logistic regression on scikit-learn's breast cancer data",
         DIGITS: "held-out logits of ten one-vs-rest logistic regressions on scikit-learn's digits, multilabel",

@@ -1,16 +1,18 @@
 """`measure`: a loss of one's own, judged from Python; and the results of any run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import descriptions
 from xbce_conformance.judge.runner import run
+from xbce_conformance.judge.waivers import Waiver, apply, waiver
 from xbce_conformance.measurement.profile import label_edges, profile_edges
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Results, Row
 from xbce_conformance.subjects.backends import backend_facts, find_backends
-from xbce_conformance.subjects.jobs import Job, jobs
+from xbce_conformance.subjects.failure import CALL_LIMIT
+from xbce_conformance.subjects.jobs import PARTS, Job, Part, jobs
 from xbce_conformance.subjects.user import Adapter, BadSubject, build, of_object
 
 
@@ -20,6 +22,9 @@ def measure(
     dtypes: Sequence[str] = (),
     level: Literal["quick", "full"] = "quick",
     bound: float | None = None,
+    parts: Collection[Part] = PARTS,
+    call_limit: float = CALL_LIMIT,
+    waive: Mapping[str, str] | None = None,
 ) -> Results:
     """Measure a loss of one's own, and judge it by the bounds that xbce is judged by.
 
@@ -35,12 +40,21 @@ def measure(
         4,096 or 65,536 pairs of logit and label per regime.
     bound : float, optional
         Another bound, in ULP.
+    parts : collection of {"samples", "behaviour", "invariance"}, default all
+        What is tried: errors at samples of the inputs; arrays of other forms, labels of other dtypes and what a call
+        must not do; calls of the same numbers in other company, whose rows are reported and not judged.
+    call_limit : float, default 30
+        Seconds that one call may take; one that takes longer fails.
+    waive : mapping of str to str, optional
+        Violations that are known and allowed, by name, with the reason: ``{"special-values:infinite-logits": "they
+        cannot occur"}``. ``results.waivers`` names those that are not needed.
 
     Returns
     -------
     Results
-        A row per quantity and dtype. ``results.failed`` are the rows that fail, and ``row.violations`` says why;
-        ``row.worst`` is the input with the largest error, ``row.figures.max_ulp``.
+        A row per quantity, dtype and part. ``results.failed`` are the rows that fail, and ``row.violations`` says why;
+        ``row.worst`` is the input with the largest error, ``row.figures.max_ulp``. What raises, takes too long, or
+        returns another dtype or shape is a row that fails.
 
     Raises
     ------
@@ -54,7 +68,7 @@ def measure(
     >>> from xbce_conformance import measure
     >>> def clamped(x, z):
     ...     return np.logaddexp(0, np.minimum(x, 30)) - x * z
-    >>> for row in measure(clamped, dtypes=["float32"]).failed:
+    >>> for row in measure(clamped, dtypes=["float32"], parts=["samples"]).failed:
     ...     print(row.quantity, row.worst.regime)
     value huge
     """
@@ -72,16 +86,20 @@ def measure(
     if unknown:
         msg = f"dtypes has {', '.join(map(repr, unknown))}; of {', '.join(FORMATS)} are expected"
         raise ValueError(msg)
-    todo = jobs(subjects, tuple(dtypes) or tuple(FORMATS), level=level)
+    todo = jobs(subjects, tuple(dtypes) or tuple(FORMATS), level=level, parts=parts, limit=call_limit)
     if not todo:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to measure ({reasons or 'the subject has none of the dtypes'})"
         raise ValueError(msg)
-    return results_of(todo, [row for rows in run(todo, level) for row in rows], level, missing)
+    waivers = [waiver(name, reason) for name, reason in (waive or {}).items()]
+    return results_of(todo, [row for rows in run(todo, level) for row in rows], level, missing, waivers)
 
 
-def results_of(todo: list[Job], rows: list[Row], level: str, missing: dict[str, str]) -> Results:
-    """Return the rows of jobs with all that they depend on."""
+def results_of(
+    todo: list[Job], rows: list[Row], level: str, missing: dict[str, str], waivers: Sequence[Waiver] = ()
+) -> Results:
+    """Return the rows of jobs, after waivers, with all that they depend on."""
+    after, wrong = apply(rows, waivers)
     dtypes = dict.fromkeys(job.dtype for job in todo)
     return Results(
         environment=environment(),
@@ -91,5 +109,6 @@ def results_of(todo: list[Job], rows: list[Row], level: str, missing: dict[str, 
         regimes=descriptions(),
         profile_edges={name: profile_edges(FORMATS[name]).tolist() for name in dtypes},
         label_edges={name: label_edges(FORMATS[name]).tolist() for name in dtypes},
-        rows=rows,
+        rows=after,
+        waivers=wrong,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xbce_conformance.behaviour.measure import measure_behaviour
 from xbce_conformance.behaviour.invariance import measure_invariance
-from xbce_conformance.cases import Case
+from xbce_conformance.cases import PLAIN, Case
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.judge.verdict import failed_row, row_of
 from xbce_conformance.measurement.culprit import with_input
@@ -15,8 +15,12 @@ from xbce_conformance.measurement.measured import Measured
 from xbce_conformance.measurement.reductions import measure_mean_derivative, measure_reduction
 from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.results.model import Row
+from xbce_conformance.search.adaptive import add_found
 from xbce_conformance.subjects.failure import Failure
-from xbce_conformance.subjects.jobs import Job
+from xbce_conformance.subjects.jobs import Job, Part
+
+
+_PROBED = 1000
 
 
 def run(todo: Iterable[Job], level: str, exact_values: Path | None = None) -> Iterator[list[Row]]:
@@ -36,13 +40,20 @@ def rows_of(
     `raised` is told the failure of a subject that is judged: its author looks for the fault, which is its cause.
     """
     trial = _trial(job.function.case, job.dtype, level, exact_values)
-    try:
-        return [row_of(job, measured) for measured in _measured(job, trial)]
-    except Failure as failure:
-        if job.judged:
-            raised(failure)
-        found = with_input(failure, job, trial)
-        return [failed_row(job, quantity, found) for quantity in job.function.quantities]
+    rows: list[Row] = []
+    failed: Failure | None = None
+    for part in job.parts:
+        try:
+            if failed is not None:  # what fails at the samples need not be tried, nor waited for, again
+                raise failed
+            rows += [row_of(job, measured) for measured in _PARTS[part](job, trial, level)]
+        except Failure as failure:
+            if failed is None:
+                if job.judges(part):
+                    raised(failure)
+                failed = with_input(failure, job, trial)
+            rows += [failed_row(job, quantity, failed, part) for quantity in job.function.quantities]
+    return rows
 
 
 @lru_cache(maxsize=1)
@@ -51,13 +62,21 @@ def _trial(case: Case, dtype: str, level: str, exact_values: Path | None) -> Tri
     return Trial(case, FORMATS[dtype], level, exact_values)
 
 
-def _measured(job: Job, trial: Trial) -> list[Measured]:
-    if job.kind == "behaviour":
-        return [measure_behaviour(job, trial)]
-    if job.kind == "invariance":
-        return [measure_invariance(job, trial)]
+def _samples(job: Job, trial: Trial, level: str) -> list[Measured]:
     if job.function.of_weighted_mean:
         return [measure_mean_derivative(job, trial)]
     if job.function.reduces:
         return [measure_reduction(job, trial)]
-    return measure_elementwise(job, trial)
+    if job.subject.own:  # a product of all with all shows in few elements, and fills the memory with many
+        job.call(tuple(array[:_PROBED] for array in trial.called_with))
+    measured = measure_elementwise(job, trial)
+    if job.subject.own and job.function.case is PLAIN and len(measured) == 1:
+        return [add_found(job, trial, measured[0], level)]
+    return measured
+
+
+_PARTS: dict[Part, Callable[[Job, Trial, str], list[Measured]]] = {
+    "samples": _samples,
+    "behaviour": lambda job, trial, _: [measure_behaviour(job, trial)],
+    "invariance": lambda job, trial, _: [measure_invariance(job, trial)],
+}

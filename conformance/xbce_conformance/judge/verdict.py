@@ -8,11 +8,11 @@ from xbce_conformance import contract
 from xbce_conformance.cases import Quantity
 from xbce_conformance.inputs.formats import FORMATS, Format
 from xbce_conformance.measurement.errors import Figures
-from xbce_conformance.measurement.measured import Kind, Measured, Specials, Violation, Worst
+from xbce_conformance.measurement.measured import Measured, Specials, Violation, Worst
 from xbce_conformance.results.model import Row, SpecialMismatch, SpecialValues, Verdict
 from xbce_conformance.subjects.expressions import reproducer
 from xbce_conformance.subjects.failure import Failure
-from xbce_conformance.subjects.jobs import Job
+from xbce_conformance.subjects.jobs import Job, Kind
 
 
 def row_of(job: Job, measured: Measured) -> Row:
@@ -33,26 +33,28 @@ def row_of(job: Job, measured: Measured) -> Row:
         worst=worst,
         form=measured.form,
         regimes=measured.regimes,
-        verdict=_verdict(job, quantity, violations + _of_special_values(special.mismatches), measured.bounds),
+        verdict=_verdict(
+            job, measured.kind, quantity, violations + _of_special_values(special.mismatches), measured.bounds
+        ),
         sha256=measured.sha256,
         profiles=measured.profiles,
         remarks=measured.remarks,
     )
 
 
-def failed_row(job: Job, quantity: Quantity, failure: Failure) -> Row:
+def failed_row(job: Job, quantity: Quantity, failure: Failure, kind: Kind = "samples") -> Row:
     """Return the row of a quantity that cannot be measured."""
     bounds = {labels: job.bound(quantity, hard=labels == "hard") for labels in ("hard", "soft")}
     text = str(failure)
     return _row(
         job,
         quantity,
-        job.kind,
+        kind,
         figures=Figures.none(),
         special=SpecialValues(),
         worst=Worst("", failure.inputs, "", ""),
         regimes={},
-        verdict=_verdict(job, quantity, [Violation(f"failure:{failure.name}", text)], bounds),
+        verdict=_verdict(job, kind, quantity, [Violation(f"failure:{failure.name}", text)], bounds),
         failure=text,
     )
 
@@ -75,9 +77,11 @@ def _row(job: Job, quantity: Quantity, kind: Kind, *, worst: Worst, form: str = 
     )
 
 
-def _verdict(job: Job, quantity: Quantity, violations: list[Violation], bounds: dict[str, float]) -> Verdict | None:
+def _verdict(
+    job: Job, kind: Kind, quantity: Quantity, violations: list[Violation], bounds: dict[str, float]
+) -> Verdict | None:
     """Return the verdict on a row; None for a peer, which is held to nothing."""
-    if not job.judged:
+    if not job.judges(kind):
         return None
     exceptions = [
         f"up to {exception['ulp']:g} ULP{_where(exception)}: {exception['reason']}"

@@ -10,41 +10,42 @@ from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 
-_SHARE = 0.1
+_SHARE = 0.05
 """Of the limit of a call, for each smaller call that looks for the input of one that took too long."""
 
 _ELEMENTS = 1000
 """How many elements show what one number for all of them is."""
 
 
-def with_input(failure: Failure, job: Job, trial: Trial) -> Failure:
-    """Return the failure with an input that shows it, if one element does, and with a hint where there is one."""
-    arrays = trial.called_with
-    if job.function.reduces or job.function.of_weighted_mean:
+def with_input(failure: Failure, job: Job, trial: Trial, arrays: tuple[Floats, ...] | None = None) -> Failure:
+    """Return the failure with an input that shows it, if one element does, and with a hint where there is one.
+
+    The call that failed was with `arrays`; by default with all inputs of the trial.
+    """
+    arrays = trial.called_with if arrays is None else arrays
+    if failure.located or job.function.reduces or job.function.of_weighted_mean:
         return failure
     text = str(failure) + _hint(failure, job, trial)
     tried = replace(job, limit=max(_SHARE * job.limit, 0.1)) if failure.name == "time-limit" else job
-    i = _culprit(tried, arrays, failure.name, time.monotonic() + job.limit)
-    if i is None:
-        return Failure(failure.name, f"{text} (with all inputs; with none of them alone)")
-    inputs = {name: trial.fmt.hex(array[i]) for name, array in zip(trial.inputs.arrays, arrays, strict=True)}
-    return Failure(failure.name, text, inputs)
+    first, stop = _narrowed(tried, arrays, failure.name, time.monotonic() + job.limit)
+    if stop - first > 1:
+        return Failure(failure.name, f"{text} (for {stop - first} elements together)", located=True)
+    inputs = {name: trial.fmt.hex(array[first]) for name, array in zip(trial.inputs.arrays, arrays, strict=True)}
+    return Failure(failure.name, text, inputs, located=True)
 
 
-def _culprit(job: Job, arrays: tuple[Floats, ...], name: str, end: float) -> int | None:
-    """Return the place of an element that fails alone as all do together; None if there is none, or time is over."""
+def _narrowed(job: Job, arrays: tuple[Floats, ...], name: str, end: float) -> tuple[int, int]:
+    """Return the smallest slice, halved again and again until `end`, that fails as all do together."""
     first, stop = 0, len(arrays[0])
-    while time.monotonic() < end:
-        if stop - first == 1:
-            return first if _fails(job, arrays, first, stop, name) else None
+    while stop - first > 1 and time.monotonic() < end:
         middle = (first + stop) // 2
         if _fails(job, arrays, first, middle, name):
             stop = middle
         elif _fails(job, arrays, middle, stop, name):
             first = middle
         else:
-            return None
-    return None
+            break
+    return first, stop
 
 
 def _fails(job: Job, arrays: tuple[Floats, ...], first: int, stop: int, name: str) -> bool:

@@ -4,20 +4,18 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xbce_conformance.cases import Quantity
 from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.measurement.errors import Figures
+from xbce_conformance.subjects.jobs import Kind
 
 Specials: TypeAlias = Sequence[Any]
 """Results at special arguments: numbers, or texts where the function raises."""
 
-Kind: TypeAlias = Literal["samples", "all inputs", "behaviour", "invariance"]
-"""What a row is of: errors at samples of the inputs, or at all of them; what other arrays, and calls in other company,
-make of the results."""
 
 
 @dataclass(frozen=True)

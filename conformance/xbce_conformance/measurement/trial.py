@@ -19,12 +19,14 @@ _SPECIAL_LENGTH = 32
 
 
 class Trial:
-    """One case in one format; `kept` is a folder of exact values of earlier runs."""
+    """One case in one format, with the inputs of a level, or others; `kept` is a folder of exact values."""
 
-    def __init__(self, case: Case, fmt: Format, level: str, kept: Path | None = None) -> None:
+    def __init__(
+        self, case: Case, fmt: Format, level: str, kept: Path | None = None, inputs: InputSet | None = None
+    ) -> None:
         self.case = case
         self.fmt = fmt
-        self.inputs: InputSet = case.inputs(fmt, level)
+        self.inputs = inputs or case.inputs(fmt, level)
         self._reference = case.reference(fmt)
         if kept is not None and not isinstance(self._reference, Float64Reference):
             self._reference = KeptReference(self._reference, case.key, kept)

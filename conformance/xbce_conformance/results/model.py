@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from xbce_conformance.measurement.errors import Figures
-from xbce_conformance.measurement.measured import Kind, Profiles, Violation, Worst
+from xbce_conformance.measurement.measured import Profiles, Violation, Worst
 from xbce_conformance.results import earlier
 from xbce_conformance.storage import write_whole
+from xbce_conformance.subjects.jobs import Kind
 
 SCHEMA_VERSION = 5
 
@@ -149,6 +150,8 @@ class Results:
     label_edges: dict[str, list[float]]
     """Ends of the intervals of the profiles by label, per dtype."""
     rows: list[Row]
+    waivers: list[str] = field(default_factory=list)
+    """What is wrong with waivers: one that is not needed any more, or whose time is over."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -160,6 +163,11 @@ class Results:
     def failed(self) -> list[Row]:
         """The rows that fail."""
         return [row for row in self.rows if row.violations]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no row fails, and no waiver is out of date."""
+        return not self.failed and not self.waivers
 
     def write(self, path: Path) -> None:
         """Write as JSON; one row per line, so that versions can be compared by eye."""
@@ -192,6 +200,7 @@ class Results:
             profile_edges={name: edges for results in several for name, edges in results.profile_edges.items()},
             label_edges={name: edges for results in several for name, edges in results.label_edges.items()},
             rows=list(rows.values()),
+            waivers=list(dict.fromkeys(text for results in several for text in results.waivers)),
         )
 
 

@@ -16,12 +16,16 @@ CALL_LIMIT = 30.0
 class Failure(Exception):  # noqa: N818
     """A call of a subject came to nothing that can be measured."""
 
-    def __init__(self, name: str, text: str, inputs: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, text: str, inputs: dict[str, str] | None = None, *, located: bool = False
+    ) -> None:
         super().__init__(text)
         self.name = name
         """What a waiver names: raised, time-limit, nothing, device, dtype or shape."""
         self.inputs = inputs or {}
         """An input that shows it, in hexadecimal, by the name of its argument; empty if none is known."""
+        self.located = located
+        """Whether such an input was looked for."""
 
 
 class _OutOfTime(BaseException):

@@ -10,6 +10,9 @@ from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.subjects.failure import CALL_LIMIT, Failure, time_limit
 from xbce_conformance.subjects.model import Function, Subject
 
+Kind: TypeAlias = Literal["samples", "all inputs", "behaviour", "invariance"]
+"""What a row is of: errors at samples of the inputs, or at all of them; what other arrays, and calls in other company,
+make of the results."""
 Part: TypeAlias = Literal["samples", "behaviour", "invariance"]
 PARTS: tuple[Part, ...] = ("samples", "behaviour", "invariance")
 """What a run is made of: errors at samples of the inputs; other forms of arrays; calls in other company."""
@@ -25,20 +28,19 @@ class Job:
     subject: Subject
     function: Function
     dtype: str
-    kind: Part = "samples"
+    parts: tuple[Part, ...] = ("samples",)
+    """What it is tried in: each makes rows of its own."""
     limit: float = CALL_LIMIT
     """Seconds that one call may take."""
     same_bits: bool = False
     """Whether invariance is judged."""
 
     def __str__(self) -> str:
-        kind = "" if self.kind == "samples" else f" {self.kind}"
-        return f"{self.subject.name} {self.subject.backend.name} {self.dtype} {self.function.name}{kind}"
+        return f"{self.subject.name} {self.subject.backend.name} {self.dtype} {self.function.name}"
 
-    @property
-    def judged(self) -> bool:
-        """Whether its rows pass or fail: the same bits in any company are promised in high precision alone."""
-        if self.kind == "invariance":
+    def judges(self, kind: Kind) -> bool:
+        """Tell whether its rows of a kind pass or fail: the same bits are promised in high precision alone."""
+        if kind == "invariance":
             return self.subject.judged and (self.same_bits or self.subject.precision == "high")
         return self.subject.judged
 
@@ -137,13 +139,13 @@ def jobs(
     functions: tuple[str, ...] = (),
     level: str = "full",
     *,
-    parts: Collection[Part] = PARTS,
+    parts: Collection[Part] = ("samples",),
     limit: float = CALL_LIMIT,
     same_bits: bool = False,
 ) -> list[Job]:
     """Return what a level has to do, case by case and dtype by dtype; only for the named functions, if any."""
     todo = [
-        Job(subject, function, dtype, part, limit, same_bits)
+        Job(subject, function, dtype, mine, limit, same_bits)
         for dtype in dtypes
         for subject in subjects
         if dtype in subject.dtypes
@@ -151,8 +153,7 @@ def jobs(
         if not functions or function.case.function in functions
         if not function.dtypes or dtype in function.dtypes
         if level != "quick" or function.quick is None or dtype in function.quick
-        for part in _parts(subject, function, dtype, level)
-        if part in parts
+        if (mine := tuple(part for part in _parts(subject, function, dtype, level) if part in parts))
     ]
     order = {name: i for i, name in enumerate(dict.fromkeys(job.function.case.name for job in todo))}
     return sorted(todo, key=lambda job: order[job.function.case.name])

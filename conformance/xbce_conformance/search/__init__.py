@@ -1,0 +1,1 @@
+"""Looks for inputs with larger errors than samples have."""

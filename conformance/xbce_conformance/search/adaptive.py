@@ -1,0 +1,122 @@
+"""What samples miss of a subject of one's own: a narrow band of logits in which it is wrong, or a peak of its error.
+
+A grid has a logit in every cell of a width, and a climb goes on from where the errors are largest. Errors are estimated
+by a reference that is quick; the worst inputs that were found are then measured like all others.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from xbce_conformance.inputs.formats import Doubles, Floats, Format
+from xbce_conformance.inputs.input_set import FOUND, InputSet
+from xbce_conformance.inputs.regimes import last_nonzero
+from xbce_conformance.measurement.culprit import with_input
+from xbce_conformance.measurement.elementwise import measure_results
+from xbce_conformance.measurement.errors import measure
+from xbce_conformance.measurement.measured import Measured
+from xbce_conformance.measurement.trial import Trial
+from xbce_conformance.reference.exact import Reference
+from xbce_conformance.reference.plain_loss import ExtendedReference, Float64Reference
+from xbce_conformance.search.climb import ascend, step
+from xbce_conformance.subjects.failure import Failure
+from xbce_conformance.subjects.jobs import Job
+
+CELL = 2.0**-11
+"""Width of the cells of the grid: a band of 10^-3 holds one of them as a whole."""
+_DENSE = 110.0
+"""The grid is as fine as that up to here, where float32 ends and float64 has lost its second term."""
+_PER_BINADE = 16
+"""Logits in each binade, below the first cells and beyond the last."""
+
+STEPS = {"quick": 200, "full": 2000}
+"""Of a climb."""
+_KEPT = 64
+"""How many of the worst inputs are measured."""
+_SEED = 22
+
+
+def add_found(job: Job, trial: Trial, measured: Measured, level: str) -> Measured:
+    """Search for inputs of the plain loss with larger errors, and add what is found to the measurement."""
+    pairs = _worst_pairs(job, trial, measured, level)
+    inputs = InputSet(trial.fmt, {"logits": pairs[0], "labels": pairs[1]}, {FOUND: slice(0, pairs[0].size)})
+    there = Trial(trial.case, trial.fmt, level, inputs=inputs)
+    (computed,) = job.call(pairs)
+    found = measure_results(job, there, measured.quantity, computed, there.exact(measured.quantity))
+    a, b = measured.figures, found.figures
+    soft = [figure for figure in (a.max_ulp_soft, b.max_ulp_soft) if figure is not None]
+    figures = replace(
+        a,
+        max_ulp=max(a.max_ulp, b.max_ulp),
+        max_ulp_soft=max(soft) if soft else None,
+        zero_for_normal=a.zero_for_normal + b.zero_for_normal,
+        wrong_nonfinite=a.wrong_nonfinite + b.wrong_nonfinite,
+    )
+    return replace(
+        measured,
+        figures=figures,
+        worst=found.worst if b.max_ulp > a.max_ulp else measured.worst,
+        regimes=measured.regimes | found.regimes,
+        compared=[
+            max((c for c in (*measured.compared, *found.compared) if c.name == name), key=lambda c: c.ulp)
+            for name in dict.fromkeys(c.name for c in (*measured.compared, *found.compared))
+        ],
+    )
+
+
+def _worst_pairs(job: Job, trial: Trial, measured: Measured, level: str) -> tuple[Floats, Floats]:
+    fmt, rng = trial.fmt, np.random.default_rng(_SEED)
+    reference: Reference = ExtendedReference() if fmt.name == "float64" else Float64Reference()
+    bounds, flushes = measured.bounds, job.subject.backend.flushes_subnormals(fmt)
+
+    def errors(x: Floats, z: Floats) -> tuple[Doubles, Floats]:
+        """Return the ratios of errors to their bounds."""
+        try:
+            (computed,) = job.call((x, z))
+        except Failure as failure:
+            raise with_input(failure, job, trial, (x, z)) from None
+        exact = reference.exact(measured.quantity, (x, z))[measured.quantity]
+        ratio = measure(computed, exact, fmt).ulp / np.where((z == 0) | (z == 1), bounds["hard"], bounds["soft"])
+        if flushes:  # it explains errors next to subnormal numbers
+            for number in (np.float64(x), np.float64(z), exact.scale):
+                ratio = np.where((number != 0) & (np.abs(number) < 4 * fmt.tiny), 0.0, ratio)
+        return np.asarray(ratio, np.float64), computed
+
+    def move(x: Floats, z: Floats) -> tuple[Floats, Floats]:
+        new_z = np.where(rng.random(z.shape) < 0.25, step(z, fmt, rng), z)
+        return step(x, fmt, rng), np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
+
+    x, z = grid(fmt, rng)
+    ratios = errors(x, z)[0]
+    worst = np.argsort(ratios, kind="stable")[::-1][:_KEPT]
+    starts = x[worst], z[worst]
+    peak = list(islice(ascend(errors, move, starts, rng), STEPS[level]))[-1]
+    top = [fmt.round([number]) for number in peak.inputs]
+    return np.concatenate([starts[0], top[0]]), np.concatenate([starts[1], top[1]])
+
+
+def grid(fmt: Format, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return a logit in every cell, and each with both hard labels and a soft one; of 16 bits all finite logits."""
+    x = _all(fmt) if fmt.dtype.itemsize == 2 else fmt.round(np.concatenate(list(_cells(fmt, rng))))
+    soft = fmt.round(np.where(rng.random(x.size) < 0.5, rng.uniform(0, 1, x.size), np.exp2(rng.uniform(-30, 0, x.size))))
+    zero, one = fmt.round(np.zeros(x.size)), fmt.round(np.ones(x.size))
+    return np.tile(x, 3), np.concatenate([zero, one, soft])
+
+
+def _all(fmt: Format) -> Floats:
+    every = fmt.from_bits(np.arange(2**16))
+    return every[np.isfinite(np.float64(every))]
+
+
+def _cells(fmt: Format, rng: np.random.Generator) -> Iterator[Doubles]:
+    """Draw from cells of one width around zero, and from cells of one relative width on both sides of these."""
+    edges = np.arange(-_DENSE, _DENSE, CELL)
+    yield edges + rng.uniform(0, CELL, edges.size)
+    for low, high in ((fmt.emin, np.log2(CELL)), (np.log2(_DENSE), np.log2(last_nonzero(fmt)) + 2), (8, -fmt.emin)):
+        if low < high:
+            exponents = np.arange(low, high, 1 / _PER_BINADE)
+            x = np.exp2(exponents + rng.uniform(0, 1 / _PER_BINADE, exponents.size))
+            x = np.minimum(x, fmt.max)
+            yield from (x, -x)
