@@ -37,7 +37,7 @@ def test_schema_and_index(folder):
     validator = jsonschema.Draft202012Validator(schema)
     index = json.loads((folder / "index.json").read_text("utf-8"))["files"]
     assert {entry["file"] for entry in index} == {
-        f"{slug(case)}-{name}.json" for case in exported() for name in FORMATS
+        f"{slug(case.name)}-{name}.json" for case in exported() for name in FORMATS
     }
     ids = set()
     for entry in index:

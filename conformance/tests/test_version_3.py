@@ -1,4 +1,4 @@
-"""A results.json of schema version 3 is read, merged and written as version 4, and no figure changes."""
+"""A results.json of schema version 3 is read, merged and written as the version of now, and no figure changes."""
 
 import json
 import math
@@ -56,7 +56,8 @@ def test_only_what_is_judged_has_a_verdict(pairs):
     for old, row in pairs:
         assert row.judged == old["judged"], row.name
         if row.verdict:
-            kept = (row.verdict.bound, row.verdict.violations, row.verdict.exceptions)
+            texts = [violation.text for violation in row.verdict.violations]
+            kept = (row.verdict.bound, texts, row.verdict.exceptions)
             assert kept == (old["bound"], old["broken"], old["exceptions"]), row.name
     assert {row.judged for _, row in pairs} == {True, False}
 
@@ -67,5 +68,5 @@ def test_it_is_merged_with_others_and_written_anew(tmp_path, monkeypatch):
     assert CliRunner().invoke(main, command, catch_exceptions=False).exit_code == 0
     data = json.loads((tmp_path / "results.json").read_text("utf-8"))
     jsonschema.validate(data, SCHEMA)
-    assert data["schema_version"] == 4
+    assert data["schema_version"] == 5
     assert Results.read(tmp_path / "results.json") == Results.merged([Results.read(OLD)])

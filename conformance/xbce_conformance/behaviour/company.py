@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,7 +34,7 @@ def slices(job: Job, arrays: Arrays) -> tuple[Floats, Floats | slice]:
     """Call slice after slice."""
     ends = np.cumsum((0, *SLICES))
     ends = np.append(ends, [(ends[-1] + len(arrays[0])) // 2, len(arrays[0])])
-    parts = [_call(job, tuple(a[i:j] for a in arrays)) for i, j in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [_call(job, tuple(a[i:j] for a in arrays)) for i, j in pairwise(ends)]
     return np.concatenate(parts), slice(None)
 
 
@@ -51,9 +52,7 @@ def c_order(job: Job, arrays: Arrays) -> tuple[Floats, Floats | slice]:
 def f_order(job: Job, arrays: Arrays) -> tuple[Floats, Floats | slice]:
     """Call them as rows of an array whose columns lie together."""
     try:
-        there = tuple(
-            job.subject.backend.from_numpy(np.ascontiguousarray(a.reshape(_ROWS, -1).T)).T for a in arrays
-        )
+        there = tuple(job.subject.backend.from_numpy(np.ascontiguousarray(a.reshape(_ROWS, -1).T)).T for a in arrays)
     except Exception as error:
         raise Unavailable(f"{type(error).__name__}: {error}") from error
     (computed,) = job.called_with(there, arrays[0].reshape(_ROWS, -1))

@@ -1,11 +1,12 @@
 """Rows of invariance: how far apart two results of the same numbers are, called in other company."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from xbce_conformance.behaviour.company import LENGTH, OF_REDUCTIONS, WAYS, Unavailable
-from xbce_conformance.behaviour.forms import Places
+from xbce_conformance.behaviour.company import LENGTH, OF_REDUCTIONS, WAYS
+from xbce_conformance.behaviour.forms import Places, Unavailable
 from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.measurement.errors import Figures
 from xbce_conformance.measurement.measured import Measured, Violation, Worst, slug
@@ -55,13 +56,13 @@ def measure_invariance(job: Job, trial: Trial) -> Measured:
             regimes[name] = np.inf
             violations.append(Violation(f"invariance:{slug(name)}", f"{name}: {failure}"))
             continue
-        which = () if job.function.reduces else which
-        found[name] = apart = _apart(there, here[which], spacing[which], trial.fmt)
+        index: Any = () if job.function.reduces else which
+        found[name] = apart = _apart(there, here[index], spacing[index], trial.fmt)
         regimes[name] = float(apart.ulp.max())
         if apart.differ.any():
             violations.append(Violation(f"invariance:{slug(name)}", f"{name}: {apart.text}"))
             if regimes[name] == max(regimes.values()):
-                worst = _worst(job, trial, name, apart, places[which])
+                worst = _worst(job, trial, name, apart, places[index])
     distances = np.concatenate([apart.ulp.reshape(-1) for apart in found.values()]) if found else np.array([np.inf])
     return Measured(
         quantity=quantity,

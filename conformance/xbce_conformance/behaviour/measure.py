@@ -38,8 +38,12 @@ class _Found:
     compared: list[Compared] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    worst: tuple[float, Worst, str] | None = None
-    """The largest ratio of error to bound, where it is, and the code of its form."""
+    ratio: float = -1.0
+    """The largest one of error and bound."""
+    worst: Worst = field(default_factory=lambda: Worst("", {}, "", ""))
+    """Where that is."""
+    code: str = ""
+    """That of its form."""
 
     @property
     def quantity(self) -> Quantity:
@@ -54,24 +58,22 @@ class _Found:
         errors = errors_of(self.job, self.trial, self.quantity, flat, self.trial.exact(self.quantity), which)
         bound = self._bound[which]
         i = int(np.argmax(errors.ulp / bound))
-        ulp = float(errors.ulp[i])
+        ulp, allowed = float(errors.ulp[i]), float(bound[i])
         self.regimes[name] = max(self.regimes[name], float(errors.ulp.max()))
-        self.compared.append(Compared(f"behaviour:{slug(name)}", f"in the form {name!r}", ulp, float(bound[i])))
-        for kept, found in ((self.errors, errors), (self.computed, flat), (self.places, which)):
-            kept.append(found)  # type: ignore[attr-defined]
-        exact = self.trial.exact(self.quantity).high[which[i]]
-        self._keep_worst(ulp / float(bound[i]), name, int(which[i]), flat[i], exact, code)
+        self.compared.append(Compared(f"behaviour:{slug(name)}", f"in the form {name!r}", ulp, allowed))
+        self.errors.append(errors)
+        self.computed.append(flat)
+        self.places.append(which)
+        if ulp / allowed > self.ratio:
+            fmt, exact = self.trial.fmt, self.trial.exact(self.quantity).high[which[i]]
+            self.ratio, self.code = ulp / allowed, code
+            self.worst = Worst(name, self._inputs(int(which[i])), fmt.hex(flat[i]), fmt.hex(exact))
 
     @cached_property
     def _bound(self) -> Doubles:
         return bound_of(self.job, self.trial, self.quantity)
 
-    def _keep_worst(self, ratio: float, name: str, place: int, computed: Any, exact: float, code: str) -> None:
-        if self.worst is None or ratio > self.worst[0]:
-            fmt = self.trial.fmt
-            self.worst = (ratio, Worst(name, self.inputs(place), fmt.hex(computed), fmt.hex(exact)), code)
-
-    def inputs(self, place: int) -> dict[str, str]:
+    def _inputs(self, place: int) -> dict[str, str]:
         """Return one of the inputs, as a reproducer takes it."""
         fmt = self.trial.fmt
         return {n: fmt.hex(a[place]) for n, a in zip(self.trial.inputs.arrays, self.trial.called_with, strict=True)}
@@ -82,8 +84,8 @@ class _Found:
         if any(violation.name == f"behaviour:{slug(name)}" for violation in self.violations):
             return
         self.violations.append(Violation(f"behaviour:{slug(name)}", f"{name}: {text}"))
-        if self.worst is None or self.worst[0] < np.inf:
-            self.worst = (np.inf, Worst(name, self.inputs(place), text, ""), code)
+        if self.ratio < np.inf:
+            self.ratio, self.code, self.worst = np.inf, code, Worst(name, self._inputs(place), "", "")
 
 
 def measure_behaviour(job: Job, trial: Trial) -> Measured:
@@ -97,19 +99,17 @@ def measure_behaviour(job: Job, trial: Trial) -> Measured:
         if "labels" in trial.inputs.arrays:
             _try_labels(found, name, dtype, order)
     _look_at_zeros(found)
-    assert found.worst is not None
-    ratio, worst, code = found.worst
     errors = [_joined(found.errors)] if found.errors else []
     return Measured(
         quantity=found.quantity,
         figures=Figures.of(errors[0]) if errors else Figures.none(),
-        worst=worst,
+        worst=found.worst,
         regimes=found.regimes,
         bounds=bounds_by_labels(job, found.quantity),
         compared=_largest(found.compared),
         kind="behaviour",
         violations=found.violations,
-        form=code,
+        form=found.code,
         remarks=found.remarks if job.judges("behaviour") else [v.text for v in found.violations] + found.remarks,
     )
 
@@ -144,12 +144,16 @@ def _try_again(found: _Found, places: Places) -> None:
     """Call it twice with the same numbers."""
     arrays = tuple(array[places] for array in found.trial.called_with)
     try:
-        (once,), (twice,) = found.job.call(arrays), found.job.call(arrays)
+        (first,) = found.job.call(arrays)
+        once = first.copy()
+        (twice,) = found.job.call(arrays)
     except Failure as failure:
         found.fails("repeated", str(failure), int(places[0]))
         return
-    differ = np.flatnonzero(~((once == twice) | ((once != once) & (twice != twice))))  # noqa: PLR0124 - NaN
+    differ = np.flatnonzero(~((once == twice) | (np.isnan(once) & np.isnan(twice))))
     found.regimes["repeated"] = 0.0
+    if first.tobytes() != once.tobytes():
+        found.fails("repeated", "the second call changes the result of the first one", int(places[0]))
     if differ.size:
         i, fmt = int(differ[0]), found.trial.fmt
         text = f"{differ.size} results differ from one call to the next: {fmt.hex(once[i])}, {fmt.hex(twice[i])}"
@@ -184,7 +188,7 @@ def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places
 
 
 def _look_at_zeros(found: _Found) -> None:
-    """A loss and its second derivative are never negative, nor are their zeros."""
+    """Look for -0.0 where nothing is negative, as in a loss and its second derivative."""
     if found.quantity not in _NOT_NEGATIVE or not found.computed:
         return
     computed, places = np.concatenate(found.computed), np.concatenate(found.places)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from xbce_conformance.behaviour.measure import measure_behaviour
 from xbce_conformance.behaviour.invariance import measure_invariance
+from xbce_conformance.behaviour.measure import measure_behaviour
 from xbce_conformance.cases import PLAIN, Case
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.judge.verdict import failed_row, row_of
@@ -19,8 +19,8 @@ from xbce_conformance.search.adaptive import add_found
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job, Part
 
-
 _PROBED = 1000
+"""Elements: what multiplies all with all shows in few of them, and fills the memory with many."""
 
 
 def run(todo: Iterable[Job], level: str, exact_values: Path | None = None) -> Iterator[list[Row]]:
@@ -51,7 +51,7 @@ def rows_of(
             if failed is None:
                 if job.judges(part):
                     raised(failure)
-                failed = with_input(failure, job, trial)
+                failed = with_input(failure, job, trial) if job.subject.judged else failure
             rows += [failed_row(job, quantity, failed, part) for quantity in job.function.quantities]
     return rows
 
@@ -67,12 +67,20 @@ def _samples(job: Job, trial: Trial, level: str) -> list[Measured]:
         return [measure_mean_derivative(job, trial)]
     if job.function.reduces:
         return [measure_reduction(job, trial)]
-    if job.subject.own:  # a product of all with all shows in few elements, and fills the memory with many
-        job.call(tuple(array[:_PROBED] for array in trial.called_with))
+    if job.subject.own:
+        _probe(job, trial)
     measured = measure_elementwise(job, trial)
     if job.subject.own and job.function.case is PLAIN and len(measured) == 1:
         return [add_found(job, trial, measured[0], level)]
     return measured
+
+
+def _probe(job: Job, trial: Trial) -> None:
+    arrays = tuple(array[:_PROBED] for array in trial.called_with)
+    try:
+        job.call(arrays)
+    except Failure as failure:
+        raise with_input(failure, job, trial, arrays) from None
 
 
 _PARTS: dict[Part, Callable[[Job, Trial, str], list[Measured]]] = {

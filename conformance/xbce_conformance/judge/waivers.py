@@ -1,4 +1,4 @@
-"""Waivers: violations that are known and allowed, by name and for a reason; and which of them are not needed any more."""
+"""Waivers: violations that are allowed, by name and for a reason; and which of them are not needed any more."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ TABLE = ("tool", "xbce-conformance", "waive")
 _FIELDS = {"reason", "until"}
 
 
-class BadWaiver(ValueError):
+class BadWaiver(ValueError):  # noqa: N818
     """A waiver has no reason, or cannot be read; the message says which."""
 
 

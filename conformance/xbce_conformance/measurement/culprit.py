@@ -70,7 +70,7 @@ def _hint(failure: Failure, job: Job, trial: Trial) -> str:
         for name, reduced in (("mean", exact.mean()), ("sum", exact.sum())):
             if abs(float(result) - reduced) <= 1e-2 * abs(reduced):
                 return (
-                    f": this is the {name} of all elements. Name a callable that returns each one (reduction='none'), or "
-                    f"give the {name} as `Adapter(..., {name}=...)`"
+                    f": this is the {name} of all elements. Name a callable that returns each loss "
+                    f"(reduction='none'), or give the {name} as `Adapter(..., {name}=...)`"
                 )
     return ""

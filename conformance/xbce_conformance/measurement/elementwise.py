@@ -48,7 +48,10 @@ def measure_results(
         regimes={name: float(errors.ulp[regime].max()) for name, regime in inputs.regimes.items()},
         bounds=bounds,
         compared=[
-            *(Compared(f"accuracy:{kind}-labels", f"for {kind} labels", ulp, bounds[kind]) for kind, ulp in largest.items()),
+            *(
+                Compared(f"accuracy:{kind}-labels", f"for {kind} labels", ulp, bounds[kind])
+                for kind, ulp in largest.items()
+            ),
             *(
                 Compared(
                     f"accuracy:exponents-to-{exponent:g}",

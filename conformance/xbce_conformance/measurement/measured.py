@@ -17,7 +17,6 @@ Specials: TypeAlias = Sequence[Any]
 """Results at special arguments: numbers, or texts where the function raises."""
 
 
-
 @dataclass(frozen=True)
 class Worst:
     """Where the error is largest; numbers as `float.hex` writes them."""

@@ -24,8 +24,8 @@ from xbce_conformance.search.climb import ascend, step
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 
-CELL = 2.0**-11
-"""Width of the cells of the grid: a band of 10^-3 holds one of them as a whole."""
+CELLS = {"quick": 2.0**-11, "full": 2.0**-13}
+"""Width of the cells of the grid: a band of twice that holds one of them as a whole, such as 10^-3."""
 _DENSE = 110.0
 """The grid is as fine as that up to here, where float32 ends and float64 has lost its second term."""
 _PER_BINADE = 16
@@ -88,7 +88,7 @@ def _worst_pairs(job: Job, trial: Trial, measured: Measured, level: str) -> tupl
         new_z = np.where(rng.random(z.shape) < 0.25, step(z, fmt, rng), z)
         return step(x, fmt, rng), np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
 
-    x, z = grid(fmt, rng)
+    x, z = grid(fmt, rng, CELLS[level])
     ratios = errors(x, z)[0]
     worst = np.argsort(ratios, kind="stable")[::-1][:_KEPT]
     starts = x[worst], z[worst]
@@ -97,10 +97,12 @@ def _worst_pairs(job: Job, trial: Trial, measured: Measured, level: str) -> tupl
     return np.concatenate([starts[0], top[0]]), np.concatenate([starts[1], top[1]])
 
 
-def grid(fmt: Format, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def grid(fmt: Format, rng: np.random.Generator, cell: float) -> tuple[Floats, Floats]:
     """Return a logit in every cell, and each with both hard labels and a soft one; of 16 bits all finite logits."""
-    x = _all(fmt) if fmt.dtype.itemsize == 2 else fmt.round(np.concatenate(list(_cells(fmt, rng))))
-    soft = fmt.round(np.where(rng.random(x.size) < 0.5, rng.uniform(0, 1, x.size), np.exp2(rng.uniform(-30, 0, x.size))))
+    x = _all(fmt) if fmt.dtype.itemsize == 2 else fmt.round(np.concatenate(list(_cells(fmt, rng, cell))))
+    soft = fmt.round(
+        np.where(rng.random(x.size) < 0.5, rng.uniform(0, 1, x.size), np.exp2(rng.uniform(-30, 0, x.size)))
+    )
     zero, one = fmt.round(np.zeros(x.size)), fmt.round(np.ones(x.size))
     return np.tile(x, 3), np.concatenate([zero, one, soft])
 
@@ -110,11 +112,15 @@ def _all(fmt: Format) -> Floats:
     return every[np.isfinite(np.float64(every))]
 
 
-def _cells(fmt: Format, rng: np.random.Generator) -> Iterator[Doubles]:
-    """Draw from cells of one width around zero, and from cells of one relative width on both sides of these."""
-    edges = np.arange(-_DENSE, _DENSE, CELL)
-    yield edges + rng.uniform(0, CELL, edges.size)
-    for low, high in ((fmt.emin, np.log2(CELL)), (np.log2(_DENSE), np.log2(last_nonzero(fmt)) + 2), (8, -fmt.emin)):
+def _cells(fmt: Format, rng: np.random.Generator, cell: float) -> Iterator[Doubles]:
+    """Draw from cells of one width around zero, and from cells of one relative width on both sides of these.
+
+    Besides them the numbers that people write: whole ones, halves and quarters.
+    """
+    edges = np.arange(-_DENSE, _DENSE, cell)
+    yield edges + rng.uniform(0, cell, edges.size)
+    yield np.arange(-_DENSE, _DENSE, 0.25)
+    for low, high in ((fmt.emin, np.log2(cell)), (np.log2(_DENSE), np.log2(last_nonzero(fmt)) + 2), (8, -fmt.emin)):
         if low < high:
             exponents = np.arange(low, high, 1 / _PER_BINADE)
             x = np.exp2(exponents + rng.uniform(0, 1 / _PER_BINADE, exponents.size))

@@ -16,9 +16,7 @@ CALL_LIMIT = 30.0
 class Failure(Exception):  # noqa: N818
     """A call of a subject came to nothing that can be measured."""
 
-    def __init__(
-        self, name: str, text: str, inputs: dict[str, str] | None = None, *, located: bool = False
-    ) -> None:
+    def __init__(self, name: str, text: str, inputs: dict[str, str] | None = None, *, located: bool = False) -> None:
         super().__init__(text)
         self.name = name
         """What a waiver names: raised, time-limit, nothing, device, dtype or shape."""

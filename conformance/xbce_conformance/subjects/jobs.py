@@ -79,11 +79,7 @@ class Job:
                 results = self.function.call(*arrays)
                 if not isinstance(results, tuple):
                     results = (results,)
-                if any(result is None for result in results):
-                    raise Failure("nothing", "it returned None; an array is expected")
-                here, there = getattr(arrays[0], "device", None), getattr(results[0], "device", None)
-                if here is not None and there is not None and here != there:
-                    raise Failure("device", f"its result is on {there}; {here} is expected, where its arguments are")
+                _check_place(results, arrays[0])
                 return [self.subject.backend.to_numpy(result) for result in results]
         except Failure:
             raise
@@ -133,13 +129,22 @@ class Job:
         )
 
 
+def _check_place(results: tuple[Any, ...], argument: Any) -> None:
+    """Refuse what is no array, or is one on another device."""
+    if any(result is None for result in results):
+        raise Failure("nothing", "it returned None; an array is expected")
+    here, there = getattr(argument, "device", None), getattr(results[0], "device", None)
+    if here is not None and there is not None and here != there:
+        raise Failure("device", f"its result is on {there}; {here} is expected, where its arguments are")
+
+
 def jobs(
     subjects: list[Subject],
     dtypes: tuple[str, ...],
     functions: tuple[str, ...] = (),
     level: str = "full",
     *,
-    parts: Collection[Part] = ("samples",),
+    parts: Collection[Part] = PARTS[:1],
     limit: float = CALL_LIMIT,
     same_bits: bool = False,
 ) -> list[Job]:
