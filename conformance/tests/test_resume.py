@@ -194,7 +194,7 @@ def kept(tmp_path_factory):
 )
 def test_another_run_is_refused(kept, tmp_path, options, reason):
     result = invoke(*OPTIONS, *options, "--checkpoint", kept, "--out", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     text = " ".join(result.output.split())
     assert re.search(
         rf"{re.escape(str(kept))} holds another run \(.*{reason}.*\); name another folder, or remove it", text
@@ -210,7 +210,7 @@ def test_other_code_is_another_run(kept, tmp_path):
     file.write_text(json.dumps(plan | {"sources": "0123456789abcdef"}), "utf-8")
     result = invoke(*OPTIONS, "--checkpoint", kept, "--out", tmp_path)
     file.write_text(json.dumps(plan), "utf-8")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert f"sources: 0123456789abcdef there, {plan['sources']} now" in " ".join(result.output.split())
 
 

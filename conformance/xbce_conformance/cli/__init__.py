@@ -3,6 +3,7 @@
 import click
 
 import xbce
+from xbce_conformance.cli.exit_codes import CODES, Commands
 from xbce_conformance.cli.functions import functions_
 from xbce_conformance.cli.hashes import hashes_
 from xbce_conformance.cli.report import compare_, report
@@ -12,7 +13,7 @@ from xbce_conformance.cli.sweep import sweep_
 from xbce_conformance.cli.vectors import vectors
 
 
-@click.group()
+@click.group(cls=Commands, epilog=CODES)
 @click.version_option(xbce.__version__)
 def main() -> None:
     """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""

@@ -7,19 +7,23 @@ import click
 from rich.text import Text
 
 from xbce_conformance.cli.common import console, out_option
+from xbce_conformance.cli.exit_codes import ExitCode, FileProblem
 from xbce_conformance.report import write_plots, write_reports
 from xbce_conformance.results.compare import compare
 from xbce_conformance.results.model import Results
 
-_File = click.Path(exists=True, dir_okay=False, path_type=Path)
+_File = click.Path(path_type=Path)
 
 
 def _read(path: Path) -> Results:
     try:
         return Results.read(path)
-    except (ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise FileProblem(msg) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # whatever JSON it holds
         msg = f"{path} does not hold results: {error}"
-        raise click.ClickException(msg) from error
+        raise FileProblem(msg) from error
 
 
 @click.command("report")
@@ -47,4 +51,4 @@ def compare_(old: Path, new: Path) -> None:
     worse = sum(change.worse for change in changes)
     screen.print(Text(f"{worse} for the worse, {len(changes) - worse} other changes."))
     if worse:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILED)
