@@ -3,10 +3,11 @@
 import click
 
 import xbce
+from xbce_conformance.cli.compare import compare_
 from xbce_conformance.cli.exit_codes import CODES, Commands
 from xbce_conformance.cli.functions import functions_
 from xbce_conformance.cli.hashes import hashes_
-from xbce_conformance.cli.report import compare_, report
+from xbce_conformance.cli.report import report
 from xbce_conformance.cli.run import list_, run_
 from xbce_conformance.cli.search import search
 from xbce_conformance.cli.sweep import sweep_

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from xbce_conformance.cases import CASES
 from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
+from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
 from xbce_conformance.subjects.user import BadOption, BadSubject
@@ -54,6 +55,7 @@ def out_folder(description: str) -> Callable[[_Command], _Command]:
     return decorate
 
 
+results_file = click.Path(path_type=Path)
 out_option = out_folder("Folder for results.json, report.html and report.md.")
 
 
@@ -81,6 +83,18 @@ def console() -> Console:
     """Return the console of the command: off a terminal it has the columns that COLUMNS says, or many."""
     console = _Screen()
     return console if console.is_terminal or os.environ.get("COLUMNS") else _Screen(width=_FILE_WIDTH)
+
+
+def read_results(path: Path) -> Results:
+    """Read results.json; whatever else a file holds is refused."""
+    try:
+        return Results.read(path)
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise FileProblem(msg) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # whatever JSON it holds
+        msg = f"{path} does not hold results: {error}"
+        raise FileProblem(msg) from error
 
 
 def subject_options(command: Callable[..., None]) -> Callable[..., None]:

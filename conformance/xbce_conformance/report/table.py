@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xbce_conformance.results.figures import ulp_text
+from xbce_conformance.results.figures import share_text, ulp_text
 from xbce_conformance.results.model import Results, Row
 
 
@@ -112,7 +112,7 @@ def figures(row: Row) -> list[str]:
     return [
         bound_text(row),
         ulp_text(figures.p999_ulp),
-        f"{figures.rounded_share:.1%}",
+        share_text(figures.rounded_share),
         str(figures.zero_for_normal),
         str(figures.flushed),
         str(figures.wrong_nonfinite),
