@@ -256,7 +256,7 @@ def test_a_function_that_fails_costs_its_own_rows_only(tmp_path, monkeypatch):
     options = ("--subject", "xbce", "--backend", "numpy", "--checkpoint", tmp_path / "kept", "--out", tmp_path)
     result = invoke(*options)
     assert result.exit_code == 1
-    assert "FAIL: xbce: first, numpy, float32: MemoryError: out of memory" in result.output
+    assert "FAIL: xbce: first, numpy, float32\n    MemoryError: out of memory\n" in result.output
     assert "rows of xbce pass" not in result.output
     first, second = data_of(tmp_path)["rows"]
     assert (first["failure"], first["figures"]["count"]) == ("MemoryError: out of memory", 0)
