@@ -20,6 +20,7 @@ static int field(const char *line, const char *key, double *number) {
 int main(int argc, char **argv) {
     char line[4096];
     double worst = 0, x, z, right;
+    if (argc < 2) return fprintf(stderr, "usage: %s FILE.json...\n", argv[0]), 2;
     for (int i = 1; i < argc; i++) {
         int single = 0, count = 0;
         FILE *file = fopen(argv[i], "r");
@@ -34,6 +35,7 @@ int main(int argc, char **argv) {
             if (error > 4) printf("%g ULP: %a, right is %a, in %.90s...\n", error, got, right, line);
             worst = fmax(worst, error), count++;
         }
+        if (!count) return fprintf(stderr, "%s: no vectors of a loss\n", argv[i]), 2;
         printf("%s: %d vectors, largest error %.3g ULP\n", argv[i], count, worst), fclose(file);
     }
     return worst > 4;

@@ -1,4 +1,4 @@
-"""What all of these tests share: exact values, which take most of the time of a small run of the command."""
+"""What all of these tests share: exact values, which take most of the time of a small run, and a wide screen."""
 
 import pytest
 
@@ -7,11 +7,13 @@ from tests.conftest import pytest_collection_finish, pytest_configure  # noqa: F
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _exact_values(pytestconfig):
+def _surroundings(pytestconfig):
     """Let every run of the command keep them in one folder, also in processes of their own and for later sessions.
 
     The names of the files are digests, of the code that computes them, too, and they are written whole.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XBCE_EXACT_VALUES", str(pytestconfig.rootpath / ".pytest_cache" / "exact-values"))
+        # pytest-xdist sets it: the command then has 80 columns, and what is looked for is on two lines.
+        patch.delenv("COLUMNS", raising=False)
         yield

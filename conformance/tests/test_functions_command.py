@@ -184,7 +184,7 @@ def test_interrupted_from_the_keyboard(tmp_path, monkeypatch):
 def test_errors_of_the_command(tmp_path, monkeypatch):
     (tmp_path / "functions.json").write_text('{"schema_version": 0}', "utf-8")
     result = invoke(tmp_path, "--backend", "numpy")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "functions.json does not hold figures of functions: " in result.output
     assert "has schema version 0; 3 is expected" in result.output
     result = invoke(tmp_path, "--backend", "dask")
@@ -192,7 +192,7 @@ def test_errors_of_the_command(tmp_path, monkeypatch):
     assert "'dask' is not one of 'numpy', 'torch:cpu'" in result.output
     monkeypatch.setattr(command, "find_backends", lambda names: ({}, dict.fromkeys(names, "no CUDA device was found")))
     result = invoke(tmp_path, "--backend", "torch:cuda")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "nothing to measure (torch:cuda: no CUDA device was found)" in result.output
 
 

@@ -307,7 +307,7 @@ def test_errors_of_the_command(module):
         in result.output
     )
     result, _ = run("--subject", "theirs:loss")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert (
         "theirs:loss in float32 on numpy: AttributeError: 'numpy.ndarray' object has no attribute 'nothing'"
         in result.output

@@ -94,6 +94,16 @@ def test_the_suite_stays_out_of_other_runs(run, tmp_path):
     assert "1 passed" in result.stdout
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "with xdist"])
+def test_options_without_the_suite_are_refused(run, tmp_path, workers):
+    """A run of other tests alone would be green, and the subject not measured."""
+    (tmp_path / "test_own.py").write_text("def test_own():\n    pass\n", "utf-8")
+    result = run("--xbce-subject", "theirs:wrong", "--xbce-level", "full", arguments=("-q", *workers))
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    says = "--xbce-subject, --xbce-level: the suite is not among the tests of this run; add --pyargs xbce_conformance"
+    assert f"ERROR: {says}" in result.stdout + result.stderr
+
+
 def test_it_imports_nothing_until_it_is_asked():
     """Every run of pytest beside which xbce is installed loads it."""
     code = """

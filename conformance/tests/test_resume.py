@@ -194,7 +194,7 @@ def kept(tmp_path_factory):
 )
 def test_another_run_is_refused(kept, tmp_path, options, reason):
     result = invoke(*OPTIONS, *options, "--checkpoint", kept, "--out", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     text = " ".join(result.output.split())
     assert re.search(
         rf"{re.escape(str(kept))} holds another run \(.*{reason}.*\); name another folder, or remove it", text
@@ -210,7 +210,7 @@ def test_other_code_is_another_run(kept, tmp_path):
     file.write_text(json.dumps(plan | {"sources": "0123456789abcdef"}), "utf-8")
     result = invoke(*OPTIONS, "--checkpoint", kept, "--out", tmp_path)
     file.write_text(json.dumps(plan), "utf-8")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert f"sources: 0123456789abcdef there, {plan['sources']} now" in " ".join(result.output.split())
 
 
@@ -256,7 +256,7 @@ def test_a_function_that_fails_costs_its_own_rows_only(tmp_path, monkeypatch):
     options = ("--subject", "xbce", "--backend", "numpy", "--checkpoint", tmp_path / "kept", "--out", tmp_path)
     result = invoke(*options)
     assert result.exit_code == 1
-    assert "FAIL: xbce: first, numpy, float32: MemoryError: out of memory" in result.output
+    assert "FAIL: xbce: first, numpy, float32\n    MemoryError: out of memory\n" in result.output
     assert "rows of xbce pass" not in result.output
     first, second = data_of(tmp_path)["rows"]
     assert (first["failure"], first["figures"]["count"]) == ("MemoryError: out of memory", 0)

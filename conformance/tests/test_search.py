@@ -85,7 +85,7 @@ def test_command(tmp_path):
     again = CliRunner().invoke(main, [*options[:-3], "0", *options[-2:]])
     assert "not worse than what is known" in " ".join(again.output.split())
     result = CliRunner().invoke(main, [*options, "--subject", "mlx"])
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "nothing to search in float32" in result.output
 
 

@@ -487,5 +487,5 @@ def test_errors_of_the_command(tmp_path):
     assert result.exit_code == 2
     assert "'zero:one' is not FIRST:STOP in hexadecimal" in result.output
     result = invoke("--backend", "array-api-strict", "--dtype", "float16")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nothing to sweep in float16 (no subject takes it)" in result.output

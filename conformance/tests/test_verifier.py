@@ -77,6 +77,14 @@ def test_the_command_of_its_docstring():
     assert run.stdout == "right\n"
 
 
+def test_nothing_to_verify_is_not_right():
+    for arguments in ([], ["value", "0x0p+0", "0x0p+0", "float32"]):
+        run = subprocess.run([sys.executable, FILE, *arguments], capture_output=True, text=True, check=False)
+        assert (run.returncode, run.stdout, run.stderr.split(":")[0]) == (2, "", "usage")
+    with pytest.raises(ValueError, match="'loss' is none of value, gradient and hessian"):
+        right_result("loss", 0.0, 0.0, "float32")
+
+
 @dtypes
 def test_rounded_once_ties_to_even(dtype):
     fmt = FORMATS[dtype]

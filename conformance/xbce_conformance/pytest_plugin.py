@@ -8,7 +8,7 @@ asked for.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from xbce_conformance.subjects.jobs import Job
 
 _SUITE = Path(__file__).parent / "suite"
+_DEFAULTS: dict[str, object] = {
+    "subject": [],
+    "backend": [],
+    "dtype": [],
+    "function": [],
+    "precision": [],
+    "order": "",
+    "gradient": None,
+    "case": None,
+    "bound": None,
+    "level": "quick",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +61,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "conformance_job" in metafunc.fixturenames:
         found = _jobs(metafunc.config)
         metafunc.parametrize("conformance_job", found, ids=[str(job).replace(" ", "-") for job in found])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse options of the suite in a run without it, which would be green and say nothing of the subject."""
+    if not hasattr(session.config, "workerinput"):
+        _refuse_options_without_tests(session.config, [item.nodeid for item in session.items])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Do the same where pytest-xdist runs the tests: an error of its workers would not be shown as what it is."""
+    _refuse_options_without_tests(node.config, ids)
+
+
+def _refuse_options_without_tests(config: pytest.Config, ids: list[str]) -> None:
+    given = [f"--xbce-{name}" for name, default in _DEFAULTS.items() if config.getoption(f"--xbce-{name}") != default]
+    if given and not any(f"{_SUITE.name}/test_conformance.py::" in name for name in ids):
+        msg = f"{', '.join(given)}: the suite is not among the tests of this run; add --pyargs xbce_conformance"
+        raise pytest.UsageError(msg)
 
 
 def _jobs(config: pytest.Config) -> list[Job]:

@@ -2,7 +2,8 @@
 
 Plain Python, without xbce: `decimal`, whose exponential and logarithm are correctly rounded, encloses the exact result,
 with more digits until both ends round to one number; ends and roundings are fractions. Finite logits and labels.
-``python verifier.py value -0x1.8p+1 0x0p+0 float32 0x1.8e0710p-5`` prints whether the result is right.
+``python verifier.py value -0x1.8p+1 0x0p+0 float32 0x1.8e0710p-5`` prints whether the result is right,
+and exits with 1 if it is wrong, with 2 if there is nothing to verify.
 """
 
 import sys
@@ -43,7 +44,10 @@ def enclosure(quantity: str, logit: float, label: float, digits: int) -> list[Fr
         return [x * (upper - z) + Fraction(log) * (1 - error), x * (upper - z) + Fraction(log) * (1 + error)]
     if quantity == "gradient":
         return [1 / (1 + e) - z if upper else e / (1 + e) - z for e in exponentials]
-    return [e / (1 + e) ** 2 for e in exponentials]  # the hessian
+    if quantity == "hessian":
+        return [e / (1 + e) ** 2 for e in exponentials]
+    msg = f"{quantity!r} is none of value, gradient and hessian"
+    raise ValueError(msg)
 
 
 def right_result(quantity: str, logit: float, label: float, dtype: str) -> float:
@@ -72,6 +76,9 @@ def _total(terms: Sequence[float], weights: Sequence[float]) -> Fraction:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 6:
+        print("usage: verifier.py QUANTITY LOGIT LABEL DTYPE RESULT", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
     quantity, logit, label, dtype, result = sys.argv[1:]
     right = right_result(quantity, float.fromhex(logit), float.fromhex(label), dtype)
     print("right" if float.fromhex(result) == right else f"wrong: {right.hex()} is right")  # noqa: T201

@@ -3,16 +3,18 @@
 import click
 
 import xbce
+from xbce_conformance.cli.compare import compare_
+from xbce_conformance.cli.exit_codes import CODES, Commands
 from xbce_conformance.cli.functions import functions_
 from xbce_conformance.cli.hashes import hashes_
-from xbce_conformance.cli.report import compare_, report
+from xbce_conformance.cli.report import report
 from xbce_conformance.cli.run import list_, run_
 from xbce_conformance.cli.search import search
 from xbce_conformance.cli.sweep import sweep_
 from xbce_conformance.cli.vectors import vectors
 
 
-@click.group()
+@click.group(cls=Commands, epilog=CODES)
 @click.version_option(xbce.__version__)
 def main() -> None:
     """Measure binary cross-entropy in ULP: xbce on every backend, other systems beside it, and code of your own."""

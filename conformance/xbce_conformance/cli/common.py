@@ -1,5 +1,7 @@
 """What the commands share: the console, the environment, and the options that name a subject."""
 
+import os
+import tempfile
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,9 +11,11 @@ import click
 from rich.console import Console
 
 from xbce_conformance.cases import CASES
+from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
+from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
-from xbce_conformance.subjects.user import BadSubject
+from xbce_conformance.subjects.user import BadOption, BadSubject
 from xbce_conformance.subjects.xbce import PRECISIONS
 
 _FILE_WIDTH = 120
@@ -27,19 +31,70 @@ quantity_option = click.option(
     show_default=True,
 )
 
-out_option = click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("conformance-report"),
-    show_default=True,
-    help="Folder for results.json, report.html and report.md.",
-)
+_Command = Callable[..., None]
+
+
+def out_folder(description: str) -> Callable[[_Command], _Command]:
+    """Return the option of the folder that a command writes to; it is tried before any work is done."""
+    option = click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        default=Path("conformance-report"),
+        show_default=True,
+        help=description,
+    )
+
+    def decorate(command: _Command) -> _Command:
+        @wraps(command)
+        def with_folder(*, out: Path, **rest: Any) -> None:
+            check_writable(out, "--out")
+            command(out=out, **rest)
+
+        return option(with_folder)
+
+    return decorate
+
+
+results_file = click.Path(path_type=Path)
+out_option = out_folder("Folder for results.json, report.html and report.md.")
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Make a folder, and write a file in it; refuse one where that fails, before there is work to lose."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        msg = f"{option}: nothing can be written to {folder}: {error.strerror}"
+        raise FileProblem(msg) from error
+
+
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:
+        """End where nobody reads any more, but not with 1, as Rich does: that would be a row that failed."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            raise SystemExit(ExitCode.INPUT_OUTPUT) from None
 
 
 def console() -> Console:
-    """Return the console of the command."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_FILE_WIDTH)
+    """Return the console of the command: off a terminal it has the columns that COLUMNS says, or many."""
+    console = _Screen()
+    return console if console.is_terminal or os.environ.get("COLUMNS") else _Screen(width=_FILE_WIDTH)
+
+
+def read_results(path: Path) -> Results:
+    """Read results.json; whatever else a file holds is refused."""
+    try:
+        return Results.read(path)
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise FileProblem(msg) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # whatever JSON it holds
+        msg = f"{path} does not hold results: {error}"
+        raise FileProblem(msg) from error
 
 
 def subject_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -108,5 +163,18 @@ def find(choice: Choice) -> tuple[list[Subject], dict[str, str]]:
     """Return the chosen subjects, and what is missing, and why."""
     try:
         return choice.find()
+    except BadOption as error:
+        raise click.UsageError(str(error)) from error
     except BadSubject as error:
-        raise click.ClickException(str(error)) from error
+        raise NotLoaded(str(error)) from error
+
+
+def nothing(task: str, missing: dict[str, str], otherwise: str) -> click.ClickException:
+    """Return the error of a command with nothing to do: what is missing and why, or `otherwise` the options' fault."""
+    msg = f"nothing to {task} ({reasons(missing) or otherwise})"
+    return NotLoaded(msg) if missing else click.UsageError(msg)
+
+
+def reasons(missing: dict[str, str]) -> str:
+    """Return in one line what is missing, and why."""
+    return "; ".join(f"{name}: {reason}" for name, reason in missing.items())

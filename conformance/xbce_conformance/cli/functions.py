@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from xbce_conformance.cli.common import console
+from xbce_conformance.cli.common import console, nothing, out_folder
+from xbce_conformance.cli.exit_codes import ExitCode, FileProblem
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.functions.levels import level_of
 from xbce_conformance.functions.measure import (
@@ -50,13 +51,9 @@ _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARI
     help=f"Draw as many inputs, evenly over binades, instead of every number of float32; for a function of two numbers "
     f"[default: {SAMPLES}]; in float64 at most {DOUBLE_SAMPLES}. Functions of one number in 16 bits take every number.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("conformance-report"),
-    show_default=True,
-    help="Folder for functions.json; what it holds for the same versions, device, processor level and samples is not "
-    "measured again.",
+@out_folder(
+    "Folder for functions.json; what it holds for the same versions, device, processor level and samples is not "
+    "measured again."
 )
 def functions_(
     backend_names: tuple[str, ...], names: tuple[str, ...], dtypes: tuple[str, ...], samples: int | None, out: Path
@@ -68,16 +65,13 @@ def functions_(
     screen, file = console(), out / "functions.json"
     backends, absent = find_backends(backend_names or tuple(_BACKENDS))
     if not backends:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in absent.items())
-        msg = f"nothing to measure ({reasons})"
-        raise click.ClickException(msg)
+        raise nothing("measure", absent, "no backend is named")
     try:
         report = Report.going_on(file, environment())
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{file} does not hold figures of functions: {error}"
-        raise click.ClickException(msg) from error
+        raise FileProblem(msg) from error
     report.missing |= absent
-    out.mkdir(parents=True, exist_ok=True)
     todo = list(product(backends.values(), [ELEMENTARY[name] for name in names or ELEMENTARY], dtypes or FORMATS))
     rows: list[FunctionRow] = []
     try:
@@ -88,7 +82,7 @@ def functions_(
                 stop_if_asked()
     except KeyboardInterrupt:
         screen.print(Text(f"Interrupted. What is done is kept in {file}; the same command goes on from there."))
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     report.write(file)
     print_functions(rows, report.missing, screen)
     screen.print(Text(f"{file} is written."))

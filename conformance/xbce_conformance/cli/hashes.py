@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from xbce_conformance.cli.common import console
+from xbce_conformance.cli.common import check_writable, console, nothing, out_folder
+from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.invariance import FUNCTIONS, Report, print_report, run, table, write_expected
 from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
@@ -38,13 +39,7 @@ from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write NumPy's hashes to this file, in the form of those that the suite expects.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("conformance-report"),
-    show_default=True,
-    help="Folder for hashes.json and hashes.md.",
-)
+@out_folder("Folder for hashes.json and hashes.md.")
 def hashes_(
     backend_names: tuple[str, ...],
     dtypes: tuple[str, ...],
@@ -60,7 +55,10 @@ def hashes_(
     """
     screen = console()
     backends, missing = find_backends(tuple(dict.fromkeys(("numpy", *(backend_names or BACKEND_NAMES)))))
-    out.mkdir(parents=True, exist_ok=True)
+    if backend_names and missing.keys() >= {*backend_names}:
+        raise nothing("hash", missing, "")
+    if expected_file:
+        check_writable(expected_file.parent, "--expected")
     with screen.status("") as status:
 
         def progress(report: Report, text: str) -> None:
@@ -76,4 +74,4 @@ def hashes_(
     print_report(report, screen)
     screen.print(Text(f"{out / 'hashes.json'} and {out / 'hashes.md'} are written."))
     if report.failed:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILED)

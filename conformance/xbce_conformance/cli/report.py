@@ -1,50 +1,21 @@
-"""`report` and `compare`: what is done with results that are there."""
+"""`report`."""
 
-import sys
 from pathlib import Path
 
 import click
-from rich.text import Text
 
-from xbce_conformance.cli.common import console, out_option
+from xbce_conformance.cli.common import console, out_option, read_results, results_file
 from xbce_conformance.report import write_plots, write_reports
-from xbce_conformance.results.compare import compare
 from xbce_conformance.results.model import Results
-
-_File = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def _read(path: Path) -> Results:
-    try:
-        return Results.read(path)
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path} does not hold results: {error}"
-        raise click.ClickException(msg) from error
 
 
 @click.command("report")
-@click.argument("files", nargs=-1, required=True, type=_File)
+@click.argument("files", nargs=-1, required=True, type=results_file)
 @out_option
 @click.option("--plots", is_flag=True, help="Write the plots as SVG files, too.")
 def report(files: tuple[Path, ...], out: Path, *, plots: bool) -> None:
     """Merge results, of several environments or sweeps, into one report; of two same rows the last file's counts."""
-    results = Results.merged([_read(file) for file in files])
+    results = Results.merged([read_results(file) for file in files])
     write_reports(results, out, console())
     if plots:
         write_plots(results, out)
-
-
-@click.command("compare")
-@click.argument("old", type=_File)
-@click.argument("new", type=_File)
-def compare_(old: Path, new: Path) -> None:
-    """Show what changed between two results.json; exit with 1 if anything got worse."""
-    screen = console()
-    changes = compare(_read(old), _read(new))
-    for change in sorted(changes, key=lambda change: change.worse):
-        style = "bold red" if change.worse else "green"
-        screen.print(Text(f"{'worse' if change.worse else 'other'}: {change.row}: {change.what}", style=style))
-    worse = sum(change.worse for change in changes)
-    screen.print(Text(f"{worse} for the worse, {len(changes) - worse} other changes."))
-    if worse:
-        sys.exit(1)

@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -17,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from xbce_conformance.cases import FUNCTIONS
-from xbce_conformance.cli.common import console, find, out_option, subject_options
+from xbce_conformance.cli.common import check_writable, console, find, nothing, out_option, reasons, subject_options
+from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import LEVELS
@@ -28,7 +28,6 @@ from xbce_conformance.report import write_reports
 from xbce_conformance.report.table import summary
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Row
-from xbce_conformance.storage import OtherPlan
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES, backend_facts, find_backends
 from xbce_conformance.subjects.jobs import Job, jobs
@@ -120,11 +119,11 @@ def run_(
     _check_required(required, subjects, missing)
     todo = jobs(subjects, dtypes or tuple(FORMATS), functions, level)
     if not todo:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
-        msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"
-        raise click.ClickException(msg)
+        raise nothing("measure", missing, "no subject has the chosen function and dtype")
+    if exact_values:
+        check_writable(exact_values, "--exact-values")
 
-    kept = _checkpoint(checkpoint, plan(todo, level, choice, environment()))
+    kept = RunCheckpoint(checkpoint, plan(todo, level, choice, environment())) if checkpoint else None
     left = None if seconds is None else seconds - (time.monotonic() - start)
     rows = _measure(todo, partial(rows_of, level=level, exact_values=exact_values), kept, left, screen)
     undone = len(todo) - len(rows)
@@ -134,9 +133,9 @@ def run_(
     write_reports(results, out, screen)
     if undone:
         screen.print(Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"))
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     if results.failed:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILED)
     if results.judged:
         screen.print(Text(summary(results), style="bold green"))
 
@@ -145,20 +144,12 @@ def _check_required(required: tuple[str, ...], subjects: list[Subject], missing:
     here = _backends(subjects)
     absent = [name for name in required if name not in here]
     if absent:
-        reasons = "; ".join(f"{name}: {missing.get(name, 'not asked for')}" for name in absent)
-        msg = f"required backends are absent: {reasons}"
-        raise click.ClickException(msg)
+        msg = f"required backends are absent: {reasons({name: missing.get(name, 'not asked for') for name in absent})}"
+        raise NotLoaded(msg)
 
 
 def _backends(subjects: list[Subject]) -> dict[str, Backend]:
     return {subject.backend.name: subject.backend for subject in subjects}
-
-
-def _checkpoint(folder: Path | None, wanted: dict[str, Any]) -> RunCheckpoint | None:
-    try:
-        return RunCheckpoint(folder, wanted) if folder else None
-    except OtherPlan as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _where_to_go_on(checkpoint: RunCheckpoint | None) -> str:

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.cli.common import console, find, quantity_option, subject_options
+from xbce_conformance.cli.common import console, find, nothing, quantity_option, subject_options
+from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.inputs.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs.input_set import input_set
 from xbce_conformance.inputs.worst_cases import DATA, WorstCase, add
@@ -37,7 +38,7 @@ from xbce_conformance.subjects.selection import Choice
 def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: float, seed: int, data: Path) -> None:
     """Look for the inputs with the largest errors by hill climbing; what is found is tried in every later run."""
     screen = console()
-    subjects, _ = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
+    subjects, missing = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
     todo = [
         (subject, function)
         for subject in subjects
@@ -45,8 +46,7 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
         if dtype in subject.dtypes and function.case is PLAIN and function.quantities in {(q,) for q in quantities}
     ]
     if not todo:
-        msg = f"nothing to search in {dtype}"
-        raise click.ClickException(msg)
+        raise nothing(f"search in {dtype}", missing, "no subject has the plain loss, the quantity and the dtype")
     for subject, function in todo:
         peak, interrupted = _climb(subject, function, FORMATS[dtype], seconds, seed, screen)
         logits, labels = peak.inputs or (0.0, 0.0)
@@ -69,7 +69,7 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
             )
         )
         if interrupted:
-            sys.exit(130)
+            sys.exit(ExitCode.INTERRUPTED)
 
 
 def _climb(

@@ -11,14 +11,14 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.cli.common import console, find, out_option, quantity_option, subject_options
+from xbce_conformance.cli.common import console, find, nothing, out_option, quantity_option, subject_options
+from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Results
-from xbce_conformance.storage import OtherPlan
 from xbce_conformance.subjects.backends import backend_facts
 from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan, Target
@@ -98,9 +98,7 @@ def sweep_(
     subjects, missing = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
     subjects = [subject for subject in subjects if dtype in subject.dtypes]
     if not subjects:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
-        msg = f"nothing to sweep in {dtype} ({reasons or 'no subject takes it'})"
-        raise click.ClickException(msg)
+        raise nothing(f"sweep in {dtype}", missing, "no subject takes it")
     targets = tuple(Target(s.name, s.version, s.backend.name, choice.order, choice.gradient, s.bound) for s in subjects)
     first, stop = bits or (0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
     plan = Plan(dtype, targets, quantities, first, stop, closed_forms=closed_forms)
@@ -109,11 +107,9 @@ def sweep_(
     try:
         with interruptible():
             _run(plan, folder, scheduler, workers, screen)
-    except OtherPlan as error:
-        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         screen.print(Text(f"Interrupted. What is done is kept in {folder}; the same command goes on from there."))
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     rows = sweep_results(plan, folder)
     results = Results(
         environment=environment(),
@@ -127,7 +123,7 @@ def sweep_(
     )
     write_reports(results, out, screen)
     if results.failed:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILED)
 
 
 class _Throughput(ProgressColumn):

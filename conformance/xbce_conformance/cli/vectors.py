@@ -6,7 +6,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from xbce_conformance.cli.common import console
+from xbce_conformance.cli.common import check_writable, console
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.vectors import export, exported
 
@@ -17,10 +17,11 @@ def vectors() -> None:
 
 
 @vectors.command("export")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
 def export_(folder: Path) -> None:
     """Write hexadecimal JSON, correctly rounded by ball arithmetic: a file per function and dtype, and an index."""
     screen = console()
+    check_writable(folder, "FOLDER")
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=screen, transient=True) as progress:
         task = progress.add_task("", total=len(exported()) * len(FORMATS))

@@ -33,4 +33,4 @@ def write_reports(results: Results, folder: Path, console: Console) -> None:
     write_markdown(results, folder / "report.md")
     print_results(results, console)
     names = ", ".join(str(folder / name) for name in ("results.json", "report.html", "report.md"))
-    console.print(Text(f"{names} are written."))
+    console.print(Text(f"{names} are written."), soft_wrap=True)

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xbce_conformance.results.figures import ulp_text
+from xbce_conformance.report.failures import block
+from xbce_conformance.results.figures import share_text, ulp_text
 from xbce_conformance.results.model import Results, Row
 
 
@@ -52,26 +53,23 @@ def stated_exceptions(results: Results) -> list[str]:
 def print_results(results: Results, console: Console) -> None:
     """Print one row per function, backend and dtype, xbce last; a summary; what is missing and what fails."""
     console.print(Text(f"Errors in ULP of the exact result. Inputs: {results.level}", style="bold"))
-    console.print(_table([], show_header=True))
+    layout = _Layout(results.rows, console.width)
+    console.print(layout.table([], show_header=True))
     for name, group in groupby(sorted(results.rows, key=_order), key=attrgetter("title")):
         console.print(Text(f" {name}", style="bold"))  # Text: names hold square brackets, which would be read as markup
-        console.print(_table(list(group), show_header=False))
-    console.print(
-        "max: “=” over all inputs, else a lower bound.  rounded: correctly rounded.  zeros: 0 where a normal number is "
-        "right.  FTZ: subnormal numbers flushed to 0.  NaN/inf: not finite where that is wrong.  special: right ones.",
-        style="dim",
-    )
+        console.print(layout.table(list(group), show_header=False))
+    console.print(layout.legend, style="dim")
     if results.judged:
         console.print(_largest(results.judged))
     for name, reason in results.missing.items():
-        console.print(Text(f"absent: {name}: {reason}", style="yellow"))
+        console.print(Text(f"absent: {name}: {reason}", style="yellow"), soft_wrap=True)
     for text in stated_exceptions(results):
-        console.print(Text(f"stated exception: {text}", style="yellow"))
+        console.print(Text(f"stated exception: {text}", style="yellow"), soft_wrap=True)
     for row in results.rows:
         if row.failure and not row.judged:
-            console.print(Text(f"not measured: {row.name}: {row.failure}", style="yellow"))
+            console.print(Text(f"not measured: {row.name}: {row.failure}", style="yellow"), soft_wrap=True)
     for row in results.failed:
-        console.print(Text(f"FAIL: {row.name}: {'; '.join(row.violations)}", style="bold red"))
+        console.print(Text(block(row), style="red"), soft_wrap=True)  # a command that is copied must be one line
 
 
 def _largest(rows: list[Row]) -> Table:
@@ -102,8 +100,18 @@ def _cell(rows: list[Row]) -> Text:
     return Text(f"{ulp_text(error)}/{bound:g}", style="bold red" if any(row.violations for row in rows) else "green")
 
 
-_COLUMNS = {"max": 8, "bound": 10, "p99.9": 8, "rounded": 7, "zeros": 6, "FTZ": 6, "NaN/inf": 7, "special": 7}
-"""Headings with their widths, so that the columns of all tables line up."""
+_LEGEND = {
+    "max": "“=” over all inputs, else a lower bound",
+    "p99.9": "99.9 % of the errors are not larger",
+    "rounded": "correctly rounded",
+    "zeros": "0 where a normal number is right",
+    "FTZ": "subnormal numbers flushed to 0",
+    "NaN/inf": "not finite where that is wrong",
+    "special": "right ones",
+}
+_HEADINGS = ("backend", "dtype", "max", "bound", "p99.9", "rounded", "zeros", "FTZ", "NaN/inf", "special", "verdict")
+_DROPPED_FIRST = ("FTZ", "zeros", "NaN/inf", "p99.9", "rounded", "special")
+"""Columns that a narrow screen does without, in this order: the verdict says what came of them."""
 
 
 def figures(row: Row) -> list[str]:
@@ -112,7 +120,7 @@ def figures(row: Row) -> list[str]:
     return [
         bound_text(row),
         ulp_text(figures.p999_ulp),
-        f"{figures.rounded_share:.1%}",
+        share_text(figures.rounded_share),
         str(figures.zero_for_normal),
         str(figures.flushed),
         str(figures.wrong_nonfinite),
@@ -126,16 +134,44 @@ def largest_error(row: Row) -> str:
     return f"{'=' * row.exhaustive}{ulp_text(row.figures.max_ulp)}"
 
 
-def _table(rows: list[Row], *, show_header: bool) -> Table:
-    table = Table(box=None, show_header=show_header)
-    table.add_column("backend", no_wrap=True, min_width=18)
-    table.add_column("dtype", no_wrap=True, min_width=8)
-    for heading, width in _COLUMNS.items():
-        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
-    table.add_column("verdict", no_wrap=True, min_width=8)
-    for row in rows:
-        table.add_row(row.backend, row.dtype, largest_error(row), *figures(row), style=_style(row))
-    return table
+class _Layout:
+    """The columns that all tables of a run have, so that they line up, on a screen of a width."""
+
+    def __init__(self, rows: list[Row], width: int) -> None:
+        cells = [_cells(row) for row in rows]
+        self._widths = {name: max(map(len, (name, *(row[name] for row in cells)))) for name in _HEADINGS}
+        for name in _DROPPED_FIRST:
+            if not self._fits(width):
+                del self._widths[name]
+        self._narrow = not self._fits(width)
+
+    def _fits(self, width: int) -> bool:
+        return sum(self._widths.values()) + len(self._widths) <= width
+
+    @property
+    def legend(self) -> str:
+        """What the columns are."""
+        return ".  ".join(f"{name}: {_LEGEND[name]}" for name in self._widths if name in _LEGEND) + "."
+
+    def table(self, rows: list[Row], *, show_header: bool) -> Table:
+        """Return a table; where even the columns that are left do not fit, all but the verdict are folded."""
+        table = Table(box=None, show_header=show_header, padding=(0, 0, 0, 1))
+        for name, width in self._widths.items():
+            table.add_column(
+                name,
+                justify="left" if name in ("backend", "dtype", "verdict") else "right",
+                min_width=None if self._narrow else width,
+                no_wrap=not self._narrow or name == "verdict",
+                overflow="fold",
+            )
+        for row in rows:
+            cells = _cells(row)
+            table.add_row(*(cells[name] for name in self._widths), style=_style(row))
+        return table
+
+
+def _cells(row: Row) -> dict[str, str]:
+    return dict(zip(_HEADINGS, (row.backend, row.dtype, largest_error(row), *figures(row)), strict=True))
 
 
 def _order(row: Row) -> tuple[bool, str, bool]:

@@ -9,7 +9,7 @@ from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.peer_subjects import find_peer, peer_needs
 from xbce_conformance.subjects.peers import PEERS
-from xbce_conformance.subjects.user import BadSubject, build, entry_points, find_entry_point, is_spec, load
+from xbce_conformance.subjects.user import BadOption, BadSubject, build, entry_points, find_entry_point, is_spec, load
 from xbce_conformance.subjects.xbce import PRECISIONS, find_xbce
 
 ALL_BACKEND_NAMES = (*BACKEND_NAMES, *PEER_BACKEND_NAMES)
@@ -76,11 +76,11 @@ class Choice:
         own = [name for name in self.subjects if is_spec(name) or name in entry_points()]
         if not own and (self.order or self.gradient or self.case or self.bound is not None):
             msg = "order, gradient, case and bound are for a subject of your own; none is named"
-            raise BadSubject(msg)
+            raise BadOption(msg)
         for name in self.subjects:
             if not is_spec(name) and name not in SUBJECT_NAMES:
                 msg = f"{name!r} is neither module:callable nor one of {', '.join(SUBJECT_NAMES)}"
-                raise BadSubject(msg)
+                raise BadOption(msg)
         names = tuple(name for name in self.subjects if name not in own)
         if not self.subjects:
             names = tuple(name for name in SUBJECT_NAMES if name == "xbce" or name not in PRECISIONS.values())

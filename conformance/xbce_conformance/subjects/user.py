@@ -37,6 +37,10 @@ class BadSubject(Exception):  # noqa: N818
     """A subject cannot be loaded or called; the message says why."""
 
 
+class BadOption(BadSubject):
+    """The subject is named, or is to be called, in a way that cannot be: another option is to be given."""
+
+
 @dataclass(frozen=True)
 class Adapter:
     """A function of someone else's, and how it is called.

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from xbce_conformance.judge.runner import rows_of
-from xbce_conformance.results.figures import ulp_text
-from xbce_conformance.results.model import Row
+from xbce_conformance.report.failures import block, details
 from xbce_conformance.subjects.jobs import Job
 
 
@@ -20,19 +19,7 @@ def test_conformance(
         for name in ("max_ulp", "p999_ulp", "zero_for_normal", "flushed", "wrong_nonfinite"):
             record_testsuite_property(f"{conformance_job} {row.quantity} {name}", getattr(row.figures, name))
     if not conformance_job.subject.judged:
-        pytest.skip(f"reported, not judged: {'; '.join(text for row in rows for text in _worst(row))}")
+        pytest.skip(f"reported, not judged: {'; '.join(text for row in rows for text in details(row))}")
     failed = [row for row in rows if row.violations]
     if failed:
-        pytest.fail("\n".join(text for row in failed for text in (*row.violations, *_worst(row))), pytrace=False)
-
-
-def _worst(row: Row) -> list[str]:
-    """Say where the row is worst, how to see it again, and which special values are wrong."""
-    if row.failure:
-        return [row.failure]
-    error = ulp_text(row.figures.max_ulp)
-    return [
-        f"worst: {error} ULP in {row.worst.place}: {row.worst.computed}, exact {row.worst.exact}",
-        *[f"again: {row.reproducer}"] * bool(row.reproducer),
-        *(f"special: {m.inputs}: {m.computed}, right is {m.expected}" for m in row.special.mismatches),
-    ]
+        pytest.fail("\n".join(map(block, failed)), pytrace=False)
