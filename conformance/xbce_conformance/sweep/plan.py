@@ -4,15 +4,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xbce_conformance.inputs.formats import FORMATS, Format
+from xbce_conformance.subjects.backend import ON_DEVICE
 
 BLOCK = 2**17
 """Logits that are measured at once on a CPU: as many doubles as a second-level cache holds."""
 
 DEVICE_BLOCK = 2**24
 """The same on a GPU: a pass over 128 MiB of doubles takes longer than its launch."""
-
-ON_DEVICE = ("torch:cuda", "cupy", "jax:cuda")
-"""Backends whose results are measured where they are."""
 
 TALLIES = 3
 """The form of the tallies that a checkpoint holds."""
