@@ -23,7 +23,7 @@ from xbce_conformance.measurement.errors import measure
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.reference.plain_loss import ArrayReference as Shared
 from xbce_conformance.reference.plain_loss import BallReference, Float64Reference
-from xbce_conformance.storage import OtherPlan
+from xbce_conformance.storage import CheckpointFolder, OtherPlan
 from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
 from xbce_conformance.sweep import plan as plan_module
@@ -342,7 +342,7 @@ def test_blocks_are_part_of_a_plan(tmp_path):
     on_gpu = Plan("float32", (*on_cpu.targets, Target("xbce", "1", "jax:cuda")), ("value",), 0, 2**26, DEVICE_CHUNK)
     assert on_gpu.on_device
     assert {chunk.stop - chunk.first for chunk in on_gpu.chunks} == {DEVICE_BLOCK}
-    (tmp_path / "plan.json").write_text(json.dumps(on_gpu.to_json() | {"device_block": BLOCK}), "utf-8")
+    CheckpointFolder(tmp_path, on_gpu.to_json() | {"device_block": BLOCK}, kind="sweep", part="chunk")
     with pytest.raises(OtherPlan, match=rf"\(device_block: {BLOCK} there, {DEVICE_BLOCK} now\)"):
         Checkpoint(tmp_path, on_gpu)
 
@@ -370,7 +370,8 @@ def test_a_gpu_has_one_worker_and_larger_chunks(monkeypatch, tmp_path, name, opt
     result = CliRunner().invoke(main, ["sweep", "--subject", "xbce", "--backend", name, *bits, *options])
     assert result.exit_code == 130
     assert started == [workers]
-    assert json.loads((tmp_path / "checkpoint-float32" / "plan.json").read_text("utf-8"))["chunk"] == chunk
+    plan = json.loads((tmp_path / "checkpoint-float32" / "plan.json").read_text("utf-8"))["data"]
+    assert plan["chunk"] == chunk
 
 
 def test_a_chunk_that_was_half_written_does_not_count(tmp_path):
