@@ -25,13 +25,15 @@ from xbce_conformance.reference.plain_loss import ArrayReference as Shared
 from xbce_conformance.reference.plain_loss import BallReference, Float64Reference
 from xbce_conformance.storage import CheckpointFolder, OtherPlan
 from xbce_conformance.subjects.backends import find_backends
-from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
+from xbce_conformance.subjects.xbce import find_xbce
+from xbce_conformance.sweep import Plan, Target, sweep, sweep_results, target_of
 from xbce_conformance.sweep import plan as plan_module
 from xbce_conformance.sweep import run as run_module
 from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.device import array_device, numpy_device, ulp_of
 from xbce_conformance.sweep.errors import Segment, _histogram, segments
 from xbce_conformance.sweep.kernel import Measured, measure_chunk
+from xbce_conformance.sweep.outcome import Outcome
 from xbce_conformance.sweep.plan import BLOCK, CHUNK, DEVICE_BLOCK, DEVICE_CHUNK, Chunk
 from xbce_conformance.sweep.run import merged
 from xbce_conformance.sweep.tally import Tally, upper_edge
@@ -39,6 +41,7 @@ from xbce_conformance.sweep.ties import decided
 
 SINGLE = FORMATS["float32"]
 NUMPY = numpy_device(SINGLE)
+XBCE = target_of(next(find_xbce(find_backends(("numpy",))[0])))
 
 
 # --- the reference --------------------------------------------------------------------------------------------------
@@ -101,7 +104,7 @@ FUNCTIONS = [
 
 def tallies_of(chunk, fmt, device, functions=FUNCTIONS):
     with np.errstate(all="ignore"):
-        return measure_chunk(chunk, fmt, device, functions, profile_edges(fmt))
+        return measure_chunk(chunk, fmt, device, functions, profile_edges(fmt)).tallies
 
 
 @pytest.mark.parametrize("name", ["float16", "float32"])
@@ -326,7 +329,7 @@ def test_chunks_cover_everything_once(dtype, pairs):
 
 
 def test_checkpoint_refuses_another_sweep(tmp_path):
-    plan = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
+    plan = Plan("float32", (Target("xbce", "numpy"),), ("value",), 0, 2**24)
     Checkpoint(tmp_path, plan)
     Checkpoint(tmp_path, plan)
     with pytest.raises(OtherPlan, match=r"holds another sweep \(quantities: \['value'\] there, \['hessian'\] now\)"):
@@ -335,11 +338,11 @@ def test_checkpoint_refuses_another_sweep(tmp_path):
 
 def test_blocks_are_part_of_a_plan(tmp_path):
     """Tallies of blocks of another size are another sweep's, and so are those of another form."""
-    on_cpu = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
+    on_cpu = Plan("float32", (Target("xbce", "numpy"),), ("value",), 0, 2**24)
     assert not on_cpu.on_device
     assert on_cpu.to_json().keys() == {*Plan.__dataclass_fields__, "chunks", "block", "tallies"}
     assert on_cpu.to_json()["block"] == BLOCK == 2**17
-    on_gpu = Plan("float32", (*on_cpu.targets, Target("xbce", "1", "jax:cuda")), ("value",), 0, 2**26, DEVICE_CHUNK)
+    on_gpu = Plan("float32", (*on_cpu.targets, Target("xbce", "jax:cuda")), ("value",), 0, 2**26, DEVICE_CHUNK)
     assert on_gpu.on_device
     assert {chunk.stop - chunk.first for chunk in on_gpu.chunks} == {DEVICE_BLOCK}
     CheckpointFolder(tmp_path, on_gpu.to_json() | {"device_block": BLOCK}, kind="sweep", part="chunk")
@@ -375,11 +378,11 @@ def test_a_gpu_has_one_worker_and_larger_chunks(monkeypatch, tmp_path, name, opt
 
 
 def test_a_chunk_that_was_half_written_does_not_count(tmp_path):
-    checkpoint = Checkpoint(tmp_path, Plan("float32", (), (), 0, 2**24))
-    checkpoint.keep(3, {"a": Tally(count=1)}, 0.5)
+    checkpoint = Checkpoint(tmp_path, Plan("float32", (XBCE,), (), 0, 2**26))
+    checkpoint.keep(3, {XBCE: Outcome({"a": Tally(count=1)})}, 0.5)
     (tmp_path / "chunk-00004.part").write_text('{"seco')
-    assert checkpoint.done() == {3}
-    assert [tallies["a"].count for _, tallies in checkpoint.chunks()] == [1]
+    assert checkpoint.todo().keys() == {*range(8)} - {3}
+    assert [outcome.tallies["a"].count for _, outcome in checkpoint.chunks()] == [1]
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------
@@ -444,10 +447,10 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
     assert not row["exhaustive"]
     total = whole["right|0"]
     total.merge(whole["right|1"])
-    plan = Plan("float32", (Target("xbce", xbce.__version__, "numpy"),), ("value",), *RANGE, chunk=2**17)
+    plan = Plan("float32", (XBCE,), ("value",), *RANGE, chunk=2**17)
     found, _, _ = merged(plan, chunks)
     found_total = Tally()
-    for tally in found.values():
+    for tally in found.tallies.values():
         found_total.merge(tally)
     assert found_total.histogram == total.histogram
 
@@ -456,11 +459,11 @@ def test_a_sweep_with_another_scheduler(tmp_path):
     """Workers that are somewhere else: the client only keeps what they return."""
     from distributed import LocalCluster
 
-    plan = Plan("float16", (Target("xbce", xbce.__version__, "numpy"),), ("value", "gradient"), 0x4000, 0x4400)
+    plan = Plan("float16", (XBCE,), ("value", "gradient"), 0x4000, 0x4400)
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster:
         done = []
-        sweep(plan, tmp_path, scheduler=cluster.scheduler_address, progress=lambda _, n: done.append(n))
-    assert sum(done) == 0x400 * 257
+        sweep(plan, tmp_path, scheduler=cluster.scheduler_address, progress=lambda count, _: done.append(count))
+    assert done == [0, 1]
     rows = sweep_results(plan, tmp_path)
     assert [(row.quantity, row.figures.count, row.violations) for row in rows] == [
         ("value", 0x400 * 257, []),
@@ -489,4 +492,4 @@ def test_errors_of_the_command(tmp_path):
     assert "'zero:one' is not FIRST:STOP in hexadecimal" in result.output
     result = invoke("--backend", "array-api-strict", "--dtype", "float16")
     assert result.exit_code == 1
-    assert "nothing to sweep in float16 (no subject takes it)" in result.output
+    assert "nothing to sweep of xbce, array-api-strict in float16 (no subject takes it)" in result.output

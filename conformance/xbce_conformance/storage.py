@@ -66,18 +66,24 @@ class CheckpointFolder:
         """Write what a part came to: anything that JSON holds, and infinite numbers."""
         write_whole(self._file(number), _sealed(self._seal(number), data))
 
+    def get(self, number: int) -> Any:
+        """Return the data of a part; None if it is not done. A file that is corrupt is named once."""
+        file = self._file(number)
+        try:
+            return _opened(self._seal(number), file) if file.exists() else None
+        except _Corrupt as reason:
+            if number not in self._said:
+                self._said.add(number)
+                self._say(f"{file} is corrupt ({reason}); its {self._part} is done again")
+            return None
+
     def read(self) -> Iterator[tuple[int, Any]]:
-        """Yield number and data of each part that is done, in order; a corrupt file's is not done, and named once."""
+        """Yield number and data of each part that is done, in order."""
         names = re.compile(rf"{self._part}-(\d{{5,}})\.json")
         found = (names.fullmatch(file.name) for file in self._folder.iterdir())
         for number in sorted(int(match[1]) for match in found if match):
-            try:
-                data = _opened(self._seal(number), self._file(number))
-            except _Corrupt as reason:
-                if number not in self._said:
-                    self._said.add(number)
-                    self._say(f"{self._file(number)} is corrupt ({reason}); its {self._part} is done again")
-            else:
+            data = self.get(number)
+            if data is not None:
                 yield number, data
 
     def _file(self, number: int) -> Path:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
 from rich.text import Text
 
-from xbce_conformance.cases import PLAIN
-from xbce_conformance.cli.common import console, find, out_option, quantity_option, subject_options
+from xbce_conformance.cases import PLAIN, Quantity
+from xbce_conformance.cli.common import console, find, quantity_option, subject_options
 from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.report import write_reports
@@ -20,9 +21,13 @@ from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Results
 from xbce_conformance.storage import OtherPlan
 from xbce_conformance.subjects.backends import backend_facts
+from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import Choice
-from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan, Target
-from xbce_conformance.sweep.run import REGIMES, merged, sweep, sweep_results
+from xbce_conformance.subjects.user import BadSubject
+from xbce_conformance.subjects.xbce import PRECISIONS
+from xbce_conformance.sweep.facts import OtherCode, target_of
+from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan
+from xbce_conformance.sweep.run import REGIMES, Killed, merged, sweep, sweep_results
 
 
 class BitPatterns(click.ParamType[tuple[int, int]]):
@@ -74,11 +79,19 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     type=click.IntRange(min=1),
     help="Processes of the cluster that is started.  [default: one per core; 1 on a GPU]",
 )
-@out_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("conformance-sweep"),
+    show_default=True,
+    help="Folder for results.json, report.html and report.md.",
+)
+@click.pass_context
 def sweep_(
+    context: click.Context,
     choice: Choice,
     dtype: str,
-    quantities: tuple[str, ...],
+    quantities: tuple[Quantity, ...],
     closed_forms: bool,
     bits: tuple[int, int] | None,
     chunk: int | None,
@@ -94,27 +107,26 @@ def sweep_(
     if choice.case not in (None, PLAIN.name):
         msg = f"only {PLAIN.name} is swept"
         raise click.UsageError(msg)
+    first, stop = _checked(bits, dtype)
     screen = console()
-    subjects, missing = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
+    choice = choice if choice.subjects else replace(choice, subjects=("xbce",))
+    subjects, missing = find(choice)
     subjects = [subject for subject in subjects if dtype in subject.dtypes]
-    if not subjects:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
-        msg = f"nothing to sweep in {dtype} ({reasons or 'no subject takes it'})"
-        raise click.ClickException(msg)
-    targets = tuple(Target(s.name, s.version, s.backend.name, choice.order, choice.gradient, s.bound) for s in subjects)
-    first, stop = bits or (0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
+    _check_all_are_here(choice, subjects, missing, dtype)
+    targets = tuple(target_of(subject, choice.order, choice.gradient) for subject in subjects)
     plan = Plan(dtype, targets, quantities, first, stop, closed_forms=closed_forms)
     plan = replace(plan, chunk=chunk or (DEVICE_CHUNK if plan.on_device else CHUNK))
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:
         with interruptible():
             _run(plan, folder, scheduler, workers, screen)
-    except OtherPlan as error:
+    except (OtherPlan, OtherCode, BadSubject, Killed) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         screen.print(Text(f"Interrupted. What is done is kept in {folder}; the same command goes on from there."))
         sys.exit(130)
-    rows = sweep_results(plan, folder)
+    by_name = context.get_parameter_source("quantities") is click.core.ParameterSource.COMMANDLINE
+    rows = sweep_results(plan, folder, asked=quantities if by_name else (), missing=missing)
     results = Results(
         environment=environment(),
         level="all logits" if plan.exhaustive else f"bit patterns {plan.first:#x} to {plan.stop:#x}",
@@ -128,28 +140,64 @@ def sweep_(
     write_reports(results, out, screen)
     if results.failed:
         sys.exit(1)
+    if all(row.failure for row in rows):
+        reasons = "; ".join(dict.fromkeys(row.failure for row in rows))
+        msg = f"nothing was measured ({reasons or 'no subject has a function for ' + ' or '.join(quantities)})"
+        raise click.ClickException(msg)
+
+
+def _checked(bits: tuple[int, int] | None, dtype: str) -> tuple[int, int]:
+    """Return the range of bit patterns, all of them by default; refuse what is none of the dtype."""
+    end = 2 ** (8 * FORMATS[dtype].dtype.itemsize)
+    first, stop = bits or (0, end)
+    if not 0 <= first < stop <= end:
+        msg = f"{first:x}:{stop:x} is no range of {dtype}; 0 <= FIRST < STOP <= {end:x}, in hexadecimal, is expected"
+        raise click.BadParameter(msg, param_hint="--bits")
+    return first, stop
+
+
+def _check_all_are_here(choice: Choice, subjects: list[Subject], missing: dict[str, str], dtype: str) -> None:
+    """Refuse to begin where a subject or a backend that was named is not among those to be swept."""
+    here = {subject.name for subject in subjects} | {subject.backend.name for subject in subjects}
+    here |= {"xbce"} if here & {*PRECISIONS.values()} else set()
+    absent = [name for name in (*choice.subjects, *choice.backends) if name not in here]
+    if absent:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        msg = f"nothing to sweep of {', '.join(absent)} in {dtype} ({reasons or 'no subject takes it'})"
+        raise click.ClickException(msg)
 
 
 class _Throughput(ProgressColumn):
     """Pairs of logit and label per second, of all subjects together."""
 
+    def __init__(self, pairs: float) -> None:
+        super().__init__()
+        self._pairs = pairs
+        """Pairs of a chunk."""
+
     def render(self, task: Task) -> Text:
-        return Text(f"{(task.speed or 0.0) / 1e6:.1f} million pairs/s")
+        return Text(f"{(task.speed or 0.0) * self._pairs / 1e6:.1f} million pairs/s")
 
 
 def _run(plan: Plan, folder: Path, scheduler: str | None, workers: int | None, screen: Console) -> None:
-    pairs = sum(chunk.pairs for chunk in plan.chunks)
+    pairs, chunks = sum(chunk.pairs for chunk in plan.chunks), len(plan.chunks)
     start = time.perf_counter()
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        MofNCompleteColumn(),
         TaskProgressColumn(),
-        _Throughput(),
+        _Throughput(pairs / chunks),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=screen) as progress:
-        task = progress.add_task(f"{plan.dtype}, {len(plan.chunks)} chunks", total=pairs)
-        sweep(plan, folder, scheduler=scheduler, workers=workers, progress=lambda _, n: progress.advance(task, n))
+    with Progress(screen, chunks, unit="chunks", columns=columns) as progress:
+        progress.describe(plan.dtype)
+        sweep(
+            plan,
+            folder,
+            scheduler=scheduler,
+            workers=workers,
+            progress=lambda count, before: progress.skip(count) if before else progress.advance(count),
+            say=lambda text: screen.print(Text(text, style="yellow")),
+        )
     _, seconds, chunks = merged(plan, folder)
     screen.print(
         Text(

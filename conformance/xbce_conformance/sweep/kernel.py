@@ -11,6 +11,7 @@ from xbce_conformance.inputs.formats import Doubles, Format
 from xbce_conformance.reference.plain_loss import ArrayReference
 from xbce_conformance.sweep.device import Array, Device
 from xbce_conformance.sweep.errors import Block, segments, tally
+from xbce_conformance.sweep.outcome import Failure, Outcome
 from xbce_conformance.sweep.plan import Chunk
 from xbce_conformance.sweep.tally import Tally
 from xbce_conformance.sweep.ties import decided
@@ -37,11 +38,9 @@ def tally_key(function: str, z: float) -> str:
     return f"{function}|{kind(z)}"
 
 
-def measure_chunk(
-    chunk: Chunk, fmt: Format, device: Device, functions: list[Measured], edges: Doubles
-) -> dict[str, Tally]:
-    """Return a tally per function and kind of label."""
-    tallies: dict[str, Tally] = {}
+def measure_chunk(chunk: Chunk, fmt: Format, device: Device, functions: list[Measured], edges: Doubles) -> Outcome:
+    """Return a tally per function and kind of label, and the failure of a function that raises."""
+    outcome = Outcome()
     for first in range(chunk.first, chunk.stop, device.block):
         stop = min(first + device.block, chunk.stop)
         logits = device.numbers(first, stop)
@@ -53,10 +52,43 @@ def measure_chunk(
             labels = device.to_function(device.xp.zeros_like(logits) + z)
             given = device.to_function(logits)
             for function in functions:
-                got = device.from_function(function.call(given, labels))
+                if function.key in outcome.failures:
+                    continue
+                got = _results(function, device, given, labels)
+                if isinstance(got, Exception):
+                    outcome.failures[function.key] = _failure(function, device, given, labels, got)
+                    continue
                 exact, scale = shared.exact(function.quantity, z)
                 if scale is exact:
                     exact = scale = decided(device.xp, exact, first, fmt, function.quantity, z)
                 errors = tally(block, exact, scale, got, flushes=function.flushes, label=z.hex())
-                tallies.setdefault(tally_key(function.key, z), Tally()).merge(errors)
-    return tallies
+                outcome.tallies.setdefault(tally_key(function.key, z), Tally()).merge(errors)
+    return outcome
+
+
+def _results(function: Measured, device: Device, logits: Array, labels: Array) -> Array | Exception:
+    """Return the results in float64, or what is raised: results of another dtype or shape are none."""
+    try:
+        got = function.call(logits, labels)
+        what, wanted = ((array.dtype, tuple(array.shape)) for array in (got, logits))
+        if what != wanted:
+            kind_of_error = ValueError if what[0] == wanted[0] else TypeError
+            return kind_of_error(f"it returned {what[0]} of shape {what[1]} for {wanted[0]} of shape {wanted[1]}")
+        return device.from_function(got)
+    except Exception as error:  # noqa: BLE001 - whatever a subject raises is reported
+        return error
+
+
+def _failure(function: Measured, device: Device, logits: Array, labels: Array, error: Exception) -> Failure:
+    """Return why a call raises, and the pair that shows it: bisect for as long as a half raises, too."""
+    halves = [(logits, labels)]
+    while halves:
+        given = halves.pop()
+        raised = error if given[0] is logits else _results(function, device, *given)
+        if isinstance(raised, Exception):
+            error, (logits, labels), middle = raised, given, given[0].shape[0] // 2
+            halves = [(logits[middle:], labels[middle:]), (logits[:middle], labels[:middle])] if middle else []
+    count = logits.shape[0]
+    together = "" if count == 1 else f" (in an array of {count:,} that begins with this pair)"
+    logit, label = (float(device.to_numpy(device.from_function(array[:1]))[0]).hex() for array in (logits, labels))
+    return Failure(f"{type(error).__name__}: {error}{together}", logit, label)

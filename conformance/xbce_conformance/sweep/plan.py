@@ -28,7 +28,6 @@ class Target:
 
     subject: str
     """A name of the table of subjects, or module:callable."""
-    version: str
     backend: str
     order: tuple[str, ...] = ()
     """For module:callable, how it takes its arguments."""
@@ -36,6 +35,16 @@ class Target:
     """For module:callable, that of its gradient."""
     bound: float | None = None
     """For module:callable, the bound that its user sets."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """What its figures depend on besides, by name: the digest of its source, versions, the level of the processor."""
+
+    def __str__(self) -> str:
+        return f"{self.subject} on {self.backend}"
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its plan."""
+        return f"{self.subject}|{self.backend}"
 
 
 @dataclass(frozen=True)
@@ -103,9 +112,10 @@ class Plan:
         return any(target.backend in ON_DEVICE for target in self.targets)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what tells this plan from another.
+        """Return what tells this plan from another: not the facts of its targets, which each chunk has.
 
         The sizes of blocks are part of it, for a library may round otherwise in arrays of another length.
         """
         sizes = {"block": BLOCK} | ({"device_block": DEVICE_BLOCK} if self.on_device else {})
-        return asdict(self) | {"chunks": len(self.chunks), "tallies": TALLIES} | sizes
+        targets = [{key: value for key, value in asdict(t).items() if key != "facts"} for t in self.targets]
+        return asdict(self) | {"targets": targets, "chunks": len(self.chunks), "tallies": TALLIES} | sizes
