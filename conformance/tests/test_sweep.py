@@ -483,6 +483,17 @@ def test_a_subject_of_ones_own_is_swept_and_judged(tmp_path):
     assert "results are zero where a normal number is right" in result.stdout
 
 
+def test_the_folder_is_not_that_of_a_run(tmp_path, monkeypatch):
+    from xbce_conformance.cli import sweep as command
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "_run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    result = CliRunner().invoke(main, ["sweep", "--backend", "numpy"])
+    assert result.exit_code == 130
+    assert "What is done is kept in conformance-sweep/checkpoint-float32" in result.output
+    assert "conformance-sweep" in CliRunner().invoke(main, ["sweep", "--help"]).output
+
+
 def test_errors_of_the_command(tmp_path):
     def invoke(*options):
         return CliRunner().invoke(main, ["sweep", *options, "--out", str(tmp_path)])
@@ -490,6 +501,12 @@ def test_errors_of_the_command(tmp_path):
     result = invoke("--bits", "zero:one")
     assert result.exit_code == 2
     assert "'zero:one' is not FIRST:STOP in hexadecimal" in result.output
+    for dtype, end in (("float32", "100000000"), ("float16", "10000"), ("bfloat16", "10000")):
+        for bits in (f"0:{end}0", "5:5", "6:5", "-1:5", f"{end}:{end}1"):
+            result = invoke("--bits", bits, "--dtype", dtype)
+            assert result.exit_code == 2, bits
+            said = f"{bits} is no range of {dtype}; 0 <= FIRST < STOP <= {end}, in hexadecimal, is expected"
+            assert said in " ".join(result.output.replace("│", " ").split())
     result = invoke("--backend", "array-api-strict", "--dtype", "float16")
     assert result.exit_code == 1
     assert "nothing to sweep of xbce, array-api-strict in float16 (no subject takes it)" in result.output
