@@ -186,6 +186,8 @@ def native_jax(x, z):
         # Two intervals of the profile, rows that are not full. Three blocks of one length, as of the next but one: JAX
         # compiles for each length.
         pytest.param(Chunk(0x4102F001, 0x41032004, (0.0, 1.0)), id="positive"),
+        # A soft label for each logit.
+        pytest.param(Chunk(0xC002F001, 0xC0032004, (None,)), id="soft"),
         # The sign bit is that of int32, too.
         pytest.param(Chunk(0xC1000000, 0xC1020000, (0.0, 0.375)), id="negative", marks=pytest.mark.long),
         # Infinity, NaN, and loss that is NaN where it is not.
@@ -316,15 +318,24 @@ def test_bins_hold_what_they_say():
 # --- plans and checkpoints ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("dtype", "pairs"), [("float32", 2**33), ("float16", 2**16 * 257), ("bfloat16", 2**16 * 257)])
-def test_chunks_cover_everything_once(dtype, pairs):
-    plan = Plan(dtype, (), ("value",), 0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
+@pytest.mark.parametrize(
+    ("dtype", "which", "pairs"),
+    [
+        ("float32", "all", 3 * 2**32),
+        ("float32", "hard", 2**33),
+        ("float32", "soft", 2**32),
+        ("float16", "all", 2**16 * 257),
+        ("bfloat16", "all", 2**16 * 257),
+    ],
+)
+def test_chunks_cover_everything_once(dtype, which, pairs):
+    plan = Plan(dtype, (), ("value",), 0, 2 ** (8 * FORMATS[dtype].dtype.itemsize), which=which)
     assert plan.exhaustive
     assert sum(chunk.pairs for chunk in plan.chunks) == pairs
-    assert max(chunk.pairs for chunk in plan.chunks) <= CHUNK
+    assert max(chunk.pairs for chunk in plan.chunks) <= CHUNK * (1.5 if which == "all" else 1)
     places = {(chunk.first, chunk.labels) for chunk in plan.chunks}
     assert len(places) == len(plan.chunks)
-    for label in plan.labels:
+    for label in {*plan.labels} - {None}:
         assert float(FORMATS[dtype].round(label)) == label
 
 
@@ -399,6 +410,8 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
         "numpy",
         "--quantity",
         "value",
+        "--labels",
+        "hard",
         "--bits",
         bits,
         "--chunk",
@@ -447,7 +460,7 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
     assert not row["exhaustive"]
     total = whole["right|0"]
     total.merge(whole["right|1"])
-    plan = Plan("float32", (XBCE,), ("value",), *RANGE, chunk=2**17)
+    plan = Plan("float32", (XBCE,), ("value",), *RANGE, chunk=2**17, which="hard")
     found, _, _ = merged(plan, chunks)
     found_total = Tally()
     for tally in found.tallies.values():
@@ -507,6 +520,9 @@ def test_errors_of_the_command(tmp_path):
             assert result.exit_code == 2, bits
             said = f"{bits} is no range of {dtype}; 0 <= FIRST < STOP <= {end}, in hexadecimal, is expected"
             assert said in " ".join(result.output.replace("│", " ").split())
+    result = invoke("--labels", "hard", "--dtype", "bfloat16")
+    assert result.exit_code == 2
+    assert "--labels is for float32; in bfloat16 every logit is tried with all labels" in result.output
     result = invoke("--backend", "array-api-strict", "--dtype", "float16")
     assert result.exit_code == 1
     assert "nothing to sweep of xbce, array-api-strict in float16 (no subject takes it)" in result.output

@@ -117,7 +117,7 @@ def test_a_failure_is_tried_again(scheduler, tmp_path):
 
 @pytest.mark.usefixtures("_theirs")
 def test_a_quantity_that_was_asked_for_and_is_not_there_fails(scheduler, tmp_path):
-    options = ("--subject", "failing_losses:right")
+    options = ("--subject", "failing_losses:right", "--labels", "hard")
     code, _, rows = swept(scheduler, tmp_path / "default", *options)
     assert (code, list(rows)) == (0, ["failing_losses:right"])
     code, output, rows = swept(scheduler, tmp_path / "asked", *options, "--quantity", "value", "--quantity", "gradient")

@@ -26,8 +26,8 @@ from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.subjects.user import BadSubject
 from xbce_conformance.subjects.xbce import PRECISIONS
 from xbce_conformance.sweep.facts import OtherCode, target_of
-from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan
-from xbce_conformance.sweep.run import REGIMES, Killed, merged, sweep, sweep_results
+from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Labels, Plan
+from xbce_conformance.sweep.run import Killed, merged, sweep, sweep_results
 
 
 class BitPatterns(click.ParamType[tuple[int, int]]):
@@ -55,7 +55,15 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     type=click.Choice(["float32", "float16", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="float32: every logit with labels 0 and 1; 16 bits: every logit with the labels k/256.",
+    help="float32: every logit with labels 0 and 1, and a soft one; 16 bits: every logit with the labels k/256.",
+)
+@click.option(
+    "--labels",
+    "which",
+    type=click.Choice(["all", "hard", "soft"]),
+    default="all",
+    show_default=True,
+    help="In float32: labels 0 and 1 only, or only a soft label for each logit.",
 )
 @click.option(
     "--function", type=click.Choice([PLAIN.function]), expose_value=False, help="What is swept; there is one."
@@ -91,6 +99,7 @@ def sweep_(
     context: click.Context,
     choice: Choice,
     dtype: str,
+    which: Labels,
     quantities: tuple[Quantity, ...],
     closed_forms: bool,
     bits: tuple[int, int] | None,
@@ -107,6 +116,9 @@ def sweep_(
     if choice.case not in (None, PLAIN.name):
         msg = f"only {PLAIN.name} is swept"
         raise click.UsageError(msg)
+    if which != "all" and dtype != "float32":
+        msg = f"--labels is for float32; in {dtype} every logit is tried with all labels"
+        raise click.UsageError(msg)
     first, stop = _checked(bits, dtype)
     screen = console()
     choice = choice if choice.subjects else replace(choice, subjects=("xbce",))
@@ -114,7 +126,7 @@ def sweep_(
     subjects = [subject for subject in subjects if dtype in subject.dtypes]
     _check_all_are_here(choice, subjects, missing, dtype)
     targets = tuple(target_of(subject, choice.order, choice.gradient) for subject in subjects)
-    plan = Plan(dtype, targets, quantities, first, stop, closed_forms=closed_forms)
+    plan = Plan(dtype, targets, quantities, first, stop, closed_forms=closed_forms, which=which)
     plan = replace(plan, chunk=chunk or (DEVICE_CHUNK if plan.on_device else CHUNK))
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:
@@ -132,7 +144,7 @@ def sweep_(
         level="all logits" if plan.exhaustive else f"bit patterns {plan.first:#x} to {plan.stop:#x}",
         backends=backend_facts({subject.backend.name: subject.backend for subject in subjects}),
         missing=missing,
-        regimes={name: f"{name}: {plan.stop - plan.first} bit patterns" for name in REGIMES.values()},
+        regimes={name: f"{name}: {plan.stop - plan.first} bit patterns" for name in plan.regimes.values()},
         profile_edges={dtype: profile_edges(plan.fmt).tolist()},
         label_edges={},
         rows=rows,

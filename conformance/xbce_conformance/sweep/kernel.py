@@ -5,14 +5,15 @@ tests certify the reference against ball arithmetic, and the errors against `mea
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xbce_conformance.inputs.formats import Doubles, Format
 from xbce_conformance.reference.plain_loss import ArrayReference
 from xbce_conformance.sweep.device import Array, Device
 from xbce_conformance.sweep.errors import Block, segments, tally
+from xbce_conformance.sweep.labels import soft_labels
 from xbce_conformance.sweep.outcome import Failure, Outcome
-from xbce_conformance.sweep.plan import Chunk
+from xbce_conformance.sweep.plan import Chunk, Label
 from xbce_conformance.sweep.tally import Tally
 from xbce_conformance.sweep.ties import decided
 
@@ -28,12 +29,12 @@ class Measured:
     flushes: bool
 
 
-def kind(z: float) -> str:
+def kind(z: Label) -> str:
     """Return "0", "1" or "soft"."""
     return f"{z:g}" if z in (0.0, 1.0) else "soft"
 
 
-def tally_key(function: str, z: float) -> str:
+def tally_key(function: str, z: Label) -> str:
     """Name the tally of a function that a label belongs to."""
     return f"{function}|{kind(z)}"
 
@@ -49,8 +50,9 @@ def measure_chunk(chunk: Chunk, fmt: Format, device: Device, functions: list[Mea
         block = Block(device, fmt, x, segments(first, stop, fmt, edges))
         for z in chunk.labels:
             # A fresh array for each label: lazy and traced libraries keep no state between calls.
-            labels = device.to_function(device.xp.zeros_like(logits) + z)
-            given = device.to_function(logits)
+            every = device.xp.zeros_like(x) + z if z is not None else soft_labels(device, fmt, first, stop, shared)
+            labels, given = device.to_function(every), device.to_function(logits)
+            pairs = block if z is not None else replace(block, second=every)
             for function in functions:
                 if function.key in outcome.failures:
                     continue
@@ -58,12 +60,23 @@ def measure_chunk(chunk: Chunk, fmt: Format, device: Device, functions: list[Mea
                 if isinstance(got, Exception):
                     outcome.failures[function.key] = _failure(function, device, given, labels, got)
                     continue
-                exact, scale = shared.exact(function.quantity, z)
-                if scale is exact:
-                    exact = scale = decided(device.xp, exact, first, fmt, function.quantity, z)
-                errors = tally(block, exact, scale, got, flushes=function.flushes, label=z.hex())
+                exact, scale = _exact(shared, function.quantity, z, every, first, fmt)
+                label = "" if z is None else z.hex()
+                errors = tally(pairs, exact, scale, got, flushes=function.flushes, label=label)
                 outcome.tallies.setdefault(tally_key(function.key, z), Tally()).merge(errors)
     return outcome
+
+
+def _exact(
+    shared: ArrayReference, quantity: str, z: Label, labels: Array, first: int, fmt: Format
+) -> tuple[Array, Array]:
+    """Return the exact values of a block for one label, or for an array of soft ones, and the scale of their errors."""
+    if z is None:
+        return shared.of_soft_labels(quantity, labels)
+    exact, scale = shared.exact(quantity, z)
+    if scale is exact:
+        exact = scale = decided(shared.xp, exact, first, fmt, quantity, z)
+    return exact, scale
 
 
 def _results(function: Measured, device: Device, logits: Array, labels: Array) -> Array | Exception:

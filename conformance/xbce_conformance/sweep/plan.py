@@ -1,7 +1,7 @@
 """What a sweep measures, in which chunks: plain data that travels to workers and into the checkpoint."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from xbce_conformance.inputs.formats import FORMATS, Format
 from xbce_conformance.subjects.backend import ON_DEVICE
@@ -16,10 +16,16 @@ TALLIES = 3
 """The form of the tallies that a checkpoint holds."""
 
 CHUNK = 2**24
-"""Pairs of logit and label that are measured between two checkpoints: seconds of work."""
+"""Pairs of logit and label that are measured between two checkpoints: seconds of work. Half as many again in float32
+with all labels, so that hard labels come in the same arrays with or without soft ones."""
 
 DEVICE_CHUNK = 2 * DEVICE_BLOCK
 """The same where a GPU is measured: a block of logits with two labels."""
+
+Label: TypeAlias = float | None
+"""A label of all logits; None: for each logit a soft label of its own."""
+
+Labels: TypeAlias = Literal["all", "hard", "soft"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Chunk:
 
     first: int
     stop: int
-    labels: tuple[float, ...]
+    labels: tuple[Label, ...]
 
     @property
     def pairs(self) -> int:
@@ -76,6 +82,8 @@ class Plan:
     """Pairs per chunk, at most."""
     closed_forms: bool = False
     """Whether derivatives by a library's automatic differentiation are left out."""
+    which: Labels = "all"
+    """Which labels are tried."""
 
     @property
     def fmt(self) -> Format:
@@ -83,9 +91,21 @@ class Plan:
         return FORMATS[self.dtype]
 
     @property
-    def labels(self) -> tuple[float, ...]:
-        """The labels: 0 and 1; with 16 bits 257 from 0 to 1, all of them exact."""
-        return (0.0, 1.0) if self.dtype == "float32" else tuple(k / 256 for k in range(257))
+    def labels(self) -> tuple[Label, ...]:
+        """The labels: 0 and 1, and a soft one of each logit's own; with 16 bits 257 from 0 to 1, all of them exact."""
+        soft: tuple[Label, ...] = (None,) if self.dtype == "float32" else tuple(k / 256 for k in range(1, 256))
+        return {"all": (0.0, *soft, 1.0), "hard": (0.0, 1.0), "soft": soft}[self.which]
+
+    @property
+    def all_labels(self) -> bool:
+        """Whether each logit is tried with all labels of the sweep's grid, and not with a soft one of its own."""
+        return None not in self.labels
+
+    @property
+    def regimes(self) -> dict[str, str]:
+        """Names of the regimes, by kind of label."""
+        soft = "every logit, labels k/256" if self.all_labels else "every logit, a soft label"
+        return {"0": "every logit, label 0", "1": "every logit, label 1", "soft": soft}
 
     @property
     def exhaustive(self) -> bool:
@@ -98,7 +118,7 @@ class Plan:
         logits = min(self.chunk // 2, self.stop - self.first)
         together = max(1, self.chunk // 2 // logits)
         groups = [self.labels[i : i + together] for i in range(0, len(self.labels), together)]
-        if len(self.labels) == 2:
+        if len(self.labels) <= 3:
             groups = [self.labels]  # they share their reference
         return tuple(
             Chunk(first, min(first + logits, self.stop), group)

@@ -17,7 +17,7 @@ from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Function
 from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.kernel import kind, tally_key
-from xbce_conformance.sweep.outcome import Outcome
+from xbce_conformance.sweep.outcome import Failure, Outcome
 from xbce_conformance.sweep.plan import Plan, Target
 from xbce_conformance.sweep.tally import Tally
 from xbce_conformance.sweep.worker import key, measure, subject_of, swept_functions
@@ -113,7 +113,7 @@ def sweep_results(
     rows = []
     for target in plan.targets:
         functions = list(swept_functions(plan, target))
-        rows += [_row_of(plan, target, function, total) for function in functions]
+        rows += [row for function in functions for row in _rows_of(plan, target, function, total)]
         have = {function.quantities[0] for function in functions}
         rows += [_absent(plan, target, quantity, missing or {}) for quantity in asked if quantity not in have]
     return rows
@@ -129,18 +129,34 @@ def _absent(plan: Plan, target: Target, quantity: Quantity, missing: Mapping[str
     return failed_row(Job(subject, function, plan.dtype), quantity, failure)
 
 
-def _row_of(plan: Plan, target: Target, function: Function, total: Outcome) -> Row:
-    """Return the row of a function: of its tallies, or of the failure that it has in any chunk."""
-    name, quantity = key(target, function), function.quantities[0]
+def _rows_of(plan: Plan, target: Target, function: Function, total: Outcome) -> list[Row]:
+    """Return the rows of a function: of its tallies, or of the failure that it has in any chunk.
+
+    Soft labels that are not all have a row of their own: the other one is of all hard labels.
+    """
+    name = key(target, function)
     failure = total.failures.get(name)
-    if failure is None:
-        tallies = {kind(z): total.tallies[tally_key(name, z)] for z in plan.labels}
-        return _row(plan, target, function, tallies)
+    if failure is not None:
+        return [_failed(plan, target, function, failure)]
+    tallies = {kind(z): total.tallies[tally_key(name, z)] for z in plan.labels}
+    if plan.all_labels:
+        return [_row(plan, target, function, tallies)]
+    hard = {name: tally for name, tally in tallies.items() if name != "soft"}
+    rows = [_row(plan, target, function, hard)] if hard else []
+    if "soft" in tallies:
+        soft = replace(function, name=f"soft labels, {function.name}")
+        rows.append(_row(plan, target, soft, {"soft": tallies["soft"]}))
+    return rows
+
+
+def _failed(plan: Plan, target: Target, function: Function, failure: Failure) -> Row:
     job, arguments = Job(subject_of(target), function, plan.dtype), {"logits": failure.logit, "labels": failure.label}
-    row = failed_row(job, quantity, f"{failure.reason}, for logit {failure.logit}, label {failure.label}")
+    reason = f"{failure.reason}, for logit {failure.logit}, label {failure.label}"
+    row = failed_row(job, function.quantities[0], reason)
+    regime = plan.regimes[kind(float.fromhex(failure.label))]
     return replace(
         row,
-        worst=replace(row.worst, regime=REGIMES[kind(float.fromhex(failure.label))], inputs=arguments),
+        worst=replace(row.worst, regime=regime, inputs=arguments),
         reproducer=reproducer(function, job.subject.backend, plan.dtype, arguments),
     )
 
@@ -158,27 +174,23 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
         quantity=quantity,
         figures=replace(total.figures, max_ulp_soft=tallies["soft"].max_ulp if "soft" in tallies else None),
         worst=Worst(
-            REGIMES[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact
+            plan.regimes[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact
         ),
-        regimes={REGIMES[name]: tally.max_ulp for name, tally in tallies.items()},
+        regimes={plan.regimes[name]: tally.max_ulp for name, tally in tallies.items()},
         bounds=bounds,
         compared=[
-            Compared(f"for {REGIMES[name]}", tally.max_ulp, bounds["soft" if name == "soft" else "hard"])
+            Compared(f"for {plan.regimes[name]}", tally.max_ulp, bounds["soft" if name == "soft" else "hard"])
             for name, tally in tallies.items()
         ],
-        exhaustive=plan.exhaustive,
+        exhaustive=plan.exhaustive and (plan.all_labels or "soft" not in tallies),
         profiles=Profiles(
             {
                 name: [_figure(tallies[name].profile.get(i)) if name in tallies else None for i in range(intervals)]
-                for name in REGIMES
+                for name in plan.regimes
             }
         ),
     )
     return row_of(job, measured)
-
-
-REGIMES = {"0": "every logit, label 0", "1": "every logit, label 1", "soft": "every logit, labels k/256"}
-"""Names of the regimes of a sweep."""
 
 
 def _figure(error: float | None) -> float | None:
