@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from series import DTYPES, SERIES, Key, power
 
-from xbce_conformance.functions.levels import V3, V4, level_of
 from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.levels import V3, V4, level_of
 
 BACKENDS = tuple(dict.fromkeys(series.backend for series in SERIES))
 _NAMES = {V4: "AVX-512", V3: "AVX2"}

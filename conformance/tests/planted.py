@@ -432,7 +432,7 @@ FAULTS["mean_of_shape_1"] = Fault(
 FAULTS["mean_in_float64"] = Fault(
     reductions(mean=lambda x, z: np.float64(right(x, z, reduction="mean"))), ("failure:dtype",)
 )
-FAULTS["mean_that_raises"] = Fault(reductions(mean=lambda x, z: x.nothing), ("failure:raised",))
+FAULTS["mean_that_raises"] = Fault(reductions(mean=lambda x, _: x.nothing), ("failure:raised",))
 
 
 # --- derivatives ----------------------------------------------------------------------------------------------------
@@ -458,9 +458,9 @@ FAULTS["gradient_of_a_half"] = Fault(
     derivatives(gradient=lambda x, z: right.gradient(x, z) * x.dtype.type(0.5)), ("accuracy",)
 )
 FAULTS["gradient_with_the_other_sign"] = Fault(derivatives(gradient=lambda x, z: -right.gradient(x, z)), ("accuracy",))
-FAULTS["gradient_that_raises"] = Fault(derivatives(gradient=lambda x, z: x.nothing), ("failure:raised",))
+FAULTS["gradient_that_raises"] = Fault(derivatives(gradient=lambda x, _: x.nothing), ("failure:raised",))
 FAULTS["hessian_lost_in_the_tail"] = Fault(
-    derivatives(hessian=quiet(lambda x, z: (lambda p: p * (1 - p))(1 / (1 + np.exp(-x))))),
+    derivatives(hessian=quiet(lambda x, _: (lambda p: p * (1 - p))(1 / (1 + np.exp(-x))))),
     ("zero-for-normal", "accuracy", "nonfinite"),
 )
 FAULTS["hessian_of_negative_zero"] = Fault(

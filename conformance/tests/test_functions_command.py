@@ -217,7 +217,7 @@ FOUND = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
 BEYOND_V2 = [name for name in FOUND if name not in ("SSSE3", "SSE41", "POPCNT", "SSE42")]  # NumPy before 2.4 has these
 DISABLED = os.environ.get("NPY_DISABLE_CPU_FEATURES", "").split()  # where these tests run at a lower level
 BEYOND_V3 = [name for name in FOUND if "512" in name or "V4" in name]
-SHOW = "from xbce_conformance.functions.levels import level_of; from xbce_conformance.subjects.backends import *; "
+SHOW = "from xbce_conformance.subjects.levels import level_of; from xbce_conformance.subjects.backends import *; "
 
 
 @pytest.mark.parametrize(

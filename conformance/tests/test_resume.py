@@ -20,6 +20,7 @@ from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.judge.resume import RunCheckpoint
 from xbce_conformance.measurement.measured import Profiles
 from xbce_conformance.results.model import Results
+from xbce_conformance.storage import CheckpointFolder
 from xbce_conformance.subjects import selection, xbce
 from xbce_conformance.subjects.model import Function, Subject
 
@@ -204,12 +205,10 @@ def test_another_run_is_refused(kept, tmp_path, options, reason):
 
 def test_other_code_is_another_run(kept, tmp_path):
     """A change that leaves the version as it was."""
-    file = kept / "plan.json"
-    plan = json.loads(file.read_text("utf-8"))
+    plan = json.loads((kept / "plan.json").read_text("utf-8"))["data"]
     assert set(plan) >= {"xbce", "Python", "processor", "sources", "order", "gradient", "case", "bound"}
-    file.write_text(json.dumps(plan | {"sources": "0123456789abcdef"}), "utf-8")
-    result = invoke(*OPTIONS, "--checkpoint", kept, "--out", tmp_path)
-    file.write_text(json.dumps(plan), "utf-8")
+    CheckpointFolder(tmp_path / "other", plan | {"sources": "0123456789abcdef"}, kind="run", part="job")
+    result = invoke(*OPTIONS, "--checkpoint", tmp_path / "other", "--out", tmp_path)
     assert result.exit_code == 4
     assert f"sources: 0123456789abcdef there, {plan['sources']} now" in " ".join(result.output.split())
 
@@ -235,6 +234,26 @@ def test_rows_travel_whole(whole, tmp_path):
     written = replace(Results.read(tmp_path / "results.json"), rows=[row, peer])
     written.write(tmp_path / "again.json")
     assert Results.read(tmp_path / "again.json") == written
+
+
+def test_a_corrupt_job_is_named_and_done_again(whole, tmp_path):
+    arguments = (*OPTIONS, "--checkpoint", tmp_path / "kept", "--out", tmp_path)
+    assert invoke(*arguments).exit_code == 0
+    file = tmp_path / "kept" / "job-00001.json"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-100])
+    result = invoke(*arguments)
+    assert result.exit_code == 0
+    assert "job-00001.json is corrupt (it is no JSON: " in result.output
+    assert data_of(tmp_path)["rows"] == whole["rows"]
+    assert file.read_bytes() == kept
+
+
+def test_a_corrupt_plan_is_named(kept, tmp_path):
+    (tmp_path / "plan.json").write_bytes((kept / "plan.json").read_bytes()[:-1])
+    result = invoke(*OPTIONS, "--checkpoint", tmp_path, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "name another folder, or remove it" in " ".join(result.output.split())
 
 
 def raising(_x):

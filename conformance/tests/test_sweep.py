@@ -23,15 +23,17 @@ from xbce_conformance.measurement.errors import measure
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.reference.plain_loss import ArrayReference as Shared
 from xbce_conformance.reference.plain_loss import BallReference, Float64Reference
-from xbce_conformance.storage import OtherPlan
+from xbce_conformance.storage import CheckpointFolder, OtherPlan
 from xbce_conformance.subjects.backends import find_backends
-from xbce_conformance.sweep import Plan, Target, sweep, sweep_results
+from xbce_conformance.subjects.xbce import find_xbce
+from xbce_conformance.sweep import Plan, Target, sweep, sweep_results, target_of
 from xbce_conformance.sweep import plan as plan_module
 from xbce_conformance.sweep import run as run_module
 from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.device import array_device, numpy_device, ulp_of
 from xbce_conformance.sweep.errors import Segment, _histogram, segments
 from xbce_conformance.sweep.kernel import Measured, measure_chunk
+from xbce_conformance.sweep.outcome import Outcome
 from xbce_conformance.sweep.plan import BLOCK, CHUNK, DEVICE_BLOCK, DEVICE_CHUNK, Chunk
 from xbce_conformance.sweep.run import merged
 from xbce_conformance.sweep.tally import Tally, upper_edge
@@ -39,6 +41,7 @@ from xbce_conformance.sweep.ties import decided
 
 SINGLE = FORMATS["float32"]
 NUMPY = numpy_device(SINGLE)
+XBCE = target_of(next(find_xbce(find_backends(("numpy",))[0])))
 
 
 # --- the reference --------------------------------------------------------------------------------------------------
@@ -101,7 +104,7 @@ FUNCTIONS = [
 
 def tallies_of(chunk, fmt, device, functions=FUNCTIONS):
     with np.errstate(all="ignore"):
-        return measure_chunk(chunk, fmt, device, functions, profile_edges(fmt))
+        return measure_chunk(chunk, fmt, device, functions, profile_edges(fmt)).tallies
 
 
 @pytest.mark.parametrize("name", ["float16", "float32"])
@@ -183,6 +186,8 @@ def native_jax(x, z):
         # Two intervals of the profile, rows that are not full. Three blocks of one length, as of the next but one: JAX
         # compiles for each length.
         pytest.param(Chunk(0x4102F001, 0x41032004, (0.0, 1.0)), id="positive"),
+        # A soft label for each logit.
+        pytest.param(Chunk(0xC002F001, 0xC0032004, (None,)), id="soft"),
         # The sign bit is that of int32, too.
         pytest.param(Chunk(0xC1000000, 0xC1020000, (0.0, 0.375)), id="negative", marks=pytest.mark.long),
         # Infinity, NaN, and loss that is NaN where it is not.
@@ -313,20 +318,29 @@ def test_bins_hold_what_they_say():
 # --- plans and checkpoints ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("dtype", "pairs"), [("float32", 2**33), ("float16", 2**16 * 257), ("bfloat16", 2**16 * 257)])
-def test_chunks_cover_everything_once(dtype, pairs):
-    plan = Plan(dtype, (), ("value",), 0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
+@pytest.mark.parametrize(
+    ("dtype", "which", "pairs"),
+    [
+        ("float32", "all", 3 * 2**32),
+        ("float32", "hard", 2**33),
+        ("float32", "soft", 2**32),
+        ("float16", "all", 2**16 * 257),
+        ("bfloat16", "all", 2**16 * 257),
+    ],
+)
+def test_chunks_cover_everything_once(dtype, which, pairs):
+    plan = Plan(dtype, (), ("value",), 0, 2 ** (8 * FORMATS[dtype].dtype.itemsize), which=which)
     assert plan.exhaustive
     assert sum(chunk.pairs for chunk in plan.chunks) == pairs
-    assert max(chunk.pairs for chunk in plan.chunks) <= CHUNK
+    assert max(chunk.pairs for chunk in plan.chunks) <= CHUNK * (1.5 if which == "all" else 1)
     places = {(chunk.first, chunk.labels) for chunk in plan.chunks}
     assert len(places) == len(plan.chunks)
-    for label in plan.labels:
+    for label in {*plan.labels} - {None}:
         assert float(FORMATS[dtype].round(label)) == label
 
 
 def test_checkpoint_refuses_another_sweep(tmp_path):
-    plan = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
+    plan = Plan("float32", (Target("xbce", "numpy"),), ("value",), 0, 2**24)
     Checkpoint(tmp_path, plan)
     Checkpoint(tmp_path, plan)
     with pytest.raises(OtherPlan, match=r"holds another sweep \(quantities: \['value'\] there, \['hessian'\] now\)"):
@@ -335,14 +349,14 @@ def test_checkpoint_refuses_another_sweep(tmp_path):
 
 def test_blocks_are_part_of_a_plan(tmp_path):
     """Tallies of blocks of another size are another sweep's, and so are those of another form."""
-    on_cpu = Plan("float32", (Target("xbce", "1", "numpy"),), ("value",), 0, 2**24)
+    on_cpu = Plan("float32", (Target("xbce", "numpy"),), ("value",), 0, 2**24)
     assert not on_cpu.on_device
     assert on_cpu.to_json().keys() == {*Plan.__dataclass_fields__, "chunks", "block", "tallies"}
     assert on_cpu.to_json()["block"] == BLOCK == 2**17
-    on_gpu = Plan("float32", (*on_cpu.targets, Target("xbce", "1", "jax:cuda")), ("value",), 0, 2**26, DEVICE_CHUNK)
+    on_gpu = Plan("float32", (*on_cpu.targets, Target("xbce", "jax:cuda")), ("value",), 0, 2**26, DEVICE_CHUNK)
     assert on_gpu.on_device
     assert {chunk.stop - chunk.first for chunk in on_gpu.chunks} == {DEVICE_BLOCK}
-    (tmp_path / "plan.json").write_text(json.dumps(on_gpu.to_json() | {"device_block": BLOCK}), "utf-8")
+    CheckpointFolder(tmp_path, on_gpu.to_json() | {"device_block": BLOCK}, kind="sweep", part="chunk")
     with pytest.raises(OtherPlan, match=rf"\(device_block: {BLOCK} there, {DEVICE_BLOCK} now\)"):
         Checkpoint(tmp_path, on_gpu)
 
@@ -370,15 +384,16 @@ def test_a_gpu_has_one_worker_and_larger_chunks(monkeypatch, tmp_path, name, opt
     result = CliRunner().invoke(main, ["sweep", "--subject", "xbce", "--backend", name, *bits, *options])
     assert result.exit_code == 130
     assert started == [workers]
-    assert json.loads((tmp_path / "checkpoint-float32" / "plan.json").read_text("utf-8"))["chunk"] == chunk
+    plan = json.loads((tmp_path / "checkpoint-float32" / "plan.json").read_text("utf-8"))["data"]
+    assert plan["chunk"] == chunk
 
 
 def test_a_chunk_that_was_half_written_does_not_count(tmp_path):
-    checkpoint = Checkpoint(tmp_path, Plan("float32", (), (), 0, 2**24))
-    checkpoint.keep(3, {"a": Tally(count=1)}, 0.5)
+    checkpoint = Checkpoint(tmp_path, Plan("float32", (XBCE,), (), 0, 2**26))
+    checkpoint.keep(3, {XBCE: Outcome({"a": Tally(count=1)})}, 0.5)
     (tmp_path / "chunk-00004.part").write_text('{"seco')
-    assert checkpoint.done() == {3}
-    assert [tallies["a"].count for _, tallies in checkpoint.chunks()] == [1]
+    assert checkpoint.todo().keys() == {*range(8)} - {3}
+    assert [outcome.tallies["a"].count for _, outcome in checkpoint.chunks()] == [1]
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------
@@ -395,6 +410,8 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
         "numpy",
         "--quantity",
         "value",
+        "--labels",
+        "hard",
         "--bits",
         bits,
         "--chunk",
@@ -443,10 +460,10 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing(tmp_path):
     assert not row["exhaustive"]
     total = whole["right|0"]
     total.merge(whole["right|1"])
-    plan = Plan("float32", (Target("xbce", xbce.__version__, "numpy"),), ("value",), *RANGE, chunk=2**17)
+    plan = Plan("float32", (XBCE,), ("value",), *RANGE, chunk=2**17, which="hard")
     found, _, _ = merged(plan, chunks)
     found_total = Tally()
-    for tally in found.values():
+    for tally in found.tallies.values():
         found_total.merge(tally)
     assert found_total.histogram == total.histogram
 
@@ -455,11 +472,11 @@ def test_a_sweep_with_another_scheduler(tmp_path):
     """Workers that are somewhere else: the client only keeps what they return."""
     from distributed import LocalCluster
 
-    plan = Plan("float16", (Target("xbce", xbce.__version__, "numpy"),), ("value", "gradient"), 0x4000, 0x4400)
+    plan = Plan("float16", (XBCE,), ("value", "gradient"), 0x4000, 0x4400)
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster:
         done = []
-        sweep(plan, tmp_path, scheduler=cluster.scheduler_address, progress=lambda _, n: done.append(n))
-    assert sum(done) == 0x400 * 257
+        sweep(plan, tmp_path, scheduler=cluster.scheduler_address, progress=lambda count, _: done.append(count))
+    assert done == [0, 1]
     rows = sweep_results(plan, tmp_path)
     assert [(row.quantity, row.figures.count, row.violations) for row in rows] == [
         ("value", 0x400 * 257, []),
@@ -479,6 +496,17 @@ def test_a_subject_of_ones_own_is_swept_and_judged(tmp_path):
     assert "results are zero where a normal number is right" in result.stdout
 
 
+def test_the_folder_is_not_that_of_a_run(tmp_path, monkeypatch):
+    from xbce_conformance.cli import sweep as command
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "_run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    result = CliRunner().invoke(main, ["sweep", "--backend", "numpy"])
+    assert result.exit_code == 130
+    assert "What is done is kept in conformance-sweep/checkpoint-float32" in result.output
+    assert "conformance-sweep" in CliRunner().invoke(main, ["sweep", "--help"]).output
+
+
 def test_errors_of_the_command(tmp_path):
     def invoke(*options):
         return CliRunner().invoke(main, ["sweep", *options, "--out", str(tmp_path)])
@@ -486,6 +514,15 @@ def test_errors_of_the_command(tmp_path):
     result = invoke("--bits", "zero:one")
     assert result.exit_code == 2
     assert "'zero:one' is not FIRST:STOP in hexadecimal" in result.output
+    for dtype, end in (("float32", "100000000"), ("float16", "10000"), ("bfloat16", "10000")):
+        for bits in (f"0:{end}0", "5:5", "6:5", "-1:5", f"{end}:{end}1"):
+            result = invoke("--bits", bits, "--dtype", dtype)
+            assert result.exit_code == 2, bits
+            said = f"{bits} is no range of {dtype}; 0 <= FIRST < STOP <= {end}, in hexadecimal, is expected"
+            assert said in " ".join(result.output.replace("│", " ").split())
+    result = invoke("--labels", "hard", "--dtype", "bfloat16")
+    assert result.exit_code == 2
+    assert "--labels is for float32; in bfloat16 every logit is tried with all labels" in result.output
     result = invoke("--backend", "array-api-strict", "--dtype", "float16")
     assert result.exit_code == 2
-    assert "nothing to sweep in float16 (no subject takes it)" in result.output
+    assert "nothing to sweep of xbce, array-api-strict in float16 (no subject takes it)" in result.output

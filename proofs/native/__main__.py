@@ -6,8 +6,8 @@ from pathlib import Path
 from proofs.native import local, own
 from proofs.native.given import BACKENDS
 from proofs.native.table import table
-from xbce_conformance.functions.levels import level_of
 from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.levels import level_of
 
 
 def main() -> None:

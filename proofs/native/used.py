@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xbce._formulas.idioms import exp_minus_abs, log1p_unit
-from xbce_conformance.functions.levels import V4
+from xbce_conformance.subjects.levels import V4
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Call = Callable[[Floats], Floats]

@@ -21,9 +21,9 @@ from proofs.native.theorem import Hypotheses, Steps, bounds
 from proofs.native.used import used
 from tests.helpers import approx
 from xbce._formulas import CrossEntropy
-from xbce_conformance.functions.levels import level_of
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.subjects.backends import find_backends
+from xbce_conformance.subjects.levels import level_of
 
 TABLE = (Path(measured.__file__).with_name("table.md")).read_text("utf-8")
 

@@ -15,7 +15,6 @@ from rich.text import Text
 from xbce_conformance.cli.common import console, nothing, out_folder
 from xbce_conformance.cli.exit_codes import ExitCode, FileProblem
 from xbce_conformance.cli.interrupt import interruptible
-from xbce_conformance.functions.levels import level_of
 from xbce_conformance.functions.measure import (
     CHUNK,
     DOUBLE_SAMPLES,
@@ -33,6 +32,7 @@ from xbce_conformance.results.environment import environment
 from xbce_conformance.storage import CheckpointFolder
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
+from xbce_conformance.subjects.levels import level_of
 
 _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARIES]
 

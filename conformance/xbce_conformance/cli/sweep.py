@@ -7,22 +7,27 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
 from rich.text import Text
 
-from xbce_conformance.cases import PLAIN
-from xbce_conformance.cli.common import console, find, nothing, out_option, quantity_option, subject_options
-from xbce_conformance.cli.exit_codes import ExitCode
+from xbce_conformance.cases import PLAIN, Quantity
+from xbce_conformance.cli.common import console, find, nothing, quantity_option, subject_options
+from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
 from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.backends import backend_facts
+from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import Choice
-from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan, Target
-from xbce_conformance.sweep.run import REGIMES, merged, sweep, sweep_results
+from xbce_conformance.subjects.user import BadSubject
+from xbce_conformance.subjects.xbce import PRECISIONS
+from xbce_conformance.sweep.facts import OtherCode, target_of
+from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Labels, Plan
+from xbce_conformance.sweep.run import Killed, merged, sweep, sweep_results
 
 
 class BitPatterns(click.ParamType[tuple[int, int]]):
@@ -50,7 +55,15 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     type=click.Choice(["float32", "float16", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="float32: every logit with labels 0 and 1; 16 bits: every logit with the labels k/256.",
+    help="float32: every logit with labels 0 and 1, and a soft one; 16 bits: every logit with the labels k/256.",
+)
+@click.option(
+    "--labels",
+    "which",
+    type=click.Choice(["all", "hard", "soft"]),
+    default="all",
+    show_default=True,
+    help="In float32: labels 0 and 1 only, or only a soft label for each logit.",
 )
 @click.option(
     "--function", type=click.Choice([PLAIN.function]), expose_value=False, help="What is swept; there is one."
@@ -74,11 +87,20 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     type=click.IntRange(min=1),
     help="Processes of the cluster that is started.  [default: one per core; 1 on a GPU]",
 )
-@out_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("conformance-sweep"),
+    show_default=True,
+    help="Folder for results.json, report.html and report.md.",
+)
+@click.pass_context
 def sweep_(
+    context: click.Context,
     choice: Choice,
     dtype: str,
-    quantities: tuple[str, ...],
+    which: Labels,
+    quantities: tuple[Quantity, ...],
     closed_forms: bool,
     bits: tuple[int, int] | None,
     chunk: int | None,
@@ -94,29 +116,35 @@ def sweep_(
     if choice.case not in (None, PLAIN.name):
         msg = f"only {PLAIN.name} is swept"
         raise click.UsageError(msg)
+    if which != "all" and dtype != "float32":
+        msg = f"--labels is for float32; in {dtype} every logit is tried with all labels"
+        raise click.UsageError(msg)
+    first, stop = _checked(bits, dtype)
     screen = console()
-    subjects, missing = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
+    choice = choice if choice.subjects else replace(choice, subjects=("xbce",))
+    subjects, missing = find(choice)
     subjects = [subject for subject in subjects if dtype in subject.dtypes]
-    if not subjects:
-        raise nothing(f"sweep in {dtype}", missing, "no subject takes it")
-    targets = tuple(Target(s.name, s.version, s.backend.name, choice.order, choice.gradient, s.bound) for s in subjects)
-    first, stop = bits or (0, 2 ** (8 * FORMATS[dtype].dtype.itemsize))
-    plan = Plan(dtype, targets, quantities, first, stop, closed_forms=closed_forms)
+    _check_all_are_here(choice, subjects, missing, dtype)
+    targets = tuple(target_of(subject, choice.order, choice.gradient) for subject in subjects)
+    plan = Plan(dtype, targets, quantities, first, stop, closed_forms=closed_forms, which=which)
     plan = replace(plan, chunk=chunk or (DEVICE_CHUNK if plan.on_device else CHUNK))
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:
         with interruptible():
             _run(plan, folder, scheduler, workers, screen)
+    except (OtherCode, Killed) as error:
+        raise NotLoaded(str(error)) from error
     except KeyboardInterrupt:
         screen.print(Text(f"Interrupted. What is done is kept in {folder}; the same command goes on from there."))
         sys.exit(ExitCode.INTERRUPTED)
-    rows = sweep_results(plan, folder)
+    by_name = context.get_parameter_source("quantities") is click.core.ParameterSource.COMMANDLINE
+    rows = sweep_results(plan, folder, asked=quantities if by_name else (), missing=missing)
     results = Results(
         environment=environment(),
         level="all logits" if plan.exhaustive else f"bit patterns {plan.first:#x} to {plan.stop:#x}",
         backends=backend_facts({subject.backend.name: subject.backend for subject in subjects}),
         missing=missing,
-        regimes={name: f"{name}: {plan.stop - plan.first} bit patterns" for name in REGIMES.values()},
+        regimes={name: f"{name}: {plan.stop - plan.first} bit patterns" for name in plan.regimes.values()},
         profile_edges={dtype: profile_edges(plan.fmt).tolist()},
         label_edges={},
         rows=rows,
@@ -124,28 +152,62 @@ def sweep_(
     write_reports(results, out, screen)
     if results.failed:
         sys.exit(ExitCode.FAILED)
+    if all(row.failure for row in rows):
+        reasons = "; ".join(dict.fromkeys(row.failure for row in rows))
+        msg = f"nothing was measured ({reasons or 'no subject has a function for ' + ' or '.join(quantities)})"
+        raise NotLoaded(msg)
+
+
+def _checked(bits: tuple[int, int] | None, dtype: str) -> tuple[int, int]:
+    """Return the range of bit patterns, all of them by default; refuse what is none of the dtype."""
+    end = 2 ** (8 * FORMATS[dtype].dtype.itemsize)
+    first, stop = bits or (0, end)
+    if not 0 <= first < stop <= end:
+        msg = f"{first:x}:{stop:x} is no range of {dtype}; 0 <= FIRST < STOP <= {end:x}, in hexadecimal, is expected"
+        raise click.BadParameter(msg, param_hint="--bits")
+    return first, stop
+
+
+def _check_all_are_here(choice: Choice, subjects: list[Subject], missing: dict[str, str], dtype: str) -> None:
+    """Refuse to begin where a subject or a backend that was named is not among those to be swept."""
+    here = {subject.name for subject in subjects} | {subject.backend.name for subject in subjects}
+    here |= {"xbce"} if here & {*PRECISIONS.values()} else set()
+    absent = [name for name in (*choice.subjects, *choice.backends) if name not in here]
+    if absent:
+        raise nothing(f"sweep of {', '.join(absent)} in {dtype}", missing, "no subject takes it")
 
 
 class _Throughput(ProgressColumn):
     """Pairs of logit and label per second, of all subjects together."""
 
+    def __init__(self, pairs: float) -> None:
+        super().__init__()
+        self._pairs = pairs
+        """Pairs of a chunk."""
+
     def render(self, task: Task) -> Text:
-        return Text(f"{(task.speed or 0.0) / 1e6:.1f} million pairs/s")
+        return Text(f"{(task.speed or 0.0) * self._pairs / 1e6:.1f} million pairs/s")
 
 
 def _run(plan: Plan, folder: Path, scheduler: str | None, workers: int | None, screen: Console) -> None:
-    pairs = sum(chunk.pairs for chunk in plan.chunks)
+    pairs, chunks = sum(chunk.pairs for chunk in plan.chunks), len(plan.chunks)
     start = time.perf_counter()
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        MofNCompleteColumn(),
         TaskProgressColumn(),
-        _Throughput(),
+        _Throughput(pairs / chunks),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=screen) as progress:
-        task = progress.add_task(f"{plan.dtype}, {len(plan.chunks)} chunks", total=pairs)
-        sweep(plan, folder, scheduler=scheduler, workers=workers, progress=lambda _, n: progress.advance(task, n))
+    with Progress(screen, chunks, unit="chunks", columns=columns) as progress:
+        progress.describe(plan.dtype)
+        sweep(
+            plan,
+            folder,
+            scheduler=scheduler,
+            workers=workers,
+            progress=lambda count, before: progress.skip(count) if before else progress.advance(count),
+            say=lambda text: screen.print(Text(text, style="yellow")),
+        )
     _, seconds, chunks = merged(plan, folder)
     screen.print(
         Text(

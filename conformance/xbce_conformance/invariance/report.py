@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from xbce_conformance.functions.levels import level_of
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.invariance.functions import FUNCTIONS
 from xbce_conformance.invariance.hashes import Difference, Results, difference, grid_hash, measure, orders_that_differ
@@ -19,6 +18,7 @@ from xbce_conformance.invariance.modes import Mode, modes_of
 from xbce_conformance.results.environment import environment
 from xbce_conformance.storage import write_whole
 from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.levels import level_of
 
 NUMPY = "numpy"
 """The mode that others are compared with, element by element."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from xbce_conformance.results.model import Row, row_from_json
 from xbce_conformance.storage import CheckpointFolder, digest
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.selection import Choice
+from xbce_conformance.subjects.source import digest_of_packages
 
 
 class RunCheckpoint:
@@ -35,7 +35,7 @@ def plan(todo: list[Job], level: str, choice: Choice, environment: dict[str, str
     options = asdict(choice)
     return {
         **{name: text for name, text in environment.items() if name != "date"},
-        "sources": _sources(),
+        "sources": digest_of_packages("xbce", "xbce_conformance"),
         "level": level,
         "subjects": _once(_described(job) for job in todo),
         "dtypes": _once(job.dtype for job in todo),
@@ -52,10 +52,3 @@ def _described(job: Job) -> str:
 
 def _once(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(texts))
-
-
-def _sources() -> str:
-    """Return the digest of all code of xbce and of this package: a version stands for many states of it."""
-    folders = [Path(str(files(name))) for name in ("xbce", "xbce_conformance")]
-    found = sorted(file for folder in folders for kind in ("*.py", "*.json") for file in folder.rglob(kind))
-    return digest(file.read_bytes() for file in found)

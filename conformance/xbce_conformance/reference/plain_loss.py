@@ -169,6 +169,10 @@ def tails(xp: Any, x: Array) -> tuple[Array, Array, Array]:
     return e, e * large, large
 
 
+_TINY = 2.0**-20
+"""Of smaller logits sigmoid(x) is 1/2 and a small term, apart."""
+
+
 @dataclass(frozen=True)
 class ArrayReference:
     """The plain loss of one block of logits: what the exact values of all labels are made of."""
@@ -193,9 +197,41 @@ class ArrayReference:
         exact: Array = getattr(self, f"_{quantity}")(z)
         if quantity != "gradient" or z in (0.0, 1.0):
             return exact, exact
+        return exact, self.xp.maximum((1 - z) * self.sigmoid, z * self._sigmoid(self.x < 0))
+
+    def of_soft_labels(self, quantity: str, labels: Array) -> tuple[Array, Array]:
+        """Return the same for an array of labels between 0 and 1, each with at most 24 significant bits.
+
+        A sum often lies in the middle of two float32 numbers but for a term that is too small for its double, such as a
+        tiny logit: the double is then one on the right side of the middle.
+        """
+        xp, x = self.xp, self.x
+        if quantity == "hessian":
+            return self.exact(quantity, 0.0)
+        if quantity == "value":
+            total = self._sum(xp.where(x > 0, x, xp.zeros_like(x)), -labels * x, self.log1p)
+            exact = xp.where(xp.isfinite(x), total, xp.abs(x))  # infinity less infinity would be NaN
+            return exact, exact
+        tiny = xp.abs(x) < _TINY  # sigmoid(-|x|) is 1/2 there, less a term that a double has no bits for
+        whole = xp.where(x >= 0, xp.ones_like(x), xp.zeros_like(x))
+        part = xp.where(tiny, xp.tanh(x / 2) / 2, xp.where(x >= 0, -self.small, self.small))
+        exact = self._sum(xp.where(tiny, xp.full_like(x, 0.5), whole), -labels, part)
+        return exact, xp.maximum((1 - labels) * self.sigmoid, labels * self._sigmoid(x < 0))
+
+    def _sum(self, a: Array, b: Array, c: Array) -> Array:
+        """Return the sum of three arrays, rounded to odd: inexact, its last bit is 1, so it is no middle."""
         xp = self.xp
-        up, down = (1 - z) * self._sigmoid(self.x >= 0), z * self._sigmoid(self.x < 0)
-        return exact, xp.maximum(up, down)
+        first, lacks = _two_sum(a, b)
+        total, lacks_too = _two_sum(first, c)
+        side = (lacks + lacks_too) * xp.sign(total)
+        step = xp.astype(side > 0, xp.int64) - xp.astype(side < 0, xp.int64)
+        bits = total.view(xp.int64)
+        return (bits + step * (1 - (bits & 1))).view(xp.float64)
+
+    @property
+    def sigmoid(self) -> Array:
+        """sigmoid(x), without loss of digits."""
+        return self._sigmoid(self.x >= 0)
 
     def _sigmoid(self, large: Array) -> Array:
         return self.xp.where(large, self.large, self.small)
@@ -217,3 +253,10 @@ class ArrayReference:
 
     def _hessian(self, z: float) -> Array:  # noqa: ARG002
         return self.small * self.large
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return the rounded sum, and exactly what it lacks (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)

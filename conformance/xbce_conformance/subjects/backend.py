@@ -10,6 +10,9 @@ import numpy as np
 
 from xbce_conformance.inputs.formats import Floats, Format
 
+ON_DEVICE = ("torch:cuda", "cupy", "jax:cuda")
+"""Backends whose results are measured where they are, on a GPU."""
+
 
 class Missing(Exception):  # noqa: N818
     """A backend is not here; the message says why."""

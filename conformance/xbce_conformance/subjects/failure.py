@@ -19,7 +19,7 @@ class Failure(Exception):  # noqa: N818
     def __init__(self, name: str, text: str, inputs: dict[str, str] | None = None, *, located: bool = False) -> None:
         super().__init__(text)
         self.name = name
-        """What a waiver names: raised, time-limit, nothing, device, dtype or shape."""
+        """What a waiver names: raised, time-limit, nothing, device, dtype, shape or absent."""
         self.inputs = inputs or {}
         """An input that shows it, in hexadecimal, by the name of its argument; empty if none is known."""
         self.located = located

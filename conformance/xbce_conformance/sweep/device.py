@@ -10,8 +10,8 @@ import ml_dtypes
 import numpy as np
 
 from xbce_conformance.inputs.formats import Doubles, Floats, Format
-from xbce_conformance.subjects.backend import Backend
-from xbce_conformance.sweep.plan import BLOCK, DEVICE_BLOCK, ON_DEVICE
+from xbce_conformance.subjects.backend import ON_DEVICE, Backend
+from xbce_conformance.sweep.plan import BLOCK, DEVICE_BLOCK
 
 Array: TypeAlias = Any
 

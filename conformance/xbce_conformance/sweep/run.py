@@ -1,20 +1,24 @@
 """Runs a sweep over dask.distributed, and turns its tallies into rows."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xbce_conformance.judge.verdict import row_of
+from xbce_conformance.cases import Quantity
+from xbce_conformance.judge.verdict import failed_row, row_of
 from xbce_conformance.measurement.measured import Compared, Measured, Profiles, Worst
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.results.model import Row
+from xbce_conformance.subjects.expressions import reproducer
+from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Function
 from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.kernel import kind, tally_key
+from xbce_conformance.sweep.outcome import Failed, Outcome
 from xbce_conformance.sweep.plan import Plan, Target
 from xbce_conformance.sweep.tally import Tally
 from xbce_conformance.sweep.worker import key, measure, subject_of, swept_functions
@@ -23,36 +27,45 @@ _RETRIES = 2
 """Of a chunk whose computation raises; one whose worker was killed is taken up by another anyway."""
 
 
+class Killed(Exception):  # noqa: N818
+    """A chunk ends each worker that it is given to."""
+
+
 def sweep(
     plan: Plan,
     folder: Path,
     *,
     scheduler: str | None = None,
     workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda _done, _pairs: None,
+    progress: Callable[[int, bool], None] = lambda _chunks, _before: None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> None:
-    """Measure all chunks that the folder does not hold yet.
+    """Measure all chunks that the folder does not hold yet, or not as they are now.
 
-    `progress` is told the number of each chunk that is done, and of its pairs; first of those done before.
+    `progress` is told how many chunks are done, and whether they were done before; `say`, what is done again, and why.
     """
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
-    checkpoint = Checkpoint(folder, plan)
-    chunks = plan.chunks
-    before = checkpoint.done()
-    for number in before:
-        progress(number, chunks[number].pairs)
-    todo = [number for number in range(len(chunks)) if number not in before]
+    checkpoint = Checkpoint(folder, plan, say)
+    todo = checkpoint.todo()
+    progress(len(plan.chunks) - len(todo), True)
     if not todo:
         return
     # Processes that share a GPU would only share its time, and JAX takes most of its memory for itself.
     with _client(scheduler, workers or (1 if plan.on_device else None)) as client:
         here = str(Path.cwd())
-        futures = [client.submit(measure, plan, number, here, pure=False, retries=_RETRIES) for number in todo]
+        futures = [
+            client.submit(measure, replace(plan, targets=targets), number, here, pure=False, retries=_RETRIES)
+            for number, targets in todo.items()
+        ]
         for future in as_completed(futures):
-            number, seconds, tallies = future.result()
-            checkpoint.keep(number, tallies, seconds)
-            progress(number, chunks[number].pairs)
+            try:
+                number, seconds, outcomes = future.result()
+            except KilledWorker as error:
+                msg = f"a chunk has killed its workers, as for want of memory: {error}"
+                raise Killed(msg) from error
+            checkpoint.keep(number, outcomes, seconds)
+            progress(1, False)
             future.release()
 
 
@@ -77,28 +90,72 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         yield client
 
 
-def merged(plan: Plan, folder: Path) -> tuple[dict[str, Tally], float, int]:
-    """Return the tallies of all chunks that are done, the seconds that they took, and their number."""
-    totals: dict[str, Tally] = {}
+def merged(plan: Plan, folder: Path) -> tuple[Outcome, float, int]:
+    """Return the outcome of all chunks that are done, the seconds that they took, and their number."""
+    total = Outcome()
     seconds, count = 0.0, 0
-    for took, tallies in Checkpoint(folder, plan).chunks():
+    for took, outcome in Checkpoint(folder, plan).chunks():
         seconds, count = seconds + took, count + 1
-        for name, tally in tallies.items():
-            totals.setdefault(name, Tally()).merge(tally)
-    return totals, seconds, count
+        total.merge(outcome)
+    return total, seconds, count
 
 
-def sweep_results(plan: Plan, folder: Path) -> list[Row]:
-    """Return a row per function."""
-    totals, _, count = merged(plan, folder)
+def sweep_results(
+    plan: Plan, folder: Path, asked: Sequence[Quantity] = (), missing: Mapping[str, str] | None = None
+) -> list[Row]:
+    """Return a row per function, and one that fails per quantity that was `asked` for and that a target has not.
+
+    `missing` says why functions are not there.
+    """
+    total, _, count = merged(plan, folder)
     if count != len(plan.chunks):
         msg = f"{count} of {len(plan.chunks)} chunks are in {folder}"
         raise RuntimeError(msg)
-    return [
-        _row(plan, target, function, {kind(z): totals[tally_key(key(target, function), z)] for z in plan.labels})
-        for target in plan.targets
-        for function in swept_functions(plan, target)
-    ]
+    rows = []
+    for target in plan.targets:
+        functions = list(swept_functions(plan, target))
+        rows += [row for function in functions for row in _rows_of(plan, target, function, total)]
+        have = {function.quantities[0] for function in functions}
+        rows += [_absent(plan, target, quantity, missing or {}) for quantity in asked if quantity not in have]
+    return rows
+
+
+def _absent(plan: Plan, target: Target, quantity: Quantity, missing: Mapping[str, str]) -> Row:
+    """Return the row of a quantity that was asked for, and that a target has not."""
+    subject = subject_of(target)
+    name = subject.name if quantity == "value" else f"{subject.name}, {quantity}"
+    reason = missing.get(f"{name} in {plan.dtype} on {target.backend}", "it has none")
+    function = Function(name, (quantity,), lambda *_: None)
+    text = f"the {quantity} was asked for, and cannot be measured in {plan.dtype}: {reason}"
+    return failed_row(Job(subject, function, plan.dtype), quantity, Failure("absent", text))
+
+
+def _rows_of(plan: Plan, target: Target, function: Function, total: Outcome) -> list[Row]:
+    """Return the rows of a function: of its tallies, or of the failure that it has in any chunk.
+
+    Soft labels that are not all have a row of their own: the other one is of all hard labels.
+    """
+    name = key(target, function)
+    failure = total.failures.get(name)
+    if failure is not None:
+        return [_failed(plan, target, function, failure)]
+    tallies = {kind(z): total.tallies[tally_key(name, z)] for z in plan.labels}
+    if plan.all_labels:
+        return [_row(plan, target, function, tallies)]
+    hard = {name: tally for name, tally in tallies.items() if name != "soft"}
+    rows = [_row(plan, target, function, hard)] if hard else []
+    if "soft" in tallies:
+        soft = replace(function, name=f"soft labels, {function.name}")
+        rows.append(_row(plan, target, soft, {"soft": tallies["soft"]}))
+    return rows
+
+
+def _failed(plan: Plan, target: Target, function: Function, failed: Failed) -> Row:
+    inputs = {"logits": failed.logit, "labels": failed.label}
+    text = f"{failed.reason}, for logit {failed.logit}, label {failed.label}"
+    job = Job(subject_of(target), function, plan.dtype)
+    row = failed_row(job, function.quantities[0], Failure(failed.name, text, inputs))
+    return replace(row, worst=replace(row.worst, regime=plan.regimes[kind(float.fromhex(failed.label))]))
 
 
 def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tally]) -> Row:
@@ -114,32 +171,28 @@ def _row(plan: Plan, target: Target, function: Function, tallies: dict[str, Tall
         quantity=quantity,
         figures=replace(total.figures, max_ulp_soft=tallies["soft"].max_ulp if "soft" in tallies else None),
         worst=Worst(
-            REGIMES[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact
+            plan.regimes[kind(float.fromhex(total.worst_label))], arguments, total.worst_computed, total.worst_exact
         ),
-        regimes={REGIMES[name]: tally.max_ulp for name, tally in tallies.items()},
+        regimes={plan.regimes[name]: tally.max_ulp for name, tally in tallies.items()},
         bounds=bounds,
         compared=[
             Compared(
                 f"accuracy:{'soft' if name == 'soft' else 'hard'}-labels",
-                f"for {REGIMES[name]}",
+                f"for {plan.regimes[name]}",
                 tally.max_ulp,
                 bounds["soft" if name == "soft" else "hard"],
             )
             for name, tally in tallies.items()
         ],
-        kind="all inputs" if plan.exhaustive else "samples",
+        kind="all inputs" if plan.exhaustive and (plan.all_labels or "soft" not in tallies) else "samples",
         profiles=Profiles(
             {
                 name: [_figure(tallies[name].profile.get(i)) if name in tallies else None for i in range(intervals)]
-                for name in REGIMES
+                for name in plan.regimes
             }
         ),
     )
     return row_of(job, measured)
-
-
-REGIMES = {"0": "every logit, label 0", "1": "every logit, label 1", "soft": "every logit, labels k/256"}
-"""Names of the regimes of a sweep."""
 
 
 def _figure(error: float | None) -> float | None:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import cache
+from threading import Lock
 
 import numpy as np
 
@@ -13,25 +14,34 @@ from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.model import Function, Subject
 from xbce_conformance.subjects.selection import Choice
+from xbce_conformance.subjects.source import import_anew, own_modules
+from xbce_conformance.subjects.user import BadSubject
 from xbce_conformance.sweep.device import Device, device_at, place
+from xbce_conformance.sweep.facts import check, check_source, facts_of
 from xbce_conformance.sweep.kernel import Measured, measure_chunk
+from xbce_conformance.sweep.outcome import Outcome
 from xbce_conformance.sweep.plan import Plan, Target
-from xbce_conformance.sweep.tally import Tally
+
+_ONE_AT_A_TIME = Lock()
+"""Of the threads that a worker may have: one imports modules, the others wait for them."""
 
 
-def measure(plan: Plan, number: int, folder: str) -> tuple[int, float, dict[str, Tally]]:
-    """Measure one chunk; `folder` is where modules of the user's are imported from."""
-    if folder not in sys.path:
+def measure(plan: Plan, number: int, folder: str) -> tuple[int, float, dict[Target, Outcome]]:
+    """Measure one chunk; `folder` is where modules of the user's are imported from, before all others."""
+    if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
-    devices = _by_device(plan)
+    with _ONE_AT_A_TIME:
+        devices = _by_device(plan)
     _use_one_thread()
     start = time.perf_counter()
     chunk, edges = plan.chunks[number], profile_edges(plan.fmt)
-    tallies: dict[str, Tally] = {}
+    whole = Outcome()
     with np.errstate(all="ignore"):
         for device, functions in devices:
-            tallies |= measure_chunk(chunk, plan.fmt, device, functions, edges)
-    return number, time.perf_counter() - start, tallies
+            whole.merge(measure_chunk(chunk, plan.fmt, device, functions, edges))
+    seconds = time.perf_counter() - start
+    names = {target: [key(target, function) for function in swept_functions(plan, target)] for target in plan.targets}
+    return number, seconds, {target: whole.of(functions) for target, functions in names.items()}
 
 
 @cache
@@ -43,15 +53,32 @@ def _use_one_thread() -> None:
 
 
 def key(target: Target, function: Function) -> str:
-    """Name the tally of one function."""
-    return f"{target.subject}|{target.backend}|{function.name}"
+    """Name the tallies of one function."""
+    return f"{target.name}|{function.name}"
 
 
 @cache
 def subject_of(target: Target) -> Subject:
     """Return the subject that a target names."""
     choice = Choice((target.subject,), (target.backend,), target.order, target.gradient, bound=target.bound)
-    return choice.find()[0][0]
+    subjects, missing = choice.find()
+    if not subjects:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        msg = f"{target} cannot be measured here ({reasons})"
+        raise BadSubject(msg)
+    return subjects[0]
+
+
+def _imported_now(target: Target) -> Subject:
+    """Return the subject with the code that the sweep was started with; raise `OtherCode` where it is not here."""
+    modules = own_modules(target.subject, target.gradient)
+    check_source(target)
+    if modules and import_anew(modules, dict(target.facts)["source"]):
+        subject_of.cache_clear()
+        _by_device.cache_clear()
+    subject = subject_of(target)
+    check(target, facts_of(subject, target.gradient))
+    return subject
 
 
 def swept_functions(plan: Plan, target: Target) -> Iterator[Function]:
@@ -71,7 +98,7 @@ def _by_device(plan: Plan) -> list[tuple[Device, list[Measured]]]:
     """Return the functions by where they are measured: all on the CPU that take NumPy arrays share a reference."""
     groups: dict[str, tuple[Device, list[Measured]]] = {}
     for target in plan.targets:
-        backend = subject_of(target).backend
+        backend = _imported_now(target).backend
         device, adapt = place(backend, plan.fmt)
         _, functions = groups.setdefault(device, (device_at(device, backend, plan.fmt), []))
         functions += [

@@ -10,8 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from xbce_conformance.subjects.backend import Backend
-from xbce_conformance.sweep.plan import ON_DEVICE
+from xbce_conformance.subjects.backend import ON_DEVICE, Backend
 
 V2, V3, V4 = (f"x86-64-v{n}" for n in (2, 3, 4))
 
