@@ -15,7 +15,7 @@ from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
 from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
-from xbce_conformance.subjects.user import BadOption, BadSubject
+from xbce_conformance.subjects.spec import BadOption, BadSubject
 from xbce_conformance.subjects.xbce import PRECISIONS
 
 _FILE_WIDTH = 120
@@ -105,7 +105,8 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
             "subject_names",
             multiple=True,
             metavar="NAME|MODULE:CALLABLE",
-            help="Measure this subject only: a name that `list` shows, or module:callable. More than once.",
+            help="Measure this subject only: a name that `list` shows, module:callable or folder/module.py:callable. "
+            "More than once.",
         ),
         click.option(
             "--backend",
@@ -151,7 +152,7 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
         precisions: tuple[str, ...],
         **rest: Any,
     ) -> None:
-        names = tuple(filter(None, order.split(",")))
+        names = tuple(entry.strip() for entry in order.split(",")) if order else ()
         command(choice=Choice(subject_names, backend_names, names, gradient, case, bound, precisions), **rest)
 
     for option in reversed(options):

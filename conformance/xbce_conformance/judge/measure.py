@@ -11,7 +11,8 @@ from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Results, Row
 from xbce_conformance.subjects.backends import backend_facts, find_backends
 from xbce_conformance.subjects.jobs import Job, jobs
-from xbce_conformance.subjects.user import Adapter, BadSubject, build, of_object
+from xbce_conformance.subjects.spec import BadSubject
+from xbce_conformance.subjects.user import Adapter, build, of_object
 
 
 def measure(
