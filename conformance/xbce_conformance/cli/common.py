@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -85,16 +86,23 @@ def console() -> Console:
     return console if console.is_terminal or os.environ.get("COLUMNS") else _Screen(width=_FILE_WIDTH)
 
 
-def read_results(path: Path) -> Results:
-    """Read results.json; whatever else a file holds is refused."""
+@contextmanager
+def reading(file: Path, content: str) -> Iterator[None]:
+    """Refuse a file that cannot be read within the block, or that holds something else than `content`."""
     try:
-        return Results.read(path)
+        yield
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
+        msg = f"{file} cannot be read: {error.strerror}"
         raise FileProblem(msg) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:  # whatever JSON it holds
-        msg = f"{path} does not hold results: {error}"
+        msg = f"{file} does not hold {content}: {error}"
         raise FileProblem(msg) from error
+
+
+def read_results(file: Path) -> Results:
+    """Read results.json."""
+    with reading(file, "results"):
+        return Results.read(file)
 
 
 def subject_options(command: Callable[..., None]) -> Callable[..., None]:
