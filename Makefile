@@ -108,7 +108,7 @@ gpu-exact-values: $(VENV)/installed  ## Compute beforehand what the suite compar
 	$(BIN)/xbce-conformance run --subject xbce --backend numpy --exact-values .gpu/exact-values --out .gpu/exact-report $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
-	rm -rf $(VENV) $(PEERS) $(VISION) $(OLDEST) .gpu conformance-report conformance-sweep build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(VISION) $(OLDEST) .gpu conformance-report conformance-sweep conformance-search build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # PyTorch is the largest part by far; the constraints choose every version, so that two machines get the same.
 $(VENV)/installed: pyproject.toml conformance/pyproject.toml constraints.txt

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from xbce_conformance.cli import main
 from xbce_conformance.cli.exit_codes import Commands, ExitCode
 from xbce_conformance.storage import OtherPlan
-from xbce_conformance.subjects.user import BadSubject
+from xbce_conformance.subjects.spec import BadSubject
 
 BELOW_A_FILE = "file/folder"
 """A folder that nobody can make, not even root."""

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from tests.helpers import leave_out_pictures
 from xbce_conformance.cli import main
-from xbce_conformance.subjects.user import Adapter, BadSubject, load
+from xbce_conformance.subjects.spec import BadSubject
+from xbce_conformance.subjects.user import Adapter, load
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

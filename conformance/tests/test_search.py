@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 
 from tests.helpers import approx
@@ -83,10 +84,35 @@ def test_command(tmp_path):
     assert "xbce, numpy, binary_cross_entropy_with_logits.gradient: " in result.output
     assert [(case.quantity, case.ulp > 1) for case in load(data)] == [("value", True), ("gradient", True)]
     again = CliRunner().invoke(main, [*options[:-3], "0", *options[-2:]])
-    assert "not worse than what is known" in " ".join(again.output.split())
+    assert f"not worse than what is in {data}" in " ".join(again.output.split())
     result = CliRunner().invoke(main, [*options, "--subject", "mlx"])
     assert result.exit_code == 3
     assert "nothing to search in float32" in result.output
+
+
+def test_without_a_file_it_makes_one_in_the_working_folder(tmp_path, monkeypatch):
+    """Not in the package: where that is installed nobody writes."""
+    monkeypatch.chdir(tmp_path)
+    before = Path(worst_cases.DATA).read_bytes()
+    options = ["search", "--dtype", "float32", "--backend", "numpy", "--seconds", "0.1", "--quantity", "value"]
+    result = CliRunner().invoke(main, options, catch_exceptions=False)
+    assert result.exit_code == 0
+    file = Path("conformance-search", "worst_cases.json")
+    assert f"(new, in {file}; " in result.output
+    assert [case.quantity for case in load(file)] == ["value"]
+    assert Path(worst_cases.DATA).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rows": []}', '{"cases": [{"dtype": "float32"}]}'])
+def test_a_file_that_holds_something_else(tmp_path, content):
+    file = tmp_path / "cases.json"
+    file.write_text(content, "utf-8")
+    for data, says in ((file, "does not hold worst cases: "), (file / "below.json", "nothing can be written to ")):
+        options = ["search", "--backend", "numpy", "--seconds", "9", "--data", str(data)]
+        result = CliRunner().invoke(main, options, catch_exceptions=False)
+        assert result.exit_code == 4
+        assert says in result.output
+    assert file.read_text("utf-8") == content
 
 
 def test_the_file_that_is_shipped_is_data():

@@ -86,7 +86,7 @@ def _jobs(config: pytest.Config) -> list[Job]:
     from xbce_conformance.inputs.formats import FORMATS
     from xbce_conformance.subjects.jobs import jobs
     from xbce_conformance.subjects.selection import Choice
-    from xbce_conformance.subjects.user import BadSubject
+    from xbce_conformance.subjects.spec import BadSubject
 
     option = config.getoption
     choice = Choice(

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
 from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
-from xbce_conformance.subjects.user import BadOption, BadSubject
+from xbce_conformance.subjects.spec import BadOption, BadSubject
 from xbce_conformance.subjects.xbce import PRECISIONS
 
 _FILE_WIDTH = 120
@@ -85,16 +86,23 @@ def console() -> Console:
     return console if console.is_terminal or os.environ.get("COLUMNS") else _Screen(width=_FILE_WIDTH)
 
 
-def read_results(path: Path) -> Results:
-    """Read results.json; whatever else a file holds is refused."""
+@contextmanager
+def reading(file: Path, content: str) -> Iterator[None]:
+    """Refuse a file that cannot be read within the block, or that holds something else than `content`."""
     try:
-        return Results.read(path)
+        yield
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
+        msg = f"{file} cannot be read: {error.strerror}"
         raise FileProblem(msg) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:  # whatever JSON it holds
-        msg = f"{path} does not hold results: {error}"
+        msg = f"{file} does not hold {content}: {error}"
         raise FileProblem(msg) from error
+
+
+def read_results(file: Path) -> Results:
+    """Read results.json."""
+    with reading(file, "results"):
+        return Results.read(file)
 
 
 def subject_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -105,7 +113,8 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
             "subject_names",
             multiple=True,
             metavar="NAME|MODULE:CALLABLE",
-            help="Measure this subject only: a name that `list` shows, or module:callable. More than once.",
+            help="Measure this subject only: a name that `list` shows, module:callable or folder/module.py:callable. "
+            "More than once.",
         ),
         click.option(
             "--backend",
@@ -151,7 +160,7 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
         precisions: tuple[str, ...],
         **rest: Any,
     ) -> None:
-        names = tuple(filter(None, order.split(",")))
+        names = tuple(entry.strip() for entry in order.split(",")) if order else ()
         command(choice=Choice(subject_names, backend_names, names, gradient, case, bound, precisions), **rest)
 
     for option in reversed(options):

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from xbce_conformance.storage import OtherPlan
-from xbce_conformance.subjects.user import BadSubject
+from xbce_conformance.subjects.spec import BadSubject
 
 
 class ExitCode(IntEnum):

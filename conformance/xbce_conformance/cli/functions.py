@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from xbce_conformance.cli.common import console, nothing, out_folder
-from xbce_conformance.cli.exit_codes import ExitCode, FileProblem
+from xbce_conformance.cli.common import console, nothing, out_folder, reading
+from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.functions.measure import (
     CHUNK,
@@ -66,11 +66,8 @@ def functions_(
     backends, absent = find_backends(backend_names or tuple(_BACKENDS))
     if not backends:
         raise nothing("measure", absent, "no backend is named")
-    try:
+    with reading(file, "figures of functions"):
         report = Report.going_on(file, environment())
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{file} does not hold figures of functions: {error}"
-        raise FileProblem(msg) from error
     report.missing |= absent
     todo = list(product(backends.values(), [ELEMENTARY[name] for name in names or ELEMENTARY], dtypes or FORMATS))
     rows: list[FunctionRow] = []
@@ -81,11 +78,13 @@ def functions_(
                 report.write(file)
                 stop_if_asked()
     except KeyboardInterrupt:
-        screen.print(Text(f"Interrupted. What is done is kept in {file}; the same command goes on from there."))
+        screen.print(
+            Text(f"Interrupted. What is done is kept in {file}; the same command goes on from there."), soft_wrap=True
+        )
         sys.exit(ExitCode.INTERRUPTED)
     report.write(file)
     print_functions(rows, report.missing, screen)
-    screen.print(Text(f"{file} is written."))
+    screen.print(Text(f"{file} is written."), soft_wrap=True)
 
 
 def _measure(

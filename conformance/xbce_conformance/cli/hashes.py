@@ -72,6 +72,6 @@ def hashes_(
     if expected_file:
         write_expected(report, expected_file)
     print_report(report, screen)
-    screen.print(Text(f"{out / 'hashes.json'} and {out / 'hashes.md'} are written."))
+    screen.print(Text(f"{out / 'hashes.json'} and {out / 'hashes.md'} are written."), soft_wrap=True)
     if report.failed:
         sys.exit(ExitCode.FAILED)

@@ -132,7 +132,9 @@ def run_(
     results = results_of(todo, [row for number in sorted(rows) for row in rows[number]], level, missing)
     write_reports(results, out, screen)
     if undone:
-        screen.print(Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"))
+        screen.print(
+            Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"), soft_wrap=True
+        )
         sys.exit(ExitCode.INTERRUPTED)
     if results.failed:
         sys.exit(ExitCode.FAILED)

@@ -12,11 +12,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
-from xbce_conformance.cli.common import console, find, nothing, quantity_option, subject_options
+from xbce_conformance.cli.common import (
+    check_writable,
+    console,
+    find,
+    nothing,
+    quantity_option,
+    reading,
+    subject_options,
+)
 from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.inputs.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs.input_set import input_set
-from xbce_conformance.inputs.worst_cases import DATA, WorstCase, add
+from xbce_conformance.inputs.worst_cases import WorstCase, add, load
 from xbce_conformance.search.climb import Loss, Peak, climb
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.model import Function, Subject
@@ -31,12 +39,17 @@ from xbce_conformance.subjects.selection import Choice
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=DATA,
-    help="File that what is found is appended to.  [default: that of every run]",
+    type=click.Path(path_type=Path),
+    default=Path("conformance-search", "worst_cases.json"),
+    show_default=True,
+    help="File that what is found is appended to, and that is made if it is not there. Every run tries what is in the "
+    "package's own, inputs/worst_cases.json: name that of a checkout to add to it.",
 )
 def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: float, seed: int, data: Path) -> None:
-    """Look for the inputs with the largest errors by hill climbing; what is found is tried in every later run."""
+    """Look for the inputs with the largest errors by hill climbing.
+
+    What is found is printed, and kept if it is worse than what the file has of the same function.
+    """
     screen = console()
     subjects, missing = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
     todo = [
@@ -47,6 +60,7 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
     ]
     if not todo:
         raise nothing(f"search in {dtype}", missing, "no subject has the plain loss, the quantity and the dtype")
+    _open(data)
     for subject, function in todo:
         peak, interrupted = _climb(subject, function, FORMATS[dtype], seconds, seed, screen)
         logits, labels = peak.inputs or (0.0, 0.0)
@@ -61,15 +75,25 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
             peak.computed.hex(),
             float(f"{peak.ulp:.6g}"),
         )
-        news = "new" if peak.tried and add(found, data) else "not worse than what is known"
+        news = f"new, in {data}" if peak.tried and add(found, data) else f"not worse than what is in {data}"
         screen.print(
             Text(
                 f"{subject.name}, {subject.backend.name}, {function.name}: {found.ulp:.4g} ULP "
                 f"at {found.logits}, {found.labels} ({news}; {peak.tried:,} inputs were tried)"
-            )
+            ),
+            soft_wrap=True,
         )
         if interrupted:
             sys.exit(ExitCode.INTERRUPTED)
+
+
+def _open(data: Path) -> None:
+    """Make the file if it is not there; refuse one that cannot be written to, or that holds something else."""
+    check_writable(data.parent, "--data")
+    with reading(data, "worst cases"):
+        if not data.exists():
+            data.write_text('{"cases": []}\n', "utf-8")
+        load(data)
 
 
 def _climb(

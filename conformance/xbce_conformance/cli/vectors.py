@@ -26,4 +26,4 @@ def export_(folder: Path) -> None:
     with Progress(*columns, console=screen, transient=True) as progress:
         task = progress.add_task("", total=len(exported()) * len(FORMATS))
         paths = export(folder, lambda name: progress.update(task, advance=1, description=name))
-    screen.print(Text(f"{len(paths)} files are written to {folder}."))
+    screen.print(Text(f"{len(paths)} files are written to {folder}."), soft_wrap=True)

@@ -13,7 +13,8 @@ from xbce_conformance.results.model import Results, Row
 from xbce_conformance.subjects.backends import backend_facts, find_backends
 from xbce_conformance.subjects.failure import CALL_LIMIT
 from xbce_conformance.subjects.jobs import PARTS, Job, Part, jobs
-from xbce_conformance.subjects.user import Adapter, BadSubject, build, of_object
+from xbce_conformance.subjects.spec import BadSubject
+from xbce_conformance.subjects.user import Adapter, build, of_object
 
 
 def measure(

@@ -9,7 +9,8 @@ from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.peer_subjects import find_peer, peer_needs
 from xbce_conformance.subjects.peers import PEERS
-from xbce_conformance.subjects.user import BadOption, BadSubject, build, entry_points, find_entry_point, is_spec, load
+from xbce_conformance.subjects.spec import BadOption, BadSubject, did_you_mean, is_spec
+from xbce_conformance.subjects.user import build, entry_points, find_entry_point, load
 from xbce_conformance.subjects.xbce import PRECISIONS, find_xbce
 
 ALL_BACKEND_NAMES = (*BACKEND_NAMES, *PEER_BACKEND_NAMES)
@@ -80,6 +81,8 @@ class Choice:
         for name in self.subjects:
             if not is_spec(name) and name not in SUBJECT_NAMES:
                 msg = f"{name!r} is neither module:callable nor one of {', '.join(SUBJECT_NAMES)}"
+                msg += f"; a file is named with its callable, {name}:loss" if name.endswith(".py") else ""
+                msg += did_you_mean(name, SUBJECT_NAMES)
                 raise BadOption(msg)
         names = tuple(name for name in self.subjects if name not in own)
         if not self.subjects:
@@ -101,7 +104,8 @@ class Choice:
 
     def _own(self, name: str) -> tuple[list[Subject], dict[str, str]]:
         loaded = load(entry_points().get(name, name), gradient=self.gradient, order=self.order, case=self.case)
-        loaded = replace(loaded, name=name)
+        if name in entry_points():
+            loaded = replace(loaded, name=name)
         backends, missing = find_backends(self.backends or (loaded.adapter.backend,))
         subjects = []
         for backend in backends.values():

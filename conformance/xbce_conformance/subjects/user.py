@@ -4,14 +4,11 @@ A distribution offers its loss under the entry point group `xbce_conformance.sub
 `Adapter`. Such a subject is judged by the bounds that xbce is judged by, or by one that its user sets.
 """
 
-import importlib
 import importlib.metadata
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +20,8 @@ from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES
 from xbce_conformance.subjects.expressions import evaluate, reverse_mode_code
 from xbce_conformance.subjects.failure import CALL_LIMIT, Failure, time_limit
 from xbce_conformance.subjects.model import Function, Subject
+from xbce_conformance.subjects.order import wrong_with_call, wrong_with_order
+from xbce_conformance.subjects.spec import BadOption, BadSubject, resolve
 
 GROUP = "xbce_conformance.subjects"
 
@@ -31,14 +30,6 @@ _BESIDE_VALUE: tuple[Quantity, ...] = ("gradient", "hessian", "mean", "sum")
 """What an adapter may have besides its value."""
 
 _HALVES = ("float16", "bfloat16")
-
-
-class BadSubject(Exception):  # noqa: N818
-    """A subject cannot be loaded or called; the message says why."""
-
-
-class BadOption(BadSubject):
-    """The subject is named, or is to be called, in a way that cannot be: another option is to be given."""
 
 
 @dataclass(frozen=True)
@@ -101,33 +92,28 @@ class Loaded:
 # --- loading --------------------------------------------------------------------------------------------------------
 
 
-def is_spec(text: str) -> bool:
-    """Tell whether a name of a subject is `module:callable`."""
-    return ":" in text
-
-
 def load(spec: str, *, gradient: str | None = None, **options: Any) -> Loaded:
     """Import `module:callable` and return it with its adapter; `options` are fields of `Adapter` that are set anew."""
-    module, value = _resolve(spec)
-    path = spec.replace(":", ".")
-    parts = {quantity: f"{path}.{quantity}" for quantity in _BESIDE_VALUE}
-    if isinstance(value, Adapter):
-        adapter, code = value, {"value": f"{path}.value"}
-    elif callable(value):
-        adapter, code = _adapter_of(value), {"value": path}
+    found = resolve(spec)
+    parts = {quantity: f"{found.path}.{quantity}" for quantity in _BESIDE_VALUE}
+    if isinstance(found.value, Adapter):
+        adapter, code = found.value, {"value": f"{found.path}.value"}
+    elif callable(found.value):
+        adapter, code = _adapter_of(found.value), {"value": found.path}
     else:
-        msg = f"{spec} is {type(value).__name__} {value!r}; a callable or an Adapter is expected"
+        msg = f"{spec} is {type(found.value).__name__} {found.value!r}; a callable or an Adapter is expected"
         raise BadSubject(msg)
-    imports = f"import {module}"
+    modules = [found.module]
     if gradient is not None:
-        gradient_module, derivative = _resolve(gradient)
-        adapter = replace(adapter, gradient=derivative)
-        parts["gradient"] = gradient.replace(":", ".")
-        imports = f"import {', '.join(dict.fromkeys((module, gradient_module)))}"
+        derivative = resolve(gradient)
+        adapter = replace(adapter, gradient=derivative.value)
+        parts["gradient"] = derivative.path
+        modules.append(derivative.module)
     adapter = replace(adapter, **{key: option for key, option in options.items() if option})
-    _check(adapter, spec)
+    _check(adapter, spec, BadOption if options.get("order") else BadSubject)
     code |= {name: path for name, path in parts.items() if getattr(adapter, name) is not None}
-    return Loaded(spec, _version_of(module), adapter, imports, code)  # type: ignore[arg-type]
+    imports = f"import {', '.join(dict.fromkeys(modules))}"
+    return Loaded(found.spec, _version_of(found.module), adapter, imports, code)  # type: ignore[arg-type]
 
 
 def of_object(subject: Adapter | Callable[..., Any], name: str) -> Loaded:
@@ -143,8 +129,8 @@ def _adapter_of(value: Callable[..., Any]) -> Adapter:
     return Adapter(value, gradient=_method(value, "gradient"), hessian=_method(value, "hessian"))
 
 
-def _check(adapter: Adapter, name: str) -> None:
-    """Refuse what no table has."""
+def _check(adapter: Adapter, name: str, wrong_order: type[BadSubject] = BadSubject) -> None:
+    """Refuse what no table has, and an order of arguments in which it cannot be called."""
     fields: tuple[tuple[str, tuple[str, ...], Iterable[str]], ...] = (
         ("case", (adapter.case,), BY_NAME),
         ("backend", (adapter.backend,), (*BACKEND_NAMES, *PEER_BACKEND_NAMES)),
@@ -155,29 +141,16 @@ def _check(adapter: Adapter, name: str) -> None:
             if value not in known:
                 msg = f"{field_name} {value!r} of {name} is unknown; one of these is expected: {', '.join(known)}"
                 raise BadSubject(msg)
+    wrong = wrong_with_order(adapter.order, BY_NAME[adapter.case]) or wrong_with_call(
+        adapter.value, adapter.order or BY_NAME[adapter.case].arguments, name
+    )
+    if wrong:
+        raise wrong_order(wrong)
 
 
 def _method(value: Any, name: str) -> Callable[..., Any] | None:
     method = getattr(value, name, None)
     return method if callable(method) else None
-
-
-def _resolve(spec: str) -> tuple[str, Any]:
-    module, _, attribute = spec.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:  # as `python -m` has it: a console script has not
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module)
-    except ImportError as error:
-        msg = f"{spec}: {module} cannot be imported: {error}"
-        raise BadSubject(msg) from error
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            msg = f"{spec}: {getattr(found, '__name__', found)} has no attribute {part!r}"
-            raise BadSubject(msg)
-        found = getattr(found, part)
-    return module, found
 
 
 def _version_of(module: str) -> str:
@@ -247,7 +220,7 @@ def build(
 
 
 def _expressions(loaded: Loaded, backend: Backend, case: Case) -> Iterator[tuple[Quantity, str]]:
-    arguments = ", ".join(_argument(entry, case) for entry in loaded.adapter.order or case.arguments)
+    arguments = ", ".join(_argument(entry) for entry in loaded.adapter.order or case.arguments)
     for quantity, path in loaded.code.items():
         yield quantity, f"{path}({arguments})"
     if "gradient" not in loaded.code:
@@ -256,12 +229,9 @@ def _expressions(loaded: Loaded, backend: Backend, case: Case) -> Iterator[tuple
             yield "gradient", gradient
 
 
-def _argument(entry: str, case: Case) -> str:
+def _argument(entry: str) -> str:
     """Write an entry of the order: "labels" or "y_true=labels"."""
     keyword, _, name = entry.rpartition("=")
-    if name not in case.arguments or not (keyword or name).isidentifier():
-        msg = f"order names {entry!r}; the arguments of {case.name} are {', '.join(case.arguments)}"
-        raise BadSubject(msg)
     return f"{keyword}={{{name}}}" if keyword else f"{{{name}}}"
 
 
