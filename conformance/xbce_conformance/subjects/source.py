@@ -32,8 +32,9 @@ def digest_of_packages(*names: str) -> str:
 
 def own_modules(subject: str, gradient: str | None = None) -> tuple[str, ...]:
     """Return the top modules of code of one's own; none for xbce and peers."""
-    names = (entry_points().get(subject, subject), gradient or "")
-    return tuple(dict.fromkeys(name.partition(":")[0].partition(".")[0] for name in names if is_spec(name)))
+    spec = entry_points().get(subject, subject)
+    specs = [spec, *filter(None, [gradient])] if is_spec(spec) else []
+    return tuple(dict.fromkeys(name.partition(":")[0].partition(".")[0] for name in specs))
 
 
 def digest_of_modules(modules: tuple[str, ...]) -> str:
