@@ -67,7 +67,7 @@ def parts(work: Path, *, rehearsal: bool, precisions: tuple[str, ...] = ("native
              *(f"--dtype={name}" for name in (("float16",) if rehearsal else ("float32", "float16", "bfloat16")))),
         *(
             part("sweep", backend, "every float32 logit", 3 + i, 15, "results.json",
-                 *conformance, "sweep", "--subject=xbce", *precision, "--workers=1", swept[backend])
+                 *conformance, "sweep", "--subject=xbce", "--labels=hard", *precision, "--workers=1", swept[backend])
             for i, backend in enumerate(backends)
         ),
         part("benchmarks", "", "times, and shares of a copy's bandwidth", 9, 75, "benchmarks.json",

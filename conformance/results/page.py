@@ -69,14 +69,14 @@ the others with AVX-512.
 
 ```
 make peers ARGS="--level full"
-xbce-conformance sweep --subject xbce --subject torch --backend numpy --backend torch:cpu \\
+xbce-conformance sweep --labels hard --subject xbce --subject torch --backend numpy --backend torch:cpu \\
   --out conformance-report/parts/sweep-float32
 for dtype in float16 bfloat16; do
   xbce-conformance sweep --dtype $dtype --subject xbce --subject torch --subject optax --subject tf-formula \\
     --backend numpy --backend torch:cpu --backend jax --out conformance-report/parts/sweep-$dtype
 done
 for backend in numpy torch:cpu jax; do
-  xbce-conformance sweep --precision high --closed-forms --dtype float32 --backend $backend \\
+  xbce-conformance sweep --labels hard --precision high --closed-forms --backend $backend \\
     --quantity value --quantity gradient --quantity hessian --out conformance-report/parts/sweep-high-$backend
 done
 xbce-conformance report conformance-report/parts/*/results.json --plots --out conformance/results/cpu

@@ -473,7 +473,7 @@ FAULTS["hessian_of_negative_zero"] = Fault(
 
 
 @fault("failure:raised")
-def raises(x, z):
+def raises(_x, _z):
     raise RuntimeError("it does not work")
 
 
@@ -485,12 +485,12 @@ def raises_beyond_1e30(x, z):
 
 
 @fault("failure:raised")
-def leaves_the_interpreter(x, z):
+def leaves_the_interpreter(_x, _z):
     sys.exit(0)
 
 
 @fault("failure:time-limit")
-def hangs(x, z):
+def hangs(_x, _z):
     while True:
         time.sleep(0.01)
 

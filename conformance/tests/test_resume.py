@@ -213,6 +213,20 @@ def test_other_code_is_another_run(kept, tmp_path):
     assert f"sources: 0123456789abcdef there, {plan['sources']} now" in " ".join(result.output.split())
 
 
+def test_other_code_of_ones_own_is_another_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arguments = ("--subject", "own_sigmoid:f", "--case", "special.expit", "--dtype", "float32", "--checkpoint", "kept")
+    (tmp_path / "own_sigmoid.py").write_text("import xbce.special\nf = xbce.special.expit\n", "utf-8")
+    assert invoke(*arguments, "--out", "first").exit_code == 0
+    (tmp_path / "own_sigmoid.py").write_text("def f(x):\n    return 0 * x\n", "utf-8")
+    result = invoke(*arguments, "--out", "second")
+    assert result.exit_code == 1
+    assert re.search(
+        r"own code: \['own_sigmoid:f \w+'\] there, \['own_sigmoid:f \w+'\] now", " ".join(result.output.split())
+    )
+
+
 # --- what is kept ---------------------------------------------------------------------------------------------------
 
 

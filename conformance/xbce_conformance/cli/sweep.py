@@ -12,7 +12,7 @@ from rich.text import Text
 
 from xbce_conformance.cases import PLAIN, Quantity
 from xbce_conformance.cli.common import console, find, nothing, quantity_option, subject_options
-from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
+from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS
@@ -23,7 +23,6 @@ from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.backends import backend_facts
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import Choice
-from xbce_conformance.subjects.user import BadSubject
 from xbce_conformance.subjects.xbce import PRECISIONS
 from xbce_conformance.sweep.facts import OtherCode, target_of
 from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Labels, Plan

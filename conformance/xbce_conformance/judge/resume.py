@@ -9,7 +9,7 @@ from xbce_conformance.results.model import Row, row_from_json
 from xbce_conformance.storage import CheckpointFolder, digest
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.selection import Choice
-from xbce_conformance.subjects.source import digest_of_packages
+from xbce_conformance.subjects.source import digest_of_modules, digest_of_packages, own_modules
 
 
 class RunCheckpoint:
@@ -38,6 +38,7 @@ def plan(todo: list[Job], level: str, choice: Choice, environment: dict[str, str
         "sources": digest_of_packages("xbce", "xbce_conformance"),
         "level": level,
         "subjects": _once(_described(job) for job in todo),
+        "own code": _own_code(todo, choice),
         "dtypes": _once(job.dtype for job in todo),
         "functions": _once(job.function.case.function for job in todo),
         "jobs": f"{len(todo)} ({digest(name.encode() for name in names)})",
@@ -48,6 +49,12 @@ def plan(todo: list[Job], level: str, choice: Choice, environment: dict[str, str
 def _described(job: Job) -> str:
     subject, backend = job.subject, job.subject.backend
     return f"{subject.name} {subject.version} on {backend.name} {backend.version}, {backend.device}"
+
+
+def _own_code(todo: list[Job], choice: Choice) -> list[str]:
+    """Return each subject of the user's own with the digest of its source."""
+    modules = {name: own_modules(name, choice.gradient) for name in _once(job.subject.name for job in todo)}
+    return [f"{name} {digest_of_modules(own)}" for name, own in modules.items() if own]
 
 
 def _once(texts: Iterable[str]) -> list[str]:

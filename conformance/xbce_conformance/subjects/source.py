@@ -11,7 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from xbce_conformance.storage import digest
-from xbce_conformance.subjects.user import entry_points, is_spec
+from xbce_conformance.subjects.spec import is_spec
+from xbce_conformance.subjects.user import entry_points
 
 _STARTED = time.time()
 """What was imported from files that are older than this was imported as they are."""
@@ -32,8 +33,9 @@ def digest_of_packages(*names: str) -> str:
 
 def own_modules(subject: str, gradient: str | None = None) -> tuple[str, ...]:
     """Return the top modules of code of one's own; none for xbce and peers."""
-    names = (entry_points().get(subject, subject), gradient or "")
-    return tuple(dict.fromkeys(name.partition(":")[0].partition(".")[0] for name in names if is_spec(name)))
+    spec = entry_points().get(subject, subject)
+    specs = [spec, *filter(None, [gradient])] if is_spec(spec) else []
+    return tuple(dict.fromkeys(name.partition(":")[0].partition(".")[0] for name in specs))
 
 
 def digest_of_modules(modules: tuple[str, ...]) -> str:

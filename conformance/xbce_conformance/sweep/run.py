@@ -12,7 +12,6 @@ from xbce_conformance.judge.verdict import failed_row, row_of
 from xbce_conformance.measurement.measured import Compared, Measured, Profiles, Worst
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.results.model import Row
-from xbce_conformance.subjects.expressions import reproducer
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Function

@@ -15,7 +15,7 @@ from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.model import Function, Subject
 from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.subjects.source import import_anew, own_modules
-from xbce_conformance.subjects.user import BadSubject
+from xbce_conformance.subjects.spec import BadSubject
 from xbce_conformance.sweep.device import Device, device_at, place
 from xbce_conformance.sweep.facts import check, check_source, facts_of
 from xbce_conformance.sweep.kernel import Measured, measure_chunk
