@@ -27,6 +27,10 @@ _DEFAULTS: dict[str, object] = {
     "case": None,
     "bound": None,
     "level": "quick",
+    "part": [],
+    "call-limit": None,
+    "waive": [],
+    "waivers": None,
 }
 
 
@@ -41,12 +45,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "dtype": "measure this dtype only",
         "function": "measure this function, such as special.expit, only",
         "precision": "call xbce in this precision, native or high",
+        "part": "try this only: samples, behaviour or invariance; without it samples and behaviour",
+        "waive": "NAME=REASON: allow a violation that is known",
     }.items():
         group.addoption(f"--xbce-{name}", action="append", default=[], metavar=name.upper(), help=text)
     group.addoption("--xbce-order", default="", help="arguments as module:callable takes them: labels,logits")
     group.addoption("--xbce-gradient", help="module:callable of the gradient")
     group.addoption("--xbce-case", help="what module:callable should compute")
     group.addoption("--xbce-bound", type=float, help="judge module:callable by this bound in ULP")
+    group.addoption("--xbce-call-limit", type=float, help="seconds that one call may take; without it 30")
+    group.addoption("--xbce-waivers", type=Path, help="TOML file with a table [waive] of names and reasons")
     group.addoption("--xbce-level", default="quick", choices=("quick", "full"), help="how many samples")
 
 
@@ -84,7 +92,8 @@ def _refuse_options_without_tests(config: pytest.Config, ids: list[str]) -> None
 
 def _jobs(config: pytest.Config) -> list[Job]:
     from xbce_conformance.inputs.formats import FORMATS
-    from xbce_conformance.subjects.jobs import jobs
+    from xbce_conformance.subjects.failure import CALL_LIMIT
+    from xbce_conformance.subjects.jobs import PARTS, jobs
     from xbce_conformance.subjects.selection import Choice
     from xbce_conformance.subjects.spec import BadSubject
 
@@ -97,13 +106,21 @@ def _jobs(config: pytest.Config) -> list[Job]:
         option("--xbce-case"),
         option("--xbce-bound"),
         tuple(option("--xbce-precision")),
+        tuple(option("--xbce-dtype")),
     )
     try:
         subjects, missing = choice.find()
     except BadSubject as error:
         raise pytest.UsageError(str(error)) from error
     dtypes, functions = tuple(option("--xbce-dtype")) or tuple(FORMATS), tuple(option("--xbce-function"))
-    found = jobs(subjects, dtypes, functions, option("--xbce-level"))
+    found = jobs(
+        subjects,
+        dtypes,
+        functions,
+        option("--xbce-level"),
+        parts=tuple(option("--xbce-part")) or PARTS[:2],
+        limit=option("--xbce-call-limit") or CALL_LIMIT,
+    )
     if not found:  # a run of no tests would look like success
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"

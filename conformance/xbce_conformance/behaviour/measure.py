@@ -56,22 +56,27 @@ class _Found:
         if not flat.size:
             return
         errors = errors_of(self.job, self.trial, self.quantity, flat, self.trial.exact(self.quantity), which)
-        bound = self._bound[which]
-        i = int(np.argmax(errors.ulp / bound))
+        bound = self._allowed[which]
+        with np.errstate(invalid="ignore"):
+            ratios = np.nan_to_num(errors.ulp / bound, nan=1.0, posinf=np.inf)  # inf / inf: as in the other call
+        i = int(np.argmax(ratios))
         ulp, allowed = float(errors.ulp[i]), float(bound[i])
         self.regimes[name] = max(self.regimes[name], float(errors.ulp.max()))
         self.compared.append(Compared(f"behaviour:{slug(name)}", f"in the form {name!r}", ulp, allowed))
         self.errors.append(errors)
         self.computed.append(flat)
         self.places.append(which)
-        if ulp / allowed > self.ratio:
+        if ratios[i] > self.ratio:
             fmt, exact = self.trial.fmt, self.trial.exact(self.quantity).high[which[i]]
-            self.ratio, self.code = ulp / allowed, code
+            self.ratio, self.code = float(ratios[i]), code
             self.worst = Worst(name, self._inputs(int(which[i])), fmt.hex(flat[i]), fmt.hex(exact))
 
     @cached_property
-    def _bound(self) -> Doubles:
-        return bound_of(self.job, self.trial, self.quantity)
+    def _allowed(self) -> Doubles:
+        """The bound, or the error that the same input has in one call with all inputs: a row of samples says so."""
+        (computed,) = self.job.call(self.trial.called_with)
+        errors = errors_of(self.job, self.trial, self.quantity, computed, self.trial.exact(self.quantity))
+        return np.asarray(np.maximum(errors.ulp, bound_of(self.job, self.trial, self.quantity)))
 
     def _inputs(self, place: int) -> dict[str, str]:
         """Return one of the inputs, as a reproducer takes it."""
@@ -205,8 +210,5 @@ def _joined(errors: list[Errors]) -> Errors:
 
 def _largest(compared: list[Compared]) -> list[Compared]:
     """Return the worst of each form."""
-    largest: dict[str, Compared] = {}
-    for each in compared:
-        if each.name not in largest or each.ulp / each.bound > largest[each.name].ulp / largest[each.name].bound:
-            largest[each.name] = each
-    return list(largest.values())
+    names = dict.fromkeys(each.name for each in compared)
+    return [max((c for c in compared if c.name == name), key=lambda c: (c.ulp > c.bound, c.ulp)) for name in names]

@@ -2,16 +2,15 @@
 
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -19,18 +18,22 @@ from xbce_conformance.cases import FUNCTIONS
 from xbce_conformance.cli.common import check_writable, console, find, nothing, out_option, reasons, subject_options
 from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
 from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.cli.progress import Progress
+from xbce_conformance.cli.waivers import waiver_options
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import LEVELS
 from xbce_conformance.judge.measure import results_of
 from xbce_conformance.judge.resume import RunCheckpoint, plan
 from xbce_conformance.judge.runner import rows_of
+from xbce_conformance.judge.waivers import Waiver
 from xbce_conformance.report import write_reports
 from xbce_conformance.report.table import summary
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Row
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES, backend_facts, find_backends
-from xbce_conformance.subjects.jobs import Job, jobs
+from xbce_conformance.subjects.failure import CALL_LIMIT
+from xbce_conformance.subjects.jobs import PARTS, Job, Part, jobs
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, SUBJECT_NAMES, Choice, find_subjects
 
@@ -73,6 +76,27 @@ def list_() -> None:
     help=f"Pairs per regime: {', '.join(f'{n} ({name})' for name, n in LEVELS.items())}.",
 )
 @click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(PARTS),
+    default=PARTS,
+    show_default=True,
+    help="samples: errors at samples of the inputs. behaviour: arrays of other forms, labels of other dtypes, and what "
+    "a call must not do. invariance: the same numbers called in other company, reported. More than once.",
+)
+@click.option(
+    "--same-bits", is_flag=True, help="Judge invariance, too: results that have other bits in other company fail."
+)
+@click.option(
+    "--call-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=CALL_LIMIT,
+    show_default=True,
+    help="Seconds that one call of a subject may take.",
+)
+@waiver_options
+@click.option(
     "--require",
     "required",
     multiple=True,
@@ -102,6 +126,10 @@ def run_(
     functions: tuple[str, ...],
     dtypes: tuple[str, ...],
     level: str,
+    parts: tuple[Part, ...],
+    same_bits: bool,
+    call_limit: float,
+    waivers: list[Waiver],
     required: tuple[str, ...],
     checkpoint: Path | None,
     exact_values: Path | None,
@@ -110,14 +138,22 @@ def run_(
 ) -> None:
     """Measure, print a table, write results.json, report.html and report.md.
 
-    Exit with 1 if a row of xbce, or of a subject of your own, fails; with 130 if interrupted: then the files hold what
-    was measured.
+    Exit with 1 if a row of xbce, or of a subject of your own, fails, or a waiver is out of date; with 130 if
+    interrupted: then the files hold what was measured.
     """
     start = time.monotonic()
     screen = console()
-    subjects, missing = find(choice)
+    subjects, missing = find(replace(choice, dtypes=dtypes))
     _check_required(required, subjects, missing)
-    todo = jobs(subjects, dtypes or tuple(FORMATS), functions, level)
+    todo = jobs(
+        subjects,
+        dtypes or tuple(FORMATS),
+        functions,
+        level,
+        parts=parts,
+        limit=call_limit,
+        same_bits=same_bits,
+    )
     if not todo:
         raise nothing("measure", missing, "no subject has the chosen function and dtype")
     if exact_values:
@@ -129,14 +165,15 @@ def run_(
     undone = len(todo) - len(rows)
     if undone:
         missing["jobs"] = f"{undone} of {len(todo)} were not done: the run was interrupted"
-    results = results_of(todo, [row for number in sorted(rows) for row in rows[number]], level, missing)
+    in_order = [row for number in sorted(rows) for row in rows[number]]
+    results = results_of(todo, in_order, level, missing, () if undone else waivers)
     write_reports(results, out, screen)
     if undone:
         screen.print(
             Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"), soft_wrap=True
         )
         sys.exit(ExitCode.INTERRUPTED)
-    if results.failed:
+    if not results.passed:
         sys.exit(ExitCode.FAILED)
     if results.judged:
         screen.print(Text(summary(results), style="bold green"))
@@ -169,26 +206,22 @@ def _measure(
 ) -> dict[int, list[Row]]:
     """Return the rows of the jobs, by number; not of all of them, if interrupted."""
     rows = checkpoint.rows() if checkpoint else {}
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with (
         suppress(KeyboardInterrupt),
         interruptible(seconds) as stop_if_asked,
-        Progress(*columns, console=screen, transient=True) as progress,
+        Progress(screen, len(todo), unit="jobs") as progress,
     ):
-        task = progress.add_task("", total=len(todo), completed=len(rows))
-
-        def show(error: Exception) -> None:
-            stop_if_asked()  # some libraries make an error of an interrupt
-            traceback.print_exception(error)
+        progress.skip(len(rows))
 
         for number, job in enumerate(todo):
             if number in rows:
                 continue
-            progress.update(task, description=str(job))
-            measured = measure(job, raised=show)
+            progress.describe(str(job))
+            # Some libraries make an error of an interrupt.
+            measured = measure(job, raised=lambda _: stop_if_asked())
             stop_if_asked()
             if checkpoint:
                 checkpoint.keep(number, measured)
             rows[number] = measured
-            progress.advance(task)
+            progress.advance()
     return rows

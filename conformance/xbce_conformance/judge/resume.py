@@ -31,7 +31,7 @@ class RunCheckpoint:
 
 def plan(todo: list[Job], level: str, choice: Choice, environment: dict[str, str]) -> dict[str, Any]:
     """Return what tells a run from another: rows of one must not be taken for the other's."""
-    names = [str(job) for job in todo]
+    names = [f"{job} {job.parts} {job.limit} {job.same_bits}" for job in todo]
     options = asdict(choice)
     return {
         **{name: text for name, text in environment.items() if name != "date"},

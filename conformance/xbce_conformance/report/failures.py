@@ -9,9 +9,12 @@ SPECIAL_VALUES = 5
 
 def details(row: Row) -> list[str]:
     """Return lines about a row: its violations, or its largest error where it has none, and the input that shows it."""
-    lines = list(row.violations) or [row.failure or f"{ulp_text(row.figures.max_ulp)} ULP"]
+    lines = [f"{v.text} [{v.name}]" for v in row.verdict.violations if not v.waived] if row.verdict else []
+    lines = lines or [row.failure or f"{ulp_text(row.figures.max_ulp)} ULP"]
     if row.worst.place:
-        lines += [f"worst: {row.worst.place}", f"came:  {row.worst.computed}", f"right: {row.worst.exact}"]
+        lines.append(f"worst: {row.worst.place}")
+    if row.worst.computed:
+        lines += [f"came:  {row.worst.computed}", f"right: {row.worst.exact}"]
     if row.reproducer:
         lines.append(f"again: {row.reproducer}")
     wrong = row.special.mismatches

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 
 from xbce_conformance.report.league import leagues
+from xbce_conformance.report.matrices import matrices
 from xbce_conformance.report.plots import error_plot, label_plot
 from xbce_conformance.report.table import bound_text, stated_exceptions, summary, verdict
 from xbce_conformance.results.figures import ulp_text
@@ -33,6 +34,7 @@ def write_html(results: Results, path: Path) -> None:
         exceptions=stated_exceptions(results),
         dtypes=dtypes,
         leagues=leagues(results),
+        matrices=matrices(results),
         plots={dtype: error_plot(results, dtype) for dtype in dtypes if dtype in results.profile_edges},
         label_plots={dtype: label_plot(results, dtype) for dtype in dtypes if dtype in results.label_edges},
         script=files("xbce_conformance").joinpath("report", "report.js").read_text("utf-8"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
+from xbce_conformance.report.matrices import matrices
 from xbce_conformance.report.table import figures, largest_error, stated_exceptions, summary
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
@@ -17,6 +18,11 @@ def write_markdown(results: Results, path: Path) -> None:
         lines.append(f"- {row.name}: {'; '.join(row.violations)}")
         lines += [f"  `{row.reproducer}`"] * bool(row.reproducer)
     if results.failed:
+        lines.append("")
+    waived = [(row, violation) for row in results.rows for violation in row.waived]
+    lines += [f"- waived: {row.name}: {v.text} [{v.name}]: {v.waived}" for row, v in waived]
+    lines += [f"- {text}" for text in results.waivers]
+    if waived or results.waivers:
         lines.append("")
     lines += [f"Stated exception: {text}." for text in stated_exceptions(results)]
     dtypes = list(dict.fromkeys(row.dtype for row in results.rows))
@@ -42,8 +48,14 @@ def write_markdown(results: Results, path: Path) -> None:
             "special",
             "",
         ],
-        [_cells(row) for row in results.rows],
+        [_cells(row) for row in results.rows if row.of_errors],
     )
+    for matrix in matrices(results):
+        lines += ["", f"## {matrix.title}", "", matrix.text, ""]
+        lines += _table(
+            ["function", "backend", "dtype", *matrix.columns],
+            [[row.title, row.backend, row.dtype, *cells] for row, cells in matrix.lines],
+        )
     lines += ["", "## Where it ran", ""]
     lines += [f"- {name}: {text}" for name, text in results.environment.items()]
     for name, facts in results.backends.items():

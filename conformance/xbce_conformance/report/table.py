@@ -18,7 +18,8 @@ def summary(results: Results) -> str:
     if failed:
         return f"{len(failed):,} of {len(judged):,} rows fail."
     names = ", ".join(dict.fromkeys(row.subject for row in judged))
-    return f"All {len(judged):,} rows of {names} pass."
+    waived = sum(len(row.waived) for row in judged)
+    return f"All {len(judged):,} rows of {names} pass{f'; {waived:,} violations are waived' if waived else ''}."
 
 
 def bound_text(row: Row) -> str:
@@ -68,6 +69,12 @@ def print_results(results: Results, console: Console) -> None:
     for row in results.rows:
         if row.failure and not row.judged:
             console.print(Text(f"not measured: {row.name}: {row.failure}", style="yellow"), soft_wrap=True)
+    for row in results.rows:
+        for violation in row.waived:
+            text = f"waived: {row.name}: {violation.text} [{violation.name}]: {violation.waived}"
+            console.print(Text(text, style="yellow"), soft_wrap=True)
+    for text in results.waivers:
+        console.print(Text(f"FAIL: {text}", style="red"), soft_wrap=True)
     for row in results.failed:
         console.print(Text(block(row), style="red"), soft_wrap=True)  # a command that is copied must be one line
 

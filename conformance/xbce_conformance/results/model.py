@@ -91,13 +91,13 @@ class Row:
     def title(self) -> str:
         """The function that it measures, and which of its results."""
         suffix = f" [{self.quantity}]" if "_and_" in self.function else ""
-        return f"{self.subject}: {self.function}{suffix}"
+        kind = "" if self.of_errors else f", {self.kind}"
+        return f"{self.subject}: {self.function}{suffix}{kind}"
 
     @property
     def name(self) -> str:
         """The title, and where it was measured."""
-        kind = "" if self.kind == "samples" else f", {self.kind}"
-        return f"{self.title}, {self.backend}, {self.dtype}{kind}"
+        return f"{self.title}, {self.backend}, {self.dtype}{', all inputs' * self.exhaustive}"
 
     @property
     def key(self) -> tuple[str, ...]:
