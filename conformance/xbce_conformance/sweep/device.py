@@ -102,10 +102,12 @@ def place(backend: Backend, fmt: Format) -> tuple[str, _Adapt]:
 
     def adapt(call: Callable[..., Array]) -> Callable[..., Floats]:
         def on_numpy(*arrays: Floats) -> Floats:
-            result = backend.to_numpy(call(*map(backend.from_numpy, arrays)))
+            returned = call(*map(backend.from_numpy, arrays))
+            if returned is None:
+                raise Failure("nothing", "it returned None; an array is expected")
+            result = backend.to_numpy(returned)
             if result.dtype != fmt.dtype:
-                msg = f"{backend.name}: a function returned {result.dtype} for {fmt.name} input"
-                raise TypeError(msg)
+                raise Failure("dtype", f"it returned {result.dtype}; {fmt.name} is expected")
             return result
 
         return on_numpy
