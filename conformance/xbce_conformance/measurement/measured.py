@@ -31,7 +31,7 @@ class Worst:
     def place(self) -> str:
         """Part and arguments in one line."""
         arguments = ", ".join(f"{name} {number}" for name, number in self.inputs.items())
-        return f"{self.regime}: {arguments}" if arguments else self.regime
+        return ": ".join(filter(None, (self.regime, arguments)))
 
 
 @dataclass(frozen=True)
