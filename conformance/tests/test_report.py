@@ -119,7 +119,7 @@ def test_a_file_of_another_version_is_refused(folder, tmp_path):
     (tmp_path / "old.json").write_text(json.dumps(data | {"schema_version": 2}), "utf-8")
     result = invoke("report", tmp_path / "old.json")
     assert result.exit_code == 4
-    assert "has schema version 2; 3 or 4 is expected" in " ".join(result.output.split())
+    assert "has schema version 2; one of 3, 4, 5 is expected" in " ".join(result.output.split())
 
 
 # --- the page in a browser ------------------------------------------------------------------------------------------
