@@ -15,9 +15,9 @@ from xbce_conformance.results.environment import environment  # noqa: E402
 INTRODUCTION = """\
 # Planted faults
 
-Losses that are wrong in one way each ([planted.py](../../../tests/planted.py)), as subjects of `xbce-conformance run` in
-float32 on NumPy: at each level the violation that catches them, by the name that a waiver has. The tests measure all of
-them again. [page.py](page.py) writes this page.
+Losses that are wrong in one way each ([planted.py](../../../tests/planted.py)), measured in float32 on NumPy: at each
+level the violations that catch them, by the name that a waiver has. The tests measure all of them again.
+[page.py](page.py) writes this page.
 """
 
 
