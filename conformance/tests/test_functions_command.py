@@ -17,9 +17,11 @@ from click.testing import CliRunner
 from tests.helpers import NUMPY
 from xbce_conformance.cli import functions as command
 from xbce_conformance.cli import main
-from xbce_conformance.functions import FunctionRow, Report, levels
+from xbce_conformance.functions import FunctionRow, Report
 from xbce_conformance.functions.measure import BINADES, Found
 from xbce_conformance.functions.report import IDENTITY
+from xbce_conformance.storage import CheckpointFolder
+from xbce_conformance.subjects import levels
 from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.sweep.tally import Tally
 
@@ -148,9 +150,11 @@ def test_interrupted_within_a_function(tmp_path):
     assert 2 <= len(done) < 64
     assert not (tmp_path / "functions.json").exists()
     # What is in the folder counts: had any chunk been measured again, the sum would be another one.
-    chunk = json.loads((folder / "chunk-00000.json").read_text("utf-8")) | {"flushed": 7}
+    plan = json.loads((folder / "plan.json").read_text("utf-8"))["data"]
+    kept = CheckpointFolder(folder, plan, kind="measurement", part="chunk")
+    chunk = kept.get(0) | {"flushed": 7}
     for number in range(64):
-        (folder / f"chunk-{number:05}.json").write_text(json.dumps(chunk))
+        kept.keep(number, chunk)
     result = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
     (row,) = rows_of(tmp_path)

@@ -83,7 +83,7 @@ def _threads(job: Job, count: int) -> Iterator[None]:
     if library == "torch":
         of_torch = sys.modules["torch"]
         get, put = of_torch.get_num_threads, of_torch.set_num_threads
-    elif library == "numpy" and not job.subject.own:
+    elif library == "numpy" and job.subject.judged and not job.subject.own:  # xbce
         get, put = xbce.get_num_threads, xbce.set_num_threads
     else:
         raise Unavailable(f"{library} has no way to set its threads while it runs")

@@ -54,7 +54,7 @@ def write_markdown(results: Results, path: Path) -> None:
         lines += ["", f"## {matrix.title}", "", matrix.text, ""]
         lines += _table(
             ["function", "backend", "dtype", *matrix.columns],
-            [[row.title, row.backend, row.dtype, *cells] for row, cells in matrix.lines],
+            [[row.called, row.backend, row.dtype, *cells] for row, cells in matrix.lines],
         )
     lines += ["", "## Where it ran", ""]
     lines += [f"- {name}: {text}" for name, text in results.environment.items()]

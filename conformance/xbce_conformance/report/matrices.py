@@ -6,15 +6,17 @@ from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 from xbce_conformance.subjects.jobs import Kind
 
-SAME, FAILS, NONE = "=", "fails", "–"
+SAME, RIGHT, FAILS, NONE = "=", "right", "fails", "–"
 TITLES: dict[Kind, str] = {
     "behaviour": "Errors in every form",
     "invariance": "Distance of the same numbers in other company",
 }
 TEXTS: dict[Kind, str] = {
-    "behaviour": "The largest error in ULP with arrays of this form, or labels of this dtype. “fails”: no result, one "
-    "of another dtype or shape, a changed argument, or -0.0 where nothing is negative.",
-    "invariance": "“=”: the same bits as in one call with all numbers; otherwise how many ULP apart at most.",
+    "behaviour": "The largest error in ULP with arrays of this form, or labels of this dtype; “–”: the library has none, "
+    "or they are refused. “fails”: no result, one of another dtype or shape, a changed argument, or -0.0 where nothing "
+    "is negative.",
+    "invariance": "“=”: the same bits as in one call with all numbers; otherwise how many ULP apart at most. “–”: the "
+    "library has no such call.",
 }
 
 
@@ -47,4 +49,6 @@ def _cell(row: Row, column: str) -> str:
     error = row.regimes[column]
     if error == float("inf"):
         return FAILS
-    return SAME if row.kind == "invariance" and error == 0 else ulp_text(error)
+    if error == 0:
+        return SAME if row.kind == "invariance" else RIGHT
+    return ulp_text(error)

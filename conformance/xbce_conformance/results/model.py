@@ -88,11 +88,15 @@ class Row:
     """What a reader should know, and no promise is about."""
 
     @property
-    def title(self) -> str:
+    def called(self) -> str:
         """The function that it measures, and which of its results."""
         suffix = f" [{self.quantity}]" if "_and_" in self.function else ""
-        kind = "" if self.of_errors else f", {self.kind}"
-        return f"{self.subject}: {self.function}{suffix}{kind}"
+        return f"{self.subject}: {self.function}{suffix}"
+
+    @property
+    def title(self) -> str:
+        """The same, and what was tried if not errors."""
+        return self.called if self.of_errors else f"{self.called}, {self.kind}"
 
     @property
     def name(self) -> str:

@@ -1,5 +1,6 @@
 """Jobs: which function of which subject is measured in which dtype and how, and the bound that it is measured by."""
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -31,7 +32,7 @@ class Job:
     parts: tuple[Part, ...] = ("samples",)
     """What it is tried in: each makes rows of its own."""
     limit: float = CALL_LIMIT
-    """Seconds that one call may take."""
+    """Seconds that one call may take; xbce and its peers are waited for: their compilers take minutes."""
     same_bits: bool = False
     """Whether invariance is judged."""
 
@@ -150,7 +151,7 @@ def jobs(
 ) -> list[Job]:
     """Return what a level has to do, case by case and dtype by dtype; only for the named functions, if any."""
     todo = [
-        Job(subject, function, dtype, mine, limit, same_bits)
+        Job(subject, function, dtype, mine, limit if subject.own else math.inf, same_bits)
         for dtype in dtypes
         for subject in subjects
         if dtype in subject.dtypes

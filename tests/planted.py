@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 
 import xbce
-from xbce_conformance import Adapter
+from xbce_conformance import Adapter, measure
 
 Array = Any
 right = xbce.binary_cross_entropy_with_logits
+RIGHT = Adapter(
+    lambda x, z: right(x, z),
+    gradient=right.gradient,
+    hessian=right.hessian,
+    mean=lambda x, z: right(x, z, reduction="mean"),
+    sum=lambda x, z: right(x, z, reduction="sum"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,17 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {}
+
+
+def caught(name: str, level: str) -> list[str]:
+    """Return the names of the violations of its kind that a fault is caught by; none if it passes.
+
+    The limit of a call is short: what waits for ever need not be waited for. A grid of a million elements takes less.
+    """
+    planted = FAULTS[name]
+    failed = measure(planted.subject, dtypes=["float32"], level=level, call_limit=2).failed
+    names = dict.fromkeys(violation.name for row in failed for violation in row.verdict.violations)
+    return [found for found in names if found.startswith(planted.caught)]
 
 
 def fault(*caught: str, level: str = "quick") -> Callable[[Any], Any]:
