@@ -11,6 +11,7 @@ import numpy as np
 
 from xbce_conformance.inputs.formats import Doubles, Floats, Format
 from xbce_conformance.subjects.backend import ON_DEVICE, Backend
+from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.sweep.plan import BLOCK, DEVICE_BLOCK
 
 Array: TypeAlias = Any
@@ -107,7 +108,8 @@ def place(backend: Backend, fmt: Format) -> tuple[str, _Adapt]:
                 raise Failure("nothing", "it returned None; an array is expected")
             result = backend.to_numpy(returned)
             if result.dtype != fmt.dtype:
-                raise Failure("dtype", f"it returned {result.dtype}; {fmt.name} is expected")
+                msg = f"it returned {result.dtype}; {fmt.name} is expected"
+                raise Failure("dtype", msg)
             return result
 
         return on_numpy

@@ -93,7 +93,7 @@ def _results(function: Measured, device: Device, logits: Array, labels: Array) -
         return device.from_function(got)
     except Failure as failure:
         return failure
-    except (Exception, SystemExit) as error:  # whatever a subject raises is reported
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a subject raises is reported
         return Failure("raised", f"{type(error).__name__}: {error}")
 
 
