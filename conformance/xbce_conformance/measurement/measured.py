@@ -11,6 +11,7 @@ import numpy as np
 from xbce_conformance.cases import Quantity
 from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.measurement.errors import Figures
+from xbce_conformance.subjects.expressions import ONE_DIMENSION, Written
 from xbce_conformance.subjects.jobs import Kind
 
 Specials: TypeAlias = Sequence[Any]
@@ -86,8 +87,8 @@ class Measured:
     profiles: Profiles = field(default_factory=Profiles)
     violations: list[Violation] = field(default_factory=list)
     """What breaks a promise besides errors in ULP."""
-    form: str = ""
-    """What makes an array of the form in which the error is largest of one with 64 elements: for the reproducer."""
+    form: Written | None = ONE_DIMENSION
+    """The form of arrays in which the error is largest, for the reproducer; None where no code makes it."""
     remarks: list[str] = field(default_factory=list)
     """What a reader should know, and no promise is about."""
 
