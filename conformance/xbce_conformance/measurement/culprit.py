@@ -12,6 +12,8 @@ from xbce_conformance.subjects.jobs import Job
 
 _SHARE = 0.05
 """Of the limit of a call, for each smaller call that looks for the input of one that took too long."""
+_SEARCH = 5.0
+"""Seconds that the search for an input may take at least; otherwise as long as a call."""
 
 _ELEMENTS = 1000
 """How many elements show what one number for all of them is."""
@@ -27,7 +29,7 @@ def with_input(failure: Failure, job: Job, trial: Trial, arrays: tuple[Floats, .
         return failure
     text = str(failure) + _hint(failure, job, trial)
     tried = replace(job, limit=max(_SHARE * job.limit, 0.1)) if failure.name == "time-limit" else job
-    first, stop = _narrowed(tried, arrays, failure.name, time.monotonic() + job.limit)
+    first, stop = _narrowed(tried, arrays, failure.name, time.monotonic() + max(job.limit, _SEARCH))
     if stop - first > 1:
         return Failure(failure.name, f"{text} (for {stop - first} elements together)", located=True)
     inputs = {name: trial.fmt.hex(array[first]) for name, array in zip(trial.inputs.arrays, arrays, strict=True)}
