@@ -106,9 +106,11 @@ class Condensed:
 
 
 def condense(results: Results) -> list[Line]:
-    """Return a line for each case, quantity and dtype."""
+    """Return a line for each case, quantity and dtype; rows of other kinds than errors count where they fail."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in results.judged:
+        if not row.of_errors and not row.violations:
+            continue
         groups.setdefault((row.case, row.quantity, row.dtype), []).append(row)
     return [_line(rows) for rows in groups.values()]
 
@@ -119,7 +121,7 @@ def _line(rows: list[Row]) -> Line:
         case=worst.case,
         quantity=worst.quantity,
         dtype=worst.dtype,
-        functions=len(rows),
+        functions=len({row.function for row in rows}),
         function=worst.function,
         ulp=worst.figures.max_ulp if math.isinf(worst.figures.max_ulp) else round(worst.figures.max_ulp, 4),
         bound=worst.verdict.bound if worst.verdict else {},

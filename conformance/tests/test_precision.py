@@ -68,7 +68,7 @@ def test_high_is_what_is_called(results):
     for row in of("xbce (high)", results):
         other = native[row.key[1:]]
         assert row.figures.max_ulp <= 0.501
-        if row.case == PLAIN.name and row.quantity in ("value", "gradient", "hessian"):
+        if row.of_errors and row.case == PLAIN.name and row.quantity in ("value", "gradient", "hessian"):
             assert row.figures.max_ulp < other.figures.max_ulp
             assert row.sha256 != other.sha256
             # Not all: where the exact value rounds to a tie in float64, the reference cannot tell which way it goes.

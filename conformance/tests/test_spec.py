@@ -48,7 +48,7 @@ def write(file, text=LOSS):
 
 
 def run(*arguments):
-    options = ["--dtype", "float32", "--out", "out"]
+    options = ["--dtype", "float32", "--part", "samples", "--out", "out"]
     result = CliRunner().invoke(main, ["run", *arguments, *options], catch_exceptions=False)
     return result.exit_code, " ".join(result.output.split())
 

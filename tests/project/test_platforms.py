@@ -172,7 +172,7 @@ def halved(logits, labels):
 
 
 def test_the_worst_function_stands_for_a_quantity():
-    results = measure(halved, dtypes=["float32"])
+    results = measure(halved, dtypes=["float32"], parts=["samples"])
     (row,) = results.rows
     better = replace(row, function="better", figures=replace(row.figures, max_ulp=0.25))
     (line,) = condense(replace(results, rows=[better, row]))
@@ -181,6 +181,18 @@ def test_the_worst_function_stands_for_a_quantity():
     passing = replace(row, function="passing", verdict=replace(row.verdict, violations=[]))
     (line,) = condense(replace(results, rows=[replace(passing, figures=row.figures), better]))
     assert line.violations == better.violations, "what fails counts, however small its error is"
+
+
+def test_forms_of_arrays_count_where_they_fail():
+    """Their errors are those of the samples again."""
+    results = measure(halved, dtypes=["float32"], parts=["samples", "behaviour"])
+    row, forms = results.rows
+    right = replace(forms, verdict=replace(forms.verdict, violations=[]), figures=replace(row.figures, max_ulp=np.inf))
+    (line,) = condense(replace(results, rows=[row, right]))
+    assert (line.functions, line.ulp) == (1, round(row.figures.max_ulp, 4))
+    passing = replace(row, verdict=replace(row.verdict, violations=[]))
+    (line,) = condense(replace(results, rows=[passing, forms]))
+    assert (line.functions, line.violations) == (1, forms.violations)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
