@@ -121,7 +121,7 @@ def _cells(fmt: Format, rng: np.random.Generator, cell: float) -> Iterator[Doubl
     edges = np.arange(-_DENSE, _DENSE, cell)
     yield edges + rng.uniform(0, cell, edges.size)
     yield np.arange(-_DENSE, _DENSE, 0.25)
-    for low, high in ((fmt.emin, np.log2(cell)), (np.log2(_DENSE), np.log2(last_nonzero(fmt)) + 2), (8, -fmt.emin)):
+    for low, high in ((fmt.emin, np.log2(cell)), (np.log2(_DENSE), np.log2(last_nonzero(fmt)) + 2), (8, 2 - fmt.emin)):
         if low < high:
             exponents = np.arange(low, high, 1 / _PER_BINADE)
             x = np.exp2(exponents + rng.uniform(0, 1 / _PER_BINADE, exponents.size))
