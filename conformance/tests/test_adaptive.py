@@ -28,19 +28,17 @@ def test_every_cell_has_a_logit(name, level):
     """So a band of two cells, wherever it begins, holds one."""
     cell = CELLS[level]
     x = logits(name, cell)
-    cells = np.unique(np.floor(x / cell).astype(np.int64))
-    ends = round(110 / cell)
-    inside = cells[(cells >= -ends) & (cells < ends)]
-    # A draw in float64 that is rounded to float32 may move into the next cell.
-    assert inside.size > 0.999 * 2 * ends
-    between = x[(x > -110) & (x < 110)]
-    assert np.diff(between).max() < 2 * cell
+    between = x[(x >= -110) & (x < 110)]
+    assert np.diff(between).max() <= 2 * cell
+    # A draw that is rounded to float32 may move into the next cell.
+    assert np.unique(np.floor(between / cell)).size > 0.999 * 220 / cell
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
 def test_of_16_bits_all_are_tried(name):
     fmt = FORMATS[name]
-    every = np.float64(fmt.from_bits(np.arange(2**15)))
+    with np.errstate(invalid="ignore"):
+        every = np.float64(fmt.from_bits(np.arange(2**15)))
     x, z = grid(fmt, np.random.default_rng(3), CELLS["quick"])
     assert {*np.abs(np.float64(x)).tolist()} == {*every[np.isfinite(every)].tolist()}
     assert x.size == z.size
@@ -56,12 +54,14 @@ def test_each_logit_has_both_hard_labels_and_a_soft_one():
     assert ((soft > 0) & (soft < 1)).mean() > 0.99
 
 
-def test_far_logits_and_tiny_ones_are_in_every_binade():
-    x = np.abs(logits("float32"))
-    binades = np.unique(np.frexp(x[x > 0])[1])
-    assert binades[0] <= -124
-    assert binades[-1] == 128
-    assert np.diff(binades).max() == 1
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_every_binade_has_logits_of_both_signs(name):
+    """Of normal numbers, up to the largest."""
+    x, fmt = logits(name), FORMATS[name]
+    for sign in (-1, 1):
+        binades = np.unique(np.frexp(x[x * sign > 0])[1])
+        wanted = np.arange(fmt.emin + 1, 3 - fmt.emin)  # those of frexp, whose fractions are below 1
+        assert {*wanted.tolist()} <= {*binades.tolist()}
 
 
 def test_numbers_that_people_write():
@@ -95,7 +95,8 @@ def test_the_climb_goes_on_from_the_grid():
         value = np.float64(right(x, z))
         with np.errstate(divide="ignore"):
             ulps = np.clip(16 - np.log2(np.abs(np.float64(x) - 5.4321) * 2**16), 0, 24)
-        return (value + ulps * np.spacing(np.abs(np.float32(value)))).astype(x.dtype)
+        spacing = np.spacing(np.where(value < 1e30, value, 0).astype(x.dtype))
+        return (value + ulps * spacing).astype(x.dtype)
 
     row = samples(peaked)
     assert row.worst.regime == FOUND
