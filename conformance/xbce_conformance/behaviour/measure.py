@@ -42,14 +42,14 @@ class _Found:
     """The largest one of error and bound."""
     worst: Worst = field(default_factory=lambda: Worst("", {}, "", ""))
     """Where that is."""
-    code: str = ""
-    """That of its form."""
+    code: str | None = ""
+    """That of its form; None if it has none."""
 
     @property
     def quantity(self) -> Quantity:
         return self.job.function.quantities[0]
 
-    def measure(self, name: str, computed: Floats, places: Places, code: str) -> None:
+    def measure(self, name: str, computed: Floats, places: Places, code: str | None) -> None:
         """Take the results for some of the inputs."""
         flat, which = computed.reshape(-1), places.reshape(-1)
         self.regimes.setdefault(name, 0.0)
@@ -83,7 +83,7 @@ class _Found:
         fmt = self.trial.fmt
         return {n: fmt.hex(a[place]) for n, a in zip(self.trial.inputs.arrays, self.trial.called_with, strict=True)}
 
-    def fails(self, name: str, text: str, place: int = 0, code: str = "") -> None:
+    def fails(self, name: str, text: str, place: int = 0, code: str | None = "") -> None:
         """Note what breaks a promise; of several that are alike the first one."""
         self.regimes[name] = np.inf
         if any(violation.name == f"behaviour:{slug(name)}" for violation in self.violations):
@@ -128,11 +128,11 @@ def _try_form(found: _Found, name: str, form: Form, order: Places) -> None:
             try:
                 (computed,) = job.called_with(there, like)
             except Failure as failure:
-                found.fails(name, f"{failure} (arguments of the shape {places.shape})", first, form.code or "")
+                found.fails(name, f"{failure} (arguments of the shape {places.shape})", first, form.code)
                 return
-            found.measure(name, computed, places, form.code or "")
+            found.measure(name, computed, places, form.code)
             for changed in _changed(job, there, arrays, places):
-                found.fails("arguments", f"the call changes {changed} (in the form {name!r})", first, form.code or "")
+                found.fails("arguments", f"the call changes {changed} (in the form {name!r})", first, form.code)
                 return
     except Unavailable as reason:
         found.remarks.append(f"{name}: {job.subject.backend.name} has no such array: {reason}")
@@ -184,12 +184,14 @@ def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places
         found.remarks.append(f"{name} are refused: {failure}")
         return
     if computed.shape != places.shape:
-        found.fails(name, f"the shape of the result is {computed.shape}; {places.shape} is expected", int(places[0]))
+        found.fails(
+            name, f"the shape of the result is {computed.shape}; {places.shape} is expected", int(places[0]), None
+        )
         return
     if computed.dtype != trial.fmt.dtype:
         found.remarks.append(f"{name}: the result is {computed.dtype}")
         computed = trial.fmt.round(computed)
-    found.measure(name, computed, places, "")
+    found.measure(name, computed, places, None)
 
 
 def _look_at_zeros(found: _Found) -> None:

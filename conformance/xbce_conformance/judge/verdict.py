@@ -59,9 +59,11 @@ def failed_row(job: Job, quantity: Quantity, failure: Failure, kind: Kind = "sam
     )
 
 
-def _row(job: Job, quantity: Quantity, kind: Kind, *, worst: Worst, form: str = "", **rest: Any) -> Row:
+def _row(job: Job, quantity: Quantity, kind: Kind, *, worst: Worst, form: str | None = "", **rest: Any) -> Row:
     subject = job.subject
-    again = "" if kind == "invariance" else reproducer(job.function, subject.backend, job.dtype, worst.inputs, form)
+    again = ""
+    if form is not None and kind != "invariance":
+        again = reproducer(job.function, subject.backend, job.dtype, worst.inputs, form)
     return Row(
         subject=subject.name,
         version=subject.version,

@@ -86,8 +86,11 @@ class Measured:
     profiles: Profiles = field(default_factory=Profiles)
     violations: list[Violation] = field(default_factory=list)
     """What breaks a promise besides errors in ULP."""
-    form: str = ""
-    """What makes an array of the form in which the error is largest of one with 64 elements: for the reproducer."""
+    form: str | None = ""
+    """What makes an array of the form in which the error is largest of one with 64 elements: for the reproducer.
+
+    None where nothing does: then there is no reproducer.
+    """
     remarks: list[str] = field(default_factory=list)
     """What a reader should know, and no promise is about."""
 
