@@ -132,7 +132,7 @@ def _try_form(found: _Found, name: str, form: Form, order: Places) -> None:
                 return
             found.measure(name, computed, places, form.code)
             for changed in _changed(job, there, arrays, places):
-                found.fails("arguments", f"the call changes {changed} (in the form {name!r})", first, form.code)
+                found.fails("arguments", f"the call changes {changed} (in the form {name!r})", first, None)
                 return
     except Unavailable as reason:
         found.remarks.append(f"{name}: {job.subject.backend.name} has no such array: {reason}")
@@ -153,16 +153,16 @@ def _try_again(found: _Found, places: Places) -> None:
         once = first.copy()
         (twice,) = found.job.call(arrays)
     except Failure as failure:
-        found.fails("repeated", str(failure), int(places[0]))
+        found.fails("repeated", str(failure), int(places[0]), None)
         return
     differ = np.flatnonzero(~((once == twice) | (np.isnan(once) & np.isnan(twice))))
     found.regimes["repeated"] = 0.0
     if first.tobytes() != once.tobytes():
-        found.fails("repeated", "the second call changes the result of the first one", int(places[0]))
+        found.fails("repeated", "the second call changes the result of the first one", int(places[0]), None)
     if differ.size:
         i, fmt = int(differ[0]), found.trial.fmt
         text = f"{differ.size} results differ from one call to the next: {fmt.hex(once[i])}, {fmt.hex(twice[i])}"
-        found.fails("repeated", text, int(places[i]))
+        found.fails("repeated", text, int(places[i]), None)
 
 
 def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places) -> None:
