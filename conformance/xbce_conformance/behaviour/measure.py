@@ -181,7 +181,10 @@ def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places
     try:
         (computed, *_) = job.results(tuple(there))
     except Failure as failure:
-        found.remarks.append(f"{name} are refused: {failure}")
+        if failure.name == "raised":
+            found.remarks.append(f"{name} are refused: {failure}")
+        else:
+            found.fails(name, str(failure), int(places[0]), None)
         return
     if computed.shape != places.shape:
         found.fails(
