@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import xbce
 from xbce_conformance import Adapter, measure
 from xbce_conformance.cli import main
+from xbce_conformance.measurement.measured import Violation
 from xbce_conformance.results.compare import compare, under_one_name
 from xbce_conformance.results.model import SpecialMismatch
 
@@ -23,11 +24,15 @@ def f(x, z):
 @pytest.fixture(scope="module")
 def results():
     """Two rows of `f`: value and gradient."""
-    found = measure(Adapter(f, gradient=LOSS.gradient), dtypes=["float32"])
+    found = measure(Adapter(f, gradient=LOSS.gradient), dtypes=["float32"], parts=["samples"])
     rows = [replace(row, subject="f", function=row.function.replace("subject", "f")) for row in found.rows]
     assert [row.function for row in rows] == ["f", "f, gradient"]
     assert 1 < rows[0].figures.max_ulp < 4
     return replace(found, rows=rows)
+
+
+def violation(text):
+    return Violation("accuracy:hard-labels", text)
 
 
 def with_figures(row, **change):
@@ -108,7 +113,7 @@ def test_tolerance(results):
 
 def test_a_row_that_fails_is_worse_and_one_that_passes_again_is_better(results):
     def failing(row):
-        return replace(row, verdict=replace(row.verdict, violations=["5 ULP"]))
+        return replace(row, verdict=replace(row.verdict, violations=[violation("5 ULP")]))
 
     assert changes(results, failing) == [("fails: 5 ULP", "worse")]
     assert changes(results, failing, backwards=True) == [("passes", "better")]
@@ -120,7 +125,9 @@ def test_a_row_that_is_not_judged_any_more_is_worse(results):
 
 def test_a_row_that_is_not_measured_has_no_figures_to_compare(results):
     def raising(row):
-        failed = replace(row, failure="ValueError: no", verdict=replace(row.verdict, violations=["ValueError: no"]))
+        failed = replace(
+            row, failure="ValueError: no", verdict=replace(row.verdict, violations=[violation("ValueError: no")])
+        )
         return with_figures(failed, count=0, max_ulp=inf, correctly_rounded=0)
 
     assert changes(results, raising) == [("is not measured: ValueError: no", "worse")]
@@ -155,7 +162,7 @@ def test_rows_that_come_and_go(results):
     assert (gone.row, gone.what, gone.direction) == (results.rows[0].name, "is not measured any more", "worse")
     (came,) = compare(less, results)
     assert (came.what, came.direction) == (f"is new: {results.rows[0].figures.max_ulp:.2f} ULP", "other")
-    failing = changed(results, lambda row: replace(row, verdict=replace(row.verdict, violations=["no"])))
+    failing = changed(results, lambda row: replace(row, verdict=replace(row.verdict, violations=[violation("no")])))
     assert [c.direction for c in compare(less, failing)] == ["worse"]
 
 

@@ -37,8 +37,9 @@ def module(written, monkeypatch):
     return written
 
 
-def run(*arguments, dtypes=("float32",)):
+def run(*arguments, dtypes=("float32",), parts=("samples",)):
     options = [part for dtype in dtypes for part in ("--dtype", dtype)]
+    options += [part for name in parts for part in ("--part", name)]
     result = CliRunner().invoke(main, ["run", *arguments, *options, "--out", "out"], catch_exceptions=False)
     rows = (
         json.loads(Path("out/results.json").read_text("utf-8"))["rows"]
@@ -57,7 +58,9 @@ def test_a_newcomers_five_lines(written):
     assert len([line for line in text.splitlines() if line]) <= 5
     assert text in (EXAMPLES.parent / "conformance.md").read_text("utf-8")
     written(text, "my_loss")
-    result, (row,) = run("--subject", "my_loss:loss")
+    result, rows = run("--subject", "my_loss:loss", parts=())
+    assert [row["kind"] for row in rows] == ["samples", "behaviour", "invariance"]
+    row = rows[0]
     assert result.exit_code == 1
     # Right for hard labels, but it takes soft ones for 0, and that is what the row says.
     assert row["verdict"] is not None
@@ -84,7 +87,7 @@ def test_a_broken_loss_is_caught_by_its_own_row(name, quantity, regime, says, mo
     broken = [row for row in rows if row["verdict"]["violations"]]
     assert {row["quantity"] for row in broken} == {quantity}
     (row,) = broken
-    assert any(says in text for text in row["verdict"]["violations"])
+    assert any(says in violation["text"] for violation in row["verdict"]["violations"])
     wrong = {name for name, error in row["regimes"].items() if error == "inf" or error > 4}
     if regime is None:
         assert wrong == set()
@@ -202,20 +205,25 @@ def test_bound_of_ones_own(module):
     assert "All 1 rows of theirs:loss pass." in result.output
 
 
-def test_a_dtype_that_is_refused_is_named(module):
+def test_a_dtype_that_is_not_kept_fails(module):
     module("""
         import numpy as np, xbce
         def loss(x, z):
             return np.float64(xbce.binary_cross_entropy_with_logits(x, z))
     """)
     result, rows = run("--subject", "theirs:loss", dtypes=())
-    assert {row["dtype"] for row in rows} == {"float64"}
-    assert "theirs:loss in float32 on numpy: it returned float64 of shape (2,) for float32 of shape (2,)" in " ".join(
-        result.output.split()
-    )
+    assert result.exit_code == 1
+    assert {row["dtype"] for row in rows if not row["failure"]} == {"float64"}
+    assert {row["dtype"] for row in rows if row["failure"]} == {"float16", "bfloat16", "float32"}
+    says = "it returned float64; float32 is expected, the dtype of its first argument"
+    (row,) = [row for row in rows if row["dtype"] == "float32"]
+    assert (row["failure"], row["figures"]["count"]) == (says, 0)
+    assert row["verdict"]["violations"] == [{"name": "failure:dtype", "text": says, "waived": ""}]
+    assert f"FAIL: theirs:loss: theirs:loss, numpy, float32\n    {says} [failure:dtype]\n" in result.output
 
 
 def test_a_gradient_that_takes_fewer_dtypes(module):
+    """The half types are left out, and named; float32 is not, nor is a half type that is asked for."""
     module("""
         import numpy as np, xbce
         def loss(x, z):
@@ -226,14 +234,22 @@ def test_a_gradient_that_takes_fewer_dtypes(module):
             return xbce.binary_cross_entropy_with_logits.gradient(x, z)
         loss.gradient = gradient
     """)
+    result, rows = run("--subject", "theirs:loss", dtypes=())
+    assert result.exit_code == 1
+    fails = [(row["dtype"], row["failure"]) for row in rows if row["quantity"] == "gradient"]
+    assert fails == [("float32", "TypeError: float64 only"), ("float64", "")]
+    assert [row["dtype"] for row in rows if row["quantity"] == "value"] == ["float16", "bfloat16", "float32", "float64"]
+    for dtype in ("float16", "bfloat16"):
+        assert f"absent: theirs:loss, gradient in {dtype} on numpy: TypeError: float64 only" in result.output
     result, rows = run("--subject", "theirs:loss", dtypes=("float16", "float64"))
-    assert result.exit_code == 0
-    assert [(row["quantity"], row["dtype"]) for row in rows] == [
-        ("value", "float16"),
-        ("value", "float64"),
-        ("gradient", "float64"),
+    assert result.exit_code == 1
+    assert [(row["quantity"], row["dtype"], row["failure"]) for row in rows] == [
+        ("value", "float16", ""),
+        ("gradient", "float16", "TypeError: float64 only"),
+        ("value", "float64", ""),
+        ("gradient", "float64", ""),
     ]
-    assert "theirs:loss, gradient in float16 on numpy: TypeError: float64 only" in result.output
+    assert "absent" not in result.output
 
 
 # --- entry points ---------------------------------------------------------------------------------------------------
@@ -250,7 +266,7 @@ def test_entry_point(tmp_path):
     )
     (info / "RECORD").write_text("other.py,,\n", "utf-8")
 
-    options = ["run", "--dtype", "float16", "--out", "out", "--subject", "other-loss"]
+    options = ["run", "--dtype", "float16", "--part", "samples", "--out", "out", "--subject", "other-loss"]
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
@@ -307,12 +323,11 @@ def test_errors_of_the_command(module):
         "Error: order names 'targets'; the arguments of binary_cross_entropy_with_logits are logits, labels"
         in result.output
     )
-    result, _ = run("--subject", "theirs:loss")
-    assert result.exit_code == 3
-    assert (
-        "theirs:loss in float32 on numpy: AttributeError: 'numpy.ndarray' object has no attribute 'nothing'"
-        in result.output
-    )
+    result, (row,) = run("--subject", "theirs:loss")
+    assert result.exit_code == 1
+    assert row["failure"] == "AttributeError: 'numpy.ndarray' object has no attribute 'nothing'"
+    assert set(row["worst"]["inputs"]) == {"logits", "labels"}
+    assert f"FAIL: theirs:loss: theirs:loss, numpy, float32\n    {row['failure']} [failure:raised]\n" in result.output
     result, _ = run("--subject", "torch", "--bound", "8")
     assert "order, gradient, case and bound are for a subject of your own; none is named" in result.output
     result, _ = run("--subject", "pytorch")

@@ -18,7 +18,7 @@ def flat(x, z):
 
 
 def test_a_right_loss_passes():
-    results = measure(right, dtypes=["float32"])
+    results = measure(right, dtypes=["float32"], parts=["samples"])
     (row,) = results.rows
     assert (row.title, row.quantity, row.dtype, row.violations) == ("right: right", "value", "float32", [])
     assert results.failed == []
@@ -27,7 +27,7 @@ def test_a_right_loss_passes():
 
 
 def test_a_wrong_one_fails_and_says_where():
-    (row,) = measure(flat, dtypes=["float32"]).failed
+    (row,) = measure(flat, dtypes=["float32"], parts=["samples"]).failed
     assert any("results are zero where a normal number is right" in text for text in row.violations)
     assert row.figures.zero_for_normal > 1000
     assert np.abs(float.fromhex(row.worst.inputs["logits"])) > 6
@@ -35,22 +35,26 @@ def test_a_wrong_one_fails_and_says_where():
 
 def test_an_adapter_says_how_it_is_called():
     theirs = Adapter(lambda y, x: right(x, y), order=("labels", "logits"), gradient=lambda y, x: np.tanh(x) - y)
-    value, gradient = measure(theirs, dtypes=["float32"]).rows
+    value, gradient = measure(theirs, dtypes=["float32"], parts=["samples"]).rows
     assert (value.title, value.violations) == ("subject: subject", [])
     assert (gradient.title, bool(gradient.violations)) == ("subject: subject, gradient", True)
 
 
 def test_derivatives_are_those_of_the_callable_or_of_the_backend():
-    found = measure(xbce.binary_cross_entropy_with_logits, dtypes=["float64"])
+    found = measure(xbce.binary_cross_entropy_with_logits, dtypes=["float64"], parts=["samples"])
     assert [row.quantity for row in found.rows] == ["value", "gradient", "hessian"]
     assert found.failed == []
     of_torch = Adapter(lambda x, z: xbce.binary_cross_entropy_with_logits(x, z), backend="torch:cpu")
-    assert [row.quantity for row in measure(of_torch, dtypes=["float32"]).rows] == ["value", "gradient"]
+    found = measure(of_torch, dtypes=["float32"], parts=["samples"])
+    assert [row.quantity for row in found.rows] == ["value", "gradient"]
 
 
 def test_a_bound_of_ones_own():
-    assert measure(right, dtypes=["float32"], bound=0.5).failed
-    assert measure(right, dtypes=["float32"], bound=3).rows[0].verdict.bound == {"hard": 3, "soft": 3}
+    assert measure(right, dtypes=["float32"], parts=["samples"], bound=0.5).failed
+    assert measure(right, dtypes=["float32"], parts=["samples"], bound=3).rows[0].verdict.bound == {
+        "hard": 3,
+        "soft": 3,
+    }
 
 
 def raising(x, z):
@@ -61,9 +65,20 @@ def raising(x, z):
 
 
 def test_a_loss_that_raises_on_some_inputs_fails_without_a_figure():
-    (row,) = measure(raising, dtypes=["float32"]).failed
+    (row,) = measure(raising, dtypes=["float32"], parts=["samples"]).failed
     assert row.failure == "OverflowError: too large"
+    assert abs(float.fromhex(row.worst.inputs["logits"])) > 1e30
     assert row.figures.count == 0
+
+
+def test_what_returns_another_shape_fails():
+    """A loss that reduces by default is told how it is measured."""
+    results = measure(lambda x, z: right(x, z).sum(), parts=["samples"])
+    assert len(results.failed) == len(results.rows) == 4
+    for row in results.failed:
+        assert row.failure.startswith("it returned the shape (); ("), row.dtype
+        if row.dtype != "bfloat16":  # in which a sum of 1,000 is far off
+            assert "this is the sum of all elements" in row.failure, row.dtype
 
 
 @pytest.mark.parametrize(
@@ -74,7 +89,11 @@ def test_a_loss_that_raises_on_some_inputs_fails_without_a_figure():
         (Adapter(right, backend="cuda"), {}, "backend 'cuda' of subject is unknown; one of these is expected: numpy, "),
         (Adapter(right, dtypes=("half",)), {}, "dtype 'half' of subject is unknown; one of these is expected: float16"),
         (right, {"dtypes": ["half"]}, "dtypes has 'half'; of float16, bfloat16, float32, float64 are expected"),
-        (lambda x, _: x.sum(), {}, r"nothing to measure \(<lambda> in float16 on numpy: it returned float16 of shape"),
+        (
+            Adapter(right, dtypes=("float32",)),
+            {"dtypes": ["float64"]},
+            r"nothing to measure \(the subject has none of the dtypes\)",
+        ),
     ],
 )
 def test_errors(subject, options, says):

@@ -70,7 +70,7 @@ def test_reproducers_reproduce(results):
     """Each prints what was found, with the library alone."""
     wanted = {(s, q): None for s in ("xbce", "textbook", "sklearn") for q in ("value", "gradient")}
     for row in results.rows:
-        if (row.subject, row.quantity) in wanted and row.reproducer and "_and_" not in row.function:
+        if (row.subject, row.quantity) in wanted and row.of_errors and row.reproducer and "_and_" not in row.function:
             wanted[row.subject, row.quantity] = row
     for row in wanted.values():
         program, option, code = shlex.split(row.reproducer)
@@ -79,6 +79,22 @@ def test_reproducers_reproduce(results):
         command = [sys.executable, "-W", "ignore", "-c", code]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         assert printed == [row.worst.computed]
+
+
+@pytest.mark.parametrize("subject", ["xbce", "textbook", "sklearn"])
+def test_reproducers_of_behaviour_reproduce(results, subject):
+    """Each prints what was found with arrays of that form, or raises what was raised."""
+    rows = [row for row in results.rows if row.kind == "behaviour" and row.subject == subject and row.reproducer]
+    assert rows
+    for row in rows[:2]:
+        *_, code = shlex.split(row.reproducer)
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if row.worst.computed:
+            assert result.stdout.split() == [row.worst.computed]
+        else:
+            error = result.stderr.splitlines()[-1] if result.stderr else result.stdout.strip()
+            assert error == "-0x0.0p+0" or any(error in text for text in row.remarks), error
 
 
 def with_figures(row, **change):
@@ -119,7 +135,7 @@ def test_a_file_of_another_version_is_refused(folder, tmp_path):
     (tmp_path / "old.json").write_text(json.dumps(data | {"schema_version": 2}), "utf-8")
     result = invoke("report", tmp_path / "old.json")
     assert result.exit_code == 4
-    assert "has schema version 2; 3 or 4 is expected" in " ".join(result.output.split())
+    assert "has schema version 2; one of 3, 4, 5 is expected" in " ".join(result.output.split())
 
 
 # --- the page in a browser ------------------------------------------------------------------------------------------

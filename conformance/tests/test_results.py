@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from xbce_conformance.measurement.measured import Violation
 from xbce_conformance.report.league import leagues
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results
@@ -100,7 +101,9 @@ def with_a_device(tmp_path, results):
     folder = tmp_path / "some-gpu"
     folder.mkdir()
     swept, wrong = next(row for row in results.rows if row.exhaustive), results.judged[0]
-    wrong = replace(wrong, verdict=replace(wrong.verdict, violations=["it is wrong"]))
+    wrong = replace(
+        wrong, verdict=replace(wrong.verdict, violations=[Violation("accuracy:hard-labels", "it is wrong")])
+    )
     replace(results, rows=[swept, wrong]).write(folder / "results.json")
     parts = {"tests": {"status": "cut off"}, "functions": {"status": "done"}}
     run = {"rehearsal": False, "driver": ["Some GPU, 580"], "backends": {}, "parts": parts}

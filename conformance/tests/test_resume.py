@@ -57,26 +57,29 @@ def whole(tmp_path_factory):
 # The command, which stops for good before its third job: so a signal always comes in the middle.
 WAITING = """
 import sys, time
+from dataclasses import replace
 import xbce_conformance.judge.runner as runner
 from xbce_conformance.report import html
 html.error_plot = html.label_plot = lambda *_: ""
-measured, jobs = runner._measured, []
-def waiting(job, trial):
+measured, jobs = runner._PARTS["samples"], []
+def stalled(*arrays):
+    print("waiting", flush=True)
+    {wait}
+def waiting(job, trial, level):
     jobs.append(job)
     if len(jobs) == 3:
-        print("waiting", flush=True)
-        {wait}
-    return measured(job, trial)
-runner._measured = waiting
+        job = replace(job, function=replace(job.function, call=stalled))
+    return measured(job, trial, level)
+runner._PARTS["samples"] = waiting
 from xbce_conformance.cli import main
 main()
 """
 SLEEP = "time.sleep(600)"
 DEAF = """
-        try:
-            time.sleep(600)
-        except KeyboardInterrupt:
-            raise ValueError("as some libraries do") from None
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        raise ValueError("as some libraries do") from None
 """
 
 
@@ -221,7 +224,7 @@ def test_other_code_of_ones_own_is_another_run(tmp_path, monkeypatch):
     assert invoke(*arguments, "--out", "first").exit_code == 0
     (tmp_path / "own_sigmoid.py").write_text("def f(x):\n    return 0 * x\n", "utf-8")
     result = invoke(*arguments, "--out", "second")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert re.search(
         r"own code: \['own_sigmoid:f \w+'\] there, \['own_sigmoid:f \w+'\] now", " ".join(result.output.split())
     )
@@ -266,7 +269,7 @@ def test_a_corrupt_job_is_named_and_done_again(whole, tmp_path):
 def test_a_corrupt_plan_is_named(kept, tmp_path):
     (tmp_path / "plan.json").write_bytes((kept / "plan.json").read_bytes()[:-1])
     result = invoke(*OPTIONS, "--checkpoint", tmp_path, "--out", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "name another folder, or remove it" in " ".join(result.output.split())
 
 
@@ -289,11 +292,12 @@ def test_a_function_that_fails_costs_its_own_rows_only(tmp_path, monkeypatch):
     options = ("--subject", "xbce", "--backend", "numpy", "--checkpoint", tmp_path / "kept", "--out", tmp_path)
     result = invoke(*options)
     assert result.exit_code == 1
-    assert "FAIL: xbce: first, numpy, float32\n    MemoryError: out of memory\n" in result.output
+    assert "FAIL: xbce: first, numpy, float32\n    MemoryError: out of memory [failure:raised]\n" in result.output
     assert "rows of xbce pass" not in result.output
     first, second = data_of(tmp_path)["rows"]
     assert (first["failure"], first["figures"]["count"]) == ("MemoryError: out of memory", 0)
-    assert first["verdict"]["violations"] == ["MemoryError: out of memory"]
+    failure = {"name": "failure:raised", "text": "MemoryError: out of memory", "waived": ""}
+    assert first["verdict"]["violations"] == [failure]
     assert (second["failure"], second["verdict"]["violations"]) == ("", [])
     calls["first"] = right
     result = invoke(*options)

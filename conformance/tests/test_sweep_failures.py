@@ -78,17 +78,17 @@ def swept(scheduler, out, *options):
 
 
 @pytest.mark.parametrize(
-    ("name", "failure"),
+    ("name", "kind", "failure"),
     [
-        ("raises", "OverflowError: too large, for logit 0x1.0000aa0000000p+0, label "),
-        ("wide", "TypeError: numpy: a function returned float64 for float32 input (in an array of 4 that begins with"),
-        ("column", "ValueError: it returned float32 of shape (4, 1) for float32 of shape (4,) (in an array of 4"),
-        ("scalar", "ValueError: it returned float32 of shape () for float32 of shape (4,) (in an array of 4"),
-        ("nothing", "TypeError: numpy: a function returned object for float32 input (in an array of 4"),
+        ("raises", "failure:raised", "OverflowError: too large, for logit 0x1.0000aa0000000p+0, label "),
+        ("wide", "failure:dtype", "it returned float64; float32 is expected (in an array of 4 that begins with"),
+        ("column", "failure:shape", "it returned float32 of shape (4, 1) for float32 of shape (4,) (in an array of 4"),
+        ("scalar", "failure:shape", "it returned float32 of shape () for float32 of shape (4,) (in an array of 4"),
+        ("nothing", "failure:nothing", "it returned None; an array is expected (in an array of 4"),
     ],
 )
 @pytest.mark.usefixtures("_theirs")
-def test_what_fails_in_the_middle_has_a_row(scheduler, tmp_path, name, failure):
+def test_what_fails_in_the_middle_has_a_row(scheduler, tmp_path, name, kind, failure):
     """The other subject is measured all the same."""
     spec = f"failing_losses:{name}"
     code, output, rows = swept(
@@ -97,11 +97,13 @@ def test_what_fails_in_the_middle_has_a_row(scheduler, tmp_path, name, failure):
     row = rows[spec]
     assert code == 1
     assert row["failure"].startswith(failure), row["failure"]
-    assert row["verdict"]["violations"] == [row["failure"]]
+    (violation,) = row["verdict"]["violations"]
+    assert violation == {"name": kind, "text": row["failure"], "waived": ""}
     assert row["figures"]["count"] == 0
     assert 1 <= float.fromhex(row["worst"]["inputs"]["logits"]) < 1.0002
     assert row["worst"]["regime"].startswith("every logit")
-    assert f"FAIL: {spec}: {spec}, numpy, float32: {failure[:30]}" in output
+    assert f"FAIL: {spec}: {spec}, numpy, float32 {failure[:30]}" in output
+    assert f" [{kind}] worst: {row['worst']['regime']}: logits " in output
     assert rows["failing_losses:right"]["figures"]["count"] >= 2048
     assert rows["failing_losses:right"]["failure"] == ""
 
@@ -123,7 +125,9 @@ def test_a_quantity_that_was_asked_for_and_is_not_there_fails(scheduler, tmp_pat
     code, output, rows = swept(scheduler, tmp_path / "asked", *options, "--quantity", "value", "--quantity", "gradient")
     assert code == 1
     reason = "the gradient was asked for, and cannot be measured in float32: it has none"
-    assert rows["failing_losses:right, gradient"]["verdict"]["violations"] == [reason]
+    assert rows["failing_losses:right, gradient"]["verdict"]["violations"] == [
+        {"name": "failure:absent", "text": reason, "waived": ""}
+    ]
     assert rows["failing_losses:right"]["verdict"]["violations"] == []
     assert reason in output
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import xbce
 from xbce_conformance import measure
-from xbce_conformance.measurement.measured import Worst
+from xbce_conformance.measurement.measured import Violation, Worst
 from xbce_conformance.report.failures import block, details
 from xbce_conformance.report.table import print_results
 from xbce_conformance.results.model import SpecialMismatch
@@ -27,7 +27,7 @@ def flat(x, z):
 @pytest.fixture(scope="module")
 def results():
     """A row that fails, on a backend with a long name."""
-    found = measure(flat, dtypes=["float32"])
+    found = measure(flat, dtypes=["float32"], parts=["samples"])
     return replace(found, rows=[replace(row, backend="array-api-strict") for row in found.rows])
 
 
@@ -71,7 +71,7 @@ def test_a_row_that_fails_is_shown_whole(results, width):
     lines = printed(replace(results, rows=[worst]), width)
     start = lines.index(f"FAIL: {row.name}")
     assert lines[start + 1 :][: len(row.violations) + 4] == [
-        *(f"    {text}" for text in row.violations),
+        *(f"    {violation.text} [{violation.name}]" for violation in row.verdict.violations),
         f"    worst: {row.worst.place}",
         f"    came:  {row.worst.computed}",
         f"    right: {row.worst.exact}",
@@ -95,9 +95,12 @@ def test_a_row_without_an_input_says_what_it_knows(results):
     (row,) = results.rows
     nowhere = Worst("", {}, "", "")
     failed = replace(
-        row, worst=nowhere, failure="TypeError: no", verdict=replace(row.verdict, violations=["TypeError: no"])
+        row,
+        worst=nowhere,
+        failure="TypeError: no",
+        verdict=replace(row.verdict, violations=[Violation("failure:raised", "TypeError: no")]),
     )
-    assert block(failed) == f"FAIL: {row.name}\n    TypeError: no"
+    assert block(failed) == f"FAIL: {row.name}\n    TypeError: no [failure:raised]"
     assert details(replace(failed, verdict=None)) == ["TypeError: no"]
     assert details(replace(failed, verdict=None, failure="")) == [f"{row.figures.max_ulp:.1e} ULP".replace("e+0", "e")]
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.expressions import Written
 
 Places: TypeAlias = npt.NDArray[np.intp]
 """Places in the inputs, in the shape of an array."""
@@ -26,8 +27,8 @@ class Form:
     """The shapes that are tried."""
     make: Callable[[Backend, Floats], Any] = lambda backend, x: backend.from_numpy(x)
     """Bring an array to its backend, in this form."""
-    code: str | None = ""
-    """What makes such an array of one with 64 elements; None where nothing does."""
+    code: Written | None = None
+    """The form in code; None where a line of it makes no such array."""
 
 
 def _strided(backend: Backend, x: Floats) -> Any:
@@ -59,16 +60,16 @@ LARGE = 2**20 + 3
 """Beyond the lengths at which libraries begin to use several threads, or to work in blocks."""
 
 FORMS = {
-    "0-d": Form(((),) * 16, code="[0]"),
-    "empty": Form(((0,), (0, 3)), code="[:0]"),
-    "few elements": Form(tuple((n,) for n in _FEW), code="[:1]"),
-    "2-d": Form(((37, 6), (1, 31), (31, 1)), code=".reshape(32, 2)"),
-    "3-d": Form(((5, 1, 7),), code=".reshape(4, 1, 16)"),
-    "transposed": Form(((37, 6),), _transposed, ".reshape(2, 32).T"),
-    "strided": Form(((101,),), _strided, "[::2]"),
-    "reversed": Form(((101,),), _reversed, "[::-1]"),
-    "read-only": Form(((101,),), _read_only, None),
-    "large": Form(((LARGE,),), code=None),
+    "0-d": Form(((),) * 16, code=("[0]", "")),
+    "empty": Form(((0,), (0, 3)), code=("[:0]", "[0]")),
+    "few elements": Form(tuple((n,) for n in _FEW), code=("[:1]", "[0]")),
+    "2-d": Form(((37, 6), (1, 31), (31, 1)), code=("[None, :]", "[0, 0]")),
+    "3-d": Form(((5, 1, 7),), code=("[None, :, None]", "[0, 0, 0]")),
+    "transposed": Form(((37, 6),), _transposed, (".reshape(2, 32).T", "[0, 0]")),
+    "strided": Form(((101,),), _strided, ("[::2]", "[0]")),
+    "reversed": Form(((101,),), _reversed, ("[::-1]", "[0]")),
+    "read-only": Form(((101,),), _read_only),
+    "large": Form(((LARGE,),)),
 }
 """The forms by name: what a row of behaviour says, and what a waiver names."""
 

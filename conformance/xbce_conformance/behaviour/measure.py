@@ -14,6 +14,7 @@ from xbce_conformance.measurement.elementwise import bound_of, bounds_by_labels,
 from xbce_conformance.measurement.errors import Errors, Figures
 from xbce_conformance.measurement.measured import Compared, Measured, Violation, Worst, slug
 from xbce_conformance.measurement.trial import Trial
+from xbce_conformance.subjects.expressions import ONE_DIMENSION, Written
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 
@@ -34,6 +35,8 @@ class _Found:
     errors: list[Errors] = field(default_factory=list)
     computed: list[Floats] = field(default_factory=list)
     places: list[Places] = field(default_factory=list)
+    codes: list[Written | None] = field(default_factory=list)
+    """The form of each of these in code; None where no code makes it."""
     regimes: dict[str, float] = field(default_factory=dict)
     compared: list[Compared] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
@@ -42,14 +45,14 @@ class _Found:
     """The largest one of error and bound."""
     worst: Worst = field(default_factory=lambda: Worst("", {}, "", ""))
     """Where that is."""
-    code: str | None = ""
-    """That of its form; None if it has none."""
+    code: Written | None = ONE_DIMENSION
+    """Its form in code."""
 
     @property
     def quantity(self) -> Quantity:
         return self.job.function.quantities[0]
 
-    def measure(self, name: str, computed: Floats, places: Places, code: str | None) -> None:
+    def measure(self, name: str, computed: Floats, places: Places, code: Written | None) -> None:
         """Take the results for some of the inputs."""
         flat, which = computed.reshape(-1), places.reshape(-1)
         self.regimes.setdefault(name, 0.0)
@@ -66,6 +69,7 @@ class _Found:
         self.errors.append(errors)
         self.computed.append(flat)
         self.places.append(which)
+        self.codes.append(code)
         if ratios[i] > self.ratio:
             fmt, exact = self.trial.fmt, self.trial.exact(self.quantity).high[which[i]]
             self.ratio, self.code = float(ratios[i]), code
@@ -83,7 +87,7 @@ class _Found:
         fmt = self.trial.fmt
         return {n: fmt.hex(a[place]) for n, a in zip(self.trial.inputs.arrays, self.trial.called_with, strict=True)}
 
-    def fails(self, name: str, text: str, place: int = 0, code: str | None = "") -> None:
+    def fails(self, name: str, text: str, place: int, code: Written | None = None) -> None:
         """Note what breaks a promise; of several that are alike the first one."""
         self.regimes[name] = np.inf
         if any(violation.name == f"behaviour:{slug(name)}" for violation in self.violations):
@@ -132,7 +136,7 @@ def _try_form(found: _Found, name: str, form: Form, order: Places) -> None:
                 return
             found.measure(name, computed, places, form.code)
             for changed in _changed(job, there, arrays, places):
-                found.fails("arguments", f"the call changes {changed} (in the form {name!r})", first, None)
+                found.fails("arguments", f"the call changes {changed} (in the form {name!r})", first)
                 return
     except Unavailable as reason:
         found.remarks.append(f"{name}: {job.subject.backend.name} has no such array: {reason}")
@@ -153,16 +157,16 @@ def _try_again(found: _Found, places: Places) -> None:
         once = first.copy()
         (twice,) = found.job.call(arrays)
     except Failure as failure:
-        found.fails("repeated", str(failure), int(places[0]), None)
+        found.fails("repeated", str(failure), int(places[0]))
         return
     differ = np.flatnonzero(~((once == twice) | (np.isnan(once) & np.isnan(twice))))
     found.regimes["repeated"] = 0.0
     if first.tobytes() != once.tobytes():
-        found.fails("repeated", "the second call changes the result of the first one", int(places[0]), None)
+        found.fails("repeated", "the second call changes the result of the first one", int(places[0]))
     if differ.size:
         i, fmt = int(differ[0]), found.trial.fmt
         text = f"{differ.size} results differ from one call to the next: {fmt.hex(once[i])}, {fmt.hex(twice[i])}"
-        found.fails("repeated", text, int(places[i]), None)
+        found.fails("repeated", text, int(places[i]))
 
 
 def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places) -> None:
@@ -184,7 +188,7 @@ def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places
         if failure.name == "raised":
             found.remarks.append(f"{name} are refused: {failure}")
         else:
-            found.fails(name, str(failure), int(places[0]), None)
+            found.fails(name, str(failure), int(places[0]))
         return
     if computed.shape != places.shape:
         found.fails(
@@ -201,12 +205,15 @@ def _look_at_zeros(found: _Found) -> None:
     """Look for -0.0 where nothing is negative, as in a loss and its second derivative."""
     if found.quantity not in _NOT_NEGATIVE or not found.computed:
         return
-    computed, places = np.concatenate(found.computed), np.concatenate(found.places)
-    negative = np.flatnonzero((computed == 0) & np.signbit(computed))
     found.regimes["zeros"] = 0.0
-    if negative.size:
-        place = int(places[negative[0]])
-        found.fails("zeros", f"{negative.size} results are -0.0, and no {found.quantity} is negative", place)
+    negative = [np.flatnonzero((computed == 0) & np.signbit(computed)) for computed in found.computed]
+    count = sum(each.size for each in negative)
+    if count:
+        # One that a reproducer shows, if there is any.
+        _, i = min((found.codes[i] is None, i) for i, each in enumerate(negative) if each.size)
+        place = int(found.places[i][negative[i][0]])
+        text = f"{count} results are -0.0, and no {found.quantity} is negative"
+        found.fails("zeros", text, place, found.codes[i])
 
 
 def _joined(errors: list[Errors]) -> Errors:

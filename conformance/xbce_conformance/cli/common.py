@@ -35,12 +35,12 @@ quantity_option = click.option(
 _Command = Callable[..., None]
 
 
-def out_folder(description: str) -> Callable[[_Command], _Command]:
+def out_folder(description: str, default: str = "conformance-report") -> Callable[[_Command], _Command]:
     """Return the option of the folder that a command writes to; it is tried before any work is done."""
     option = click.option(
         "--out",
         type=click.Path(path_type=Path),
-        default=Path("conformance-report"),
+        default=Path(default),
         show_default=True,
         help=description,
     )

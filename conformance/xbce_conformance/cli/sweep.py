@@ -11,7 +11,7 @@ from rich.progress import MofNCompleteColumn, ProgressColumn, Task, TaskProgress
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN, Quantity
-from xbce_conformance.cli.common import console, find, nothing, quantity_option, subject_options
+from xbce_conformance.cli.common import console, find, nothing, out_folder, quantity_option, subject_options
 from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.cli.progress import Progress
@@ -86,13 +86,7 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     type=click.IntRange(min=1),
     help="Processes of the cluster that is started.  [default: one per core; 1 on a GPU]",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("conformance-sweep"),
-    show_default=True,
-    help="Folder for results.json, report.html and report.md.",
-)
+@out_folder("Folder for results.json, report.html and report.md.", "conformance-sweep")
 @click.pass_context
 def sweep_(
     context: click.Context,

@@ -10,7 +10,7 @@ from xbce_conformance.inputs.formats import FORMATS, Format
 from xbce_conformance.measurement.errors import Figures
 from xbce_conformance.measurement.measured import Measured, Specials, Violation, Worst
 from xbce_conformance.results.model import Row, SpecialMismatch, SpecialValues, Verdict
-from xbce_conformance.subjects.expressions import reproducer
+from xbce_conformance.subjects.expressions import ONE_DIMENSION, Written, reproducer
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job, Kind
 
@@ -59,11 +59,11 @@ def failed_row(job: Job, quantity: Quantity, failure: Failure, kind: Kind = "sam
     )
 
 
-def _row(job: Job, quantity: Quantity, kind: Kind, *, worst: Worst, form: str | None = "", **rest: Any) -> Row:
+def _row(
+    job: Job, quantity: Quantity, kind: Kind, *, worst: Worst, form: Written | None = ONE_DIMENSION, **rest: Any
+) -> Row:
     subject = job.subject
-    again = ""
-    if form is not None and kind != "invariance":
-        again = reproducer(job.function, subject.backend, job.dtype, worst.inputs, form)
+    again = "" if kind == "invariance" else reproducer(job.function, subject.backend, job.dtype, worst.inputs, form)
     return Row(
         subject=subject.name,
         version=subject.version,

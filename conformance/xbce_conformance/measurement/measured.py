@@ -11,6 +11,7 @@ import numpy as np
 from xbce_conformance.cases import Quantity
 from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.measurement.errors import Figures
+from xbce_conformance.subjects.expressions import ONE_DIMENSION, Written
 from xbce_conformance.subjects.jobs import Kind
 
 Specials: TypeAlias = Sequence[Any]
@@ -31,7 +32,7 @@ class Worst:
     def place(self) -> str:
         """Part and arguments in one line."""
         arguments = ", ".join(f"{name} {number}" for name, number in self.inputs.items())
-        return f"{self.regime}: {arguments}" if arguments else self.regime
+        return ": ".join(filter(None, (self.regime, arguments)))
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,8 @@ class Measured:
     profiles: Profiles = field(default_factory=Profiles)
     violations: list[Violation] = field(default_factory=list)
     """What breaks a promise besides errors in ULP."""
-    form: str | None = ""
-    """What makes an array of the form in which the error is largest of one with 64 elements: for the reproducer.
-
-    None where nothing does: then there is no reproducer.
-    """
+    form: Written | None = ONE_DIMENSION
+    """The form of arrays in which the error is largest, for the reproducer; None where no code makes it."""
     remarks: list[str] = field(default_factory=list)
     """What a reader should know, and no promise is about."""
 

@@ -9,7 +9,8 @@ SPECIAL_VALUES = 5
 
 def details(row: Row) -> list[str]:
     """Return lines about a row: its violations, or its largest error where it has none, and the input that shows it."""
-    lines = [f"{v.text} [{v.name}]" for v in row.verdict.violations if not v.waived] if row.verdict else []
+    failing = [v for v in row.verdict.violations if not v.waived] if row.verdict else []
+    lines = [f"{v.text} [{v.name}]" if v.name else v.text for v in failing]  # an earlier version had no names
     lines = lines or [row.failure or f"{ulp_text(row.figures.max_ulp)} ULP"]
     if row.worst.place:
         lines.append(f"worst: {row.worst.place}")

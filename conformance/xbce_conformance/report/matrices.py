@@ -13,8 +13,8 @@ TITLES: dict[Kind, str] = {
 }
 TEXTS: dict[Kind, str] = {
     "behaviour": "The largest error in ULP with arrays of this form, or labels of this dtype; “–”: the library has "
-    "none, or they are refused. “fails”: no result, one of another dtype or shape, a changed argument, or -0.0 where "
-    "nothing is negative.",
+    "none, or they are refused. “fails”: no result, one of another dtype or shape, a changed argument, or -0.0 "
+    "where nothing is negative.",
     "invariance": "“=”: the same bits as in one call with all numbers; otherwise how many ULP apart at most. “–”: the "
     "library has no such call.",
 }

@@ -6,12 +6,19 @@ An expression names the arguments of its case in braces.
 import shlex
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.model import Function
+
+Written: TypeAlias = tuple[str, str]
+"""A form of arrays in code: what makes such an array of one with 64 elements, and what takes an element of its results.
+
+All libraries have it: some arrays have no method `reshape`.
+"""
+ONE_DIMENSION: Written = ("", "[0]")
 
 
 def reverse_mode_code(backend: Backend, call: str, first: str) -> str | None:
@@ -48,18 +55,26 @@ def evaluate(
     return call
 
 
-def reproducer(function: Function, backend: Backend, dtype: str, arguments: dict[str, str], form: str = "") -> str:
+def reproducer(
+    function: Function,
+    backend: Backend,
+    dtype: str,
+    arguments: dict[str, str],
+    form: Written | None = ONE_DIMENSION,
+) -> str:
     """Return a command for a shell that prints the result at these arguments (hexadecimal) as `float.hex` does.
 
-    Empty where the function has no expression, or where there are no arguments: those of a reduction are a whole array.
-    `form` follows each array of 64 elements, and makes another of it, such as `[::2]`.
+    Empty where the function has no expression, where there are no arguments, as those of a reduction are a whole array,
+    or where no code makes arrays of the form.
     """
-    if not function.code or not arguments:
+    if not function.code or not arguments or form is None:
         return ""
     code = function.code
+    makes, element = form
     for name, value in arguments.items():
-        code = code.replace("{" + name + "}", backend.array_code(value, "bool" if name == "where" else dtype) + form)
-    element = "" if backend.name == "scalar" else ".reshape(-1)[0]" if form else "[0]"
+        code = code.replace("{" + name + "}", backend.array_code(value, "bool" if name == "where" else dtype) + makes)
+    if backend.name == "scalar":
+        element = ""
     results = (
         [f"{code}[{i}]{element}" for i in range(len(function.quantities))] if len(function.quantities) > 1 else None
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from xbce_conformance.inputs.formats import Doubles, Floats, Format
 from xbce_conformance.subjects.backend import ON_DEVICE, Backend
+from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.sweep.plan import BLOCK, DEVICE_BLOCK
 
 Array: TypeAlias = Any
@@ -102,10 +103,13 @@ def place(backend: Backend, fmt: Format) -> tuple[str, _Adapt]:
 
     def adapt(call: Callable[..., Array]) -> Callable[..., Floats]:
         def on_numpy(*arrays: Floats) -> Floats:
-            result = backend.to_numpy(call(*map(backend.from_numpy, arrays)))
+            returned = call(*map(backend.from_numpy, arrays))
+            if returned is None:
+                raise Failure("nothing", "it returned None; an array is expected")
+            result = backend.to_numpy(returned)
             if result.dtype != fmt.dtype:
-                msg = f"{backend.name}: a function returned {result.dtype} for {fmt.name} input"
-                raise TypeError(msg)
+                msg = f"it returned {result.dtype}; {fmt.name} is expected"
+                raise Failure("dtype", msg)
             return result
 
         return on_numpy

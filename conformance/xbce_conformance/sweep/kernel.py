@@ -84,12 +84,16 @@ def _results(function: Measured, device: Device, logits: Array, labels: Array) -
     """Return the results in float64, or what is raised: results of another dtype or shape are none."""
     try:
         got = function.call(logits, labels)
+        if got is None:
+            return Failure("nothing", "it returned None; an array is expected")
         what, wanted = ((array.dtype, tuple(array.shape)) for array in (got, logits))
         if what != wanted:
             msg = f"it returned {what[0]} of shape {what[1]} for {wanted[0]} of shape {wanted[1]}"
             return Failure("shape" if what[0] == wanted[0] else "dtype", msg)
         return device.from_function(got)
-    except Exception as error:  # noqa: BLE001 - whatever a subject raises is reported
+    except Failure as failure:
+        return failure
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a subject raises is reported
         return Failure("raised", f"{type(error).__name__}: {error}")
 
 
