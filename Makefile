@@ -105,7 +105,7 @@ gpu-wheels:  ## Fetch what a machine with a GPU and no network may lack, into .g
 	  --constraint constraints.txt --requirement gpu/wheels.txt --dest .gpu/wheels
 
 gpu-exact-values: $(VENV)/installed  ## Compute beforehand what the suite compares with, into .gpu/exact-values.
-	$(BIN)/xbce-conformance run --subject xbce --backend numpy --exact-values .gpu/exact-values --out .gpu/exact-report $(ARGS)
+	$(BIN)/xbce-conformance run --subject xbce --part samples --backend numpy --exact-values .gpu/exact-values --out .gpu/exact-report $(ARGS)
 
 clean:  ## Remove the environment and everything that was generated.
 	rm -rf $(VENV) $(PEERS) $(VISION) $(OLDEST) .gpu conformance-report conformance-sweep conformance-search build dist benchmarks/.asv .mypy_cache .pytest_cache .ruff_cache .hypothesis

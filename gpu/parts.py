@@ -59,7 +59,7 @@ def parts(work: Path, *, rehearsal: bool, precisions: tuple[str, ...] = ("native
         part("tests", "", "tests marked for a device, CUDA graphs among them", 1, 110, "tests.jsonl", *pytest),
         *(
             part("conformance", backend, "the suite: eager, jitted, compiled", 1, 120, "results.json",
-                 *conformance, "run", "--subject=xbce", *precision, exact, kept[backend])
+                 *conformance, "run", "--subject=xbce", "--part=samples", *precision, exact, kept[backend])
             for backend in backends
         ),
         part("functions", "", "exp, log1p, tanh and sigmoid of each library", 2, 40, "functions.json",

@@ -185,10 +185,15 @@ def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places
     try:
         (computed, *_) = job.results(tuple(there))
     except Failure as failure:
-        found.remarks.append(f"{name} are refused: {failure}")
+        if failure.name == "raised":
+            found.remarks.append(f"{name} are refused: {failure}")
+        else:
+            found.fails(name, str(failure), int(places[0]))
         return
     if computed.shape != places.shape:
-        found.fails(name, f"the shape of the result is {computed.shape}; {places.shape} is expected", int(places[0]))
+        found.fails(
+            name, f"the shape of the result is {computed.shape}; {places.shape} is expected", int(places[0]), None
+        )
         return
     if computed.dtype != trial.fmt.dtype:
         found.remarks.append(f"{name}: the result is {computed.dtype}")

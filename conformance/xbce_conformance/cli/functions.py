@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TaskProgressColumn, TimeElapsedColumn
 from rich.text import Text
 
 from xbce_conformance.cli.common import console, nothing, out_folder, reading
 from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.cli.progress import Progress
 from xbce_conformance.functions.measure import (
     CHUNK,
     DOUBLE_SAMPLES,
@@ -91,21 +92,21 @@ def _measure(
     todo: list[tuple[Backend, Elementary, str]], samples: int, report: Report, checkpoints: Path, screen: Console
 ) -> Iterator[FunctionRow]:
     """Yield a row per function that can be measured: of the report, or a new one, which is added to it."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     drawn = [samples_for(function, FORMATS[dtype], samples) for _, function, dtype in todo]
     counts = [n or 2 ** (8 * FORMATS[dtype].dtype.itemsize) for n, (_, _, dtype) in zip(drawn, todo, strict=True)]
-    with Progress(*columns, console=screen, transient=True) as progress:
-        task = progress.add_task("", total=sum(counts))
+    columns = (TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(screen, sum(counts), unit="numbers", columns=columns) as progress:
         done = 0
         for (backend, function, dtype), n, count in zip(todo, drawn, counts, strict=True):
-            progress.update(task, completed=done, description=f"{backend.name}: {function.name}, {dtype}")
+            progress.reach(done)
+            progress.describe(f"{backend.name}: {function.name}, {dtype}")
             done += count
             try:
                 identity = _identity(backend, function, dtype, n, report)
                 row = report.find(**identity)
                 if row is None:
                     folder = checkpoints / checkpoint_name(identity) if n == 0 and count > CHUNK else None
-                    found = _found(backend, function, identity, folder, lambda n: progress.advance(task, n))
+                    found = _found(backend, function, identity, folder, progress.advance)
                     row = FunctionRow.of(found, **identity)
                     report.rows.append(row)
             except Unmeasured as reason:

@@ -79,6 +79,10 @@ class Progress:
         self._done += steps
         self._bar.advance(self._task, steps)
 
+    def reach(self, steps: float) -> None:
+        """Say how many steps are done in all."""
+        self.advance(steps - self._done)
+
     def skip(self, steps: float) -> None:
         """Count steps that were done before: they do not tell how long the others take."""
         self._done += steps

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN
@@ -22,6 +22,7 @@ from xbce_conformance.cli.common import (
     subject_options,
 )
 from xbce_conformance.cli.exit_codes import ExitCode
+from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs.input_set import input_set
 from xbce_conformance.inputs.worst_cases import WorstCase, add, load
@@ -111,13 +112,12 @@ def _climb(
         flushes=subject.backend.flushes_subnormals(fmt),
     )
     peak, start = Peak(), time.monotonic()
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen, transient=True) as progress:
-        task = progress.add_task(function.name, total=seconds)
+    with Progress(screen, seconds, unit="s", columns=(TimeElapsedColumn(),)) as progress:
         try:
             for peak in peaks:
                 passed = time.monotonic() - start
-                progress.update(task, completed=passed, description=f"{function.name}: {peak.ulp:.4g} ULP")
+                progress.reach(passed)
+                progress.describe(f"{function.name}: {peak.ulp:.4g} ULP")
                 if passed >= seconds:
                     break
         except KeyboardInterrupt:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from xbce_conformance.cli.common import check_writable, console
+from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.vectors import export, exported
 
@@ -22,8 +22,11 @@ def export_(folder: Path) -> None:
     """Write hexadecimal JSON, correctly rounded by ball arithmetic: a file per function and dtype, and an index."""
     screen = console()
     check_writable(folder, "FOLDER")
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=screen, transient=True) as progress:
-        task = progress.add_task("", total=len(exported()) * len(FORMATS))
-        paths = export(folder, lambda name: progress.update(task, advance=1, description=name))
+    with Progress(screen, len(exported()) * len(FORMATS), unit="files") as progress:
+
+        def written(name: str) -> None:
+            progress.describe(name)
+            progress.advance()
+
+        paths = export(folder, written)
     screen.print(Text(f"{len(paths)} files are written to {folder}."), soft_wrap=True)

@@ -11,6 +11,7 @@ from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.judge.verdict import failed_row, row_of
 from xbce_conformance.measurement.culprit import with_input
 from xbce_conformance.measurement.elementwise import measure_elementwise
+from xbce_conformance.measurement.hints import with_hint
 from xbce_conformance.measurement.measured import Measured
 from xbce_conformance.measurement.reductions import measure_mean_derivative, measure_reduction
 from xbce_conformance.measurement.trial import Trial
@@ -70,9 +71,11 @@ def _samples(job: Job, trial: Trial, level: str) -> list[Measured]:
     if job.subject.own:
         _probe(job, trial)
     measured = measure_elementwise(job, trial)
-    if job.subject.own and job.function.case is PLAIN and len(measured) == 1:
-        return [add_found(job, trial, measured[0], level)]
-    return measured
+    if not job.subject.own:
+        return measured
+    if job.function.case is PLAIN:
+        measured = [add_found(job, trial, each, level) for each in measured]
+    return [with_hint(job, trial, each) for each in measured]
 
 
 def _probe(job: Job, trial: Trial) -> None:

@@ -3,9 +3,8 @@
 import time
 from dataclasses import replace
 
-import numpy as np
-
 from xbce_conformance.inputs.formats import Floats
+from xbce_conformance.measurement.hints import reduces_by_default
 from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
@@ -14,9 +13,6 @@ _SHARE = 0.05
 """Of the limit of a call, for each smaller call that looks for the input of one that took too long."""
 _SEARCH = 5.0
 """Seconds that the search for an input may take at least; otherwise as long as a call."""
-
-_ELEMENTS = 1000
-"""How many elements show what one number for all of them is."""
 
 
 def with_input(failure: Failure, job: Job, trial: Trial, arrays: tuple[Floats, ...] | None = None) -> Failure:
@@ -27,7 +23,7 @@ def with_input(failure: Failure, job: Job, trial: Trial, arrays: tuple[Floats, .
     arrays = trial.called_with if arrays is None else arrays
     if failure.located or job.function.reduces or job.function.of_weighted_mean:
         return failure
-    text = str(failure) + _hint(failure, job, trial)
+    text = f"{failure}{reduces_by_default(job, trial) if failure.name == 'shape' else ''}"
     tried = replace(job, limit=max(_SHARE * job.limit, 0.1)) if failure.name == "time-limit" else job
     first, stop = _narrowed(tried, arrays, failure.name, time.monotonic() + max(job.limit, _SEARCH))
     if stop - first > 1:
@@ -56,23 +52,3 @@ def _fails(job: Job, arrays: tuple[Floats, ...], first: int, stop: int, name: st
     except Failure as failure:
         return failure.name == name
     return False
-
-
-def _hint(failure: Failure, job: Job, trial: Trial) -> str:
-    """Say how a loss that reduces by default is measured."""
-    if failure.name != "shape":
-        return ""
-    arrays = tuple(array[:_ELEMENTS] for array in trial.called_with)
-    try:
-        (result,) = replace(job, function=replace(job.function, quantities=("mean",))).call(arrays)
-    except Failure:
-        return ""
-    exact = trial.exact(job.function.quantities[0]).high[:_ELEMENTS]
-    with np.errstate(all="ignore"):
-        for name, reduced in (("mean", exact.mean()), ("sum", exact.sum())):
-            if abs(float(result) - reduced) <= 1e-2 * abs(reduced):
-                return (
-                    f": this is the {name} of all elements. Name a callable that returns each loss "
-                    f"(reduction='none'), or give the {name} as `Adapter(..., {name}=...)`"
-                )
-    return ""

@@ -16,6 +16,7 @@ def details(row: Row) -> list[str]:
         lines.append(f"worst: {row.worst.place}")
     if row.worst.computed:
         lines += [f"came:  {row.worst.computed}", f"right: {row.worst.exact}"]
+    lines += [f"remark: {text}" for text in row.remarks]
     if row.reproducer:
         lines.append(f"again: {row.reproducer}")
     wrong = row.special.mismatches

@@ -26,14 +26,14 @@ def write_markdown(results: Results, path: Path) -> None:
         lines.append("")
     lines += [f"Stated exception: {text}." for text in stated_exceptions(results)]
     dtypes = list(dict.fromkeys(row.dtype for row in results.rows))
-    for quantity, table in leagues(results).items():
+    for quantity, entries in leagues(results).items():
         lines += ["", f"## Largest error of the {quantity}", ""]
-        lines += _table(
+        lines += table(
             ["subject", *dtypes, "special values"],
-            [[e.name, *(league_cell(e, dtype) for dtype in dtypes), e.special] for e in table],
+            [[e.name, *(league_cell(e, dtype) for dtype in dtypes), e.special] for e in entries],
         )
     lines += ["", "“=”: over all inputs; otherwise a lower bound, found among samples.", "", "## All rows", ""]
-    lines += _table(
+    lines += table(
         [
             "function",
             "backend",
@@ -52,7 +52,7 @@ def write_markdown(results: Results, path: Path) -> None:
     )
     for matrix in matrices(results):
         lines += ["", f"## {matrix.title}", "", matrix.text, ""]
-        lines += _table(
+        lines += table(
             ["function", "backend", "dtype", *matrix.columns],
             [[row.called, row.backend, row.dtype, *cells] for row, cells in matrix.lines],
         )
@@ -82,7 +82,8 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a table."""
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
     lines = [f"| {' | '.join(row)} |" for row in escaped]
     return [lines[0], f"|{'---|' * len(head)}", *lines[1:]]
