@@ -71,7 +71,7 @@ def measure(
     ...     return np.logaddexp(0, np.minimum(x, 30)) - x * z
     >>> for row in measure(clamped, dtypes=["float32"], parts=["samples"]).failed:
     ...     print(row.quantity, row.worst.regime)
-    value huge
+    value found by search
     """
     try:
         loaded = of_object(subject, getattr(subject, "__name__", "subject"))
