@@ -30,8 +30,8 @@ def test_every_cell_has_a_logit(name, level):
     x = logits(name, cell)
     between = x[(x >= -110) & (x < 110)]
     assert np.diff(between).max() <= 2 * cell
-    # A draw that is rounded to float32 may move into the next cell.
-    assert np.unique(np.floor(between / cell)).size > 0.999 * 220 / cell
+    if name == "float64":  # a draw that is rounded to float32 may move into the next cell
+        assert np.unique(np.floor(between / cell)).size == 220 / cell
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
