@@ -52,7 +52,18 @@ def parts(work: Path, *, rehearsal: bool, precisions: tuple[str, ...] = ("native
     exact = f"--exact-values={work.parent / 'exact-values'}"
     precision = [f"--precision={name}" for name in precisions]
     swept = {backend: f"{checkpoint}-sweep" for backend, checkpoint in kept.items()}
-    pytest = ("-m", "pytest", "-p", "gpu.record", "-p", "no:cacheprovider", "-q", "-m", "device", "tests/device")
+    pytest = (
+        "-m",
+        "pytest",
+        "-p",
+        "gpu.record",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "-m",
+        "device and not long" if rehearsal else "device",
+        "tests/device",
+    )
     return (
         part("environment", "", "driver and libraries", 0, 15, "environment.json",
              "-m", "gpu.environment"),
