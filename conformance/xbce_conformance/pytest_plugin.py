@@ -53,7 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--xbce-gradient", help="module:callable of the gradient")
     group.addoption("--xbce-case", help="what module:callable should compute")
     group.addoption("--xbce-bound", type=float, help="judge module:callable by this bound in ULP")
-    group.addoption("--xbce-call-limit", type=float, help="seconds that one call may take; without it 30")
+    group.addoption(
+        "--xbce-call-limit", type=float, help="seconds that one call may take, in the process of pytest; without it 30"
+    )
     group.addoption("--xbce-waivers", type=Path, help="TOML file with a table [waive] of names and reasons")
     group.addoption("--xbce-level", default="quick", choices=("quick", "full"), help="how many samples")
 

@@ -17,6 +17,7 @@ from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
 from xbce_conformance.subjects.spec import BadOption, BadSubject
+from xbce_conformance.subjects.user import Refusal
 from xbce_conformance.subjects.xbce import PRECISIONS
 
 _FILE_WIDTH = 120
@@ -168,10 +169,10 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
     return with_choice
 
 
-def find(choice: Choice) -> tuple[list[Subject], dict[str, str]]:
-    """Return the chosen subjects, and what is missing, and why."""
+def find(choice: Choice, refusal: Refusal | None = None) -> tuple[list[Subject], dict[str, str]]:
+    """Return the chosen subjects, and what is missing, and why; `refusal` as in `Choice.find`."""
     try:
-        return choice.find()
+        return choice.find(refusal)
     except BadOption as error:
         raise click.UsageError(str(error)) from error
     except BadSubject as error:

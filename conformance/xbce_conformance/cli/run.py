@@ -22,9 +22,9 @@ from xbce_conformance.cli.progress import Progress
 from xbce_conformance.cli.waivers import waiver_options
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import LEVELS
+from xbce_conformance.judge.apart import Apart
 from xbce_conformance.judge.measure import results_of
 from xbce_conformance.judge.resume import RunCheckpoint, plan
-from xbce_conformance.judge.runner import rows_of
 from xbce_conformance.judge.waivers import Waiver
 from xbce_conformance.report import write_reports
 from xbce_conformance.report.table import summary
@@ -93,7 +93,7 @@ def list_() -> None:
     type=click.FloatRange(min=0, min_open=True),
     default=CALL_LIMIT,
     show_default=True,
-    help="Seconds that one call of a subject may take.",
+    help="Seconds that one call of a subject of your own may take; after more than twice that its process is ended.",
 )
 @waiver_options
 @click.option(
@@ -143,25 +143,28 @@ def run_(
     """
     start = time.monotonic()
     screen = console()
-    subjects, missing = find(replace(choice, dtypes=dtypes))
-    _check_required(required, subjects, missing)
-    todo = jobs(
-        subjects,
-        dtypes or tuple(FORMATS),
-        functions,
-        level,
-        parts=parts,
-        limit=call_limit,
-        same_bits=same_bits,
-    )
-    if not todo:
-        raise nothing("measure", missing, "no subject has the chosen function and dtype")
-    if exact_values:
-        check_writable(exact_values, "--exact-values")
+    chosen = replace(choice, dtypes=dtypes)
+    with Apart(chosen, call_limit) as apart:
+        apart.load()
+        subjects, missing = find(chosen, apart.refusal_of)
+        _check_required(required, subjects, missing)
+        todo = jobs(
+            subjects,
+            dtypes or tuple(FORMATS),
+            functions,
+            level,
+            parts=parts,
+            limit=call_limit,
+            same_bits=same_bits,
+        )
+        if not todo:
+            raise nothing("measure", missing, "no subject has the chosen function and dtype")
+        if exact_values:
+            check_writable(exact_values, "--exact-values")
 
-    kept = RunCheckpoint(checkpoint, plan(todo, level, choice, environment())) if checkpoint else None
-    left = None if seconds is None else seconds - (time.monotonic() - start)
-    rows = _measure(todo, partial(rows_of, level=level, exact_values=exact_values), kept, left, screen)
+        kept = RunCheckpoint(checkpoint, plan(todo, level, choice, environment())) if checkpoint else None
+        left = None if seconds is None else seconds - (time.monotonic() - start)
+        rows = _measure(todo, partial(apart.rows_of, level=level, exact_values=exact_values), kept, left, screen)
     undone = len(todo) - len(rows)
     if undone:
         missing["jobs"] = f"{undone} of {len(todo)} were not done: the run was interrupted"

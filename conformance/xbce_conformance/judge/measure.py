@@ -45,7 +45,9 @@ def measure(
         What is tried: errors at samples of the inputs; arrays of other forms, labels of other dtypes and what a call
         must not do; calls of the same numbers in other company, whose rows are reported and not judged.
     call_limit : float, default 30
-        Seconds that one call may take; one that takes longer fails.
+        Seconds that one call may take; one that takes longer fails. It is called in this process: what ends the process
+        ends the caller, and a loop in C that holds the interpreter's lock is waited for. The command
+        ``xbce-conformance run`` has another process for that.
     waive : mapping of str to str, optional
         Violations that are known and allowed, by name, with the reason: ``{"special-values:infinite-logits": "they
         cannot occur"}``. ``results.waivers`` names those that are not needed.

@@ -40,21 +40,30 @@ def rows_of(
 
     `raised` is told the failure of a subject that is judged: its author looks for the fault, which is its cause.
     """
+    return [row for rows in rows_by_part(job, level, exact_values, raised) for row in rows]
+
+
+def rows_by_part(
+    job: Job,
+    level: str,
+    exact_values: Path | None = None,
+    raised: Callable[[Failure], None] = lambda _failure: None,
+) -> Iterator[list[Row]]:
+    """Yield the rows of each part of a job, as soon as it is measured."""
     trial = _trial(job.function.case, job.dtype, level, exact_values)
-    rows: list[Row] = []
     failed: Failure | None = None
     for part in job.parts:
         try:
             if failed is not None:  # what fails at the samples need not be tried, nor waited for, again
                 raise failed
-            rows += [row_of(job, measured) for measured in _PARTS[part](job, trial, level)]
+            rows = [row_of(job, measured) for measured in _PARTS[part](job, trial, level)]
         except Failure as failure:
             if failed is None:
                 if job.judges(part):
                     raised(failure)
                 failed = with_input(failure, job, trial) if job.subject.judged else failure
-            rows += [failed_row(job, quantity, failed, part) for quantity in job.function.quantities]
-    return rows
+            rows = [failed_row(job, quantity, failed, part) for quantity in job.function.quantities]
+        yield rows
 
 
 @lru_cache(maxsize=1)

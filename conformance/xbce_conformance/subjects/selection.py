@@ -10,7 +10,7 @@ from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.peer_subjects import find_peer, peer_needs
 from xbce_conformance.subjects.peers import PEERS
 from xbce_conformance.subjects.spec import BadOption, BadSubject, did_you_mean, is_spec
-from xbce_conformance.subjects.user import build, entry_points, find_entry_point, load
+from xbce_conformance.subjects.user import Refusal, build, entry_points, find_entry_point, load
 from xbce_conformance.subjects.xbce import PRECISIONS, find_xbce
 
 ALL_BACKEND_NAMES = (*BACKEND_NAMES, *PEER_BACKEND_NAMES)
@@ -72,9 +72,17 @@ class Choice:
     dtypes: tuple[str, ...] = ()
     """Those that are asked for by name: code of one's own that refuses one of them fails."""
 
-    def find(self) -> tuple[list[Subject], dict[str, str]]:
-        """Return the subjects, and what is missing, and why; those of one's own are judged."""
-        own = [name for name in self.subjects if is_spec(name) or name in entry_points()]
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The subjects of one's own that are named."""
+        return tuple(name for name in self.subjects if is_spec(name) or name in entry_points())
+
+    def find(self, refusal: Refusal | None = None) -> tuple[list[Subject], dict[str, str]]:
+        """Return the subjects, and what is missing, and why; those of one's own are judged.
+
+        `refusal` tells which dtypes these refuse; by default they are called.
+        """
+        own = self.own
         if not own and (self.order or self.gradient or self.case or self.bound is not None):
             msg = "order, gradient, case and bound are for a subject of your own; none is named"
             raise BadOption(msg)
@@ -92,7 +100,7 @@ class Choice:
         subjects, missing_subjects = find_subjects(names, backends)
         missing |= missing_subjects
         for name in own:
-            found, refused = self._own(name)
+            found, refused = self._own(name, refusal)
             subjects += found
             missing |= refused
         return subjects, missing
@@ -102,14 +110,16 @@ class Choice:
         xbces = tuple(PRECISIONS[precision] for precision in self.precisions) or ("xbce",)
         return tuple(dict.fromkeys(each for name in names for each in (xbces if name == "xbce" else (name,))))
 
-    def _own(self, name: str) -> tuple[list[Subject], dict[str, str]]:
+    def _own(self, name: str, refusal: Refusal | None) -> tuple[list[Subject], dict[str, str]]:
         loaded = load(entry_points().get(name, name), gradient=self.gradient, order=self.order, case=self.case)
         if name in entry_points():
             loaded = replace(loaded, name=name)
         backends, missing = find_backends(self.backends or (loaded.adapter.backend,))
         subjects = []
         for backend in backends.values():
-            subject, refused = build(loaded, backend, judged=True, bound=self.bound, dtypes=self.dtypes)
+            subject, refused = build(
+                loaded, backend, judged=True, bound=self.bound, dtypes=self.dtypes, refusal=refusal
+            )
             missing |= refused
             subjects.append(subject)
         return subjects, missing

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,9 @@ _BESIDE_VALUE: tuple[Quantity, ...] = ("gradient", "hessian", "mean", "sum")
 """What an adapter may have besides its value."""
 
 _HALVES = ("float16", "bfloat16")
+
+Refusal: TypeAlias = Callable[[Function, Backend, str], str]
+"""Tells what a function raises in a dtype of its backend; "" if nothing."""
 
 
 @dataclass(frozen=True)
@@ -189,10 +192,12 @@ def build(
     judged: bool = False,
     bound: float | None = None,
     dtypes: tuple[str, ...] = (),
+    refusal: Refusal | None = None,
 ) -> tuple[Subject, dict[str, str]]:
     """Return the subject on a backend, and which half types it refuses, and why.
 
-    Where the adapter, or else `dtypes`, names them, these are measured, and what refuses them fails.
+    `refusal` tells what it refuses; by default it is called. Where the adapter, or else `dtypes`, names them, these are
+    measured, and what refuses them fails.
     """
     case = BY_NAME[loaded.adapter.case]
     missing: dict[str, str] = {}
@@ -208,7 +213,7 @@ def build(
             code="" if loaded.given else code,
             imports=loaded.imports,
         )
-        refused = {} if named else {dtype: _refusal(function, backend, dtype) for dtype in _HALVES}
+        refused = {} if named else {dtype: (refusal or refusal_of)(function, backend, dtype) for dtype in _HALVES}
         missing |= {f"{function.name} in {dtype} on {backend.name}": why for dtype, why in refused.items() if why}
         taken = tuple(dtype for dtype in FORMATS if dtype in (named or backend.dtypes) and not refused.get(dtype))
         functions.append(replace(function, dtypes=taken))
@@ -249,7 +254,7 @@ def _one_by_one(call: Callable[..., Any]) -> Callable[..., Any]:
     return elementwise
 
 
-def _refusal(function: Function, backend: Backend, dtype: str) -> str:
+def refusal_of(function: Function, backend: Backend, dtype: str) -> str:
     """Return what a function raises in a dtype of the backend; "" if nothing."""
     fmt = FORMATS[dtype]
     arrays = [fmt.round([0.5, 0.25] if i == 0 else [1.0, 0.0]) for i in range(len(function.case.arguments))]
