@@ -15,7 +15,7 @@ from xbce_conformance.subjects.xbce import find_xbce
 from xbce_conformance.sweep import Plan, sweep, sweep_results, target_of
 from xbce_conformance.sweep.checkpoint import Checkpoint
 from xbce_conformance.sweep.facts import OtherCode, changed
-from xbce_conformance.sweep.outcome import Failure, Outcome
+from xbce_conformance.sweep.outcome import Failed, Outcome
 from xbce_conformance.sweep.tally import Tally
 
 RANGE = (0x3F800000, 0x3F800400)
@@ -127,7 +127,7 @@ def test_only_what_differs_is_done_again(tmp_path):
     plan = Plan("float32", (XBCE, other), ("value",), 0, 2**25)
     said = []
     checkpoint = Checkpoint(tmp_path, plan, said.append)
-    good, failed = Outcome({"a": Tally(count=1)}), Outcome(failures={"a": Failure("no", "0x0p+0", "0x0p+0")})
+    good, failed = Outcome({"a": Tally(count=1)}), Outcome(failures={"a": Failed("raised", "no", "0x0p+0", "0x0p+0")})
     checkpoint.keep(0, {XBCE: good, other: good}, 1.0)
     checkpoint.keep(1, {XBCE: good, old: good}, 1.0)
     checkpoint.keep(2, {XBCE: failed, other: good}, 1.0)
@@ -161,7 +161,7 @@ def test_a_corrupt_plan_is_named(here, scheduler):
     swept(scheduler, "corrupted:f")
     Path("conformance-sweep/checkpoint-float32/plan.json").write_text("{", "utf-8")
     code, output, _ = swept(scheduler, "corrupted:f")
-    assert code == 1
+    assert code == 4
     assert "plan.json is corrupt" in output
     assert "name another folder, or remove it" in output
 
@@ -191,7 +191,7 @@ def test_the_command_says_what_a_worker_lacks(here, scheduler, monkeypatch):
     swept(scheduler, "elsewhere:f")
     monkeypatch.setattr("xbce_conformance.sweep.facts.level_of", lambda _backend: "x86-64-v9")
     code, output, _ = swept(scheduler, "elsewhere:f")
-    assert code == 1
+    assert code == 3
     assert "processor level is another on the worker" in output
     assert "x86-64-v9 where the sweep was started" in output
     assert "Traceback" not in output
