@@ -1,6 +1,8 @@
 """The input that a failing call fails with."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from xbce_conformance.inputs.formats import Floats
@@ -25,30 +27,30 @@ def with_input(failure: Failure, job: Job, trial: Trial, arrays: tuple[Floats, .
         return failure
     text = f"{failure}{reduces_by_default(job, trial) if failure.name == 'shape' else ''}"
     tried = replace(job, limit=max(_SHARE * job.limit, 0.1)) if failure.name == "time-limit" else job
-    first, stop = _narrowed(tried, arrays, failure.name, time.monotonic() + max(job.limit, _SEARCH))
+
+    def fails(first: int, stop: int) -> bool:
+        try:
+            tried.call(tuple(array[first:stop] for array in arrays))
+        except Failure as found:
+            return found.name == failure.name
+        return False
+
+    first, stop = narrowed(fails, len(arrays[0]), time.monotonic() + max(job.limit, _SEARCH))
     if stop - first > 1:
         return Failure(failure.name, f"{text} (for {stop - first} elements together)", located=True)
     inputs = {name: trial.fmt.hex(array[first]) for name, array in zip(trial.inputs.arrays, arrays, strict=True)}
     return Failure(failure.name, text, inputs, located=True)
 
 
-def _narrowed(job: Job, arrays: tuple[Floats, ...], name: str, end: float) -> tuple[int, int]:
-    """Return the smallest slice, halved again and again until `end`, that fails as all do together."""
-    first, stop = 0, len(arrays[0])
+def narrowed(fails: Callable[[int, int], bool], count: int, end: float = math.inf) -> tuple[int, int]:
+    """Return the smallest slice of `count` elements, halved again and again until `end`, that fails as all do."""
+    first, stop = 0, count
     while stop - first > 1 and time.monotonic() < end:
         middle = (first + stop) // 2
-        if _fails(job, arrays, first, middle, name):
+        if fails(first, middle):
             stop = middle
-        elif _fails(job, arrays, middle, stop, name):
+        elif fails(middle, stop):
             first = middle
         else:
             break
     return first, stop
-
-
-def _fails(job: Job, arrays: tuple[Floats, ...], first: int, stop: int, name: str) -> bool:
-    try:
-        job.call(tuple(array[first:stop] for array in arrays))
-    except Failure as failure:
-        return failure.name == name
-    return False

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from xbce_conformance.inputs.formats import Doubles, Format
+from xbce_conformance.measurement.culprit import narrowed
 from xbce_conformance.reference.plain_loss import ArrayReference
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.sweep.device import Array, Device
@@ -98,15 +99,18 @@ def _results(function: Measured, device: Device, logits: Array, labels: Array) -
 
 
 def _failure(function: Measured, device: Device, logits: Array, labels: Array, failure: Failure) -> Failed:
-    """Return why a call raises, and the pair that shows it: bisect for as long as a half raises, too."""
-    halves = [(logits, labels)]
-    while halves:
-        given = halves.pop()
-        found = failure if given[0] is logits else _results(function, device, *given)
-        if isinstance(found, Failure):
-            failure, (logits, labels), middle = found, given, given[0].shape[0] // 2
-            halves = [(logits[middle:], labels[middle:]), (logits[:middle], labels[:middle])] if middle else []
-    count = logits.shape[0]
-    together = "" if count == 1 else f" (in an array of {count:,} that begins with this pair)"
-    logit, label = (float(device.to_numpy(device.from_function(array[:1]))[0]).hex() for array in (logits, labels))
+    """Return why a call raises, and the pair that shows it."""
+
+    def fails(first: int, stop: int) -> bool:
+        nonlocal failure
+        found = _results(function, device, logits[first:stop], labels[first:stop])
+        if not isinstance(found, Failure):
+            return False
+        failure = found
+        return True
+
+    first, stop = narrowed(fails, logits.shape[0])
+    together = "" if stop - first == 1 else f" (in an array of {stop - first:,} that begins with this pair)"
+    pair = (array[first : first + 1] for array in (logits, labels))
+    logit, label = (float(device.to_numpy(device.from_function(one))[0]).hex() for one in pair)
     return Failed(failure.name, f"{failure}{together}", logit, label)
