@@ -20,7 +20,7 @@ from xbce_conformance.measurement.measured import Measured
 from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.reference.exact import Reference
 from xbce_conformance.reference.plain_loss import ExtendedReference, Float64Reference
-from xbce_conformance.search.climb import ascend, step
+from xbce_conformance.search.climb import ascend, explained_by_flushing, moved
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 
@@ -79,20 +79,15 @@ def _worst_pairs(job: Job, trial: Trial, measured: Measured, level: str) -> tupl
             raise with_input(failure, job, trial, (x, z)) from None
         exact = reference.exact(measured.quantity, (x, z))[measured.quantity]
         ratio = measure(computed, exact, fmt).ulp / np.where((z == 0) | (z == 1), bounds["hard"], bounds["soft"])
-        if flushes:  # it explains errors next to subnormal numbers
-            for number in (np.float64(x), np.float64(z), exact.scale):
-                ratio = np.where((number != 0) & (np.abs(number) < 4 * fmt.tiny), 0.0, ratio)
+        if flushes:
+            ratio = np.where(explained_by_flushing(fmt, x, z, exact.scale), 0.0, ratio)
         return np.asarray(ratio, np.float64), computed
-
-    def move(x: Floats, z: Floats) -> tuple[Floats, Floats]:
-        new_z = np.where(rng.random(z.shape) < 0.25, step(z, fmt, rng), z)
-        return step(x, fmt, rng), np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
 
     x, z = grid(fmt, rng, CELLS[level])
     ratios = errors(x, z)[0]
     worst = np.argsort(ratios, kind="stable")[::-1][:_KEPT]
     starts = x[worst], z[worst]
-    peak = list(islice(ascend(errors, move, starts, rng), STEPS[level]))[-1]
+    peak = list(islice(ascend(errors, lambda x, z: moved(x, z, fmt, rng), starts, rng), STEPS[level]))[-1]
     top = [fmt.round([number]) for number in peak.inputs]
     return np.concatenate([starts[0], top[0]]), np.concatenate([starts[1], top[1]])
 

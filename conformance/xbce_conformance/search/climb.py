@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbce_conformance.inputs.formats import Doubles, Floats, Format
+from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.measurement.errors import measure
 from xbce_conformance.reference.exact import Reference
 
@@ -53,15 +53,22 @@ def climb(
         ulp = measure(computed, exact, fmt).ulp
         counts = np.isfinite(ulp)  # one that is not finite needs no search
         if flushes:
-            for number in (np.float64(x), np.float64(z), exact.scale):
-                counts &= (number == 0) | (np.abs(number) >= 4 * fmt.tiny)
+            counts &= ~explained_by_flushing(fmt, x, z, exact.scale)
         return np.where(counts, ulp, 0.0), computed
 
-    def move(x: Floats, z: Floats) -> tuple[Floats, Floats]:
-        new_x, new_z = step(x, fmt, rng), np.where(rng.random(CLIMBERS) < 0.5, step(z, fmt, rng), z)
-        return new_x, np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
+    return ascend(errors, lambda x, z: moved(x, z, fmt, rng), starts, rng)
 
-    return ascend(errors, move, starts, rng)
+
+def explained_by_flushing(fmt: Format, *numbers: Floats) -> Mask:
+    """Tell where an argument or a result is next to the subnormal numbers."""
+    wide = [np.float64(number) for number in numbers]
+    return np.asarray(np.any([(number != 0) & (np.abs(number) < 4 * fmt.tiny) for number in wide], axis=0))
+
+
+def moved(x: Floats, z: Floats, fmt: Format, rng: Rng) -> tuple[Floats, Floats]:
+    """Return logits and labels that are near these; half of the labels stay."""
+    new_x, new_z = step(x, fmt, rng), np.where(rng.random(z.shape) < 0.5, step(z, fmt, rng), z)
+    return new_x, np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
 
 
 def ascend(
