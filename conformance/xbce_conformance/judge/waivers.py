@@ -43,14 +43,15 @@ class Waiver:
             return False  # nothing else was tried
         else:
             of_kind = row.kind == kind if kind in ("behaviour", "invariance") else row.of_errors
-        found = {row.dtype, row.quantity, row.backend, row.subject}
-        return row.judged and of_kind and found.issuperset(self.places)
+        return row.judged and of_kind and self._is_at(row)
 
     def allows(self, violation: Violation, row: Row) -> bool:
         """Tell whether it is for this violation of a row."""
         named = violation.name == self.name or violation.name.startswith(f"{self.name}:")
-        places = {row.dtype, row.quantity, row.backend, row.subject}
-        return named and places.issuperset(self.places)
+        return named and self._is_at(row)
+
+    def _is_at(self, row: Row) -> bool:
+        return {row.dtype, row.quantity, row.backend, row.subject}.issuperset(self.places)
 
 
 def waiver(text: str, reason: Any) -> Waiver:
