@@ -81,7 +81,7 @@ def measure_invariance(job: Job, trial: Trial) -> Measured:
         compared=[],
         kind="invariance",
         violations=violations,
-        remarks=remarks if job.judges("invariance") else [violation.text for violation in violations] + remarks,
+        remarks=remarks,
     )
 
 

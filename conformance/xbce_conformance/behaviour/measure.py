@@ -119,7 +119,7 @@ def measure_behaviour(job: Job, trial: Trial) -> Measured:
         kind="behaviour",
         violations=found.violations,
         form=found.code,
-        remarks=found.remarks if job.judges("behaviour") else [v.text for v in found.violations] + found.remarks,
+        remarks=found.remarks,
     )
 
 
