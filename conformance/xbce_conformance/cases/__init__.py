@@ -2,6 +2,7 @@
 
 from xbce_conformance.cases.case import METHODS, SAMPLES, Case, Quantity
 from xbce_conformance.cases.losses import DENOMINATORS, FAMILY, Loss, Option, Tried
+from xbce_conformance.cases.named import BadCase, case_named
 from xbce_conformance.cases.table import BY_NAME, CASES, FUNCTIONS, PLAIN, WITH_NUMBERS
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "PLAIN",
     "SAMPLES",
     "WITH_NUMBERS",
+    "BadCase",
     "Case",
     "Loss",
     "Option",
     "Quantity",
     "Tried",
+    "case_named",
 ]

@@ -66,6 +66,8 @@ class Case:
     """The largest power of a rounded factor in the definition: its errors are multiplied by it."""
     exponents: tuple[str, ...] = ()
     """Arguments that are such powers."""
+    least_exponent: float = 0.0
+    """The largest of such powers that are no arguments."""
     factor: float = 1.0
     """What multiplies exp(-|x|) in the tails, if it is more than 1: it multiplies the spacing of subnormal numbers."""
     quick: tuple[str, ...] | None = None
@@ -75,7 +77,7 @@ class Case:
     def name(self) -> str:
         """The function as its users call it, without the positional arguments."""
         arrays = self.arguments[self.positional :]
-        keywords = [*arrays, *(f"{key}={value:g}" for key, value in self.options)]
+        keywords = [*arrays, *(f"{key}={_shortest(value)}" for key, value in self.options)]
         return f"{self.function}({', '.join(keywords)})" if keywords else self.function
 
     @property
@@ -102,3 +104,9 @@ class Case:
     def reference(self, fmt: Format) -> Reference:  # noqa: ARG002
         """Return the reference for subjects of a format."""
         return SeriesReference(self.definition, self.arguments)
+
+
+def _shortest(number: float) -> str:
+    """Write a number as people do, with the digits that tell it from all others."""
+    text = f"{number:g}"
+    return text if float(text) == number else repr(number)

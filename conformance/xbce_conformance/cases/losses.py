@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import Any, Literal
 
 from xbce_conformance.cases.case import Case, Quantity
-from xbce_conformance.inputs.regimes import DRAWN, LOGIT_REGIMES, PROBABILITY_REGIMES
+from xbce_conformance.inputs.regimes import DRAWN, LOGIT_REGIMES, PROBABILITY_REGIMES, beside_logit, power_underflows
 from xbce_conformance.reference import definitions
 from xbce_conformance.reference.definitions import Definition
 
+ARRAYS = ("pos_weight", "weight", "where")
+"""What every loss takes as an array, in this order."""
 DENOMINATORS = ("count", "size", "weight", "nonzero", "batch")
 
 
@@ -63,6 +65,8 @@ class Loss:
     options: Mapping[str, Option]
     """Its own, in the order of its signature."""
     tried: tuple[Tried, ...]
+    alternatives: tuple[str, ...] = ()
+    """Options of which at most one is given."""
     factor: Callable[..., float] = lambda **_: 1.0
     """Takes its own options, and returns what multiplies exp(-|x|) in its tails, if that is more than 1."""
 
@@ -100,11 +104,12 @@ class Loss:
         weights = {name: numbers.pop(name) for name in ("pos_weight", "weight") if name in numbers}
         exponents = tuple(name for name in tried.arrays if name in self.options and self.options[name].exponent)
         largest = {name: max(DRAWN[name]) for name in exponents}
-        definition = self.definition(numbers)
-        if tried.arrays:
-            definition = definitions.with_arrays(tried.arrays, lambda series: self.definition({**numbers, **series}))
-        if "pos_weight" in weights:
-            definition = definitions.with_pos_weight(weights["pos_weight"], definition)
+
+        def define(series: Mapping[str, Any]) -> Definition:
+            loss = self.definition({**numbers, **series})
+            return definitions.with_pos_weight(weights["pos_weight"], loss) if "pos_weight" in weights else loss
+
+        definition = definitions.with_arrays(tried.arrays, define) if tried.arrays else define({})
         if "weight" in weights:
             definition = definitions.scaled(weights["weight"], definition)
         return Case(
@@ -117,6 +122,7 @@ class Loss:
             derivatives_of_mean=tried.derivatives_of_mean,
             exponent=self.exponent(numbers | largest),
             exponents=exponents,
+            least_exponent=self.exponent(numbers | dict.fromkeys(exponents, 0.0)),
             factor=self.factor(**self.own(numbers)),
             quick=tried.quick,
         )
@@ -129,7 +135,7 @@ has none of the size."""
 _ARRAYS = ("float32",)
 """Dtypes in which options that are arrays are tried at the level "quick": numbers are tried in all of them."""
 _EXPONENTS = (2.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.3, 1.5, 1.7, 3.0, 5.0, 1e-50, 50.0)
-_BESIDE = ("beside logit(0.05)",)
+_BESIDE = (beside_logit(0.05),)
 _ROOT = ("exp(-|x|/4) underflows",)
 
 
@@ -175,6 +181,7 @@ _ROWS = (
                 None, 0, math.inf, whole=2, hard=(1e-7, 0.0, 1e-8, 1e-15, 1e-50, 0.1, 1.0), below=True
             ),
         },
+        alternatives=("clip", "log_floor", "log_offset"),
         tried=(
             Tried(),
             Tried({"clip": 1e-7}),
@@ -231,3 +238,11 @@ _ROWS = (
 )
 FAMILY = {loss.name: loss for loss in _ROWS}
 """Every loss, by its name."""
+
+
+def hard_places(loss: Loss, numbers: Mapping[str, float], arrays: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the regimes of where options make a loss hard to compute, besides those of its first argument."""
+    shift = numbers.get("shift", 0.0)
+    beside = _BESIDE if "shift" in arrays else (beside_logit(shift),) if shift else ()
+    powers = [number for name, number in numbers.items() if name in loss.options and loss.options[name].exponent]
+    return (*beside, *(power_underflows(power) for power in dict.fromkeys(powers) if 0 < power < 1))

@@ -1,5 +1,6 @@
 """Input sets: the arguments of one case in one format, joined from regimes, real data and worst cases."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,17 @@ import numpy as np
 from xbce_conformance.inputs import worst_cases
 from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, real_logits
 from xbce_conformance.inputs.formats import Floats, Format, Mask
-from xbce_conformance.inputs.regimes import EXTRAS, LOGIT_REGIMES, REGIMES, STRATIFIED, Arrays, draw, rng_of, stratified
+from xbce_conformance.inputs.regimes import (
+    EXTRAS,
+    LOGIT_REGIMES,
+    REGIMES,
+    STRATIFIED,
+    Arrays,
+    description,
+    draw,
+    rng_of,
+    stratified,
+)
 
 SEARCHED, FOUND = "searched", "found by search"
 LEVELS = {"quick": 4096, "full": 65536}
@@ -65,9 +76,9 @@ def _joined(fmt: Format, arguments: tuple[str, ...], drawn: dict[str, Arrays]) -
     return InputSet(fmt, dict(zip(arguments, map(np.concatenate, columns), strict=True)), regimes)
 
 
-def descriptions() -> dict[str, str]:
-    """Return what each regime is, by name."""
-    return {name: text for name, (_, text) in REGIMES.items()} | {
+def descriptions(regimes: Iterable[str] = ()) -> dict[str, str]:
+    """Return what each regime is, by name; `regimes` are those of cases, which may be of their numbers."""
+    return {name: description(name) for name in (*REGIMES, *regimes)} | {
         STRATIFIED: "every exponent of both signs, and the neighbours of where implementations branch, underflow or "
         "overflow; both hard labels",
         FOUND: "the worst of a fine grid of logits, and of a climb from there: of a subject that its user names",

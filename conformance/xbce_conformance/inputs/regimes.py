@@ -5,6 +5,7 @@ Every regime is deterministic. It is one row of a table: a name, how to draw n e
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -121,11 +122,18 @@ def _root_underflows(fmt: Format, n: int, rng: Rng) -> Arrays:
     return x, _label_of_sign(fmt, x, agrees=True)
 
 
-def _beside_logit(fmt: Format, n: int, rng: Rng) -> Arrays:
-    """Draw logits close to where sigmoid(x) is 0.05, the usual shift of the asymmetric loss."""
+def _beside_logit(shift: float, fmt: Format, n: int, rng: Rng) -> Arrays:
+    """Draw logits close to where sigmoid(x) is the shift of an asymmetric loss."""
     distance = np.exp2(rng.uniform(4 - fmt.p, 0, n)) * rng.choice([-1, 1], n)
     hard, soft = _hard(fmt, n, rng), fmt.round(rng.uniform(0, 1, n))
-    return fmt.round(math.log(0.05 / 0.95) + distance), np.where(rng.random(n) < 0.75, hard, soft)
+    return fmt.round(math.log(shift / (1 - shift)) + distance), np.where(rng.random(n) < 0.75, hard, soft)
+
+
+def _power_underflows(power: float, fmt: Format, n: int, rng: Rng) -> Arrays:
+    """Draw logits from where exp(-|x|) is subnormal to where its power rounds to zero, with labels that agree."""
+    last = min(last_nonzero(fmt) / power, fmt.max)
+    x = _signed(fmt.round(rng.uniform(last_normal(fmt), last, n)), rng)
+    return x, _label_of_sign(fmt, x, agrees=True)
 
 
 # --- a fixed set of the plain loss -----------------------------------------------------------------------------------
@@ -267,8 +275,38 @@ _PROBABILITIES: dict[str, tuple[_Draw, str]] = {
     "p near 1": (_probability_near_1, "probabilities 1 - k ULP; such labels"),
     "p at the label": (_probability_at_label, "labels within 3 ULP of the probability, where the gradient is near 0"),
 }
+_OF_NUMBERS: dict[str, tuple[Callable[[float, Format, int, Rng], Arrays], str]] = {
+    "beside logit({})": (_beside_logit, "logits closer and closer to where sigmoid(x) is {}; hard and soft labels"),
+    "exp(-|x|)^{} underflows": (
+        _power_underflows,
+        "|x| from where exp(-|x|) is subnormal to where its power {} rounds to zero; the label agrees",
+    ),
+}
+"""Regimes of what an option is: their names, and the same of each, with the number in place of the braces."""
+
+
+def beside_logit(shift: float) -> str:
+    """Return the name of the regime of logits next to where sigmoid(x) is `shift`."""
+    return f"beside logit({shift!r})"
+
+
+def power_underflows(power: float) -> str:
+    """Return the name of the regime in which exp(-|x|) underflows, and its power, below 1, does so last."""
+    return f"exp(-|x|)^{power!r} underflows"
+
+
+def _of_number(name: str) -> tuple[_Draw, str]:
+    """Return a regime of a number."""
+    for form, (draw, text) in _OF_NUMBERS.items():
+        before, after = form.split("{}")
+        if name.startswith(before) and name.endswith(after):
+            number = name[len(before) : len(name) - len(after)]
+            return partial(draw, float(number)), text.format(number)
+    raise KeyError(name)
+
+
 _OTHERS: dict[str, tuple[_Draw, str]] = {
-    "beside logit(0.05)": (_beside_logit, "logits closer and closer to where sigmoid(x) is 0.05; hard and soft labels"),
+    beside_logit(0.05): _of_number(beside_logit(0.05)),
     "exp(-|x|/4) underflows": (_root_underflows, "|x| from there on; the label agrees: a small power of it is normal"),
     "x < 0": (_negative, "negative numbers: up to 4, and every binade down to where exp(x) rounds to zero"),
     "x, y > 0": (_factor_and_number, "x of every size; y of every size, half of them between 1/4 and 2"),
@@ -307,4 +345,13 @@ EXTRAS: dict[str, Callable[[Format, int, Rng], Floats]] = {
 
 def draw(regime: str, fmt: Format, n: int) -> Arrays:
     """Return n elements of a regime."""
-    return REGIMES[regime][0](fmt, n, rng_of(regime, fmt))
+    return _regime(regime)[0](fmt, n, rng_of(regime, fmt))
+
+
+def description(regime: str) -> str:
+    """Say what a regime is."""
+    return _regime(regime)[1]
+
+
+def _regime(name: str) -> tuple[_Draw, str]:
+    return REGIMES[name] if name in REGIMES else _of_number(name)

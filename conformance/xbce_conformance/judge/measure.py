@@ -109,7 +109,7 @@ def results_of(
         level=level,
         backends=backend_facts({job.subject.backend.name: job.subject.backend for job in todo}),
         missing=missing,
-        regimes=descriptions(),
+        regimes=descriptions(regime for job in todo for regime in job.function.case.regimes),
         profile_edges={name: profile_edges(FORMATS[name]).tolist() for name in dtypes},
         label_edges={name: label_edges(FORMATS[name]).tolist() for name in dtypes},
         rows=after,

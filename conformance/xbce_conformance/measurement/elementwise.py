@@ -112,7 +112,8 @@ def _bounds_by_exponent(job: Job, trial: Trial, quantity: Quantity) -> dict[floa
     """
     if not trial.case.exponents:
         return {}
-    largest = np.max([np.float64(trial.inputs.arrays[name]) for name in trial.case.exponents], axis=0)
+    arrays = [np.float64(trial.inputs.arrays[name]) for name in trial.case.exponents]
+    largest = np.maximum(np.max(arrays, axis=0), trial.case.least_exponent)
     bounds = {float(e): job.bound(quantity, hard=True, exponent=float(e)) for e in np.unique(largest)}
     of_case = job.bound(quantity, hard=True)
     return {e: (largest == e, bound) for e, bound in bounds.items() if bound != of_case}
