@@ -95,7 +95,7 @@ def test_nothing_to_measure(tmp_path):
 
 
 def test_a_row_that_fails_exits_1(tmp_path, monkeypatch):
-    def broken(backends):
+    def broken(backends, _case):
         function = Function("x - x z", ("value",), lambda x, z: x - x * z)
         yield Subject("xbce", "0", backends["numpy"], ("float16",), (function,), judged=True)
 

@@ -306,7 +306,7 @@ print(subject.name, subject.judged, missing)
         (
             "math:exp",
             {"case": "square"},
-            "case 'square' of math:exp is unknown; one of these is expected: binary_cross",
+            "case 'square' of math:exp: 'square' is no function of xbce that is measured; one of binary_cross",
         ),
     ],
 )
@@ -329,7 +329,7 @@ def test_errors_of_the_command(module):
     assert set(row["worst"]["inputs"]) == {"logits", "labels"}
     assert f"FAIL: theirs:loss: theirs:loss, numpy, float32\n    {row['failure']} [failure:raised]\n" in result.output
     result, _ = run("--subject", "torch", "--bound", "8")
-    assert "order, gradient, case and bound are for a subject of your own; none is named" in result.output
+    assert "order, gradient and bound are for a subject of your own; none is named" in result.output
     result, _ = run("--subject", "pytorch")
     assert "'pytorch' is neither module:callable nor one of xbce, xbce (high), torch, tensorflow" in result.output
 

@@ -17,7 +17,8 @@ def test_a_row_names_what_there_is(name):
     assert re.fullmatch("#[0-9a-f]{6}", peer.colour)
     for call in peer.calls:
         used = re.findall(r"{(\w+)}", call.code)
-        assert {*used} <= {*BY_NAME[call.case].arguments}, call.code
+        case = BY_NAME[call.case]
+        assert {*used} <= {*case.arguments, *(name for name, _ in case.options)}, call.code
         assert used, call.code
 
 

@@ -84,7 +84,11 @@ def test_what_returns_another_shape_fails():
 @pytest.mark.parametrize(
     ("subject", "options", "says"),
     [
-        (Adapter(right, case="nothing"), {}, "case 'nothing' of subject is unknown; one of these is expected: "),
+        (
+            Adapter(right, case="nothing"),
+            {},
+            "case 'nothing' of subject: 'nothing' is no function of xbce that is measured; one of ",
+        ),
         (Adapter(right, order=("x",)), {}, "order names 'x'; the arguments of "),
         (Adapter(right, backend="cuda"), {}, "backend 'cuda' of subject is unknown; one of these is expected: numpy, "),
         (Adapter(right, dtypes=("half",)), {}, "dtype 'half' of subject is unknown; one of these is expected: float16"),

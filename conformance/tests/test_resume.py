@@ -283,7 +283,7 @@ def test_a_function_that_fails_costs_its_own_rows_only(tmp_path, monkeypatch):
     right = xbce._bind(next(case for case in CASES if case.name == "special.expit"))
     calls = {"first": raising, "second": right}
 
-    def two(backends):
+    def two(backends, _case):
         case = next(case for case in CASES if case.name == "special.expit")
         functions = tuple(Function(name, ("value",), lambda x, n=name: calls[n](x), case=case) for name in calls)
         yield Subject("xbce", "0", backends["numpy"], ("float32",), functions, judged=True)
@@ -308,7 +308,7 @@ def test_a_function_that_fails_costs_its_own_rows_only(tmp_path, monkeypatch):
 def test_what_a_peer_refuses_is_kept(tmp_path, monkeypatch):
     calls = []
 
-    def one(backends):
+    def one(backends, _case):
         case = next(case for case in CASES if case.name == "special.expit")
         function = Function("f", ("value",), lambda x: (calls.append(x), raising(x)), case=case)
         yield Subject("scipy", "0", backends["numpy"], ("float32",), (function,))

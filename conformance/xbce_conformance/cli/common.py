@@ -11,7 +11,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from xbce_conformance.cases import CASES
+from xbce_conformance.cases import BadCase, case_named
+from xbce_conformance.cases.named import EXAMPLE
 from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
 from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.model import Subject
@@ -106,6 +107,19 @@ def read_results(file: Path) -> Results:
         return Results.read(file)
 
 
+class CaseText(click.ParamType[str]):
+    """A case as a text; its name is what comes."""
+
+    name = "case"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name of the case, which is one for all texts of it."""
+        try:
+            return case_named(value).name
+        except BadCase as error:
+            self.fail(str(error), param, ctx)
+
+
 def subject_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose subjects and backends; the command takes them as one `choice`."""
     options = (
@@ -132,8 +146,10 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--gradient", help="module:callable of the gradient of a subject given as module:callable."),
         click.option(
             "--case",
-            type=click.Choice([case.name for case in CASES]),
-            help="What module:callable should compute; by default binary_cross_entropy_with_logits.",
+            type=CaseText(),
+            help="Measure all subjects in this alone: a function of xbce with any options, such as "
+            f'"{EXAMPLE}", where bare names are arrays. By default module:callable should compute '
+            "binary_cross_entropy_with_logits, and xbce and its peers are measured in the cases of the tables.",
         ),
         click.option(
             "--bound", type=click.FloatRange(min=0.5), help="Judge your subject by this bound in ULP, not by xbce's."

@@ -21,6 +21,7 @@ def measure(
     subject: Callable[..., Any] | Adapter,
     *,
     dtypes: Sequence[str] = (),
+    case: str | None = None,
     level: Literal["quick", "full"] = "quick",
     bound: float | None = None,
     parts: Collection[Part] = PARTS,
@@ -37,6 +38,8 @@ def measure(
         ``gradient`` and ``hessian`` of a callable are measured, too.
     dtypes : sequence of str, default all that it accepts
         Of "float16", "bfloat16", "float32", "float64".
+    case : str, default that of the adapter
+        What it should compute, such as "sigmoid_focal_loss(gamma=1.7, alpha=0.3)": see `Adapter`.
     level : {"quick", "full"}, default "quick"
         4,096 or 65,536 pairs of logit and label per regime.
     bound : float, optional
@@ -76,7 +79,7 @@ def measure(
     value found by search
     """
     try:
-        loaded = of_object(subject, getattr(subject, "__name__", "subject"))
+        loaded = of_object(subject, getattr(subject, "__name__", "subject"), case)
         backends, missing = find_backends((loaded.adapter.backend,))
         subjects = []
         for backend in backends.values():

@@ -1,7 +1,8 @@
 """The losses of other systems, and the libraries that only they run on: reported, never judged.
 
 A row is one expression, as its users write it, with the names of the case's arguments in braces. The same text is what
-is measured and what a reproducer shows.
+is measured and what a reproducer shows. One that also has the options of its case in braces is measured with any numbers
+for them.
 """
 
 import importlib.metadata
@@ -13,7 +14,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from xbce_conformance.cases import PLAIN, Quantity
+from xbce_conformance.cases import BY_NAME, PLAIN, Case, Quantity
 from xbce_conformance.inputs.formats import FORMATS, Floats
 from xbce_conformance.subjects.backend import Backend, dtype_in, import_library
 
@@ -35,6 +36,22 @@ class Call:
     hard_labels_only: bool = False
     name: str = ""
     """What it is called in tables; the expression itself, where it is short."""
+
+    def case_of(self, asked: Case | None) -> Case | None:
+        """Return what it should compute, where a case is asked for: that one, or None if it computes something else."""
+        listed = BY_NAME[self.case]
+        if asked is None or asked is listed:
+            return listed
+        takes_any = all(f"{{{name}}}" in self.code for name, _ in listed.options)
+        same = (asked.function, {*asked.keywords}) == (listed.function, {*listed.keywords})
+        return asked if takes_any and same and asked.arguments == listed.arguments else None
+
+    def with_numbers(self, case: Case) -> str:
+        """Return the expression with the options of a case; arguments stay in braces."""
+        code = self.code
+        for name, number in case.options:
+            code = code.replace(f"{{{name}}}", repr(number))
+        return code
 
 
 @dataclass(frozen=True)
@@ -135,7 +152,7 @@ PEERS: dict[str, Peer] = {
             Call(
                 _elementwise_of_rows(
                     "keras.losses.binary_focal_crossentropy({labels}, {logits}, from_logits=True, "
-                    "apply_class_balancing=True, alpha=0.25, gamma=2.0)"
+                    "apply_class_balancing=True, alpha={alpha}, gamma={gamma})"
                 ),
                 case=_FOCAL,
                 name="keras.losses.binary_focal_crossentropy(from_logits=True)",
@@ -159,7 +176,7 @@ PEERS: dict[str, Peer] = {
                 name="optax.sigmoid_binary_cross_entropy, mean",
             ),
             Call(
-                "optax.sigmoid_focal_loss({logits}, {labels}, alpha=0.25, gamma=2.0)",
+                "optax.sigmoid_focal_loss({logits}, {labels}, alpha={alpha}, gamma={gamma})",
                 case=_FOCAL,
                 autodiff=True,
                 name="optax.sigmoid_focal_loss",

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from xbce_conformance.cases import BadCase, Case, case_named
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES, find_backends
 from xbce_conformance.subjects.model import Subject
-from xbce_conformance.subjects.peer_subjects import find_peer, peer_needs
+from xbce_conformance.subjects.peer_subjects import find_peer, peer_has, peer_needs
 from xbce_conformance.subjects.peers import PEERS
 from xbce_conformance.subjects.spec import BadOption, BadSubject, did_you_mean, is_spec
 from xbce_conformance.subjects.user import Refusal, build, entry_points, find_entry_point, load
@@ -16,38 +17,36 @@ from xbce_conformance.subjects.xbce import PRECISIONS, find_xbce
 ALL_BACKEND_NAMES = (*BACKEND_NAMES, *PEER_BACKEND_NAMES)
 
 
-_Finder = Callable[[dict[str, Backend]], Iterator[Subject]]
-
-
-def _peer(name: str) -> _Finder:
-    return lambda backends: find_peer(name, backends)
-
-
-def _installed(name: str) -> _Finder:
-    return lambda backends: find_entry_point(name, backends)
+_Finder = Callable[[dict[str, Backend], Case | None], Iterator[Subject]]
 
 
 _FINDERS: dict[str, _Finder] = {
     **{name: partial(find_xbce, precision=precision) for precision, name in PRECISIONS.items()},
-    **{name: _peer(name) for name in PEERS},
-    **{name: _installed(name) for name in entry_points()},
+    **{name: partial(find_peer, name) for name in PEERS},
+    **{name: partial(find_entry_point, name) for name in entry_points()},
 }
 SUBJECT_NAMES = tuple(_FINDERS)
 
 
-def find_subjects(names: tuple[str, ...], backends: dict[str, Backend]) -> tuple[list[Subject], dict[str, str]]:
-    """Return the named subjects that can run here, and for each of the others the reason why it cannot."""
+def find_subjects(
+    names: tuple[str, ...], backends: dict[str, Backend], case: Case | None = None
+) -> tuple[list[Subject], dict[str, str]]:
+    """Return the named subjects that can run here, and for each of the others the reason why it cannot.
+
+    With a case they have the functions of that one alone.
+    """
     found: list[Subject] = []
     missing: dict[str, str] = {}
     for name in names:
         try:
-            subjects = list(_FINDERS[name](backends))
+            subjects = list(_FINDERS[name](backends, case))
         except BadSubject as error:  # an entry point of a distribution that is broken must not stop the others
             missing[name] = str(error)
             continue
         found += subjects
         if not subjects:
-            missing[name] = peer_needs(name) if name in PEERS else "no backend that it takes is here"
+            missing[name] = peer_needs(name, case) if name in PEERS else "no backend that it takes is here"
+            missing[name] += f", or it does not compute {case.name}" if case and name in entry_points() else ""
     return found, missing
 
 
@@ -64,7 +63,8 @@ class Choice:
     gradient: str | None = None
     """module:callable of its gradient."""
     case: str | None = None
-    """What it should compute."""
+    """What all of them should compute: the text of a case, as `case_named` takes it. Without it, code of one's own is
+    measured in the case that it names, all others in those of the tables."""
     bound: float | None = None
     """What it is judged by, in ULP, instead of the contract."""
     precisions: tuple[str, ...] = ()
@@ -82,9 +82,9 @@ class Choice:
 
         `refusal` tells which dtypes these refuse; by default they are called.
         """
-        own = self.own
-        if not own and (self.order or self.gradient or self.case or self.bound is not None):
-            msg = "order, gradient, case and bound are for a subject of your own; none is named"
+        own, case = self.own, self._case()
+        if not own and (self.order or self.gradient or self.bound is not None):
+            msg = "order, gradient and bound are for a subject of your own; none is named"
             raise BadOption(msg)
         for name in self.subjects:
             if not is_spec(name) and name not in SUBJECT_NAMES:
@@ -96,14 +96,20 @@ class Choice:
         if not self.subjects:
             names = tuple(name for name in SUBJECT_NAMES if name == "xbce" or name not in PRECISIONS.values())
         names = self._with_precisions(names)
-        backends, missing = find_backends(self.backends or _backends_of(names)) if names else ({}, {})
-        subjects, missing_subjects = find_subjects(names, backends)
+        backends, missing = find_backends(self.backends or _backends_of(names, case)) if names else ({}, {})
+        subjects, missing_subjects = find_subjects(names, backends, case)
         missing |= missing_subjects
         for name in own:
             found, refused = self._own(name, refusal)
             subjects += found
             missing |= refused
         return subjects, missing
+
+    def _case(self) -> Case | None:
+        try:
+            return None if self.case is None else case_named(self.case)
+        except BadCase as error:
+            raise BadOption(str(error)) from error
 
     def _with_precisions(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Replace xbce by its subjects of the precisions that are asked for."""
@@ -125,12 +131,14 @@ class Choice:
         return subjects, missing
 
 
-def _backends_of(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the backends that subjects can take: a framework takes seconds to import."""
+def _backends_of(names: tuple[str, ...], case: Case | None) -> tuple[str, ...]:
+    """Return the backends that subjects can take for a case: a framework takes seconds to import."""
     wanted: set[str] = set()
     for name in names:
         if name in PRECISIONS.values():
             wanted |= set(BACKEND_NAMES)
         else:
-            wanted |= set(PEERS[name].backends() if name in PEERS else ALL_BACKEND_NAMES)
+            wanted |= (
+                set(PEERS[name].backends() if peer_has(name, case) else ()) if name in PEERS else {*ALL_BACKEND_NAMES}
+            )
     return tuple(name for name in ALL_BACKEND_NAMES if name in wanted)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from xbce_conformance.cases import BY_NAME, PLAIN, Case, Quantity
+from xbce_conformance.cases import PLAIN, BadCase, Case, Quantity, case_named
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.backends import BACKEND_NAMES, PEER_BACKEND_NAMES
@@ -58,7 +58,8 @@ class Adapter:
         The dtypes to measure. float32 and float64 have to work where none is named; a half type that the function
         refuses with an exception is left out then, and the report says so.
     case : str, default "binary_cross_entropy_with_logits"
-        What it should compute: a function of xbce with its options, as the tables name it.
+        What it should compute: a function of xbce, with any of its options in parentheses, such as
+        "sigmoid_focal_loss(gamma=1.7, alpha=0.3, pos_weight)". Bare names are arrays, which the function takes besides.
 
     Examples
     --------
@@ -119,9 +120,10 @@ def load(spec: str, *, gradient: str | None = None, **options: Any) -> Loaded:
     return Loaded(found.spec, _version_of(found.module), adapter, imports, code)  # type: ignore[arg-type]
 
 
-def of_object(subject: Adapter | Callable[..., Any], name: str) -> Loaded:
-    """Return an adapter, or a callable with its own, under a name for reports."""
+def of_object(subject: Adapter | Callable[..., Any], name: str, case: str | None = None) -> Loaded:
+    """Return an adapter, or a callable with its own, under a name for reports; `case` stands for that of the adapter."""
     adapter = subject if isinstance(subject, Adapter) else _adapter_of(subject)
+    adapter = adapter if case is None else replace(adapter, case=case)
     _check(adapter, name)
     code: dict[Quantity, str] = {"value": "_adapter.value"}
     code |= {name: f"_adapter.{name}" for name in _BESIDE_VALUE if getattr(adapter, name) is not None}
@@ -135,7 +137,6 @@ def _adapter_of(value: Callable[..., Any]) -> Adapter:
 def _check(adapter: Adapter, name: str, wrong_order: type[BadSubject] = BadSubject) -> None:
     """Refuse what no table has, and an order of arguments in which it cannot be called."""
     fields: tuple[tuple[str, tuple[str, ...], Iterable[str]], ...] = (
-        ("case", (adapter.case,), BY_NAME),
         ("backend", (adapter.backend,), (*BACKEND_NAMES, *PEER_BACKEND_NAMES)),
         ("dtype", adapter.dtypes, FORMATS),
     )
@@ -144,9 +145,13 @@ def _check(adapter: Adapter, name: str, wrong_order: type[BadSubject] = BadSubje
             if value not in known:
                 msg = f"{field_name} {value!r} of {name} is unknown; one of these is expected: {', '.join(known)}"
                 raise BadSubject(msg)
-    wrong = wrong_with_order(adapter.order, BY_NAME[adapter.case]) or wrong_with_call(
-        adapter.value, adapter.order or BY_NAME[adapter.case].arguments, name
-    )
+    try:
+        case = case_named(adapter.case)
+    except BadCase as error:
+        msg = f"case {adapter.case!r} of {name}: {error}"
+        raise BadSubject(msg) from error
+    wrong = wrong_with_order(adapter.order, case)
+    wrong = wrong or wrong_with_call(adapter.value, adapter.order or case.arguments, name)
     if wrong:
         raise wrong_order(wrong)
 
@@ -174,10 +179,10 @@ def entry_points() -> dict[str, str]:
     return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
 
 
-def find_entry_point(name: str, backends: dict[str, Backend]) -> Iterator[Subject]:
-    """Yield the subject of an entry point, if its backend is here; it is reported, not judged."""
+def find_entry_point(name: str, backends: dict[str, Backend], case: Case | None = None) -> Iterator[Subject]:
+    """Yield the subject of an entry point, if its backend is here and it has the case; it is reported, not judged."""
     loaded = load(entry_points()[name])
-    if loaded.adapter.backend in backends:
+    if loaded.adapter.backend in backends and case in (None, case_named(loaded.adapter.case)):
         subject, _ = build(replace(loaded, name=name), backends[loaded.adapter.backend])
         yield subject
 
@@ -199,7 +204,7 @@ def build(
     `refusal` tells what it refuses; by default it is called. Where the adapter, or else `dtypes`, names them, these are
     measured, and what refuses them fails.
     """
-    case = BY_NAME[loaded.adapter.case]
+    case = case_named(loaded.adapter.case)
     missing: dict[str, str] = {}
     named = loaded.adapter.dtypes or dtypes
     functions = []

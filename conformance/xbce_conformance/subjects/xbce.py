@@ -23,15 +23,18 @@ PRECISIONS = {"native": "xbce", "high": "xbce (high)"}
 """The subject of each precision: rows of one must not be taken for rows of another."""
 
 
-def find_xbce(backends: dict[str, Backend], precision: str = "native") -> Iterator[Subject]:
-    """Yield xbce on each of the backends that it runs on."""
+def find_xbce(
+    backends: dict[str, Backend], case: Case | None = None, *, precision: str = "native"
+) -> Iterator[Subject]:
+    """Yield xbce on each of the backends that it runs on: all cases of the table, or one in every dtype."""
     chosen = {} if precision == "native" else {"precision": precision}
-    functions = tuple(function for case in CASES for function in _functions(case, chosen))
+    cases = CASES if case is None else (case,)
+    functions = tuple(function for case in cases for function in _functions(case, chosen))
     for name, backend in backends.items():
         if name in BACKEND_NAMES:
             library = name.partition(":")[0]
-            found = (*functions, *_autodiff(library, chosen))
-            eager = [replace(function, quick=function.case.quick) for function in found]
+            found = (*functions, *_autodiff(library, cases, chosen))
+            eager = [replace(function, quick=function.case.quick if case is None else None) for function in found]
             here = (*eager, *compiled.functions(library, eager))
             yield Subject(
                 PRECISIONS[precision],
@@ -44,9 +47,9 @@ def find_xbce(backends: dict[str, Backend], precision: str = "native") -> Iterat
             )
 
 
-def _autodiff(library: str, chosen: Mapping[str, str]) -> Iterator[Function]:
+def _autodiff(library: str, cases: tuple[Case, ...], chosen: Mapping[str, str]) -> Iterator[Function]:
     """Yield what a library's automatic differentiation finds: the same derivatives, within the same bounds."""
-    for case in CASES:
+    for case in cases:
         for name, quantity, make in autodiff.derivatives(library, case):
             call = make(_bind(case, **chosen))
             yield Function(f"{case.name}, {name}", (quantity,), call, case=case, autodiff=True)
