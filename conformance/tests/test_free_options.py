@@ -1,19 +1,30 @@
 """Cases by text: any numbers and arrays of a function, and what is refused."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import xbce
+from tests.helpers import leave_out_pictures
+from xbce_conformance import measure
 from xbce_conformance.cases import CASES, FAMILY, PLAIN, BadCase, case_named
+from xbce_conformance.cli import main
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import descriptions
 from xbce_conformance.inputs.regimes import beside_logit, draw, last_nonzero, last_normal, power_underflows
 from xbce_conformance.measurement.elementwise import bound_of
 from xbce_conformance.measurement.trial import Trial
+from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.backends import find_backends
-from xbce_conformance.subjects.jobs import Job
+from xbce_conformance.subjects.jobs import Job, jobs
 from xbce_conformance.subjects.model import Function, Subject
+from xbce_conformance.subjects.peer_subjects import peer_has
+from xbce_conformance.subjects.peers import PEERS
+from xbce_conformance.subjects.selection import Choice
+from xbce_conformance.subjects.spec import BadOption
 
 SINGLE = FORMATS["float32"]
 
@@ -128,3 +139,111 @@ def test_arrays_go_with_numbers_of_both_weights():
     x, z = (np.float64(trial.inputs.arrays[name]) for name in ("logits", "labels"))
     right = 2 * ((1 - z) * np.logaddexp(0, x) + 3 * z * np.logaddexp(0, -x))
     np.testing.assert_allclose(trial.exact("value").high, np.where(trial.where, right, 0), rtol=1e-12)
+
+
+def test_both_weights_multiply_the_spacing_of_subnormal_numbers():
+    """So does pos_weight for labels of 0 that are smoothed; the gradient in it has the other weight alone."""
+    both = Trial(case_named("binary_cross_entropy_with_logits(weight=4, pos_weight=2)"), SINGLE, "quick")
+    labels = both.inputs.arrays["labels"]
+    assert (both.factor == np.where(labels == 0, 4, 8)).all()
+    smoothed = case_named("binary_cross_entropy_with_logits(weight=4, pos_weight=2, label_smoothing=0.1)")
+    assert (Trial(smoothed, SINGLE, "quick").factor == 8).all()
+    array = Trial(case_named("binary_cross_entropy_with_logits(weight=4, pos_weight)"), SINGLE, "quick")
+    assert (array.may_flush("pos_weight_gradient") == 4).all()
+
+
+# --- subjects on one case -------------------------------------------------------------------------------------------
+
+FREE = "sigmoid_focal_loss(alpha=0.3, gamma=1.7)"
+
+
+def test_every_call_of_a_peer_has_its_listed_numbers_where_no_case_is_named():
+    codes = {call.name: call.with_numbers(call.case_of(None)) for call in PEERS["optax"].calls}
+    assert codes["optax.sigmoid_focal_loss"] == "optax.sigmoid_focal_loss({logits}, {labels}, alpha=0.25, gamma=2.0)"
+
+
+@pytest.mark.parametrize(("peer", "count"), [("optax", 1), ("keras", 1), ("torch", 0), ("tensorflow", 0), ("scipy", 0)])
+def test_calls_with_numbers_in_braces_take_any(peer, count):
+    case = case_named(FREE)
+    found = [call for call in PEERS[peer].calls if call.case_of(case) is case]
+    assert len(found) == count == peer_has(peer, case)
+    assert all("alpha=0.3, gamma=1.7" in call.with_numbers(case) for call in found)
+    assert not any(call.case_of(case_named("sigmoid_focal_loss(gamma=1.7)")) for call in PEERS[peer].calls)
+
+
+def test_calls_that_are_written_with_numbers_stay_with_them():
+    (clipped,) = (call for call in PEERS["keras"].calls if "clip" in call.case)
+    assert clipped.case_of(case_named("binary_cross_entropy(clip=1e-7)")).options == (("clip", 1e-7),)
+    assert clipped.case_of(case_named("binary_cross_entropy(clip=1e-6)")) is None
+
+
+def test_a_named_case_is_all_that_is_measured():
+    subjects, missing = Choice(("xbce", "scipy"), ("numpy",), case=FREE).find()
+    (subject,) = subjects
+    assert {function.case.name for function in subject.functions} == {case_named(FREE).name}
+    assert subject.functions[0].code == "xbce.sigmoid_focal_loss({logits}, {labels}, gamma=1.7, alpha=0.3)"
+    assert missing == {"scipy": "has no call of sigmoid_focal_loss(gamma=1.7, alpha=0.3)"}
+
+
+def test_a_named_case_is_measured_in_every_dtype_at_the_level_quick():
+    text = "binary_cross_entropy(clip=1e-50)"
+    (named,), (listed,) = (Choice(("xbce",), ("numpy",), case=case).find()[0] for case in (text, None))
+    assert {job.dtype for job in jobs([named], tuple(FORMATS), level="quick")} == {*FORMATS}
+    of_case = [job for job in jobs([listed], tuple(FORMATS), level="quick") if job.function.case.name == text]
+    assert {job.dtype for job in of_case} == {"float32"}
+
+
+def run(*arguments):
+    result = CliRunner().invoke(main, ["run", *arguments, "--out", "out"], catch_exceptions=False)
+    file = Path("out/results.json")
+    return result, Results.read(file) if file.exists() else None
+
+
+def test_the_command_measures_any_numbers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    leave_out_pictures(monkeypatch)
+    options = ("--subject", "xbce", "--backend", "numpy", "--dtype", "float32")
+    result, results = run("--case", "asymmetric_loss(shift=.3, gamma_pos=2)", *options)
+    assert result.exit_code == 0
+    assert {row.case for row in results.rows} == {"asymmetric_loss(gamma_pos=2, shift=0.3)"}
+    assert "beside logit(0.3)" in results.rows[0].regimes
+    assert "where sigmoid(x) is 0.3;" in results.regimes["beside logit(0.3)"]
+    assert "xbce.asymmetric_loss(" in results.rows[0].reproducer
+    assert "gamma_pos=2.0, shift=0.3)" in results.rows[0].reproducer
+
+
+def test_a_peer_is_measured_with_any_numbers(tmp_path, monkeypatch):
+    pytest.importorskip("optax")
+    monkeypatch.chdir(tmp_path)
+    leave_out_pictures(monkeypatch)
+    result, results = run("--case", FREE, "--subject", "optax", "--backend", "jax", "--dtype", "float32")
+    assert result.exit_code == 0
+    assert {row.quantity for row in results.rows} == {"value", "gradient"}
+    for row in results.rows:
+        assert row.case == case_named(FREE).name
+        assert row.regimes["moderate"] < 100
+        assert "alpha=0.3, gamma=1.7" in row.reproducer
+
+
+def test_a_case_that_is_none_is_a_usage_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result, _ = run("--case", "sigmoid_focal_loss(gamma=-1)")
+    assert result.exit_code == 2
+    assert "Invalid value for '--case': gamma must be at least 0 and finite, got -1" in result.output
+    with pytest.raises(BadOption, match="gamma must be at least 0 and finite, got -1"):
+        Choice(case="sigmoid_focal_loss(gamma=-1)").find()
+
+
+def test_measure_takes_any_numbers():
+    def focal(x, z):
+        return xbce.sigmoid_focal_loss(x, z, gamma=1.7, alpha=0.3)
+
+    right, wrong = (
+        measure(focal, case=case, dtypes=["float32"], parts=["samples"])
+        for case in (FREE, "sigmoid_focal_loss(gamma=1.6, alpha=0.3)")
+    )
+    assert right.passed
+    assert right.rows[0].case == case_named(FREE).name
+    assert not wrong.passed
+    with pytest.raises(ValueError, match="case 'focal' of focal: 'focal' is no function of xbce that is measured"):
+        measure(focal, case="focal")

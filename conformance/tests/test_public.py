@@ -87,7 +87,7 @@ def test_what_returns_another_shape_fails():
         (
             Adapter(right, case="nothing"),
             {},
-            "case 'nothing' of subject: 'nothing' is no function of xbce that is measured; one of ",
+            "case 'nothing' of subject: 'nothing' is no function of xbce that is ",
         ),
         (Adapter(right, order=("x",)), {}, "order names 'x'; the arguments of "),
         (Adapter(right, backend="cuda"), {}, "backend 'cuda' of subject is unknown; one of these is expected: numpy, "),

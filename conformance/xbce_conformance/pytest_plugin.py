@@ -51,9 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--xbce-{name}", action="append", default=[], metavar=name.upper(), help=text)
     group.addoption("--xbce-order", default="", help="arguments as module:callable takes them: labels,logits")
     group.addoption("--xbce-gradient", help="module:callable of the gradient")
-    group.addoption(
-        "--xbce-case", help="what subjects should compute: a function with any options, 'sigmoid_focal_loss(gamma=1.7)'"
-    )
+    group.addoption("--xbce-case", help="what all subjects should compute: sigmoid_focal_loss(gamma=1.7)")
     group.addoption("--xbce-bound", type=float, help="judge module:callable by this bound in ULP")
     group.addoption(
         "--xbce-call-limit", type=float, help="seconds that one call may take, in the process of pytest; without it 30"

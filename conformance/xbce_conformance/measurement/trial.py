@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,19 +66,24 @@ class Trial:
     @cached_property
     def factor(self) -> Doubles:
         """The weight of each loss, times the factor of the case, where that is more than 1."""
-        return self._weight(positive_term=np.asarray(self.inputs.arrays.get("labels", 1.0)) != 0)
+        smoothed = np.float64(self._given.get("label_smoothing", 0.0)) != 0
+        return self._weight(positive_term=smoothed | (np.asarray(self.inputs.arrays.get("labels", 1.0)) != 0))
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """Numbers and arrays by name."""
+        return dict(self.case.options) | self.inputs.arrays
 
     def _weight(self, *, positive_term: Mask | bool) -> Doubles:
-        """Return the larger of weight, pos_weight where there is a positive term, and 1; times the factor."""
-        given = dict(self.case.options) | self.inputs.arrays
-        weight, pos_weight = (np.float64(given.get(name, 1.0)) for name in ("weight", "pos_weight"))
-        largest = np.maximum(weight, np.where(positive_term, pos_weight, 1.0)) * self.case.factor
+        """Return the weight, times a pos_weight above 1 where there is a positive term, and the factor; at least 1."""
+        weight, pos_weight = (np.float64(self._given.get(name, 1.0)) for name in ("weight", "pos_weight"))
+        largest = weight * np.where(positive_term, np.maximum(pos_weight, 1.0), 1.0) * self.case.factor
         return np.asarray(np.maximum(largest, np.ones(self.inputs.hard.shape)))
 
     def _factor_of(self, quantity: str) -> Doubles:
         """Return what multiplies exp(-|x|): in derivatives of a power also its exponent and a loss of up to |x|."""
         if quantity == "pos_weight_gradient":  # does not depend on pos_weight
-            return np.full_like(self.factor, self.case.factor)
+            return self._weight(positive_term=False)
         factor = self._weight(positive_term=True) if quantity == "label_gradient" else self.factor
         if quantity == "value" or not self.case.exponent:
             return factor

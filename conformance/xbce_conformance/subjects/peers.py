@@ -1,8 +1,7 @@
 """The losses of other systems, and the libraries that only they run on: reported, never judged.
 
 A row is one expression, as its users write it, with the names of the case's arguments in braces. The same text is what
-is measured and what a reproducer shows. One that also has the options of its case in braces is measured with any numbers
-for them.
+is measured and what a reproducer shows. One with the options of its case in braces is measured with any numbers.
 """
 
 import importlib.metadata

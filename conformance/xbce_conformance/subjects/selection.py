@@ -96,7 +96,8 @@ class Choice:
         if not self.subjects:
             names = tuple(name for name in SUBJECT_NAMES if name == "xbce" or name not in PRECISIONS.values())
         names = self._with_precisions(names)
-        backends, missing = find_backends(self.backends or _backends_of(names, case)) if names else ({}, {})
+        able = tuple(name for name in names if name not in PEERS or peer_has(name, case))
+        backends, missing = find_backends(self.backends or _backends_of(able)) if able else ({}, {})
         subjects, missing_subjects = find_subjects(names, backends, case)
         missing |= missing_subjects
         for name in own:
@@ -131,14 +132,12 @@ class Choice:
         return subjects, missing
 
 
-def _backends_of(names: tuple[str, ...], case: Case | None) -> tuple[str, ...]:
-    """Return the backends that subjects can take for a case: a framework takes seconds to import."""
+def _backends_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the backends that subjects can take: a framework takes seconds to import."""
     wanted: set[str] = set()
     for name in names:
         if name in PRECISIONS.values():
             wanted |= set(BACKEND_NAMES)
         else:
-            wanted |= (
-                set(PEERS[name].backends() if peer_has(name, case) else ()) if name in PEERS else {*ALL_BACKEND_NAMES}
-            )
+            wanted |= set(PEERS[name].backends() if name in PEERS else ALL_BACKEND_NAMES)
     return tuple(name for name in ALL_BACKEND_NAMES if name in wanted)

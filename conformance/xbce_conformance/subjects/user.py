@@ -121,7 +121,7 @@ def load(spec: str, *, gradient: str | None = None, **options: Any) -> Loaded:
 
 
 def of_object(subject: Adapter | Callable[..., Any], name: str, case: str | None = None) -> Loaded:
-    """Return an adapter, or a callable with its own, under a name for reports; `case` stands for that of the adapter."""
+    """Return an adapter, or a callable with its own, under a name for reports; `case` stands for its own."""
     adapter = subject if isinstance(subject, Adapter) else _adapter_of(subject)
     adapter = adapter if case is None else replace(adapter, case=case)
     _check(adapter, name)
