@@ -27,6 +27,8 @@ _DEFAULTS: dict[str, object] = {
     "case": None,
     "bound": None,
     "level": "quick",
+    "labels": "all",
+    "regime": [],
     "part": [],
     "call-limit": None,
     "waive": [],
@@ -46,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "function": "measure this function, such as special.expit, only",
         "precision": "call xbce in this precision, native or high",
         "part": "try this only: samples, behaviour or invariance; without it samples and behaviour",
+        "regime": "try this regime of the inputs only, such as 'tail, label agrees'",
         "waive": "NAME=REASON: allow a violation that is known",
     }.items():
         group.addoption(f"--xbce-{name}", action="append", default=[], metavar=name.upper(), help=text)
@@ -58,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--xbce-waivers", type=Path, help="TOML file with a table [waive] of names and reasons")
     group.addoption("--xbce-level", default="quick", choices=("quick", "full"), help="how many samples")
+    group.addoption("--xbce-labels", default="all", choices=("all", "hard", "soft"), help="which labels are tried")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -94,6 +98,8 @@ def _refuse_options_without_tests(config: pytest.Config, ids: list[str]) -> None
 
 def _jobs(config: pytest.Config) -> list[Job]:
     from xbce_conformance.inputs.formats import FORMATS
+    from xbce_conformance.inputs.restriction import Restriction
+    from xbce_conformance.judge.restrict import with_inputs
     from xbce_conformance.subjects.failure import CALL_LIMIT
     from xbce_conformance.subjects.jobs import PARTS, jobs
     from xbce_conformance.subjects.selection import Choice
@@ -114,6 +120,7 @@ def _jobs(config: pytest.Config) -> list[Job]:
         subjects, missing = choice.find()
     except BadSubject as error:
         raise pytest.UsageError(str(error)) from error
+    only = Restriction(option("--xbce-labels"), tuple(option("--xbce-regime")))
     dtypes, functions = tuple(option("--xbce-dtype")) or tuple(FORMATS), tuple(option("--xbce-function"))
     found = jobs(
         subjects,
@@ -122,7 +129,13 @@ def _jobs(config: pytest.Config) -> list[Job]:
         option("--xbce-level"),
         parts=tuple(option("--xbce-part")) or PARTS[:2],
         limit=option("--xbce-call-limit") or CALL_LIMIT,
+        only=only,
     )
+    try:
+        found, without = with_inputs(found, option("--xbce-level"), only)
+    except BadSubject as error:
+        raise pytest.UsageError(str(error)) from error
+    missing |= without
     if not found:  # a run of no tests would look like success
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to measure ({reasons or 'no subject has the chosen function and dtype'})"

@@ -174,6 +174,9 @@ def _try_labels(found: _Found, name: str, dtype: type[np.generic], order: Places
     job, trial = found.job, found.trial
     names = list(trial.inputs.arrays)
     places = order[trial.inputs.hard[order]][:_ELEMENTS]
+    if not places.size:
+        found.remarks.append(f"{name}: none are tried: no input has a hard label")
+        return
     arrays = [array[places] for array in trial.called_with]
     try:
         there = [job.subject.backend.from_numpy(array) for array in arrays]

@@ -22,8 +22,10 @@ from xbce_conformance.cli.progress import Progress
 from xbce_conformance.cli.waivers import waiver_options
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import LEVELS
+from xbce_conformance.inputs.restriction import LABELS, Labels, Restriction
 from xbce_conformance.judge.apart import Apart
 from xbce_conformance.judge.measure import results_of
+from xbce_conformance.judge.restrict import with_inputs
 from xbce_conformance.judge.resume import RunCheckpoint, plan
 from xbce_conformance.judge.waivers import Waiver
 from xbce_conformance.report import write_reports
@@ -36,6 +38,7 @@ from xbce_conformance.subjects.failure import CALL_LIMIT
 from xbce_conformance.subjects.jobs import PARTS, Job, Part, jobs
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, SUBJECT_NAMES, Choice, find_subjects
+from xbce_conformance.subjects.spec import BadOption
 
 
 @click.command("list")
@@ -74,6 +77,21 @@ def list_() -> None:
     default="quick",
     show_default=True,
     help=f"Pairs per regime: {', '.join(f'{n} ({name})' for name, n in LEVELS.items())}.",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(LABELS),
+    default="all",
+    show_default=True,
+    help="Labels that are tried, in all parts, at special values and in the search. hard: 0 and 1. soft: all between. "
+    "A function without labels has hard ones.",
+)
+@click.option(
+    "--regime",
+    "regimes",
+    multiple=True,
+    help="Try this regime of the inputs only, such as 'tail, label agrees', with no special values and no search. More "
+    "than once.",
 )
 @click.option(
     "--part",
@@ -126,6 +144,8 @@ def run_(
     functions: tuple[str, ...],
     dtypes: tuple[str, ...],
     level: str,
+    labels: Labels,
+    regimes: tuple[str, ...],
     parts: tuple[Part, ...],
     same_bits: bool,
     call_limit: float,
@@ -143,7 +163,7 @@ def run_(
     """
     start = time.monotonic()
     screen = console()
-    chosen = replace(choice, dtypes=dtypes)
+    chosen, only = replace(choice, dtypes=dtypes), Restriction(labels, regimes)
     with Apart(chosen, call_limit) as apart:
         apart.load()
         subjects, missing = find(chosen, apart.refusal_of)
@@ -156,7 +176,13 @@ def run_(
             parts=parts,
             limit=call_limit,
             same_bits=same_bits,
+            only=only,
         )
+        try:
+            todo, without = with_inputs(todo, level, only)
+        except BadOption as error:
+            raise click.UsageError(str(error)) from error
+        missing |= without
         if not todo:
             raise nothing("measure", missing, "no subject has the chosen function and dtype")
         if exact_values:

@@ -16,6 +16,7 @@ from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.restriction import Labels
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.report import write_reports
 from xbce_conformance.results.environment import environment
@@ -25,7 +26,7 @@ from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.subjects.xbce import PRECISIONS
 from xbce_conformance.sweep.facts import OtherCode, target_of
-from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Labels, Plan
+from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan
 from xbce_conformance.sweep.run import Killed, merged, sweep, sweep_results
 
 

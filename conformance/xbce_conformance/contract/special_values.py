@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.contract.data import load
 from xbce_conformance.inputs.formats import Format
+from xbce_conformance.inputs.restriction import ALL_INPUTS, Restriction
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,17 @@ class SpecialValue:
 _PROMISES = tuple(field.name for field in fields(SpecialValue) if field.name != "arguments")
 
 
-def special_values(case: str = PLAIN.name) -> tuple[SpecialValue, ...]:
-    """Return the special values of a case; those of other cases are not tabulated."""
+def special_values(case: str = PLAIN.name, only: Restriction = ALL_INPUTS) -> tuple[SpecialValue, ...]:
+    """Return the special values of a case that are tried; those of other cases are not tabulated."""
     rows = load("special_values.json")["tables"].get(case, [])
-    return tuple(
+    values = (
         SpecialValue(
             {name: text for name, text in row.items() if name not in _PROMISES},
             **{name: row[name] for name in _PROMISES if name in row},
         )
         for row in rows
     )
+    return tuple(value for value in values if only.admits_special(value.arguments))
 
 
 def special_cases() -> tuple[str, ...]:

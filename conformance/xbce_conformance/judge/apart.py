@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, Self
 
+from xbce_conformance.inputs.restriction import Restriction
 from xbce_conformance.judge.runner import rows_by_part, rows_of
 from xbce_conformance.judge.verdict import failed_row
 from xbce_conformance.results.model import Row
@@ -73,6 +74,7 @@ class _Work:
     parts: tuple[Part, ...]
     limit: float
     same_bits: bool
+    only: Restriction
     level: str
     exact_values: Path | None
 
@@ -175,7 +177,7 @@ class Apart:
         rows: list[Row] = []
         left = [*job.parts]
         try:
-            self._send(_Work(named, job.dtype, job.parts, job.limit, job.same_bits, level, exact_values))
+            self._send(_Work(named, job.dtype, job.parts, job.limit, job.same_bits, job.only, level, exact_values))
             while left:
                 rows += self._receive(last=len(left) == 1)
                 del left[0]
@@ -348,5 +350,5 @@ def _answers(subjects: _Subjects, request: _Work | _Trial) -> Iterator[Any]:
     if isinstance(request, _Trial):
         yield refusal_of(function, subject.backend, request.dtype)
     else:
-        job = Job(subject, function, request.dtype, request.parts, request.limit, request.same_bits)
+        job = Job(subject, function, request.dtype, request.parts, request.limit, request.same_bits, request.only)
         yield from rows_by_part(job, request.level, request.exact_values)

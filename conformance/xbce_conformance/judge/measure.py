@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import descriptions
+from xbce_conformance.inputs.restriction import LABELS, Labels, Restriction
+from xbce_conformance.judge.restrict import with_inputs
 from xbce_conformance.judge.runner import run
 from xbce_conformance.judge.waivers import Waiver, apply, waiver
 from xbce_conformance.measurement.profile import label_edges, profile_edges
@@ -26,6 +28,8 @@ def measure(
     bound: float | None = None,
     parts: Collection[Part] = PARTS,
     call_limit: float = CALL_LIMIT,
+    labels: Labels = "all",
+    regimes: Sequence[str] = (),
     waive: Mapping[str, str] | None = None,
 ) -> Results:
     """Measure a loss of one's own, and judge it by the bounds that xbce is judged by.
@@ -51,6 +55,10 @@ def measure(
         Seconds that one call may take; one that takes longer fails. It is called in this process: what ends the process
         ends the caller, and a loop in C that holds the interpreter's lock is waited for. The command
         ``xbce-conformance run`` has another process for that.
+    labels : {"all", "hard", "soft"}, default "all"
+        Which labels are tried, in all parts and at special values: "hard" are 0 and 1, "soft" those between.
+    regimes : sequence of str, default all
+        Which regimes of the inputs are tried. Then there are no special values, and there is no search.
     waive : mapping of str to str, optional
         Violations that are known and allowed, by name, with the reason: ``{"special-values:infinite-logits": "they
         cannot occur"}``. ``results.waivers`` names those that are not needed.
@@ -65,8 +73,8 @@ def measure(
     Raises
     ------
     ValueError
-        If the adapter names an unknown case, argument, backend or dtype, or nothing can be measured; the message says
-        why.
+        If an argument, or the adapter, names an unknown case, argument, backend, dtype or regime, or nothing can be
+        measured; the message says why.
 
     Examples
     --------
@@ -92,7 +100,16 @@ def measure(
     if unknown:
         msg = f"dtypes has {', '.join(map(repr, unknown))}; of {', '.join(FORMATS)} are expected"
         raise ValueError(msg)
-    todo = jobs(subjects, tuple(dtypes) or tuple(FORMATS), level=level, parts=parts, limit=call_limit)
+    if labels not in LABELS:
+        msg = f"labels must be one of {', '.join(map(repr, LABELS))}, got {labels!r}"
+        raise ValueError(msg)
+    only = Restriction(labels, tuple(regimes))
+    todo = jobs(subjects, tuple(dtypes) or tuple(FORMATS), level=level, parts=parts, limit=call_limit, only=only)
+    try:
+        todo, without = with_inputs(todo, level, only)
+    except BadSubject as error:
+        raise ValueError(str(error)) from error
+    missing |= without
     if not todo:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         msg = f"nothing to measure ({reasons or 'the subject has none of the dtypes'})"
@@ -109,7 +126,7 @@ def results_of(
     dtypes = dict.fromkeys(job.dtype for job in todo)
     return Results(
         environment=environment(),
-        level=level,
+        level=todo[0].only.level(level),
         backends=backend_facts({job.subject.backend.name: job.subject.backend for job in todo}),
         missing=missing,
         regimes=descriptions(regime for job in todo for regime in job.function.case.regimes),

@@ -36,7 +36,7 @@ def plan(todo: list[Job], level: str, choice: Choice, environment: dict[str, str
     return {
         **{name: text for name, text in environment.items() if name != "date"},
         "sources": digest_of_packages("xbce", "xbce_conformance"),
-        "level": level,
+        "level": level if not todo else todo[0].only.level(level),
         "subjects": _once(_described(job) for job in todo),
         "own code": _own_code(todo, choice),
         "dtypes": _once(job.dtype for job in todo),

@@ -8,6 +8,7 @@ from xbce_conformance.behaviour.invariance import measure_invariance
 from xbce_conformance.behaviour.measure import measure_behaviour
 from xbce_conformance.cases import PLAIN, Case
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.restriction import Restriction
 from xbce_conformance.judge.verdict import failed_row, row_of
 from xbce_conformance.measurement.culprit import with_input
 from xbce_conformance.measurement.elementwise import measure_elementwise
@@ -50,7 +51,7 @@ def rows_by_part(
     raised: Callable[[Failure], None] = lambda _failure: None,
 ) -> Iterator[list[Row]]:
     """Yield the rows of each part of a job, as soon as it is measured."""
-    trial = _trial(job.function.case, job.dtype, level, exact_values)
+    trial = _trial(job.function.case, job.dtype, level, exact_values, job.only)
     failed: Failure | None = None
     for part in job.parts:
         try:
@@ -67,9 +68,9 @@ def rows_by_part(
 
 
 @lru_cache(maxsize=1)
-def _trial(case: Case, dtype: str, level: str, exact_values: Path | None) -> Trial:
+def _trial(case: Case, dtype: str, level: str, exact_values: Path | None, only: Restriction) -> Trial:
     """Keep the last trial: jobs are sorted so that those with the same one follow each other."""
-    return Trial(case, FORMATS[dtype], level, exact_values)
+    return Trial(case, FORMATS[dtype], level, exact_values, only=only)
 
 
 def _samples(job: Job, trial: Trial, level: str) -> list[Measured]:
@@ -82,7 +83,7 @@ def _samples(job: Job, trial: Trial, level: str) -> list[Measured]:
     measured = measure_elementwise(job, trial)
     if not job.subject.own:
         return measured
-    if job.function.case is PLAIN:
+    if job.function.case is PLAIN and not job.only.regimes:
         measured = [add_found(job, trial, each, level) for each in measured]
     return [with_hint(job, trial, each) for each in measured]
 

@@ -150,14 +150,14 @@ def _worst_of(mismatch: SpecialMismatch, fmt: Format) -> Worst:
 
 
 def _special_count(job: Job, quantity: Quantity) -> int:
-    return sum(getattr(row, quantity) is not None for row in contract.special_values(job.function.case.name))
+    return sum(getattr(row, quantity) is not None for row in job.special_values)
 
 
 def _special_mismatches(job: Job, quantity: Quantity, computed: Specials) -> list[SpecialMismatch]:
     """Compare with the table: same NaN, same infinities, and finite numbers within the bound."""
     mismatches = []
     fmt = FORMATS[job.dtype]
-    for row, got in zip(contract.special_values(job.function.case.name), computed, strict=False):
+    for row, got in zip(job.special_values, computed, strict=False):
         text = getattr(row, quantity)
         if text is None:
             continue

@@ -18,7 +18,7 @@ from xbce_conformance.subjects.model import Function
 def measure_reduction(job: Job, trial: Trial) -> Measured:
     """Measure one sum or mean per regime of the inputs."""
     quantity, fmt = job.function.quantities[0], trial.fmt
-    regimes = {name: trial.inputs.regimes[name] for name in _reduced_regimes(job, trial)}
+    regimes = {name: trial.inputs.regimes[name] for name in reduced_regimes(job, trial)}
     computed = np.concatenate(
         [job.call(tuple(a[regime] for a in trial.called_with))[0].reshape(1) for regime in regimes.values()]
     )
@@ -45,7 +45,8 @@ def measure_reduction(job: Job, trial: Trial) -> Measured:
     )
 
 
-def _reduced_regimes(job: Job, trial: Trial) -> list[str]:
+def reduced_regimes(job: Job, trial: Trial) -> list[str]:
+    """Return the regimes that are reduced."""
     names = trial.hard_regimes if job.function.hard_labels_only else list(trial.inputs.regimes)
     # The bound for sums assumes that errors average out; inputs selected for large errors violate that.
     names = [name for name in names if name != SEARCHED]

@@ -12,6 +12,7 @@ from xbce_conformance.cases import Case
 from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.inputs.input_set import InputSet
 from xbce_conformance.inputs.regimes import last_nonzero
+from xbce_conformance.inputs.restriction import ALL_INPUTS, Restriction
 from xbce_conformance.reference.exact import Exact
 from xbce_conformance.reference.kept import KeptReference
 from xbce_conformance.reference.plain_loss import Float64Reference
@@ -20,14 +21,25 @@ _SPECIAL_LENGTH = 32
 
 
 class Trial:
-    """One case in one format, with the inputs of a level, or others; `kept` is a folder of exact values."""
+    """One case in one format, with the inputs of a level, or others; `kept` is a folder of exact values.
+
+    `only` says which of the inputs of the level, and of the special values, are tried.
+    """
 
     def __init__(
-        self, case: Case, fmt: Format, level: str, kept: Path | None = None, inputs: InputSet | None = None
+        self,
+        case: Case,
+        fmt: Format,
+        level: str,
+        kept: Path | None = None,
+        *,
+        inputs: InputSet | None = None,
+        only: Restriction = ALL_INPUTS,
     ) -> None:
         self.case = case
         self.fmt = fmt
-        self.inputs = inputs or case.inputs(fmt, level)
+        self.inputs = inputs or only.of(case.inputs(fmt, level))
+        self._only = only
         self._reference = case.reference(fmt)
         if kept is not None and not isinstance(self._reference, Float64Reference):
             self._reference = KeptReference(self._reference, case.key, kept)
@@ -133,7 +145,7 @@ class Trial:
 
         The last row is repeated up to one length for all tables: JAX compiles every operation for each new shape.
         """
-        table = contract.special_values(self.case.name)
+        table = contract.special_values(self.case.name, self._only)
         rows = [*table, *table[-1:] * (_SPECIAL_LENGTH - len(table))]
         columns = {
             name: self.fmt.round([contract.number(row.arguments[name], self.fmt) for row in rows])

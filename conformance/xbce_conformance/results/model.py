@@ -143,7 +143,7 @@ class Results:
 
     environment: dict[str, str]
     level: str
-    """Which inputs: quick or full samples, or all logits."""
+    """Which inputs: quick or full samples, and which labels and regimes of them, if not all; or all logits."""
     backends: dict[str, dict[str, str]]
     missing: dict[str, str]
     """What was not measured, and why."""

@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from xbce_conformance.inputs.formats import Doubles, Floats, Format
+from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.inputs.input_set import FOUND, InputSet
 from xbce_conformance.inputs.regimes import last_nonzero
 from xbce_conformance.measurement.culprit import with_input
@@ -78,18 +78,28 @@ def _worst_pairs(job: Job, trial: Trial, measured: Measured, level: str) -> tupl
         except Failure as failure:
             raise with_input(failure, job, trial, (x, z)) from None
         exact = reference.exact(measured.quantity, (x, z))[measured.quantity]
-        ratio = measure(computed, exact, fmt).ulp / np.where((z == 0) | (z == 1), bounds["hard"], bounds["soft"])
+        ratio = measure(computed, exact, fmt).ulp / np.where(_hard(z), bounds["hard"], bounds["soft"])
         if flushes:
             ratio = np.where(explained_by_flushing(fmt, x, z, exact.scale), 0.0, ratio)
         return np.asarray(ratio, np.float64), computed
 
+    def near(x: Floats, z: Floats) -> tuple[Floats, ...]:
+        new_x, new_z = moved(x, z, fmt, rng)
+        return new_x, np.where(job.only.admits(_hard(new_z)), new_z, z)
+
     x, z = grid(fmt, rng, CELLS[level])
+    admitted = job.only.admits(_hard(z))
+    x, z = x[admitted], z[admitted]
     ratios = errors(x, z)[0]
     worst = np.argsort(ratios, kind="stable")[::-1][:_KEPT]
     starts = x[worst], z[worst]
-    peak = list(islice(ascend(errors, lambda x, z: moved(x, z, fmt, rng), starts, rng), STEPS[level]))[-1]
+    peak = list(islice(ascend(errors, near, starts, rng), STEPS[level]))[-1]
     top = [fmt.round([number]) for number in peak.inputs]
     return np.concatenate([starts[0], top[0]]), np.concatenate([starts[1], top[1]])
+
+
+def _hard(labels: Floats) -> Mask:
+    return np.asarray((labels == 0) | (labels == 1))
 
 
 def grid(fmt: Format, rng: np.random.Generator, cell: float) -> tuple[Floats, Floats]:

@@ -7,7 +7,9 @@ from typing import Any, Literal, TypeAlias
 
 from xbce_conformance import contract
 from xbce_conformance.cases import PLAIN, Quantity
+from xbce_conformance.contract import SpecialValue
 from xbce_conformance.inputs.formats import Floats
+from xbce_conformance.inputs.restriction import ALL_INPUTS, Restriction
 from xbce_conformance.subjects.failure import CALL_LIMIT, Failure, time_limit
 from xbce_conformance.subjects.model import Function, Subject
 
@@ -35,6 +37,8 @@ class Job:
     """Seconds that one call may take; xbce and its peers are waited for: their compilers take minutes."""
     same_bits: bool = False
     """Whether invariance is judged."""
+    only: Restriction = ALL_INPUTS
+    """Which of the inputs are tried."""
 
     def __str__(self) -> str:
         return f"{self.subject.name} {self.subject.backend.name} {self.dtype} {self.function.name}"
@@ -116,6 +120,11 @@ class Job:
             compiled=self.function.compiled,
         )
 
+    @property
+    def special_values(self) -> tuple[SpecialValue, ...]:
+        """The special values that are tried."""
+        return contract.special_values(self.function.case.name, self.only)
+
     def exceptions(self, quantity: Quantity) -> list[dict[str, Any]]:
         """Return the stated exceptions from the bound of a quantity; none where its user sets the bound."""
         if self.subject.bound is not None:
@@ -148,10 +157,11 @@ def jobs(
     parts: Collection[Part] = PARTS[:1],
     limit: float = CALL_LIMIT,
     same_bits: bool = False,
+    only: Restriction = ALL_INPUTS,
 ) -> list[Job]:
     """Return what a level has to do, case by case and dtype by dtype; only for the named functions, if any."""
     todo = [
-        Job(subject, function, dtype, mine, limit if subject.own else math.inf, same_bits)
+        Job(subject, function, dtype, mine, limit if subject.own else math.inf, same_bits, only)
         for dtype in dtypes
         for subject in subjects
         if dtype in subject.dtypes

@@ -1,9 +1,10 @@
 """What a sweep measures, in which chunks: plain data that travels to workers and into the checkpoint."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from xbce_conformance.inputs.formats import FORMATS, Format
+from xbce_conformance.inputs.restriction import Labels
 from xbce_conformance.subjects.backend import ON_DEVICE
 
 BLOCK = 2**17
@@ -24,8 +25,6 @@ DEVICE_CHUNK = 2 * DEVICE_BLOCK
 
 Label: TypeAlias = float | None
 """A label of all logits; None: for each logit a soft label of its own."""
-
-Labels: TypeAlias = Literal["all", "hard", "soft"]
 
 
 @dataclass(frozen=True)
