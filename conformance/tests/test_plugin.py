@@ -14,6 +14,12 @@ right = xbce.binary_cross_entropy_with_logits
 
 def wrong(x, z):
     return x * 0
+
+
+def of_classes(x, z):
+    if ((z != 0) & (z != 1)).any():
+        raise ValueError("classes are 0 and 1")
+    return xbce.sigmoid_focal_loss(x, z, gamma=1.7)
 """
 
 
@@ -47,6 +53,18 @@ def test_a_subject_that_breaks_them(run):
     assert "1 failed" in result.stdout
     assert "results are zero where a normal number is right" in result.stdout
     assert "again: python -c 'import numpy as np, ml_dtypes; import theirs; print(" in result.stdout
+
+
+def test_hard_labels_and_any_numbers(run):
+    options = ("--xbce-subject", "theirs:of_classes", "--xbce-dtype", "float32")
+    case = ("--xbce-case", "sigmoid_focal_loss(gamma=1.7)")
+    assert run(*options, *case, "--xbce-labels", "hard").returncode == 0
+    result = run(*options, *case, "--xbce-labels", "soft")
+    assert result.returncode == 1
+    assert "classes are 0 and 1" in result.stdout
+    result = run(*options, "--xbce-regime", "tail")
+    assert "'tail' is no regime of what is measured; one of 'near 0', " in result.stderr
+    assert "gamma must be a number, got x" in run(*options, "--xbce-case", "sigmoid_focal_loss(gamma=x)").stderr
 
 
 def test_without_a_subject_it_is_xbce(run):
