@@ -63,8 +63,8 @@ def test_hard_labels_and_any_numbers(run):
     assert result.returncode == 1
     assert "classes are 0 and 1" in result.stdout
     result = run(*options, "--xbce-regime", "tail")
-    assert "'tail' is no regime of what is measured; one of 'near 0', " in result.stderr
-    assert "gamma must be a number, got x" in run(*options, "--xbce-case", "sigmoid_focal_loss(gamma=x)").stderr
+    assert "'tail' is no regime of what is measured; one of 'near 0', " in result.stdout
+    assert "gamma must be a number, got x" in run(*options, "--xbce-case", "sigmoid_focal_loss(gamma=x)").stdout
 
 
 def test_without_a_subject_it_is_xbce(run):
