@@ -652,7 +652,7 @@ RANGES: dict[str, tuple[float, float, bool]] = {
 }
 """Least and largest number of an option, and whether it has to be below the largest; all are finite."""
 
-_RULES = ("clip", "log_floor", "log_offset")
+_RULES = FAMILY["binary_cross_entropy"].alternatives
 
 
 def refusal(call: Call) -> Refused | None:
