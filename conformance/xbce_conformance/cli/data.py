@@ -1,0 +1,169 @@
+"""`run --data` and `diff`: what systems make of a user's own arrays."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from xbce_conformance.cases import BY_NAME, PLAIN, Case
+from xbce_conformance.cli.common import console, find, nothing, out_folder
+from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
+from xbce_conformance.cli.progress import Progress
+from xbce_conformance.data.arrays import BadData, Data
+from xbce_conformance.data.difference import compare_on, system_name
+from xbce_conformance.data.measure import on_data
+from xbce_conformance.data.page import write_page
+from xbce_conformance.data.read import KINDS, read_data
+from xbce_conformance.data.recording import Recording, is_recording
+from xbce_conformance.data.replay import replay
+from xbce_conformance.data.shown import Shown
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.results.environment import environment
+from xbce_conformance.subjects.failure import Failure
+from xbce_conformance.subjects.model import Subject
+from xbce_conformance.subjects.selection import Choice
+
+_COLUMNS = ("logits", "probabilities", "labels", "weight", "where")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of arrays, and which of them are what."""
+
+    path: Path
+    columns: dict[str, str | None]
+
+    def read(self, case: Case) -> list[Data]:
+        """Return its data set; of a recording one per call."""
+        try:
+            if is_recording(self.path):
+                return [call.data(f"call {i}") for i, call in enumerate(Recording.read(self.path).calls)]
+            return [read_data(self.path, self.columns, case)]
+        except BadData as error:
+            raise FileProblem(str(error)) from error
+        except OSError as error:
+            msg = f"--data: {self.path} cannot be read: {error.strerror or error}"
+            raise FileProblem(msg) from error
+
+
+def data_options(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the options of a file of arrays; the command takes them as one `data`."""
+    options = [
+        click.option(
+            "--data",
+            "path",
+            type=click.Path(path_type=Path),
+            required=required,
+            help=f"File of your own arrays ({', '.join(KINDS)}), or a recording.",
+        ),
+        *(
+            click.option(
+                f"--{name}", metavar="NAME", help=f"Column of the {name}, by name, position or as another file."
+            )
+            for name in _COLUMNS
+        ),
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_data(*, path: Path | None, **rest: Any) -> None:
+            columns = {name: rest.pop(name) for name in _COLUMNS}
+            given = [f"--{name}" for name, column in columns.items() if column is not None]
+            if path is None and given:
+                msg = f"{', '.join(given)}: columns of a file; --data FILE names it"
+                raise click.UsageError(msg)
+            command(data=None if path is None else DataFile(path, columns), **rest)
+
+        for option in reversed(options):
+            with_data = option(with_data)
+        return with_data
+
+    return decorate
+
+
+def run_on_data(file: DataFile, choice: Choice, dtypes: tuple[str, ...], out: Path) -> None:
+    """Measure every chosen system on a file, print what it comes to, write data.json and data.html."""
+    screen = console()
+    sets = file.read(_case(choice))
+    subjects, missing = find(choice)
+    results: list[Any] = []
+    with Progress(screen, len(sets), unit="data sets") as progress:
+        for data in sets:
+            results.append(on_data(subjects, data, dtypes, progress.describe))
+            progress.advance()
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    if not outcomes:
+        raise nothing("measure", missing, f"no subject has a function of {sets[0].case.name} in the chosen dtypes")
+    if is_recording(file.path):
+        results.insert(0, replay(Recording.read(file.path)))
+    for name, reason in missing.items():
+        screen.print(Text(f"absent: {name}: {reason}", style="yellow"), soft_wrap=True)
+    for result in results:
+        screen.print(result)
+    _write(file.path.name, results, out)
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    for outcome in failed:
+        beyond = f"{outcome.figures.beyond_bound:,} results are beyond its bound" if outcome.figures else outcome.failure
+        text = f"FAIL: {outcome.subject}@{outcome.backend} {outcome.quantity} in {outcome.dtype}: {beyond}"
+        screen.print(Text(text, style="red"), soft_wrap=True)
+    if failed:
+        sys.exit(ExitCode.FAILED)
+
+
+def _case(choice: Choice) -> Case:
+    return BY_NAME[choice.case] if choice.case else PLAIN
+
+
+def _write(title: str, results: list[Shown], out: Path) -> None:
+    found = {"schema_version": 1, "environment": environment(), "results": [_entry(result) for result in results]}
+    (out / "data.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    write_page(title, results, out / "data.html")
+
+
+def _entry(result: Shown) -> dict[str, Any]:
+    return {"kind": type(result).__name__, **result.to_dict()}
+
+
+@click.command("diff")
+@click.argument("first")
+@click.argument("second")
+@data_options(required=True)
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="In this dtype only.")
+@click.option("--order", default="", help="Arguments of module:callable as it takes them: labels,logits.")
+@out_folder("Folder for data.json and data.html.", "conformance-diff")
+def diff_(first: str, second: str, data: DataFile, dtypes: tuple[str, ...], order: str, out: Path) -> None:
+    """Show where two systems differ on your arrays, which one is right, and why.
+
+    FIRST and SECOND are names that `list` shows, with @BACKEND where there are several, or module:callable.
+    """
+    screen = console()
+    names = tuple(entry.strip() for entry in order.split(",")) if order else ()
+    subjects = [_subject(name, names) for name in (first, second)]
+    results: list[Any] = []
+    try:
+        with Progress(screen, 1, unit="data sets") as progress:
+            results = [compare_on(*subjects, each, dtypes, progress.describe) for each in data.read(PLAIN)]
+    except BadData as error:
+        raise click.UsageError(str(error)) from error
+    except Failure as failure:
+        screen.print(Text(f"FAIL: {failure}", style="red"), soft_wrap=True)
+        sys.exit(ExitCode.FAILED)
+    for result in results:
+        screen.print(result)
+    _write(f"{system_name(subjects[0])} and {system_name(subjects[1])}", results, out)
+
+
+def _subject(text: str, order: tuple[str, ...]) -> Subject:
+    name, _, backend = text.partition("@")
+    choice = Choice((name,), (backend,) if backend else ())
+    subjects, missing = find(replace(choice, order=order) if choice.own else choice)
+    if not subjects:
+        msg = f"{text} is not here: {'; '.join(missing.values())}"
+        raise NotLoaded(msg)
+    return subjects[0]

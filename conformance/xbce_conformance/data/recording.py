@@ -1,0 +1,333 @@
+"""The losses of a running training step: recorded as they are called, kept in a file, judged afterwards."""
+
+import functools
+import inspect
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from xbce_conformance.cases import BY_NAME, PLAIN
+from xbce_conformance.data.arrays import BadData, Data, numpy_of
+from xbce_conformance.inputs.formats import FORMATS, Floats
+from xbce_conformance.subjects.order import wrong_with_order
+
+if TYPE_CHECKING:
+    from xbce_conformance.data.replay import Replay
+
+Reduction = Literal["none", "mean", "sum"]
+_META = "xbce_recording"
+_PACKAGE = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a loss."""
+
+    system: str
+    """The subject that it is, such as "torch", or the name of a function that was wrapped."""
+    function: str
+    case: str
+    reduction: Reduction
+    place: str
+    """File and line of the caller."""
+    arrays: dict[str, Floats]
+    """By argument, in the shapes and dtypes of the call; with "weight", if there was one."""
+    result: Floats
+    """What came."""
+
+    def data(self, name: str) -> Data:
+        """Return its arguments as a data set."""
+        return Data.of(self.arrays, name=name, weight=self.arrays.get("weight"), case=BY_NAME[self.case])
+
+
+class Recording:
+    """Calls of losses with their inputs and results, in order."""
+
+    def __init__(self, calls: list[Call] | None = None) -> None:
+        self.calls = calls or []
+        self._open = True
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def wrap(
+        self,
+        function: Callable[..., Any],
+        *,
+        order: tuple[str, ...] = (),
+        case: str = PLAIN.name,
+        reduction: Reduction | None = None,
+    ) -> Callable[..., Any]:
+        """Return a loss of one's own that is recorded when it is called.
+
+        Parameters
+        ----------
+        function : callable
+            The loss.
+        order : tuple of str, default those of the case
+            Its arguments as it takes them, as in `Adapter`: ``("labels", "logits")``.
+        case : str, default "binary_cross_entropy_with_logits"
+            What it computes.
+        reduction : {"none", "mean", "sum"}, optional
+            What it returns; "none" if its result has the shape of its first argument, "mean" otherwise.
+        """
+        wrong = wrong_with_order(order, BY_NAME[case])
+        if wrong:
+            raise ValueError(wrong)
+        entries = order or BY_NAME[case].arguments
+        name = getattr(function, "__name__", type(function).__name__)
+
+        @functools.wraps(function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            given = _arguments(function, entries, args, kwargs)
+            arrays = {argument: given[argument] for argument in BY_NAME[case].arguments}
+            same = np.shape(result) == np.shape(next(iter(arrays.values())))
+            self._keep(name, name, case, reduction or ("none" if same else "mean"), arrays, result)
+            return result
+
+        return recorded
+
+    def _keep(
+        self, system: str, function: str, case: str, reduction: Reduction, arrays: dict[str, Any], result: Any
+    ) -> None:
+        """Keep a call; from within a compiled function of JAX when it runs."""
+        place = _place()
+        names, values = tuple(arrays), (*arrays.values(), result)
+
+        def keep(*values: Any) -> None:
+            *arguments, came = (np.array(numpy_of(value)) for value in values)
+            with self._lock:
+                if self._open:  # what was compiled within the block is called after it, too
+                    kept = dict(zip(names, arguments, strict=True))
+                    self.calls.append(Call(system, function, case, reduction, place, kept, came))
+
+        jax = sys.modules.get("jax")
+        if jax is not None and any(isinstance(value, jax.core.Tracer) for value in values):
+            jax.debug.callback(keep, *values)
+        else:
+            keep(*values)
+
+    def close(self) -> None:
+        """Record no more."""
+        jax = sys.modules.get("jax")
+        if jax is not None:
+            jax.effects_barrier()  # calls that run behind the program
+        self._open = False
+
+    def save(self, path: str | Path) -> None:
+        """Write an .npz file, which `xbce-conformance run --data` and `Recording.read` take.
+
+        Raises
+        ------
+        ValueError
+            If no loss was called.
+        """
+        self.check()
+        arrays: dict[str, Any] = {}
+        entries = []
+        for i, call in enumerate(self.calls):
+            named = {**call.arrays, "result": call.result}
+            entry = {key: value for key, value in asdict(call).items() if key not in ("arrays", "result")}
+            entries.append({**entry, "dtypes": {name: str(array.dtype) for name, array in named.items()}})
+            for name, array in named.items():  # NumPy's files have no bfloat16
+                arrays[f"{i}.{name}"] = array.view(np.uint16) if str(array.dtype) == "bfloat16" else array
+        np.savez(path, **{_META: np.array(json.dumps({"version": 1, "calls": entries}))}, **arrays)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recording":
+        """Read a file that `save` has written.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        with np.load(path, allow_pickle=False) as arrays:
+            if _META not in arrays:
+                msg = f"{path} is no recording; one that Recording.save has written is expected"
+                raise BadData(msg)
+            entries = json.loads(str(arrays[_META]))["calls"]
+            return cls([_read_call(i, entry, arrays) for i, entry in enumerate(entries)])
+
+    def judge(self, other: str = "xbce") -> "Replay":
+        """Compare what came with another system and with the certified values.
+
+        Parameters
+        ----------
+        other : str, default "xbce"
+            A name that ``xbce-conformance list`` shows; on the same backend, if it is there.
+
+        Returns
+        -------
+        Replay
+            ``calls`` has an entry for each call; it prints itself as a table, and shows itself in notebooks.
+
+        Raises
+        ------
+        ValueError
+            If no loss was recorded, or there is no such system here.
+        """
+        from xbce_conformance.data.replay import replay  # it imports this module
+
+        return replay(self, other)
+
+    def check(self) -> None:
+        """Refuse to go on with nothing: that would look like success."""
+        if not self.calls:
+            msg = (
+                "no loss was recorded. Seen are torch.nn.functional.binary_cross_entropy_with_logits and "
+                "binary_cross_entropy in eager mode, optax.sigmoid_binary_cross_entropy and optax.sigmoid_focal_loss "
+                "called by these names and first compiled within the block; wrap others with recording.wrap(loss)"
+            )
+            raise BadData(msg)
+
+
+def is_recording(path: Path) -> bool:
+    """Tell whether a file is one that `Recording.save` has written."""
+    if path.suffix != ".npz":
+        return False
+    with np.load(path, allow_pickle=False) as arrays:
+        return _META in arrays
+
+
+def _read_call(i: int, entry: dict[str, Any], arrays: Any) -> Call:
+    named = {}
+    for name, dtype in entry.pop("dtypes").items():
+        array = arrays[f"{i}.{name}"]
+        named[name] = array.view(FORMATS["bfloat16"].dtype) if dtype == "bfloat16" else array
+    return Call(arrays=named, result=named.pop("result"), **entry)
+
+
+@contextmanager
+def record() -> Iterator[Recording]:
+    """Record the losses that PyTorch and optax compute within the block.
+
+    PyTorch's ``binary_cross_entropy_with_logits`` and ``binary_cross_entropy``, and so ``BCEWithLogitsLoss`` and
+    ``BCELoss``, are seen in eager mode; optax's ``sigmoid_binary_cross_entropy`` where it is called by this name, in
+    functions that are first compiled within the block, too. Other losses: ``recording.wrap(loss)``. The arrays are
+    copied to the host at each call.
+
+    Yields
+    ------
+    Recording
+        The calls so far; ``save`` keeps them, and ``judge`` compares them with other systems and certified values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xbce_conformance import record
+    >>> def loss(x, z):
+    ...     return np.mean(np.logaddexp(0, x) - x * z)
+    >>> with record() as recording:
+    ...     value = recording.wrap(loss)(np.float32([3.0, -20.0]), np.float32([1.0, 0.0]))
+    >>> len(recording), recording.calls[0].reduction
+    (1, 'mean')
+    """
+    recording = Recording()
+    with ExitStack() as stack:
+        if "torch" in sys.modules:
+            stack.enter_context(_torch_mode(recording))
+        if "optax" in sys.modules:
+            stack.enter_context(_optax_patched(recording))
+        try:
+            yield recording
+        finally:
+            recording.close()
+
+
+def _arguments(
+    function: Callable[..., Any], order: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a function was called with, by the arguments of its case; `order` as in `Adapter`."""
+    pairs = [entry.rpartition("=")[::2] for entry in order]
+    by_position = [argument for keyword, argument in pairs if not keyword]
+    try:
+        parameters = [*inspect.signature(function).parameters]
+    except (TypeError, ValueError):
+        parameters = []
+    named = dict(zip(parameters, by_position, strict=False)) | {keyword: name for keyword, name in pairs if keyword}
+    given = dict(zip(by_position, args, strict=False)) | {named[key]: kwargs[key] for key in kwargs if key in named}
+    missing = [name for _, name in pairs if name not in given]
+    if missing:
+        msg = f"the call has no {', '.join(missing)} that order ({', '.join(order)}) names; say how it is called"
+        raise TypeError(msg)
+    return given
+
+
+def _place() -> str:
+    """Return file and line of the nearest caller that is neither this package nor an installed one."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_PACKAGE) and "site-packages" not in file and "dist-packages" not in file:
+            return f"{Path(file).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+# --- PyTorch --------------------------------------------------------------------------------------------------------
+
+
+def _torch_mode(recording: Recording) -> Any:
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    functional = torch.nn.functional
+    seen = {
+        functional.binary_cross_entropy_with_logits: ("logits", PLAIN.name),
+        functional.binary_cross_entropy: ("probabilities", "binary_cross_entropy(log_floor=-100)"),
+    }
+
+    class Mode(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+            result = func(*args, **(kwargs or {}))
+            if func in seen:
+                first, case = seen[func]
+                given = inspect.signature(func).bind(*args, **(kwargs or {})).arguments
+                arrays = {first: given["input"], "labels": given["target"]}
+                if given.get("pos_weight") is not None:
+                    case = "binary_cross_entropy_with_logits(pos_weight)"
+                    arrays["pos_weight"] = given["pos_weight"]
+                if given.get("weight") is not None:
+                    arrays["weight"] = given["weight"]
+                name = f"torch.nn.functional.{func.__name__}"
+                recording._keep("torch", name, case, given.get("reduction", "mean"), arrays, result)  # noqa: SLF001
+            return result
+
+    return Mode()
+
+
+# --- optax ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _optax_patched(recording: Recording) -> Iterator[None]:
+    import optax
+
+    name = "sigmoid_binary_cross_entropy"
+    original = getattr(optax, name)
+
+    @functools.wraps(original)
+    def recorded(logits: Any, labels: Any) -> Any:
+        result = original(logits, labels)
+        arrays = {"logits": logits, "labels": labels}
+        recording._keep("optax", f"optax.{name}", PLAIN.name, "none", arrays, result)  # noqa: SLF001
+        return result
+
+    modules = [module for module in (optax, optax.losses) if getattr(module, name, None) is original]
+    for module in modules:
+        setattr(module, name, recorded)
+    try:
+        yield
+    finally:
+        for module in modules:
+            setattr(module, name, original)
