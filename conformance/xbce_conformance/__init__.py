@@ -1,20 +1,44 @@
 """Conformance of binary cross-entropy: inputs, subjects, a certified reference, measures, bounds and a report.
 
-`measure`, `Adapter` and `Results` are public. The rooms below are not: README.md beside this package says what lies
-where.
+What `__all__` names is public. The rooms below are not: README.md beside this package says what lies where.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xbce_conformance.data.python import assert_conforms, assess, compare, reference
+    from xbce_conformance.data.recording import Recording, record
+    from xbce_conformance.data.verdict import verdicts
     from xbce_conformance.judge.measure import measure
     from xbce_conformance.results.model import Results
     from xbce_conformance.subjects.user import Adapter
 
-__all__ = ["Adapter", "Results", "measure"]
+__all__ = [
+    "Adapter",
+    "Recording",
+    "Results",
+    "assert_conforms",
+    "assess",
+    "compare",
+    "measure",
+    "record",
+    "reference",
+    "verdicts",
+]
 
-_ROOMS = {"Adapter": "subjects.user", "Results": "results.model", "measure": "judge.measure"}
+_ROOMS = {
+    "Adapter": "subjects.user",
+    "Recording": "data.recording",
+    "Results": "results.model",
+    "assert_conforms": "data.python",
+    "assess": "data.python",
+    "compare": "data.python",
+    "measure": "judge.measure",
+    "record": "data.recording",
+    "reference": "data.python",
+    "verdicts": "data.verdict",
+}
 
 
 def __getattr__(name: str) -> Any:

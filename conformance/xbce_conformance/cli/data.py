@@ -11,11 +11,11 @@ from typing import Any
 import click
 from rich.text import Text
 
-from xbce_conformance.cases import BY_NAME, PLAIN, Case
+from xbce_conformance.cases import PLAIN, Case, case_named
 from xbce_conformance.cli.common import console, find, nothing, out_folder
 from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
 from xbce_conformance.cli.progress import Progress
-from xbce_conformance.data.arrays import BadData, Data
+from xbce_conformance.data.arrays import MOST, BadData, Data
 from xbce_conformance.data.difference import compare_on, system_name
 from xbce_conformance.data.measure import on_data
 from xbce_conformance.data.page import write_page
@@ -30,6 +30,8 @@ from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import Choice
 
 _COLUMNS = ("logits", "probabilities", "labels", "weight", "where")
+DATA_PARAMETERS = ("path", "elements", *_COLUMNS)
+"""The parameters that `data_options` adds to a command."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,17 @@ class DataFile:
 
     path: Path
     columns: dict[str, str | None]
+    elements: int | None
+    """How many are tried, if it is said."""
 
     def read(self, case: Case) -> list[Data]:
         """Return its data set; of a recording one per call."""
         try:
             if is_recording(self.path):
-                return [call.data(f"call {i}") for i, call in enumerate(Recording.read(self.path).calls)]
-            return [read_data(self.path, self.columns, case)]
+                sets = Recording.read(self.path).data()
+            else:
+                sets = [read_data(self.path, self.columns, case)]
+            return [data.sampled(self.elements or data.most) for data in sets]
         except BadData as error:
             raise FileProblem(str(error)) from error
         except OSError as error:
@@ -68,17 +74,23 @@ def data_options(*, required: bool) -> Callable[[Callable[..., None]], Callable[
             )
             for name in _COLUMNS
         ),
+        click.option(
+            "--elements",
+            type=click.IntRange(min=1),
+            help=f"Try so many elements, evenly over all; by default all, and {MOST:,} where an exact value takes a "
+            "millisecond.",
+        ),
     ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
-        def with_data(*, path: Path | None, **rest: Any) -> None:
+        def with_data(*, path: Path | None, elements: int | None, **rest: Any) -> None:
             columns = {name: rest.pop(name) for name in _COLUMNS}
-            given = [f"--{name}" for name, column in columns.items() if column is not None]
+            given = [f"--{name}" for name, column in (*columns.items(), ("elements", elements)) if column is not None]
             if path is None and given:
-                msg = f"{', '.join(given)}: columns of a file; --data FILE names it"
+                msg = f"{', '.join(given)}: of a file; --data FILE names it"
                 raise click.UsageError(msg)
-            command(data=None if path is None else DataFile(path, columns), **rest)
+            command(data=None if path is None else DataFile(path, columns, elements), **rest)
 
         for option in reversed(options):
             with_data = option(with_data)
@@ -90,17 +102,18 @@ def data_options(*, required: bool) -> Callable[[Callable[..., None]], Callable[
 def run_on_data(file: DataFile, choice: Choice, dtypes: tuple[str, ...], out: Path) -> None:
     """Measure every chosen system on a file, print what it comes to, write data.json and data.html."""
     screen = console()
+    recorded = is_recording(file.path)
     sets = file.read(_case(choice))
     subjects, missing = find(choice)
     results: list[Any] = []
     with Progress(screen, len(sets), unit="data sets") as progress:
         for data in sets:
-            results.append(on_data(subjects, data, dtypes, progress.describe))
+            results.append(on_data(subjects, data, dtypes or (data.dtype,) * recorded, progress.describe))
             progress.advance()
     outcomes = [outcome for result in results for outcome in result.outcomes]
     if not outcomes:
         raise nothing("measure", missing, f"no subject has a function of {sets[0].case.name} in the chosen dtypes")
-    if is_recording(file.path):
+    if recorded:
         results.insert(0, replay(Recording.read(file.path)))
     for name, reason in missing.items():
         screen.print(Text(f"absent: {name}: {reason}", style="yellow"), soft_wrap=True)
@@ -109,7 +122,9 @@ def run_on_data(file: DataFile, choice: Choice, dtypes: tuple[str, ...], out: Pa
     _write(file.path.name, results, out)
     failed = [outcome for outcome in outcomes if outcome.failed]
     for outcome in failed:
-        beyond = f"{outcome.figures.beyond_bound:,} results are beyond its bound" if outcome.figures else outcome.failure
+        beyond = (
+            f"{outcome.figures.beyond_bound:,} results are beyond its bound" if outcome.figures else outcome.failure
+        )
         text = f"FAIL: {outcome.subject}@{outcome.backend} {outcome.quantity} in {outcome.dtype}: {beyond}"
         screen.print(Text(text, style="red"), soft_wrap=True)
     if failed:
@@ -117,7 +132,7 @@ def run_on_data(file: DataFile, choice: Choice, dtypes: tuple[str, ...], out: Pa
 
 
 def _case(choice: Choice) -> Case:
-    return BY_NAME[choice.case] if choice.case else PLAIN
+    return case_named(choice.case) if choice.case else PLAIN
 
 
 def _write(title: str, results: list[Shown], out: Path) -> None:
@@ -144,11 +159,13 @@ def diff_(first: str, second: str, data: DataFile, dtypes: tuple[str, ...], orde
     """
     screen = console()
     names = tuple(entry.strip() for entry in order.split(",")) if order else ()
-    subjects = [_subject(name, names) for name in (first, second)]
+    subjects = _subject(first, names), _subject(second, names)
     results: list[Any] = []
     try:
         with Progress(screen, 1, unit="data sets") as progress:
-            results = [compare_on(*subjects, each, dtypes, progress.describe) for each in data.read(PLAIN)]
+            results = [
+                compare_on(*subjects, data=each, dtypes=dtypes, progress=progress.describe) for each in data.read(PLAIN)
+            ]
     except BadData as error:
         raise click.UsageError(str(error)) from error
     except Failure as failure:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from xbce_conformance.cases import FUNCTIONS
 from xbce_conformance.cli.common import check_writable, console, find, nothing, out_option, reasons, subject_options
+from xbce_conformance.cli.data import DATA_PARAMETERS, DataFile, data_options, run_on_data
 from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.cli.progress import Progress
@@ -63,6 +64,7 @@ def list_() -> None:
 
 @click.command("run")
 @subject_options
+@data_options(required=False)
 @click.option(
     "--function",
     "functions",
@@ -80,11 +82,11 @@ def list_() -> None:
 )
 @click.option(
     "--labels",
-    type=click.Choice(LABELS),
     default="all",
     show_default=True,
+    metavar=f"{'|'.join(LABELS)}|NAME",
     help="Labels that are tried, in all parts, at special values and in the search. hard: 0 and 1. soft: all between. "
-    "A function without labels has hard ones.",
+    "A function without labels has hard ones. With --data, the column of the labels.",
 )
 @click.option(
     "--regime",
@@ -141,10 +143,11 @@ def list_() -> None:
 @out_option
 def run_(
     choice: Choice,
+    data: DataFile | None,
     functions: tuple[str, ...],
     dtypes: tuple[str, ...],
     level: str,
-    labels: Labels,
+    labels: str,
     regimes: tuple[str, ...],
     parts: tuple[Part, ...],
     same_bits: bool,
@@ -158,12 +161,21 @@ def run_(
 ) -> None:
     """Measure, print a table, write results.json, report.html and report.md.
 
+    With --data the inputs are your own arrays: what each system makes of them, whether it matters, in data.json and
+    data.html.
+
     Exit with 1 if a row of xbce, or of a subject of your own, fails, or a waiver is out of date; with 130 if
     interrupted: then the files hold what was measured.
     """
+    chosen = replace(choice, dtypes=dtypes)
+    if data is not None:
+        context = click.get_current_context()
+        _refuse_with_data(context)
+        run_on_data(data.with_labels(labels) if _given(context, "labels") else data, chosen, dtypes, out)
+        return
     start = time.monotonic()
     screen = console()
-    chosen, only = replace(choice, dtypes=dtypes), Restriction(labels, regimes)
+    only = Restriction(_labels(labels), regimes)
     with Apart(chosen, call_limit) as apart:
         apart.load()
         subjects, missing = find(chosen, apart.refusal_of)
@@ -206,6 +218,31 @@ def run_(
         sys.exit(ExitCode.FAILED)
     if results.judged:
         screen.print(Text(summary(results), style="bold green"))
+
+
+_WITH_DATA = {"labels", "subject_names", "backend_names", "order", "gradient", "case", "bound", "precisions", "dtypes", "out"}
+"""Parameters that a run on a user's data takes, besides those of the data."""
+
+
+def _refuse_with_data(context: click.Context) -> None:
+    """Refuse options that choose inputs, or say how they are tried, where a file has them."""
+    given = [name for name in context.params if _given(context, name)]
+    known = {name for name in given if name in _WITH_DATA or name in DATA_PARAMETERS}
+    names = [param.opts[0] for param in context.command.params if param.name in given and param.name not in known]
+    if names:
+        msg = f"{', '.join(names)}: not with --data, whose file has the inputs"
+        raise click.UsageError(msg)
+
+
+def _given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def _labels(text: str) -> Labels:
+    if text not in LABELS:
+        msg = f"{text!r} is not one of {', '.join(map(repr, LABELS))}; a column of a file needs --data FILE"
+        raise click.BadParameter(msg, param_hint="'--labels'")
+    return text
 
 
 def _check_required(required: tuple[str, ...], subjects: list[Subject], missing: dict[str, str]) -> None:

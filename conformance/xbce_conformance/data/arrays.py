@@ -6,6 +6,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import numpy.typing as npt
 
 from xbce_conformance.cases import PLAIN, Case
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format, Mask
@@ -13,6 +14,8 @@ from xbce_conformance.inputs.input_set import InputSet
 from xbce_conformance.measurement.trial import Trial
 
 ALL = "all elements"
+MOST = 20_000
+"""How many elements are tried of a loss whose exact values take a millisecond each: all but the plain one."""
 
 
 class BadData(ValueError):
@@ -31,6 +34,8 @@ class Data:
     case: Case = PLAIN
     notes: list[str] = field(default_factory=list)
     """What was left out, and why."""
+    indices: npt.NDArray[np.intp] | None = None
+    """Where each element lies in the arrays as they came, flat; None where all are there."""
 
     @classmethod
     def of(
@@ -82,6 +87,11 @@ class Data:
         """How many elements there are."""
         return self.first.size
 
+    @property
+    def most(self) -> int:
+        """How many elements are tried if nobody says."""
+        return self.size if self.case is PLAIN else MOST
+
     @cached_property
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes that it is tried in if none is named: its own, those of mixed precision, and float32."""
@@ -108,9 +118,24 @@ class Data:
             raise BadData(msg)
         return kept
 
+    def sampled(self, count: int) -> "Data":
+        """Return so many elements, evenly over all, and say so; all of them where there are no more."""
+        if count >= self.size:
+            return self
+        which = np.zeros(self.size, np.bool_)
+        which[np.linspace(0, self.size - 1, count).round().astype(np.intp)] = True
+        note = f"{count:,} of {self.size:,} elements are tried, evenly over all"
+        return replace(self._only(which), notes=[*self.notes, note])
+
+    def place(self, i: int) -> int:
+        """Return where an element lies in the arrays as they came."""
+        return i if self.indices is None else int(self.indices[i])
+
     def _only(self, which: Mask) -> "Data":
         arrays = {name: array[which] for name, array in self.arrays.items()}
-        return replace(self, arrays=arrays, weight=None if self.weight is None else self.weight[which])
+        weight = None if self.weight is None else self.weight[which]
+        indices = np.flatnonzero(which) if self.indices is None else self.indices[which]
+        return replace(self, arrays=arrays, weight=weight, indices=indices)
 
     def rounded(self, fmt: Format) -> "Data":
         """Return the numbers in a format; those that are too large for it are left out."""

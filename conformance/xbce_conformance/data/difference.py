@@ -76,8 +76,8 @@ class Difference:
             return f"{self.quantity} in {self.dtype}: all {self.count:,} results are the same, bit for bit"
         shares = ", ".join(f"{side.system} in {side.nearer / self.differing:.1%}" for side in self.sides)
         return (
-            f"{self.quantity} in {self.dtype}: {self.differing:,} of {self.count:,} results differ; nearer to the exact "
-            f"one is {shares} of them"
+            f"{self.quantity} in {self.dtype}: {self.differing:,} of {self.count:,} results differ; nearer to the "
+            f"exact one is {shares} of them"
         )
 
 
@@ -110,7 +110,9 @@ def compare_on(
     """
     differences, notes = [], list(data.notes)
     for dtype in tuple(dtypes) or data.dtypes:
-        jobs = [{job.function.quantities[0]: job for job in reversed(chosen([s], data, [dtype]))} for s in (first, second)]
+        jobs = [
+            {job.function.quantities[0]: job for job in reversed(chosen([s], data, [dtype]))} for s in (first, second)
+        ]
         there = data.rounded(FORMATS[dtype])
         notes += [f"in {dtype} {note}" for note in there.notes if note not in data.notes]
         trial = there.trial(FORMATS[dtype])
@@ -164,13 +166,14 @@ def _difference(jobs: tuple[Job, Job], data: Data, trial: Trial, quantity: Quant
         quantity=quantity,
         count=differ.size,
         differing=int(differ.sum()),
-        percentiles={f"{p:g}": level for p, level in zip(PERCENTILES, levels, strict=True)} | {"max": float(in_ulp.max())},
+        percentiles={f"{p:g}": level for p, level in zip(PERCENTILES, levels, strict=True)}
+        | {"max": float(in_ulp.max())},
         largest=float(apart.max()),
         mean_apart=math.fsum(gap.tolist()) / abs(mean) if np.isfinite(gap).all() and mean else math.nan,
         sides=(sides[0], sides[1]),
         examples=[
             Example(
-                int(i),
+                data.place(int(i)),
                 {name: fmt.hex(array[i]) for name, array in trial.inputs.arrays.items()},
                 (fmt.hex(computed[0][i]), fmt.hex(computed[1][i])),
                 fmt.hex(exact.high[i]),

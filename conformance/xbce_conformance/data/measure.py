@@ -30,7 +30,7 @@ class Element:
     """One element of the data; numbers as `float.hex` writes them."""
 
     index: int
-    """Its place among the elements that are tried, flat."""
+    """Its place in the arrays as they came, flat."""
     inputs: dict[str, str]
     computed: str
     exact: str
@@ -230,15 +230,15 @@ def figures_of(job: Job, data: Data, trial: Trial, quantity: Quantity, computed:
         l1=_share(_sum(weights * np.abs(kept)), whole),
         l2=_share(math.sqrt(_sum((weights * kept) ** 2)), math.sqrt(squares)),
         lost=_share(_sum((weights * np.abs(exact.high))[zero]), whole),
-        worst=[element(trial, i, computed, exact, errors.ulp) for i in _largest(errors.ulp)],
+        worst=[_element(data.place(i), trial, i, computed, exact, errors.ulp) for i in _largest(errors.ulp)],
     )
 
 
-def element(trial: Trial, index: int, computed: Floats, exact: Exact, ulp: Doubles) -> Element:
+def _element(place: int, trial: Trial, index: int, computed: Floats, exact: Exact, ulp: Doubles) -> Element:
     """Return one element."""
     fmt, got = trial.fmt, float(computed[index])
     return Element(
-        index,
+        place,
         {name: fmt.hex(array[index]) for name, array in trial.inputs.arrays.items()},
         fmt.hex(got),
         fmt.hex(exact.high[index]),

@@ -65,7 +65,7 @@ def part(result: object) -> Part:
 @part.register
 def _(result: OnData) -> Part:
     blocks = [
-        Block([], f"{quantity} in {dtype}", show.COLUMNS, [show.cells(outcome) for outcome in outcomes])
+        Block([], f"{quantity} in {dtype}", show.COLUMNS, show.rows(outcomes))
         for dtype, quantity, outcomes in show.tables(result)
     ]
     after = [*show.worst_lines(result), show.LEGEND]

@@ -55,7 +55,7 @@ def _npy(file: Path) -> dict[str, Any]:
 def _safetensors(file: Path) -> dict[str, Any]:
     import safetensors
 
-    tensors = sorted(safetensors.deserialize(file.read_bytes()))
+    tensors = sorted(safetensors.deserialize(file.read_bytes()))  # type: ignore[no-untyped-call]
     return {name: _tensor(entry) for name, entry in tensors}
 
 
@@ -69,7 +69,7 @@ def _tensor(entry: Mapping[str, Any]) -> Any:
 
 
 def _parquet(file: Path) -> dict[str, Any]:
-    import pyarrow.parquet
+    import pyarrow.parquet  # type: ignore[import-untyped]
 
     table = pyarrow.parquet.read_table(file)
     return {name: table[name].to_numpy() for name in table.column_names}

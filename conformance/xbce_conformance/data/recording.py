@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from xbce_conformance.cases import BY_NAME, PLAIN
+from xbce_conformance.cases import PLAIN, case_named
 from xbce_conformance.data.arrays import BadData, Data, numpy_of
 from xbce_conformance.inputs.formats import FORMATS, Floats
 from xbce_conformance.subjects.order import wrong_with_order
@@ -44,7 +44,7 @@ class Call:
 
     def data(self, name: str) -> Data:
         """Return its arguments as a data set."""
-        return Data.of(self.arrays, name=name, weight=self.arrays.get("weight"), case=BY_NAME[self.case])
+        return Data.of(self.arrays, name=name, weight=self.arrays.get("weight"), case=case_named(self.case))
 
 
 class Recording:
@@ -79,17 +79,17 @@ class Recording:
         reduction : {"none", "mean", "sum"}, optional
             What it returns; "none" if its result has the shape of its first argument, "mean" otherwise.
         """
-        wrong = wrong_with_order(order, BY_NAME[case])
+        wrong = wrong_with_order(order, case_named(case))
         if wrong:
             raise ValueError(wrong)
-        entries = order or BY_NAME[case].arguments
+        entries = order or case_named(case).arguments
         name = getattr(function, "__name__", type(function).__name__)
 
         @functools.wraps(function)
         def recorded(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
             given = _arguments(function, entries, args, kwargs)
-            arrays = {argument: given[argument] for argument in BY_NAME[case].arguments}
+            arrays = {argument: given[argument] for argument in case_named(case).arguments}
             same = np.shape(result) == np.shape(next(iter(arrays.values())))
             self._keep(name, name, case, reduction or ("none" if same else "mean"), arrays, result)
             return result
@@ -140,7 +140,8 @@ class Recording:
             entries.append({**entry, "dtypes": {name: str(array.dtype) for name, array in named.items()}})
             for name, array in named.items():  # NumPy's files have no bfloat16
                 arrays[f"{i}.{name}"] = array.view(np.uint16) if str(array.dtype) == "bfloat16" else array
-        np.savez(path, **{_META: np.array(json.dumps({"version": 1, "calls": entries}))}, **arrays)
+        arrays[_META] = np.array(json.dumps({"version": 1, "calls": entries}))
+        np.savez(path, **arrays)
 
     @classmethod
     def read(cls, path: str | Path) -> "Recording":
@@ -157,6 +158,11 @@ class Recording:
                 raise BadData(msg)
             entries = json.loads(str(arrays[_META]))["calls"]
             return cls([_read_call(i, entry, arrays) for i, entry in enumerate(entries)])
+
+    def data(self) -> list[Data]:
+        """Return the arguments of each call as a data set."""
+        self.check()
+        return [call.data(f"call {i}") for i, call in enumerate(self.calls)]
 
     def judge(self, other: str = "xbce") -> "Replay":
         """Compare what came with another system and with the certified values.
@@ -287,8 +293,8 @@ def _torch_mode(recording: Recording) -> Any:
         functional.binary_cross_entropy: ("probabilities", "binary_cross_entropy(log_floor=-100)"),
     }
 
-    class Mode(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    class Mode(TorchFunctionMode):  # type: ignore[misc]  # PyTorch has no types here
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = func(*args, **(kwargs or {}))
             if func in seen:
                 first, case = seen[func]

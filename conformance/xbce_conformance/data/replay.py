@@ -55,15 +55,13 @@ class Replay(Shown):
 
 def replay(recording: Recording, other: str = "xbce") -> Replay:
     """Return what `Recording.judge` describes."""
-    recording.check()
     if other not in SUBJECT_NAMES:
         msg = f"other is {other!r}; one of {', '.join(SUBJECT_NAMES)} is expected"
         raise BadData(msg)
-    return Replay(other, [_replayed(call, f"call {i}", other) for i, call in enumerate(recording.calls)])
+    return Replay(other, [_replayed(*pair, other) for pair in zip(recording.calls, recording.data(), strict=True)])
 
 
-def _replayed(call: Call, name: str, other: str) -> Replayed:
-    data = call.data(name)
+def _replayed(call: Call, data: Data, other: str) -> Replayed:
     subject = _subject(other, _backends_of(call.system))
     systems = [subject]
     if call.system in PEERS and call.system != other:
@@ -84,7 +82,7 @@ def _replayed(call: Call, name: str, other: str) -> Replayed:
         recorded=float(result.mean()),
         certified=_reduced(call, there, data.trial(fmt).exact("value").high),
         other=_reduced(call, there, np.asarray(losses, np.float64)),
-        errors=on_data(systems, data, [data.dtype]),
+        errors=on_data(systems, data.sampled(data.most), [data.dtype]),
     )
 
 

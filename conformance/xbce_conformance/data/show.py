@@ -14,8 +14,8 @@ from xbce_conformance.data.verdict import GRADES, Verdict, percent, verdicts
 from xbce_conformance.results.figures import ulp_text
 
 _STYLES = dict(zip(GRADES, ("green", "yellow", "red"), strict=True))
-COLUMNS = ("system", "function", "median", "99.9 %", "max ULP", "max error")
-COLUMNS += ("zeros", "inf", "NaN", "mean", "L1", "L2", "lost")
+_ULPS = ("median", "99.9 %", "max ULP")
+COLUMNS = ("system", *_ULPS, "max error", "zeros", "inf", "NaN", "mean", "L1", "L2", "lost")
 """Of the errors of one quantity in one dtype."""
 
 
@@ -35,9 +35,11 @@ def _on_data(result: OnData) -> Iterator[RenderableType]:
     for note in notes(result):
         yield Text(note, style="yellow")
     for dtype, quantity, outcomes in tables(result):
-        table = Table(*COLUMNS, title=f"{quantity} in {dtype}", title_justify="left", box=None, padding=(0, 0, 0, 1))
-        for outcome in outcomes:
-            table.add_row(*(Text(cell) for cell in cells(outcome)), style="bold red" if outcome.failed else "")
+        table = Table(title=f"{quantity} in {dtype}", title_justify="left", box=None, padding=(0, 0, 0, 1))
+        for name in COLUMNS:
+            table.add_column(name, justify="left" if name == "system" else "right", no_wrap=name != "system")
+        for row, outcome in zip(rows(outcomes), outcomes, strict=True):
+            table.add_row(*map(Text, row), style="bold red" if outcome.failed else "")
         yield table
     yield Text(LEGEND, style="dim")
     for text in worst_lines(result):
@@ -48,9 +50,9 @@ def _on_data(result: OnData) -> Iterator[RenderableType]:
 
 
 LEGEND = (
-    "median, 99.9 %, max: errors in ULP of the exact result. zeros: 0 where a normal number is right. mean: how far the "
-    "mean of the results is off. L1, L2: the error of the gradient as a vector, as a share of it; of losses alike. lost: "
-    "the share of the exact sum that is in results of 0."
+    "median, 99.9 %, max: errors in ULP of the exact result. zeros: 0 where a normal number is right. mean: how far "
+    "the mean of the results is off. L1, L2: all errors as a vector, as a share of the exact results as one. lost: the "
+    "share of the sum of exact results that is lost where 0 came."
 )
 
 
@@ -62,8 +64,8 @@ def heading(result: OnData) -> str:
 def notes(result: OnData) -> list[str]:
     """Return what was left out, and what rounding the inputs does."""
     rounding = [
-        f"rounding the inputs to {dtype} alone makes the mean {percent(abs(share))} {'lower' if share < 0 else 'higher'}; "
-        "errors are those of the rounded inputs"
+        f"rounding the inputs to {dtype} makes the mean {percent(abs(share))} {'lower' if share < 0 else 'higher'}; "
+        "that is in no error below, which are of the rounded inputs"
         for dtype, share in result.rounding.items()
         if share
     ]
@@ -80,21 +82,36 @@ def tables(result: OnData) -> Iterator[tuple[str, str, list[Outcome]]]:
                 yield dtype, quantity, rows
 
 
-def cells(outcome: Outcome) -> list[str]:
-    """Write an outcome."""
-    who = [f"{outcome.subject}@{outcome.backend}", short(outcome.function)]
+def rows(outcomes: list[Outcome]) -> list[list[str]]:
+    """Write outcomes, each under a name that tells it from the others."""
+    names = [_name(outcome) for outcome in outcomes]
+    return [
+        [name if names.count(name) == 1 else f"{name}, {_last(outcome.function)}", *_cells(outcome)]
+        for name, outcome in zip(names, outcomes, strict=True)
+    ]
+
+
+def _name(outcome: Outcome) -> str:
+    """Return the system, and what tells this way to call it from its plain one."""
+    way = "its mean" if outcome.quantity == "mean" else outcome.function.partition(", ")[2]
+    usual = way in ("", "gradient", "reverse mode")
+    return f"{outcome.subject}@{outcome.backend}{'' if usual else f', {way}'}"
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    empty = len(COLUMNS) - 1
     if outcome.failure:
-        return [*who, outcome.failure, *[""] * (len(COLUMNS) - 3)]
+        return ["failed", *[""] * (empty - 1)]
     if outcome.mean_off is not None:
-        return [*who, *[""] * 7, signed(outcome.mean_off), "", "", ""]
+        return [*[""] * 7, signed(outcome.mean_off), *[""] * (empty - 8)]
     f = outcome.figures
     assert f is not None  # noqa: S101 - one of the three is there
-    counts = [f"{count:,}" if count else "0" for count in (f.zeros, f.infinite, f.nan)]
+    counts = [f"{count:,}" for count in (f.zeros, f.infinite, f.nan)]
     ulps = [ulp_text(f.percentiles[level]) for level in ("50", "99.9", "max")]
-    return [*who, *ulps, f"{f.max_error:.1e}", *counts, signed(f.mean_off), percent(f.l1), percent(f.l2), percent(f.lost)]
+    return [*ulps, f"{f.max_error:.1e}", *counts, signed(f.mean_off), percent(f.l1), percent(f.l2), percent(f.lost)]
 
 
-def short(function: str) -> str:
+def _last(function: str) -> str:
     """Return the last part of a dotted name."""
     head, comma, rest = function.partition(",")
     return head.rpartition(".")[2] + comma + rest if "(" not in head else function
@@ -224,7 +241,7 @@ def replay_rows(result: Replay) -> Iterator[list[str]]:
         yield [
             str(i),
             call.place,
-            short(call.function),
+            _last(call.function),
             call.dtype,
             f"{call.size:,}",
             call.reduction,

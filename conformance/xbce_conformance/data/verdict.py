@@ -1,7 +1,8 @@
 """Says in words whether a system's errors matter for a data set.
 
 Training sees the mean of the losses and the gradient. An error of one ULP of the dtype (2^(1-p) of it, with p bits) may
-come of rounding alone; one below a thousandth is smaller than what a minibatch more or less does. Single losses matter where they are ranked, selected or looked at: there a digit that is lost is lost.
+come of rounding alone; one below a thousandth is smaller than what a minibatch more or less does. Single losses matter
+where they are ranked, selected or looked at: there a digit that is lost is lost.
 """
 
 from collections.abc import Sequence
