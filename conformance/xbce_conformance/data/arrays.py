@@ -18,7 +18,7 @@ MOST = 20_000
 """How many elements are tried of a loss whose exact values take a millisecond each: all but the plain one."""
 
 
-class BadData(ValueError):
+class BadData(ValueError):  # noqa: N818
     """Arrays that no loss is defined for; the message names the array, what came and what is expected."""
 
 
