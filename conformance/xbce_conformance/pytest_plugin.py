@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xbce_conformance.subjects.jobs import Job
 
 _SUITE = Path(__file__).parent / "suite"
@@ -62,6 +64,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--xbce-waivers", type=Path, help="TOML file with a table [waive] of names and reasons")
     group.addoption("--xbce-level", default="quick", choices=("quick", "full"), help="how many samples")
     group.addoption("--xbce-labels", default="all", choices=("all", "hard", "soft"), help="which labels are tried")
+
+
+@pytest.fixture(scope="session")
+def assert_conforms() -> Callable[..., None]:
+    """Return `xbce_conformance.assert_conforms`: a test of one's own passes a loss to it."""
+    from xbce_conformance import assert_conforms
+
+    return assert_conforms
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,5 +1,6 @@
 """What results have in common that people look at: a table in the terminal, HTML in notebooks, and JSON."""
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -22,5 +23,16 @@ class Shown:
         return fragment(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all figures as numbers, texts, lists and dictionaries."""
-        return asdict(self)  # type: ignore[call-overload,no-any-return]  # results are dataclasses
+        """Return all figures as JSON has them: "inf", "-inf" and "nan" are texts."""
+        found: dict[str, Any] = _for_json(asdict(self))  # type: ignore[call-overload]  # results are dataclasses
+        return found
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _for_json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_for_json(entry) for entry in value]
+    return value
