@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xbce_conformance.cases import BY_NAME
+from xbce_conformance.exact_values.exact import Exact
+from xbce_conformance.exact_values.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.errors import measure
 from xbce_conformance.measurement.trial import Trial
-from xbce_conformance.reference.exact import Exact
-from xbce_conformance.reference.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.subjects.backend import Backend
 
 _KEPT = Path(__file__).parents[1] / ".asv" / "exact-values"

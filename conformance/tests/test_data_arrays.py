@@ -2,8 +2,8 @@
 
 import ml_dtypes
 import numpy as np
-import pyarrow
-import pyarrow.parquet
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 import torch
@@ -131,7 +131,7 @@ def test_safetensors(tmp_path, dtype):
 
 def test_parquet(tmp_path):
     file = tmp_path / "step.parquet"
-    pyarrow.parquet.write_table(pyarrow.table({"id": [1, 2, 3], "logits": X, "labels": Z}), file)
+    pq.write_table(pa.table({"id": [1, 2, 3], "logits": X, "labels": Z}), file)
     assert [*columns_of(file)] == ["id", "logits", "labels"]
     assert numbers(read_data(file, {})) == [X.tolist(), Z.tolist()]
 
@@ -142,7 +142,9 @@ def test_what_a_file_has_is_said(tmp_path):
         read_data(tmp_path / "a.npz", {})
     with pytest.raises(BadData, match=r"--labels: .*a\.npz has no array 'y'; it has x, z"):
         read_data(tmp_path / "a.npz", {"logits": "x", "labels": "y"})
-    with pytest.raises(BadData, match=r"a\.csv is no file of a known kind; one of \.npz, \.npy, \.safetensors, \.parquet"):
+    with pytest.raises(
+        BadData, match=r"a\.csv is no file of a known kind; one of \.npz, \.npy, \.safetensors, \.parquet"
+    ):
         read_data(tmp_path / "a.csv", {})
     (tmp_path / "b.npz").write_bytes(b"PK nothing")
     with pytest.raises(BadData, match=r"b\.npz does not hold arrays as \.npz does: "):

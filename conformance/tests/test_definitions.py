@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.helpers import approx
+from xbce_conformance.exact_values import definitions
+from xbce_conformance.exact_values.by_series import SeriesReference
+from xbce_conformance.exact_values.plain_loss import BallReference
+from xbce_conformance.exact_values.signed_series import Series, SignedTerms
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import input_set
-from xbce_conformance.reference import definitions
-from xbce_conformance.reference.by_series import SeriesReference
-from xbce_conformance.reference.plain_loss import BallReference
-from xbce_conformance.reference.signed_series import Series, SignedTerms
 
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 DOUBLE = FORMATS["float64"]

@@ -12,10 +12,10 @@ from tests.helpers import NUMPY, approx, step
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, PLAIN
 from xbce_conformance.contract.data import load
+from xbce_conformance.exact_values.exact import Exact
+from xbce_conformance.exact_values.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.inputs.input_set import SEARCHED
 from xbce_conformance.judge import runner
-from xbce_conformance.reference.exact import Exact
-from xbce_conformance.reference.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.model import Function, Subject
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from xbce_conformance.cases import BY_NAME
+from xbce_conformance.exact_values import kept as kept_values
+from xbce_conformance.exact_values.kept import KeptReference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.trial import Trial
-from xbce_conformance.reference import kept as kept_values
-from xbce_conformance.reference.kept import KeptReference
 
 X, Z = np.float32([-3.5, 0.25, 100]), np.float32([0, 0.3, 1])
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.errors import Figures, allow_flushing, measure
-from xbce_conformance.reference.exact import Exact
 
 SINGLE = FORMATS["float32"]
 

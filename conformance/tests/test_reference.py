@@ -6,9 +6,9 @@ import flint
 import numpy as np
 import pytest
 
+from xbce_conformance.exact_values.plain_loss import BallReference, Float64Reference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import input_set
-from xbce_conformance.reference.plain_loss import BallReference, Float64Reference
 
 DOUBLE = FORMATS["float64"]
 

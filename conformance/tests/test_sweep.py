@@ -17,12 +17,12 @@ from click.testing import CliRunner
 import xbce
 from tests.helpers import approx
 from xbce_conformance.cli import main
+from xbce_conformance.exact_values.plain_loss import ArrayReference as Shared
+from xbce_conformance.exact_values.plain_loss import BallReference, Float64Reference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.hard_cases import hard_cases
 from xbce_conformance.measurement.errors import measure
 from xbce_conformance.measurement.profile import profile_edges
-from xbce_conformance.reference.plain_loss import ArrayReference as Shared
-from xbce_conformance.reference.plain_loss import BallReference, Float64Reference
 from xbce_conformance.storage import CheckpointFolder, OtherPlan
 from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.subjects.xbce import find_xbce

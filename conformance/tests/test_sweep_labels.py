@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from xbce_conformance.cli import main
+from xbce_conformance.exact_values.plain_loss import ArrayReference, BallReference
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.reference.plain_loss import ArrayReference, BallReference
 from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.sweep.device import array_device, numpy_device
 from xbce_conformance.sweep.labels import soft_labels

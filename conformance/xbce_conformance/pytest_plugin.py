@@ -69,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def assert_conforms() -> Callable[..., None]:
     """Return `xbce_conformance.assert_conforms`: a test of one's own passes a loss to it."""
-    from xbce_conformance import assert_conforms
+    from xbce_conformance.data.python import assert_conforms
 
     return assert_conforms
 

@@ -14,14 +14,14 @@ import numpy as np
 
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, METHODS, Case
+from xbce_conformance.exact_values.by_series import SeriesReference
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
 from xbce_conformance.inputs.hard_cases import FUNCTIONS, worst_cases
 from xbce_conformance.inputs.input_set import drawn_set
 from xbce_conformance.inputs.regimes import DRAWN
 from xbce_conformance.invariance.report import expected
 from xbce_conformance.measurement.measured import slug
-from xbce_conformance.reference.by_series import SeriesReference
-from xbce_conformance.reference.exact import Exact
 
 VERSION = 1
 """Raised whenever a vector of the same id changes."""

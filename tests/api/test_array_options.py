@@ -12,10 +12,10 @@ import xbce
 from tests.helpers import NUMPY, approx, assert_equal, assert_same_bits, assert_ulp, jax_float64, step
 from xbce_conformance.cases import METHODS
 from xbce_conformance.cases.losses import FAMILY
+from xbce_conformance.exact_values import definitions
+from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.regimes import DRAWN
-from xbce_conformance.reference import definitions
-from xbce_conformance.reference.by_series import SeriesReference
 
 bce, focal, asymmetric = xbce.binary_cross_entropy_with_logits, xbce.sigmoid_focal_loss, xbce.asymmetric_loss
 OPTIONS = {(loss.name, name): DRAWN[name] for loss in FAMILY.values() for name in (*loss.options, "label_smoothing")}

@@ -9,10 +9,10 @@ import xbce
 from tests.helpers import approx, jax_float64, step
 from xbce_conformance import contract
 from xbce_conformance.cases import FAMILY, Tried
+from xbce_conformance.exact_values import definitions
+from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.errors import measure
-from xbce_conformance.reference import definitions
-from xbce_conformance.reference.by_series import SeriesReference
 from xbce_conformance.subjects.backends import find_backends
 
 FOUND = find_backends()[0]

@@ -20,11 +20,11 @@ from tests.fuzz.calls import AUTODIFF, FLOATS, REFUSED_HOLDERS, Array, Call, Sca
 from xbce_conformance import contract
 from xbce_conformance.cases import BY_NAME, CASES, FAMILY, METHODS, Tried
 from xbce_conformance.cases.losses import COMMON
+from xbce_conformance.exact_values import definitions
+from xbce_conformance.exact_values.by_series import SeriesReference
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import FORMATS, Format
 from xbce_conformance.inputs.regimes import last_nonzero
-from xbce_conformance.reference import definitions
-from xbce_conformance.reference.by_series import SeriesReference
-from xbce_conformance.reference.exact import Exact
 
 nan, inf = math.nan, math.inf
 

@@ -22,10 +22,10 @@ from tests.fuzz.strategies import calls
 from tests.helpers import approx, step
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES
+from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import drawn_set
 from xbce_conformance.inputs.regimes import DRAWN
-from xbce_conformance.reference.by_series import SeriesReference
 
 # How many calls: as many as seconds allow. torch.compile takes as long as all the others: `make fuzz` has it.
 _EXAMPLES = {"numpy": 40, "array-api-strict": 10, "dask": 8, "torch": 10, "jax": 2}

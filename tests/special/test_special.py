@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tests.helpers import NUMPY, larger_examples, step
 from xbce import special
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.errors import measure
-from xbce_conformance.reference.exact import Exact
 from xbce_conformance.subjects.backends import find_backends
 
 BOUND = {"float16": 0.51, "bfloat16": 0.51, "float32": 4.0, "float64": 4.0}

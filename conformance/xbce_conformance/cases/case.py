@@ -6,11 +6,11 @@ Its name is what people read; what code asks of a case it asks of its fields.
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from xbce_conformance.exact_values.by_series import SeriesReference, gradient_in
+from xbce_conformance.exact_values.definitions import Definition
+from xbce_conformance.exact_values.exact import Reference
 from xbce_conformance.inputs.formats import Format
 from xbce_conformance.inputs.input_set import InputSet, drawn_set
-from xbce_conformance.reference.by_series import SeriesReference, gradient_in
-from xbce_conformance.reference.definitions import Definition
-from xbce_conformance.reference.exact import Reference
 
 SAMPLES = {"quick": 128, "full": 2048}
 """Elements per regime of all cases but the plain one: their exact values are more expensive."""

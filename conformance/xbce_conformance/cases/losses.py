@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 from xbce_conformance.cases.case import Case, Quantity
+from xbce_conformance.exact_values import definitions
+from xbce_conformance.exact_values.definitions import Definition
 from xbce_conformance.inputs.regimes import DRAWN, LOGIT_REGIMES, PROBABILITY_REGIMES, beside_logit, power_underflows
-from xbce_conformance.reference import definitions
-from xbce_conformance.reference.definitions import Definition
 
 ARRAYS = ("pos_weight", "weight", "where")
 """What every loss takes as an array, in this order."""

@@ -5,12 +5,12 @@ The losses are rows of `losses`; here are the other functions, and what tells th
 
 from xbce_conformance.cases.case import Case
 from xbce_conformance.cases.losses import DENOMINATORS, FAMILY
+from xbce_conformance.exact_values import definitions
+from xbce_conformance.exact_values.exact import Reference
+from xbce_conformance.exact_values.plain_loss import BallReference, Float64Reference
 from xbce_conformance.inputs.formats import Format
 from xbce_conformance.inputs.input_set import InputSet, input_set
 from xbce_conformance.inputs.regimes import LOGIT_REGIMES, PROBABILITY_REGIMES
-from xbce_conformance.reference import definitions
-from xbce_conformance.reference.exact import Reference
-from xbce_conformance.reference.plain_loss import BallReference, Float64Reference
 
 
 class _Plain(Case):

@@ -64,7 +64,7 @@ def list_() -> None:
 
 @click.command("run")
 @subject_options
-@data_options(required=False)
+@data_options(optional=True)
 @click.option(
     "--function",
     "functions",
@@ -220,7 +220,18 @@ def run_(
         screen.print(Text(summary(results), style="bold green"))
 
 
-_WITH_DATA = {"labels", "subject_names", "backend_names", "order", "gradient", "case", "bound", "precisions", "dtypes", "out"}
+_WITH_DATA = {
+    "labels",
+    "subject_names",
+    "backend_names",
+    "order",
+    "gradient",
+    "case",
+    "bound",
+    "precisions",
+    "dtypes",
+    "out",
+}
 """Parameters that a run on a user's data takes, besides those of the data."""
 
 

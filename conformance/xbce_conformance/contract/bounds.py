@@ -4,8 +4,8 @@ from typing import Any
 
 from xbce_conformance.cases import PLAIN, Case
 from xbce_conformance.contract.data import load
+from xbce_conformance.exact_values.by_series import gradient_in
 from xbce_conformance.inputs.regimes import DRAWN
-from xbce_conformance.reference.by_series import gradient_in
 
 _IN_OPTIONS = {gradient_in(name) for name in DRAWN}
 

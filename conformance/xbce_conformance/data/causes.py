@@ -61,6 +61,11 @@ class Results:
 Cause: TypeAlias = Callable[[Results], tuple[str, Mask]]
 
 
+def is_rounding(cause: str) -> bool:
+    """Tell whether a cause is no more than rounding."""
+    return cause in (ROUNDING, ADDED_UP)
+
+
 def label_causes(results: Results) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
     """Return the cause of each result's error, in words; "" where it is correctly rounded."""
     said = np.full(results.got.size, UNEXPLAINED, np.object_)
@@ -113,7 +118,8 @@ def _narrower(r: Results) -> tuple[str, Mask]:
     for fmt in (FORMATS["float16"], FORMATS["bfloat16"], FORMATS["float32"]):
         held = np.asarray(fmt.round(r.got), np.float64) == r.got
         if fmt.p < r.fmt.p and held.all():
-            right = r.off <= fmt.ulp(r.trial.exact(r.quantity).scale)
+            # Inputs are rounded, too: by half an ULP of theirs, which is up to |x| ULP of a result.
+            right = r.off <= fmt.ulp(r.trial.exact(r.quantity).scale) * (2 + np.abs(r.logits))
             return f"precision: computed in {fmt.name}", right
     return "", np.zeros(r.got.shape, np.bool_)
 
@@ -141,8 +147,9 @@ def _clipped(r: Results) -> tuple[str, Mask]:
         p = np.clip(sigmoid, clip, 1 - clip)
         predicted = -r.labels * np.log(p) - (1 - r.labels) * np.log1p(-p)
         tolerance = _SAME * np.abs(predicted) + r.fmt.ulp(np.ones(1))
-        fits = beyond & (np.abs(r.got - predicted) <= tolerance) & (np.abs(predicted - r.exact) > 4 * tolerance)
-        if fits.sum() > best.sum():
+        shows = beyond & (np.abs(predicted - r.exact) > 4 * tolerance)
+        fits = shows & (np.abs(r.got - predicted) <= tolerance)
+        if fits.sum() > max(best.sum(), shows.sum() // 2):  # a few fit any clip by chance
             bound = -math.log(clip)
             best, text = fits, f"clip: as if probabilities were kept in [c, 1 - c], c = {clip:.3g} (|x| < {bound:.1f})"
     return text, best

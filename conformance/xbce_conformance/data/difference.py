@@ -209,5 +209,7 @@ def _apart(a: Doubles, b: Doubles) -> Doubles:
 
 def _counted(reasons: np.ndarray[tuple[int, ...], np.dtype[np.object_]]) -> dict[str, int]:
     names, counts = np.unique(reasons.astype(str), return_counts=True)
-    pairs = sorted(zip(names.tolist(), counts.tolist(), strict=True), key=lambda entry: -entry[1])
-    return {name: count for name, count in pairs if name}
+    pairs = zip(names.tolist(), counts.tolist(), strict=True)
+    return {
+        name: count for name, count in sorted(pairs, key=lambda pair: (causes.is_rounding(pair[0]), -pair[1])) if name
+    }

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from xbce_conformance.cases import Quantity
 from xbce_conformance.data.arrays import Data
 from xbce_conformance.data.shown import Shown
+from xbce_conformance.exact_values.exact import Exact
+from xbce_conformance.exact_values.reductions import exact_reduction
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats
 from xbce_conformance.measurement.elementwise import bound_of, errors_of
 from xbce_conformance.measurement.trial import Trial
-from xbce_conformance.reference.exact import Exact
-from xbce_conformance.reference.reductions import exact_reduction
 from xbce_conformance.subjects.failure import CALL_LIMIT, Failure
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Function, Subject

@@ -79,15 +79,14 @@ def reference(
     if dtype not in FORMATS:
         msg = f"dtype is {dtype!r}; one of {', '.join(FORMATS)} is expected"
         raise BadData(msg)
+    if quantity not in wanted.quantities:
+        msg = f"quantity is {quantity!r}; one of {', '.join(wanted.quantities)} is expected"
+        raise BadData(msg)
     data = Data.of({name: given[name] for name in wanted.arguments}, case=wanted)
     if data.notes:
         raise BadData(data.notes[0])
     numbers = tuple(np.asarray(array, np.float64) for array in data.arrays.values())
-    found = wanted.reference(FORMATS["float64"]).exact(quantity, numbers)
-    if quantity not in found:
-        msg = f"{wanted.name} has no {quantity}; it has {', '.join(found)}"
-        raise BadData(msg)
-    exact = found[quantity]
+    exact = wanted.reference(FORMATS["float64"]).exact(quantity, numbers)[quantity]
     return round_pair(exact.high, exact.low, FORMATS[dtype]).reshape(numpy_of(logits).shape)
 
 

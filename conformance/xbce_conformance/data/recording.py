@@ -255,13 +255,14 @@ def _arguments(
 ) -> dict[str, Any]:
     """Return what a function was called with, by the arguments of its case; `order` as in `Adapter`."""
     pairs = [entry.rpartition("=")[::2] for entry in order]
-    by_position = [argument for keyword, argument in pairs if not keyword]
     try:
         parameters = [*inspect.signature(function).parameters]
     except (TypeError, ValueError):
-        parameters = []
-    named = dict(zip(parameters, by_position, strict=False)) | {keyword: name for keyword, name in pairs if keyword}
-    given = dict(zip(by_position, args, strict=False)) | {named[key]: kwargs[key] for key in kwargs if key in named}
+        parameters = [keyword or argument for keyword, argument in pairs]
+    # Entries without a keyword come first, as parameters by position do.
+    argument_of = {keyword or parameters[i]: argument for i, (keyword, argument) in enumerate(pairs)}
+    called = dict(zip(parameters, args, strict=False)) | kwargs
+    given = {argument_of[name]: value for name, value in called.items() if name in argument_of}
     missing = [name for _, name in pairs if name not in given]
     if missing:
         msg = f"the call has no {', '.join(missing)} that order ({', '.join(order)}) names; say how it is called"

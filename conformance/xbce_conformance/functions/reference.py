@@ -14,10 +14,10 @@ import array_api_compat.numpy
 import flint
 import numpy as np
 
+from xbce_conformance.exact_values.rounding import PRECISION_LIMIT, rounded
 from xbce_conformance.functions.inputs import Inputs, drawn, further
 from xbce_conformance.functions.table import ELEMENTARY, Elementary
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Format
-from xbce_conformance.reference.rounding import PRECISION_LIMIT, rounded
 
 Exact = tuple[Doubles, Doubles]
 """The nearest doubles, and what is left."""

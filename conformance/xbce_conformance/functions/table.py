@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 import flint
 import numpy as np
 
+from xbce_conformance.exact_values.plain_loss import tails
 from xbce_conformance.functions import pairs
 from xbce_conformance.functions.pairs import Pairs
 from xbce_conformance.inputs.formats import Doubles, Format, Mask
-from xbce_conformance.reference.plain_loss import tails
 from xbce_conformance.sweep.device import Array
 
 Ball: TypeAlias = flint.arb

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from xbce_conformance.cases import PLAIN, Quantity
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import Doubles, Floats, Mask
 from xbce_conformance.measurement.errors import Errors, Figures, allow_flushing, measure
 from xbce_conformance.measurement.measured import Compared, Measured, Profiles, Specials, Worst, digest_of
 from xbce_conformance.measurement.profile import profiles
 from xbce_conformance.measurement.trial import Trial
-from xbce_conformance.reference.exact import Exact
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 

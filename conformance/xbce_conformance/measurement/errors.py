@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
-from xbce_conformance.reference.exact import Exact
 
 
 @dataclass(frozen=True)

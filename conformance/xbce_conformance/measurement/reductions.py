@@ -4,13 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from xbce_conformance.exact_values.exact import Exact
+from xbce_conformance.exact_values.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.inputs.input_set import SEARCHED
 from xbce_conformance.measurement.elementwise import measure_results
 from xbce_conformance.measurement.errors import Figures, allow_flushing, measure
 from xbce_conformance.measurement.measured import Compared, Measured, Worst, digest_of, slug
 from xbce_conformance.measurement.trial import Trial
-from xbce_conformance.reference.exact import Exact
-from xbce_conformance.reference.reductions import exact_denominator, exact_quotient, exact_reduction
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Function
 

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from xbce_conformance import contract
 from xbce_conformance.cases import Case
+from xbce_conformance.exact_values.exact import Exact
+from xbce_conformance.exact_values.kept import KeptReference
+from xbce_conformance.exact_values.plain_loss import Float64Reference
 from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.inputs.input_set import InputSet
 from xbce_conformance.inputs.regimes import last_nonzero
 from xbce_conformance.inputs.restriction import ALL_INPUTS, Restriction
-from xbce_conformance.reference.exact import Exact
-from xbce_conformance.reference.kept import KeptReference
-from xbce_conformance.reference.plain_loss import Float64Reference
 
 _SPECIAL_LENGTH = 32
 

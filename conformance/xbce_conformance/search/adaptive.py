@@ -10,6 +10,8 @@ from itertools import islice
 
 import numpy as np
 
+from xbce_conformance.exact_values.exact import Reference
+from xbce_conformance.exact_values.plain_loss import ExtendedReference, Float64Reference
 from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.inputs.input_set import FOUND, InputSet
 from xbce_conformance.inputs.regimes import last_nonzero
@@ -18,8 +20,6 @@ from xbce_conformance.measurement.elementwise import measure_results
 from xbce_conformance.measurement.errors import measure
 from xbce_conformance.measurement.measured import Measured
 from xbce_conformance.measurement.trial import Trial
-from xbce_conformance.reference.exact import Reference
-from xbce_conformance.reference.plain_loss import ExtendedReference, Float64Reference
 from xbce_conformance.search.climb import ascend, explained_by_flushing, moved
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xbce_conformance.exact_values.exact import Reference
 from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.measurement.errors import measure
-from xbce_conformance.reference.exact import Reference
 
 Rng = np.random.Generator
 Loss = Callable[[Floats, Floats], Floats]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xbce_conformance.cases import Case, Quantity
-from xbce_conformance.reference.by_series import gradient_in
+from xbce_conformance.exact_values.by_series import gradient_in
 
 Loss = Callable[..., Any]
 """Takes the arrays of a case by position and returns every loss."""

@@ -7,9 +7,9 @@ tests certify the reference against ball arithmetic, and the errors against `mea
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from xbce_conformance.exact_values.plain_loss import ArrayReference
 from xbce_conformance.inputs.formats import Doubles, Format
 from xbce_conformance.measurement.culprit import narrowed
-from xbce_conformance.reference.plain_loss import ArrayReference
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.sweep.device import Array, Device
 from xbce_conformance.sweep.errors import Block, segments, tally

@@ -4,8 +4,8 @@ from typing import Any
 
 import array_api_compat
 
+from xbce_conformance.exact_values.plain_loss import ArrayReference
 from xbce_conformance.inputs.formats import Format
-from xbce_conformance.reference.plain_loss import ArrayReference
 from xbce_conformance.sweep.device import Array, Device
 
 _FACTOR = 0x61C88647

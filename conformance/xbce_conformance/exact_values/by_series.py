@@ -5,10 +5,10 @@ import math
 import flint
 import numpy as np
 
+from xbce_conformance.exact_values.definitions import Definition, evaluate
+from xbce_conformance.exact_values.exact import Exact
+from xbce_conformance.exact_values.rounding import PRECISION_LIMIT, nearest, rounded
 from xbce_conformance.inputs.formats import Floats
-from xbce_conformance.reference.definitions import Definition, evaluate
-from xbce_conformance.reference.exact import Exact
-from xbce_conformance.reference.rounding import PRECISION_LIMIT, nearest, rounded
 
 _HUGE = 2.0**200
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import flint
 
-from xbce_conformance.reference.signed_series import (
+from xbce_conformance.exact_values.signed_series import (
     Ball,
     Series,
     SignedTerms,

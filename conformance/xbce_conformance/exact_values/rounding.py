@@ -4,7 +4,7 @@ import math
 
 import flint
 
-from xbce_conformance.reference.signed_series import Ball
+from xbce_conformance.exact_values.signed_series import Ball
 
 PRECISION_LIMIT = 1500  # bits; more than 1154 tell exp(-800) from nothing
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import Doubles, Floats, Mask
-from xbce_conformance.reference.exact import Exact
 
 
 def exact_reduction(quantity: str, losses: Exact, denominator: Fraction | None = None) -> tuple[float, float]:

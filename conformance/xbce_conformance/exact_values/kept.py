@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from xbce_conformance.exact_values.exact import Exact, Reference
 from xbce_conformance.inputs.formats import Floats
-from xbce_conformance.reference.exact import Exact, Reference
 from xbce_conformance.storage import digest, write_whole
 
 _ROOMS = ("inputs", "reference", "cases")

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import flint
 import numpy as np
 
+from xbce_conformance.exact_values.exact import Exact
+from xbce_conformance.exact_values.rounding import PRECISION_LIMIT, rounded
 from xbce_conformance.inputs.formats import Doubles, Floats
-from xbce_conformance.reference.exact import Exact
-from xbce_conformance.reference.rounding import PRECISION_LIMIT, rounded
 
 Array: TypeAlias = Any
 
