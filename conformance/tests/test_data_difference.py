@@ -133,12 +133,13 @@ def test_the_same_is_said_to_be_the_same():
 def test_a_zero_of_either_sign_is_no_other_result_than_its_bits():
     """-0.0 has other bits, and no distance."""
 
+    def zero(x, z):
+        return 0 * x * z
+
     def negative(x, z):
         return -np.zeros_like(x) * z
 
-    difference = compare(
-        negative, lambda x, z: 0 * x * z + 0.0, np.float64([1.0]), [1.0], dtypes=["float64"]
-    ).differences[-1]
+    difference = compare(negative, zero, np.float64([1.0]), [1.0], dtypes=["float64"]).differences[-1]
     assert (difference.differing, difference.largest) == (1, 0)
 
 

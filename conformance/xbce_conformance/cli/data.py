@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -12,7 +12,7 @@ import click
 from rich.text import Text
 
 from xbce_conformance.cases import PLAIN, Case, case_named
-from xbce_conformance.cli.common import console, find, nothing, out_folder
+from xbce_conformance.cli.common import CaseText, console, find, nothing, out_folder
 from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.data.arrays import MOST, BadData, Data
@@ -27,10 +27,10 @@ from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.results.environment import environment
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.model import Subject
-from xbce_conformance.subjects.selection import Choice
+from xbce_conformance.subjects.selection import Choice, split_backend
+from xbce_conformance.subjects.spec import BadOption
 
 _COLUMNS = ("logits", "probabilities", "labels", "weight", "where")
-_BUT_LABELS = tuple(name for name in _COLUMNS if name != "labels")
 DATA_PARAMETERS = ("path", "elements", *_COLUMNS)
 """The parameters that `data_options` adds to a command."""
 
@@ -44,18 +44,12 @@ class DataFile:
     elements: int | None
     """How many are tried, if it is said."""
 
-    def with_labels(self, column: str) -> "DataFile":
-        """Return it with another column of labels."""
-        return replace(self, columns={**self.columns, "labels": column})
-
-    def read(self, case: Case) -> list[Data]:
-        """Return its data set; of a recording one per call."""
+    def read(self, case: Case) -> tuple[list[Data], Recording | None]:
+        """Return its data set; of a recording one per call, and the recording."""
         try:
-            if is_recording(self.path):
-                sets = Recording.read(self.path).data()
-            else:
-                sets = [read_data(self.path, self.columns, case)]
-            return [data.sampled(self.elements or data.most) for data in sets]
+            recording = Recording.read(self.path) if is_recording(self.path) else None
+            sets = recording.data() if recording else [read_data(self.path, self.columns, case)]
+            return [data.sampled(self.elements or data.most) for data in sets], recording
         except BadData as error:
             raise FileProblem(str(error)) from error
         except OSError as error:
@@ -63,25 +57,21 @@ class DataFile:
             raise FileProblem(msg) from error
 
 
-def data_options(*, optional: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return the options of a file of arrays; the command takes them as one `data`.
-
-    Where a file is optional, the command has --labels itself, as it means something else without one.
-    """
-    names = _BUT_LABELS if optional else _COLUMNS
+def data_options(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the options of a file of arrays; the command takes them as one `data`."""
     options = [
         click.option(
             "--data",
             "path",
             type=click.Path(path_type=Path),
-            required=not optional,
+            required=required,
             help=f"File of your own arrays ({', '.join(KINDS)}), or a recording.",
         ),
         *(
             click.option(
                 f"--{name}", metavar="NAME", help=f"Column of the {name}, by name, position or as another file."
             )
-            for name in names
+            for name in _COLUMNS
         ),
         click.option(
             "--elements",
@@ -94,7 +84,7 @@ def data_options(*, optional: bool = False) -> Callable[[Callable[..., None]], C
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def with_data(*, path: Path | None, elements: int | None, **rest: Any) -> None:
-            columns = {name: rest.pop(name) for name in names}
+            columns = {name: rest.pop(name) for name in _COLUMNS}
             given = [f"--{name}" for name, column in (*columns.items(), ("elements", elements)) if column is not None]
             if path is None and given:
                 msg = f"{', '.join(given)}: of a file; --data FILE names it"
@@ -111,19 +101,18 @@ def data_options(*, optional: bool = False) -> Callable[[Callable[..., None]], C
 def run_on_data(file: DataFile, choice: Choice, dtypes: tuple[str, ...], out: Path) -> None:
     """Measure every chosen system on a file, print what it comes to, write data.json and data.html."""
     screen = console()
-    recorded = is_recording(file.path)
-    sets = file.read(_case(choice))
+    sets, recording = file.read(_case(choice.case))
     subjects, missing = find(choice)
     results: list[Any] = []
     with Progress(screen, len(sets), unit="data sets") as progress:
         for data in sets:
-            results.append(on_data(subjects, data, dtypes or (data.dtype,) * recorded, progress.describe))
+            results.append(on_data(subjects, data, dtypes or ((data.dtype,) if recording else ()), progress.describe))
             progress.advance()
     outcomes = [outcome for result in results for outcome in result.outcomes]
     if not outcomes:
         raise nothing("measure", missing, f"no subject has a function of {sets[0].case.name} in the chosen dtypes")
-    if recorded:
-        results.insert(0, replay(Recording.read(file.path)))
+    if recording:
+        results.insert(0, replay(recording))
     for name, reason in missing.items():
         screen.print(Text(f"absent: {name}: {reason}", style="yellow"), soft_wrap=True)
     for result in results:
@@ -140,11 +129,11 @@ def run_on_data(file: DataFile, choice: Choice, dtypes: tuple[str, ...], out: Pa
         sys.exit(ExitCode.FAILED)
 
 
-def _case(choice: Choice) -> Case:
-    return case_named(choice.case) if choice.case else PLAIN
+def _case(text: str | None) -> Case:
+    return case_named(text) if text else PLAIN
 
 
-def _write(title: str, results: list[Shown], out: Path) -> None:
+def _write(title: str, results: Sequence[Shown], out: Path) -> None:
     found = {"schema_version": 1, "environment": environment(), "results": [_entry(result) for result in results]}
     (out / "data.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     write_page(title, results, out / "data.html")
@@ -157,24 +146,25 @@ def _entry(result: Shown) -> dict[str, Any]:
 @click.command("diff")
 @click.argument("first")
 @click.argument("second")
-@data_options()
+@data_options(required=True)
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="In this dtype only.")
 @click.option("--order", default="", help="Arguments of module:callable as it takes them: labels,logits.")
+@click.option("--case", type=CaseText(), help="What both compute; by default binary_cross_entropy_with_logits.")
 @out_folder("Folder for data.json and data.html.", "conformance-diff")
-def diff_(first: str, second: str, data: DataFile, dtypes: tuple[str, ...], order: str, out: Path) -> None:
+def diff_(
+    first: str, second: str, data: DataFile, dtypes: tuple[str, ...], order: str, case: str | None, out: Path
+) -> None:
     """Show where two systems differ on your arrays, which one is right, and why.
 
     FIRST and SECOND are names that `list` shows, with @BACKEND where there are several, or module:callable.
     """
     screen = console()
     names = tuple(entry.strip() for entry in order.split(",")) if order else ()
-    subjects = _subject(first, names), _subject(second, names)
-    results: list[Any] = []
+    subjects = _subject(first, names, case), _subject(second, names, case)
+    sets, _ = data.read(_case(case))
     try:
         with Progress(screen, 1, unit="data sets") as progress:
-            results = [
-                compare_on(*subjects, data=each, dtypes=dtypes, progress=progress.describe) for each in data.read(PLAIN)
-            ]
+            results = [compare_on(*subjects, data=each, dtypes=dtypes, progress=progress.describe) for each in sets]
     except BadData as error:
         raise click.UsageError(str(error)) from error
     except Failure as failure:
@@ -185,9 +175,12 @@ def diff_(first: str, second: str, data: DataFile, dtypes: tuple[str, ...], orde
     _write(f"{system_name(subjects[0])} and {system_name(subjects[1])}", results, out)
 
 
-def _subject(text: str, order: tuple[str, ...]) -> Subject:
-    name, _, backend = text.partition("@")
-    choice = Choice((name,), (backend,) if backend else ())
+def _subject(text: str, order: tuple[str, ...], case: str | None) -> Subject:
+    try:
+        name, backends = split_backend(text)
+    except BadOption as error:
+        raise click.UsageError(str(error)) from error
+    choice = Choice((name,), backends, case=case)
     subjects, missing = find(replace(choice, order=order) if choice.own else choice)
     if not subjects:
         msg = f"{text} is not here: {'; '.join(missing.values())}"

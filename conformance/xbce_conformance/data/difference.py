@@ -210,6 +210,5 @@ def _apart(a: Doubles, b: Doubles) -> Doubles:
 def _counted(reasons: np.ndarray[tuple[int, ...], np.dtype[np.object_]]) -> dict[str, int]:
     names, counts = np.unique(reasons.astype(str), return_counts=True)
     pairs = zip(names.tolist(), counts.tolist(), strict=True)
-    return {
-        name: count for name, count in sorted(pairs, key=lambda pair: (causes.is_rounding(pair[0]), -pair[1])) if name
-    }
+    order = sorted(pairs, key=lambda pair: (causes.is_rounding(pair[0]), -pair[1]))
+    return {name: count for name, count in order if name}

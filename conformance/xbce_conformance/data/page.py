@@ -1,5 +1,6 @@
 """The same as HTML: a fragment for notebooks, and a page that stands alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 from pathlib import Path
@@ -40,7 +41,7 @@ def fragment(result: object) -> str:
     return _render([part(result)], title="", whole=False)
 
 
-def write_page(title: str, results: list[Any], file: Path) -> None:
+def write_page(title: str, results: Sequence[Any], file: Path) -> None:
     """Write a page that needs no other file."""
     file.write_text(_render([part(result) for result in results], title=title, whole=True), "utf-8")
 

@@ -16,8 +16,8 @@ from xbce_conformance.report.failures import block
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.subjects.model import Subject
-from xbce_conformance.subjects.selection import Choice
-from xbce_conformance.subjects.spec import BadSubject, is_spec
+from xbce_conformance.subjects.selection import Choice, split_backend
+from xbce_conformance.subjects.spec import BadSubject
 from xbce_conformance.subjects.user import Adapter, build, of_object
 from xbce_conformance.vectors import round_pair
 
@@ -269,9 +269,8 @@ def _subjects(given: Named, case: str) -> list[Subject]:
     try:
         if not isinstance(given, str):
             return [_own(given, None, case)]
-        name, _, backend = given.partition("@")
-        own_case = case if is_spec(name) and case != PLAIN.name else None
-        return Choice((name,), (backend,) if backend else (), case=own_case).find()[0]
+        name, backends = split_backend(given)
+        return Choice((name,), backends, case=None if case == PLAIN.name else case).find()[0]
     except BadSubject as error:
         raise BadData(str(error)) from error
 

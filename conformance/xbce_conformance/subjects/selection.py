@@ -50,6 +50,15 @@ def find_subjects(
     return found, missing
 
 
+def split_backend(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return name and backend of NAME@BACKEND; no backend without one."""
+    name, _, backend = text.partition("@")
+    if backend and backend not in ALL_BACKEND_NAMES:
+        msg = f"{text!r} names the backend {backend!r}; one of {', '.join(ALL_BACKEND_NAMES)} is expected"
+        raise BadOption(msg)
+    return name, (backend,) if backend else ()
+
+
 @dataclass(frozen=True)
 class Choice:
     """Selection of subjects and backends; empty means all that are available."""
