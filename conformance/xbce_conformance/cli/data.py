@@ -31,6 +31,7 @@ from xbce_conformance.subjects.selection import Choice, split_backend
 from xbce_conformance.subjects.spec import BadOption
 
 _COLUMNS = ("logits", "probabilities", "labels", "weight", "where")
+_BUT_LABELS = tuple(name for name in _COLUMNS if name != "labels")
 DATA_PARAMETERS = ("path", "elements", *_COLUMNS)
 """The parameters that `data_options` adds to a command."""
 
@@ -43,6 +44,10 @@ class DataFile:
     columns: dict[str, str | None]
     elements: int | None
     """How many are tried, if it is said."""
+
+    def with_labels(self, column: str) -> "DataFile":
+        """Return it with another column of labels."""
+        return replace(self, columns={**self.columns, "labels": column})
 
     def read(self, case: Case) -> tuple[list[Data], Recording | None]:
         """Return its data set; of a recording one per call, and the recording."""
@@ -57,21 +62,25 @@ class DataFile:
             raise FileProblem(msg) from error
 
 
-def data_options(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return the options of a file of arrays; the command takes them as one `data`."""
+def data_options(*, optional: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the options of a file of arrays; the command takes them as one `data`.
+
+    Where a file is optional, the command has --labels itself, as it means something else without one.
+    """
+    names = _BUT_LABELS if optional else _COLUMNS
     options = [
         click.option(
             "--data",
             "path",
             type=click.Path(path_type=Path),
-            required=required,
+            required=not optional,
             help=f"File of your own arrays ({', '.join(KINDS)}), or a recording.",
         ),
         *(
             click.option(
                 f"--{name}", metavar="NAME", help=f"Column of the {name}, by name, position or as another file."
             )
-            for name in _COLUMNS
+            for name in names
         ),
         click.option(
             "--elements",
@@ -84,7 +93,7 @@ def data_options(*, required: bool) -> Callable[[Callable[..., None]], Callable[
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def with_data(*, path: Path | None, elements: int | None, **rest: Any) -> None:
-            columns = {name: rest.pop(name) for name in _COLUMNS}
+            columns = {name: rest.pop(name) for name in names}
             given = [f"--{name}" for name, column in (*columns.items(), ("elements", elements)) if column is not None]
             if path is None and given:
                 msg = f"{', '.join(given)}: of a file; --data FILE names it"
@@ -146,7 +155,7 @@ def _entry(result: Shown) -> dict[str, Any]:
 @click.command("diff")
 @click.argument("first")
 @click.argument("second")
-@data_options(required=True)
+@data_options()
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="In this dtype only.")
 @click.option("--order", default="", help="Arguments of module:callable as it takes them: labels,logits.")
 @click.option("--case", type=CaseText(), help="What both compute; by default binary_cross_entropy_with_logits.")
