@@ -15,6 +15,7 @@ from tests.helpers import approx
 from xbce_conformance import Adapter, assess, measure, reference, verdicts
 from xbce_conformance.cases import case_named
 from xbce_conformance.data.arrays import BadData, Data
+from xbce_conformance.data.picture import picture
 from xbce_conformance.data.verdict import GRADES
 from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.inputs.formats import FORMATS
@@ -160,6 +161,18 @@ def test_every_case_has_certified_values():
     )
     assert {o.dtype for o in result.outcomes} == {"float16", "bfloat16", "float32"}
     assert not [o for o in result.outcomes if o.failed]
+
+
+def test_the_picture_has_a_dot_per_system_where_its_error_lies():
+    shares = (5e-4, 5e-3, 5e-2)
+    found = [v for s in shares for v in verdicts(assess(X, Z, subjects=[low(s)], dtypes=["float32"]).outcomes)]
+    (panel,) = picture(found).panels
+    assert [dot.mark for dot in panel.dots] == ["●", "◆", "✖"]
+    for dot, (left, width, _) in zip(panel.dots, panel.zones, strict=True):
+        assert left <= dot.x <= left + width
+    for verdict, dot in zip(found, panel.dots, strict=True):
+        assert dot.said.endswith(verdict.grade)
+        assert verdict.off == approx(shares[found.index(verdict)], rel=1e-2)
 
 
 def test_it_shows_itself_and_escapes_names():

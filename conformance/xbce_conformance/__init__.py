@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xbce_conformance.data.hooks import record
     from xbce_conformance.data.python import assert_conforms, assess, compare, reference
-    from xbce_conformance.data.recording import Recording, record
+    from xbce_conformance.data.recording import Recording
     from xbce_conformance.data.verdict import verdicts
     from xbce_conformance.judge.measure import measure
     from xbce_conformance.results.model import Results
@@ -35,7 +36,7 @@ _ROOMS = {
     "assess": "data.python",
     "compare": "data.python",
     "measure": "judge.measure",
-    "record": "data.recording",
+    "record": "data.hooks",
     "reference": "data.python",
     "verdicts": "data.verdict",
 }

@@ -11,6 +11,7 @@ import jinja2
 from xbce_conformance.data import show
 from xbce_conformance.data.difference import Comparison
 from xbce_conformance.data.measure import OnData
+from xbce_conformance.data.picture import WIDTH, Picture, picture
 from xbce_conformance.data.replay import Replay
 from xbce_conformance.data.verdict import Verdict, verdicts
 
@@ -35,6 +36,11 @@ class Part:
     blocks: list[Block]
     after: list[str] = field(default_factory=list)
 
+    @property
+    def picture(self) -> Picture:
+        """What is drawn of the verdicts."""
+        return picture(self.verdicts)
+
 
 def fragment(result: object) -> str:
     """Return HTML for a notebook."""
@@ -54,7 +60,8 @@ def _render(parts: list[Part], *, title: str, whole: bool) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template("page.html.j2").render(parts=parts, title=title, whole=whole).strip() + "\n"
+    template = environment.get_template("page.html.j2")
+    return template.render(parts=parts, title=title, whole=whole, width=WIDTH).strip() + "\n"
 
 
 @singledispatch

@@ -1,12 +1,11 @@
-"""The losses of a running training step: recorded as they are called, kept in a file, judged afterwards."""
+"""Recorded calls of losses: kept in a file, judged afterwards."""
 
 import functools
 import inspect
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,12 +90,12 @@ class Recording:
             given = _arguments(function, entries, args, kwargs)
             arrays = {argument: given[argument] for argument in case_named(case).arguments}
             same = np.shape(result) == np.shape(next(iter(arrays.values())))
-            self._keep(name, name, case, reduction or ("none" if same else "mean"), arrays, result)
+            self.keep(name, name, case, reduction or ("none" if same else "mean"), arrays, result)
             return result
 
         return recorded
 
-    def _keep(
+    def keep(
         self, system: str, function: str, case: str, reduction: Reduction, arrays: dict[str, Any], result: Any
     ) -> None:
         """Keep a call; from within a compiled function of JAX when it runs."""
@@ -213,43 +212,6 @@ def _read_call(i: int, entry: dict[str, Any], arrays: Any) -> Call:
     return Call(arrays=named, result=named.pop("result"), **entry)
 
 
-@contextmanager
-def record() -> Iterator[Recording]:
-    """Record the losses that PyTorch and optax compute within the block.
-
-    PyTorch's ``binary_cross_entropy_with_logits`` and ``binary_cross_entropy``, and so ``BCEWithLogitsLoss`` and
-    ``BCELoss``, are seen in eager mode; optax's ``sigmoid_binary_cross_entropy`` where it is called by this name, in
-    functions that are first compiled within the block, too. Other losses: ``recording.wrap(loss)``. The arrays are
-    copied to the host at each call.
-
-    Yields
-    ------
-    Recording
-        The calls so far; ``save`` keeps them, and ``judge`` compares them with other systems and certified values.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from xbce_conformance import record
-    >>> def loss(x, z):
-    ...     return np.mean(np.logaddexp(0, x) - x * z)
-    >>> with record() as recording:
-    ...     value = recording.wrap(loss)(np.float32([3.0, -20.0]), np.float32([1.0, 0.0]))
-    >>> len(recording), recording.calls[0].reduction
-    (1, 'mean')
-    """
-    recording = Recording()
-    with ExitStack() as stack:
-        if "torch" in sys.modules:
-            stack.enter_context(_torch_mode(recording))
-        if "optax" in sys.modules:
-            stack.enter_context(_optax_patched(recording))
-        try:
-            yield recording
-        finally:
-            recording.close()
-
-
 def _arguments(
     function: Callable[..., Any], order: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, Any]:
@@ -279,62 +241,3 @@ def _place() -> str:
             return f"{Path(file).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
-
-
-# --- PyTorch --------------------------------------------------------------------------------------------------------
-
-
-def _torch_mode(recording: Recording) -> Any:
-    import torch
-    from torch.overrides import TorchFunctionMode
-
-    functional = torch.nn.functional
-    seen = {
-        functional.binary_cross_entropy_with_logits: ("logits", PLAIN.name),
-        functional.binary_cross_entropy: ("probabilities", "binary_cross_entropy(log_floor=-100)"),
-    }
-
-    class Mode(TorchFunctionMode):  # type: ignore[misc]  # PyTorch has no types here
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            result = func(*args, **(kwargs or {}))
-            if func in seen:
-                first, case = seen[func]
-                given = inspect.signature(func).bind(*args, **(kwargs or {})).arguments
-                arrays = {first: given["input"], "labels": given["target"]}
-                if given.get("pos_weight") is not None:
-                    case = "binary_cross_entropy_with_logits(pos_weight)"
-                    arrays["pos_weight"] = given["pos_weight"]
-                if given.get("weight") is not None:
-                    arrays["weight"] = given["weight"]
-                name = f"torch.nn.functional.{func.__name__}"
-                recording._keep("torch", name, case, given.get("reduction", "mean"), arrays, result)  # noqa: SLF001
-            return result
-
-    return Mode()
-
-
-# --- optax ----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _optax_patched(recording: Recording) -> Iterator[None]:
-    import optax
-
-    name = "sigmoid_binary_cross_entropy"
-    original = getattr(optax, name)
-
-    @functools.wraps(original)
-    def recorded(logits: Any, labels: Any) -> Any:
-        result = original(logits, labels)
-        arrays = {"logits": logits, "labels": labels}
-        recording._keep("optax", f"optax.{name}", PLAIN.name, "none", arrays, result)  # noqa: SLF001
-        return result
-
-    modules = [module for module in (optax, optax.losses) if getattr(module, name, None) is original]
-    for module in modules:
-        setattr(module, name, recorded)
-    try:
-        yield
-    finally:
-        for module in modules:
-            setattr(module, name, original)

@@ -5,6 +5,7 @@ come of rounding alone; one below a thousandth is smaller than what a minibatch 
 where they are ranked, selected or looked at: there a digit that is lost is lost.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,13 @@ class Verdict:
     """One of `GRADES`."""
     text: str
     """A sentence."""
+    off: float
+    """The largest share that it is by: of the mean, of the gradient, or of the system's own mean."""
+
+
+def harmless(dtype: str) -> float:
+    """Return the share up to which an error makes no difference."""
+    return max(HARMLESS, 2.0 ** (1 - FORMATS[dtype].p))
 
 
 def verdicts(outcomes: Sequence[Outcome]) -> list[Verdict]:
@@ -43,16 +51,17 @@ def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
     failed = next((outcome for outcome in outcomes if outcome.failure), None)
     if failed:
         text = f"in {dtype} {failed.function} cannot be called: {failed.failure}"
-        return Verdict(subject, backend, dtype, GRADES[2], text)
+        return Verdict(subject, backend, dtype, GRADES[2], text, math.inf)
     value = _first(outcomes, "value")
     gradient = _first(outcomes, "gradient")
     own_mean = next((outcome.mean_off for outcome in outcomes if outcome.mean_off is not None), 0.0)
-    noise = max(HARMLESS, 2.0 ** (1 - FORMATS[dtype].p))
+    noise = harmless(dtype)
     offs = [*_offs(value, gradient), (abs(own_mean), 0)]
     grade = GRADES[max(_grade(off, broken, noise) for off, broken in offs)]
     said = _own_mean(own_mean) if not abs(own_mean) <= noise else ""
     parts = [*filter(None, (_mean(value), said, _gradient(gradient), _singles(value)))]
-    return Verdict(subject, backend, dtype, grade, f"in {dtype} {grade}: {'; '.join(parts)}")
+    off = max(math.inf if broken or math.isnan(off) else off for off, broken in offs)
+    return Verdict(subject, backend, dtype, grade, f"in {dtype} {grade}: {'; '.join(parts)}", off)
 
 
 def _first(outcomes: Sequence[Outcome], quantity: str) -> Figures | None:
