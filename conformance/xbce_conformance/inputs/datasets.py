@@ -1,4 +1,4 @@
-"""Logits of real models on held-out rows."""
+"""Logits of real models on held-out rows, and logits that are drawn to be like those of a large one."""
 
 from functools import cache
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from xbce_conformance.inputs.formats import Doubles
 
-BREAST_CANCER, DIGITS = "breast cancer", "digits"
+BREAST_CANCER, DIGITS, DETECTOR_LIKE = "breast cancer", "digits", "detector-like"
 
 
 @cache
@@ -32,3 +32,16 @@ def real_logits() -> dict[str, tuple[Doubles, Doubles]]:
         BREAST_CANCER: fit(cancer.data, cancer.target, multilabel=False),
         DIGITS: fit(digits.data, label_binarize(digits.target, classes=range(10)), multilabel=True),
     }
+
+
+@cache
+def detector_like_logits() -> tuple[Doubles, Doubles]:
+    """Return float32 logits of 4,096 anchors and 80 classes with hard labels; drawn, not those of a detector.
+
+    Dense detectors start at a probability of 0.01 for each class of each anchor, a logit of -4.6 (RetinaNet's prior),
+    and learn that nearly all are background: normal around -6, and around 1 for the 0.3 % that are positive.
+    """
+    rng = np.random.default_rng(0)
+    labels = rng.random(80 * 4096) < 0.003
+    logits = rng.normal(np.where(labels, 1.0, -6.0), 2.0)
+    return np.asarray(np.float32(logits), np.float64), np.asarray(labels, np.float64)
