@@ -24,7 +24,7 @@ One folder per device; `cpu` is two cores of the processors that `results.json` 
 - [functions](functions/README.md): how accurate exp, log1p and the like of each library are
 - [platforms](platforms/README.md): xbce at every level of a processor, and on aarch64
 - [hashes](hashes/README.md): the same bits of `precision="high"` with every library, at every level
-- [findings in released systems](../../docs/findings.md)
+- [findings in released systems](../../docs/findings.md), and [what they come to on data](findings/README.md)
 """
 
 PLOTS = """\

@@ -107,7 +107,7 @@ def script():
 
 @pytest.fixture(scope="module")
 def results():
-    return json.loads((RESULTS / "results.json").read_text("utf-8"))
+    return json.loads((RESULTS / "figures.json").read_text("utf-8"))
 
 
 def test_each_finding_is_measured_on_data(script, results):
@@ -122,6 +122,17 @@ def test_each_finding_is_measured_on_data(script, results):
 def test_the_pages_say_what_the_results_say(script, results):
     assert script.page(results) == (RESULTS / "README.md").read_text("utf-8")
     assert script.documented(PAGE, results) == PAGE
+
+
+def test_the_introduction_names_what_matters_for_training(results):
+    matters = {
+        (entry["system"], entry["title"])
+        for entry in results["findings"]
+        for row in entry["on"].values()
+        if row["hits"] and row["grade"] != "no difference for training"
+    }
+    assert sorted(system for system, _ in matters) == ["Keras", "ONNX", "PyTorch"]
+    assert "three findings matter for training" in PAGE
 
 
 def test_a_page_that_says_something_else_is_told(script, results):
@@ -173,6 +184,6 @@ def test_what_the_documented_clip_and_threshold_meet(script):
         clipped[name] = int(which.sum())
         assert ((x[which] > 0) == z[which]).all()
         exact = float(np.mean(np.logaddexp(0, x) - x * z))
-        assert abs(log_loss(z, p, labels=[0, 1]) - exact) < 2e-7 * exact
+        assert abs(log_loss(z, p, labels=[0, 1]) - exact) < 3e-7 * exact
         assert x.max() < 20
     assert clipped == {"digits": approx(542, rel=0.01), "breast cancer": 10, "detector-like": 0}

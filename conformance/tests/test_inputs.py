@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, real_logits
+from tests.helpers import approx
+from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, detector_like_logits, real_logits
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import SEARCHED, descriptions, drawn_set, input_set
 from xbce_conformance.inputs.regimes import (
@@ -97,6 +98,16 @@ def test_real_logits_predict_their_labels():
         logits, labels = real_logits()[name]
         assert logits.size == labels.size == size
         assert ((logits > 0) == labels).mean() > 0.9
+
+
+def test_detector_like_logits_are_those_described():
+    logits, labels = detector_like_logits()
+    assert logits.size == labels.size == 80 * 4096
+    np.testing.assert_array_equal(logits, np.float32(logits))
+    assert labels.mean() == approx(0.003, rel=0.1)
+    for label, mean in ((0, -6), (1, 1)):
+        assert abs(logits[labels == label].mean() - mean) < 0.2
+        assert logits[labels == label].std() == approx(2, rel=0.1)
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)

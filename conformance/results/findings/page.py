@@ -1,7 +1,7 @@
 """Write what the findings of docs/findings.md come to on data: README.md beside this file, and lines of that page.
 
 `page.py measure` measures first what is installed here, of the systems that are named or of all, and leaves the figures
-of all else in results.json as they are.
+of all else in figures.json as they are.
 """
 
 import io
@@ -44,7 +44,7 @@ INTRODUCTION = """\
 
 What [each finding](../../../docs/findings.md) comes to on logits as models have them. [probes.json](probes.json) says
 which call is measured for which finding, and which results count; [page.py](page.py) measures, and writes this page and
-the last two lines of each finding from [results.json](results.json).
+the last two lines of each finding from [figures.json](figures.json).
 """
 
 KINDS = """\
@@ -92,6 +92,7 @@ HITS: dict[str, tuple[str, Callable[[Results], Mask]]] = {
     "beyond 4 ULP": ("more than 4 ULP off", lambda r: r.errors.ulp > 4),
     "wrong sign": ("of the wrong sign", lambda r: np.sign(np.float64(r.got)) * np.sign(r.exact) < 0),
     "at 0": ("more than 4 ULP off at the logit 0", lambda r: (r.logits == 0) & (r.errors.ulp > 4)),
+    "soft label": ("of soft labels more than 4 ULP off", lambda r: ~r.trial.inputs.hard & (r.errors.ulp > 4)),
     "clipped": ("more than 4 ULP off beyond 16.1", lambda r: (np.abs(r.logits) > SATURATED) & (r.errors.ulp > 4)),
 }
 """Which results a finding is about, in words and as a mask."""
@@ -247,7 +248,7 @@ def measured(old: dict[str, Any], systems: list[str]) -> dict[str, Any]:
             kept[probe.key] = {"system": probe.system, "title": probe.title, **versions, "on": on}
     described = {name: describe(*logits(name)) for name in DATA}
     if old.get("data", described) != described:
-        msg = "the data are not those that results.json has figures of: measure everything again, without it"
+        msg = "the data are not those that figures.json has figures of: measure everything again, without it"
         raise ValueError(msg)
     return {"data": described, "findings": [kept[probe.key] for probe in PROBES if probe.key in kept]}
 
@@ -337,7 +338,7 @@ def documented(text: str, results: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> None:
     """Measure, if that is asked for, and write both pages."""
-    file = FOLDER / "results.json"
+    file = FOLDER / "figures.json"
     results = json.loads(file.read_text("utf-8")) if file.exists() else {}
     if arguments[:1] == ["measure"]:
         with warnings.catch_warnings():
