@@ -6,9 +6,13 @@ import flint
 import numpy as np
 import pytest
 
+from xbce_conformance.exact_values.by_series import SeriesReference
+from xbce_conformance.exact_values.definitions import cross_entropy
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.exact_values.plain_loss import BallReference, Float64Reference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import input_set
+from xbce_conformance.measurement.errors import measure
 
 DOUBLE = FORMATS["float64"]
 
@@ -40,11 +44,41 @@ def test_ball_reference_rounds_correctly():
         assert float(true - Fraction(high)) == low
 
 
-def test_exact_halves():
-    """1 - z lies at the middle of two doubles and exp(-|x|) is far below: no precision decides, either will do."""
-    exact = BallReference().gradient(np.array([1e300]), np.array([0.3]))
-    assert exact.high[0] in (0.7, np.nextafter(0.7, 1))
-    assert abs(Fraction(exact.high[0]) + Fraction(exact.low[0]) - (1 - Fraction(0.3))) == 0
+@pytest.mark.parametrize("reference", [BallReference(), SeriesReference(cross_entropy)])
+@pytest.mark.parametrize("x", [900.0, 1e5, 1e300])
+def test_middles_but_for_what_is_below_every_double(reference, x):
+    """1 - z is the middle of two doubles and the gradient a little less, by exp(-x) that no precision shows."""
+    exact = reference.exact("gradient", (np.array([x, -x]), np.array([0.3, 1 - 3 * 2.0**-53])))["gradient"]
+    middle = Fraction(1) - Fraction(0.3)
+    below, above = sorted((0.7, np.nextafter(0.7, 1)))
+    assert (Fraction(below) + Fraction(float(above))) / 2 == middle
+    assert exact.high[0] == below
+    assert Fraction(below) + Fraction(exact.low[0]) == middle
+    assert exact.high[1] == -(1 - 3 * 2.0**-53)
+    assert exact.low[1] >= 0
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("reference", [Float64Reference(), BallReference(), SeriesReference(cross_entropy)])
+def test_the_rest_tells_the_side_of_a_middle(reference, name):
+    """3/4 x is the middle of two numbers, and the loss is more, by exp(-x) however small."""
+    fmt = FORMATS[name]
+    x = fmt.round(FORMATS[name].max / 3 * np.linspace(0.5, 1, 200))
+    middle = 0.75 * np.float64(x)
+    lower = np.float64(fmt.round(middle * (1 - 2.0**-50)))
+    ties = middle - lower == fmt.ulp(middle) / 2
+    assert ties.sum() > 20
+    exact = reference.exact("value", (x[ties], fmt.round(np.full(ties.sum(), 0.25))))["value"]
+    right = lower[ties] + fmt.ulp(middle[ties])
+    np.testing.assert_array_equal(np.float64(fmt.round_pair(exact.high, exact.low)), right)
+
+
+def test_correctly_rounded_at_a_middle():
+    """A result counts as correctly rounded by the exact value, not by its nearest double."""
+    fmt = FORMATS["bfloat16"]
+    exact = Exact(np.full(4, 1 + 2.0**-8), np.array([2.0**-80, 2.0**-80, -(2.0**-80), 0.0]), np.ones(4))
+    got = fmt.round([1, 1 + 2.0**-7, 1, 1])
+    assert measure(got, exact, fmt).correctly_rounded.tolist() == [False, True, True, True]
 
 
 def test_worked_values():

@@ -124,7 +124,9 @@ def test_tallies_are_those_of_measure(name):
             tally = tallies[f"{function.key}|{kind}"]
             assert tally.count == x.size
             assert tally.zero_for_normal == errors.zero_for_normal.sum()
-            assert tally.max_ulp == approx(errors.ulp.max(), rel=1e-9)
+            # Exact values of soft labels are rounded to odd: a ULP of float64 off; one that underflows is not 0.
+            off = 2.0**-28 if kind == "soft" else 2.0**-900
+            assert abs(tally.max_ulp - errors.ulp.max()) <= 1e-9 * errors.ulp.max() + off
             assert (
                 tally.correctly_rounded
                 == errors.correctly_rounded.sum() + (x.size - finite.size) - tally.wrong_nonfinite

@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, METHODS, Case
 from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.exact_values.exact import Exact
-from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
+from xbce_conformance.inputs.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs.hard_cases import FUNCTIONS, worst_cases
 from xbce_conformance.inputs.input_set import drawn_set
 from xbce_conformance.inputs.regimes import DRAWN
@@ -82,7 +80,7 @@ def _vectors(case: Case, fmt: Format) -> Iterator[dict[str, Any]]:
         if quantity not in exact:
             exact |= reference.exact(quantity, arrays)
     exact = {name: e for name, e in exact.items() if _promised(case, name)}
-    rounded = {name: round_pair(e.high, e.low, fmt) for name, e in exact.items()}
+    rounded = {name: fmt.round_pair(e.high, e.low) for name, e in exact.items()}
     for regime, part in inputs.regimes.items():
         for i in range(part.start, part.stop):
             yield {
@@ -106,19 +104,6 @@ def _vectors(case: Case, fmt: Format) -> Iterator[dict[str, Any]]:
 
 def _promised(case: Case, quantity: str) -> bool:
     return any(quantity in METHODS[method] for method in case.methods)
-
-
-def round_pair(high: Doubles, low: Doubles, fmt: Format) -> Floats:
-    """Round exact values high + low to a format, to nearest, ties to even.
-
-    Rounding `high` alone would round twice: where it lies at the middle of two numbers, `low` decides.
-    """
-    nearest = np.asarray(fmt.round(high), np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        rest = high - nearest
-        other = nearest + 2 * rest
-        at_middle = (rest != 0) & (np.asarray(fmt.round(other), np.float64) == other)
-        return fmt.round(np.where(at_middle & (np.sign(low) == np.sign(rest)), other, nearest))
 
 
 def _hex(x: Any) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 
 from xbce_conformance.exact_values.definitions import Definition, evaluate
 from xbce_conformance.exact_values.exact import Exact
-from xbce_conformance.exact_values.rounding import PRECISION_LIMIT, nearest, rounded
+from xbce_conformance.exact_values.rounding import nearest, rounded
+from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT, Ball
 from xbce_conformance.inputs.formats import Floats
 
 _HUGE = 2.0**200
@@ -43,18 +44,25 @@ class SeriesReference:
         # exp(-x) of larger numbers has relevant digits only where the precision holds its exponent.
         precision = 128 if all(abs(number) < _HUGE for number in numbers) else 1152
         found: dict[str, tuple[float, float, float]] = {}
+        earlier: dict[str, tuple[Ball, Ball]] = {}
         while True:
+            last = precision > PRECISION_LIMIT
             with flint.ctx.workprec(precision):
                 values = evaluate(self._definition, place, numbers)
                 results = {name: x for name, x in zip(names, values, strict=True) if name is not None}
                 for name, (ball, scale) in results.items():
-                    pair = rounded(ball, at_any_width=precision > PRECISION_LIMIT)
-                    if name not in found and pair is not None:
+                    if name in found:
+                        continue
+                    if last and not ball.overlaps(earlier[name][0]):  # the side of a middle was not all that changed
+                        ball, scale = earlier[name]
+                    earlier[name] = ball, scale
+                    pair = rounded(ball, at_any_width=last)
+                    if pair is not None:
                         magnitude = nearest(scale.mid()) if scale.is_finite() else math.inf
                         found[name] = (*pair, max(abs(pair[0]), magnitude))
             if len(found) == len(results):
-                return found
-            if precision > PRECISION_LIMIT:
+                return {name: found[name] for name in results}
+            if last:
                 msg = f"the definition has no value at {numbers}"
                 raise ArithmeticError(msg)
             precision *= 3

@@ -13,6 +13,9 @@ class Exact:
     `scale` is the value itself where all terms of the quantity have one sign, else the larger of the sum of the
     positive terms and the sum of the negative ones. So for the gradient of a hard label it is the gradient, and for
     that of a soft label the larger of the two terms whose difference it is. An infinite value has `low` 0.
+
+    References by ball arithmetic: `low` has the right sign wherever `high` is the middle of two numbers of a narrower
+    format, so that `Format.round_pair` rounds once.
     """
 
     high: Doubles

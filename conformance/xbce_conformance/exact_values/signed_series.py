@@ -16,6 +16,10 @@ import flint
 
 Ball: TypeAlias = flint.arb
 
+PRECISION_LIMIT = 2300
+"""Bits: 1154 tell exp(-800) from nothing, and 1024 more do beside the largest number."""
+_BELOW_ALL = 1100
+
 
 class SignedTerms:
     """P - N, both non-negative; None is an exact zero, which annihilates infinity. Immutable."""
@@ -162,10 +166,19 @@ def offset(p: Series, eps: Series) -> Series:
     return Series(SignedTerms.of(p.at_0 + eps.at_0), *(p + eps).coefficients[1:])
 
 
+def _magnitude(u: Ball) -> Ball:
+    """Return |u|, of which exp(-|u|) is to be taken.
+
+    No precision shows on which side of the middle of two numbers a sum with exp(-1e30) lies; with exp(-1100), which is
+    below every double, too, it lies on the same side. So beyond the precision limit |u| is that at most.
+    """
+    return abs(u).min(flint.arb(_BELOW_ALL)) if flint.ctx.prec > PRECISION_LIMIT else abs(u)
+
+
 def sigmoid(x: Series) -> Series:
     """Return 1 / (1 + exp(-x))."""
     u = x.at_0
-    e = (-abs(u)).exp()
+    e = (-_magnitude(u)).exp()
     slope = e / (1 + e) ** 2
     return x.compose(
         (1 if u >= 0 else e) / (1 + e),
@@ -177,7 +190,7 @@ def sigmoid(x: Series) -> Series:
 def softplus(x: Series) -> Series:
     """Return log(1 + exp(x))."""
     u = x.at_0
-    e = (-abs(u)).exp()
+    e = (-_magnitude(u)).exp()
     log = e.log1p()
     return x.compose(
         u + log if u >= 0 else log,
@@ -188,9 +201,9 @@ def softplus(x: Series) -> Series:
 
 def tanh_half(x: Series) -> Series:
     """Return tanh(x / 2) = sigmoid(x) - sigmoid(-x) of a constant."""
-    e = (-abs(x.at_0)).exp()
-    magnitude = -(-abs(x.at_0)).expm1() / (1 + e)
-    return Series(SignedTerms.of(magnitude if x.at_0 >= 0 else -magnitude))
+    minus = -_magnitude(x.at_0)
+    tanh = -minus.expm1() / (1 + minus.exp())
+    return Series(SignedTerms.of(tanh if x.at_0 >= 0 else -tanh))
 
 
 def minus_log(u: Series) -> Series:

@@ -14,7 +14,8 @@ import array_api_compat.numpy
 import flint
 import numpy as np
 
-from xbce_conformance.exact_values.rounding import PRECISION_LIMIT, rounded
+from xbce_conformance.exact_values.rounding import rounded
+from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT
 from xbce_conformance.functions.inputs import Inputs, drawn, further
 from xbce_conformance.functions.table import ELEMENTARY, Elementary
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Format

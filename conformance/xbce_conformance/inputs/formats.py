@@ -15,6 +15,9 @@ Doubles: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
+_DOUBLE_P = 53
+
+
 @dataclass(frozen=True)
 class Format:
     """A binary floating format with precision p and least exponent emin (of a normal number)."""
@@ -45,9 +48,25 @@ class Format:
         return float(np.ldexp(2.0 - np.ldexp(1.0, 1 - self.p), 1 - self.emin))
 
     def round(self, x: npt.ArrayLike) -> Floats:
-        """Round float64 numbers to the format."""
+        """Round float64 numbers to the format once: to nearest, ties to even."""
+        doubles = np.asarray(x, np.float64)
         with np.errstate(over="ignore", under="ignore"):
-            return np.asarray(x, np.float64).astype(self.dtype)
+            wide = _singles(doubles) if self.dtype == ml_dtypes.bfloat16 else doubles
+            return wide.astype(self.dtype)
+
+    def round_pair(self, high: npt.ArrayLike, low: npt.ArrayLike) -> Floats:
+        """Round exact values high + low to the format once, where `high` is the nearest double.
+
+        To a narrower format `high` alone would round twice: where it lies in the middle of two numbers, `low` decides.
+        """
+        nearest, rest = np.asarray(high, np.float64), np.asarray(low, np.float64)
+        if self.p == _DOUBLE_P:
+            return nearest
+        # Rounded to odd: inexact, the last bit is 1, so it is no middle. The sign of a zero stays.
+        even = (nearest.view(np.uint64) & 1 == 0) & (nearest != 0)
+        up, down = even & (rest > 0), even & (rest < 0)
+        nearest = np.where(up, np.nextafter(nearest, np.inf), nearest)
+        return self.round(np.where(down, np.nextafter(nearest, -np.inf), nearest))
 
     def ulp(self, x: npt.ArrayLike) -> Doubles:
         """Return 2^(max(floor(log2 |x|), emin) - p + 1) for exact values x."""
@@ -64,12 +83,25 @@ class Format:
         return float(x).hex()
 
 
+def _singles(x: Doubles) -> npt.NDArray[np.float32]:
+    """Return float32 numbers that round to bfloat16 as doubles do: ml_dtypes converts by way of float32.
+
+    One that became the middle of two bfloat16 numbers, and was none, is moved off it, to the side that it came from.
+    """
+    flat = x.astype(np.float32).ravel()
+    middles = np.flatnonzero(flat.view(np.uint32).astype(np.uint16) == 0x8000)
+    double, single = x.ravel()[middles], flat[middles]
+    side = np.where(double > single, np.float32(np.inf), np.float32(-np.inf))
+    flat[middles] = np.where(double == single, single, np.nextafter(single, side))
+    return flat.reshape(x.shape)
+
+
 FORMATS = {
     f.name: f
     for f in (
         Format("float16", np.dtype(np.float16), 11, -14),
         Format("bfloat16", np.dtype(ml_dtypes.bfloat16), 8, -126),
         Format("float32", np.dtype(np.float32), 24, -126),
-        Format("float64", np.dtype(np.float64), 53, -1022),
+        Format("float64", np.dtype(np.float64), _DOUBLE_P, -1022),
     )
 }

@@ -73,7 +73,7 @@ def measure(computed: Floats, exact: Exact, fmt: Format) -> Errors:
         error = np.abs((got - exact.high) - exact.low)
         ulp = error / fmt.ulp(exact.scale)
     # An exact value beyond the largest number rounds to inf: then inf is right, and counts as half a ULP.
-    nearest = np.asarray(fmt.round(exact.high), np.float64)
+    nearest = np.asarray(fmt.round_pair(exact.high, exact.low), np.float64)
     ulp = np.where(np.isinf(nearest) & (got == nearest), 0.5, ulp)
     ulp = np.where(np.isnan(got) | (np.isinf(got) & (got != nearest)), np.inf, ulp)
     # An exact value that is infinite itself is hit or missed.
@@ -107,7 +107,7 @@ def allow_flushing(
         for exact in candidates:
             error = np.abs((got - exact.high) - exact.low)
             explained |= error <= terms * fmt.tiny + bound * fmt.ulp(exact.scale)
-            explained |= got == np.asarray(fmt.round(exact.high), np.float64)
+            explained |= got == np.asarray(fmt.round_pair(exact.high, exact.low), np.float64)
     flushed = explained & ~errors.correctly_rounded & ((errors.ulp > bound) | (got == 0))
     return Errors(
         np.where(flushed, 0.0, errors.ulp), flushed, errors.zero_for_normal & ~flushed, errors.correctly_rounded

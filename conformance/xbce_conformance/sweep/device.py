@@ -45,11 +45,7 @@ def numpy_device(fmt: Format) -> Device:
         numbers=lambda first, stop: fmt.from_bits(np.arange(first, stop, dtype=np.uint32)),
         to_function=lambda x: x.astype(fmt.dtype),
         from_function=lambda x: x.astype(np.float64),
-        round=lambda x: (
-            rounded(array_api_compat.numpy, x, fmt)
-            if fmt.dtype == ml_dtypes.bfloat16
-            else x.astype(fmt.dtype).astype(np.float64)
-        ),
+        round=lambda x: fmt.round(x).astype(np.float64),
         to_numpy=lambda x: x,
     )
 
