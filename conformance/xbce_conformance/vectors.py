@@ -1,4 +1,4 @@
-"""Test vectors for other languages: inputs with their correctly rounded results, in hexadecimal JSON.
+"""Test vectors for other languages: inputs with their correctly rounded results, as text and as bits, in JSON.
 
 Exact values come from ball arithmetic (`SeriesReference`), special ones from the table of the contract. The schema is
 docs/vectors.schema.json; a line of a file is one vector, so that a reader needs no JSON library.
@@ -7,23 +7,29 @@ docs/vectors.schema.json; a line of a file is one vector, so that a reader needs
 import json
 import math
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, METHODS, Case
-from xbce_conformance.exact_values.by_series import SeriesReference
-from xbce_conformance.exact_values.exact import Exact
-from xbce_conformance.inputs.formats import FORMATS, Floats, Format
+from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
 from xbce_conformance.inputs.hard_cases import FUNCTIONS, worst_cases
-from xbce_conformance.inputs.input_set import drawn_set
+from xbce_conformance.inputs.input_set import InputSet, drawn_set
 from xbce_conformance.inputs.regimes import DRAWN
 from xbce_conformance.invariance.report import expected
 from xbce_conformance.measurement.measured import slug
+from xbce_conformance.exact_values.by_series import SeriesReference
+from xbce_conformance.exact_values.exact import Exact, Reference
+from xbce_conformance.exact_values.kept import KeptReference
 
-VERSION = 1
-"""Raised whenever a vector of the same id changes."""
-PER_REGIME = 12
+VERSION = "2.0.0"
+"""Of the vectors; docs/vectors.md says what raises which part, and has the changelog."""
+SCHEMA_VERSION = 2
+PER_REGIME = 200
+"""Vectors per regime of a release."""
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 
 
@@ -32,86 +38,136 @@ def exported() -> tuple[Case, ...]:
     return tuple(case for case in CASES if case.methods and DRAWN.keys().isdisjoint(case.arguments))
 
 
-def export(folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[Path]:
-    """Write a file per case and format, worst cases, hashes.json and index.json; return the paths."""
+def export(
+    folder: Path,
+    per_regime: int = PER_REGIME,
+    kept: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
+    """Write a file per case and format, worst cases, hashes.json, index.json and SHA256SUMS; return the paths.
+
+    `kept` is a folder that exact values are kept in.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    index: list[dict[str, Any]] = []
-    paths = []
+    # Of other numbers per regime the same ids are other vectors: that stands in the version, too.
+    version = VERSION if per_regime == PER_REGIME else f"{VERSION}+{per_regime}-per-regime"
+    versions = {"schema_version": SCHEMA_VERSION, "vectors_version": version}
+    sums: dict[str, str] = {}
+
+    def write(name: str, text: str) -> dict[str, str]:
+        data = text.encode()
+        (folder / name).write_bytes(data)
+        sums[name] = sha256(data).hexdigest()
+        return {"file": name, "sha256": sums[name]}
+
+    files: list[dict[str, Any]] = []
     for case in exported():
         for fmt in FORMATS.values():
-            vectors = list(_vectors(case, fmt))
-            path = folder / f"{slug(case.name)}-{fmt.name}.json"
-            path.write_text(_file(case, fmt, vectors), "utf-8")
-            paths.append(path)
-            index.append({"file": path.name, **_head(case, fmt), "vectors": len(vectors)})
-            progress(path.name)
-    text = json.dumps({"schema_version": VERSION, "files": index}, indent=1)
-    (folder / "index.json").write_text(text + "\n", "utf-8")
-    (folder / "hashes.json").write_text(json.dumps(expected(), indent=1) + "\n", "utf-8")
-    for quantity in FUNCTIONS:
-        function, lines = worst_cases(quantity)
-        paths.append(folder / f"{function}-float32.wc")
-        paths[-1].write_text(lines, "utf-8")
-    return [folder / "index.json", folder / "hashes.json", *paths]
+            head = {
+                "function": case.function,
+                "options": dict(case.options),
+                "arguments": list(case.arguments),
+                "dtype": fmt.name,
+            }
+            vectors = list(_vectors(case, fmt, per_regime, kept))
+            written = write(f"{slug(case.name)}-{fmt.name}.json", _file({**versions, **head}, vectors))
+            files.append({**written, **head, "vectors": len(vectors)})
+            progress(written["file"])
+    others = [write("hashes.json", json.dumps(expected(), indent=1) + "\n")]
+    others += [write(f"{name}-float32.wc", lines) for name, lines in map(worst_cases, FUNCTIONS)]
+    write("index.json", json.dumps({**versions, "files": files, "others": others}, indent=1) + "\n")
+    (folder / "SHA256SUMS").write_bytes("".join(f"{digest}  {name}\n" for name, digest in sums.items()).encode())
+    return [folder / name for name in (*sums, "SHA256SUMS")]
 
 
-def _head(case: Case, fmt: Format) -> dict[str, Any]:
-    return {
-        "function": case.function,
-        "options": dict(case.options),
-        "arguments": list(case.arguments),
-        "dtype": fmt.name,
-    }
-
-
-def _file(case: Case, fmt: Format, vectors: list[dict[str, Any]]) -> str:
+def _file(head: dict[str, Any], vectors: list[dict[str, Any]]) -> str:
     """Write JSON with one vector per line."""
-    head = json.dumps({"schema_version": VERSION, **_head(case, fmt)})
     lines = ",\n".join(json.dumps(vector) for vector in vectors)
-    return f'{head[:-1]}, "vectors": [\n{lines}\n]}}\n'
+    return f'{json.dumps(head)[:-1]}, "vectors": [\n{lines}\n]}}\n'
 
 
-def _vectors(case: Case, fmt: Format) -> Iterator[dict[str, Any]]:
-    inputs = drawn_set(fmt, PER_REGIME, case.regimes, case.arguments)
-    arrays = tuple(inputs.arrays.values())
-    reference = SeriesReference(case.definition, case.arguments)
-    exact: dict[str, Exact] = {}
-    for quantity in dict.fromkeys(q for method in case.methods for q in METHODS[method]):
-        if quantity not in exact:
-            exact |= reference.exact(quantity, arrays)
-    exact = {name: e for name, e in exact.items() if _promised(case, name)}
-    rounded = {name: fmt.round_pair(e.high, e.low) for name, e in exact.items()}
+# --- the vectors of one file ----------------------------------------------------------------------------------------
+
+
+def _vectors(case: Case, fmt: Format, per_regime: int, kept: Path | None) -> Iterator[dict[str, Any]]:
+    inputs = drawn_set(fmt, per_regime, case.regimes, case.arguments)
+    exact = _exact(case, inputs, kept)
+    results = {name: fmt.round_pair(e.high, e.low) for name, e in exact.items()}
+    numbers = _written(inputs.arrays | _with_scales(results, {name: e.scale for name, e in exact.items()}, fmt), fmt)
+    start = f"{slug(case.name)}/{fmt.name}"
     for regime, part in inputs.regimes.items():
         for i in range(part.start, part.stop):
             yield {
-                "id": f"{slug(case.name)}/{fmt.name}/{regime.replace(' ', '-')}/{i - part.start}",
-                **{name: _argument(name, array[i]) for name, array in inputs.arrays.items()},
-                **{name: _hex(results[i]) for name, results in rounded.items()},
+                "id": f"{start}/{regime.replace(' ', '-')}/{i - part.start}",
+                **numbers[i],
                 "regime": regime,
-                "flags": _flags(inputs.arrays, exact, rounded, i, fmt),
+                "flags": _flags(inputs.arrays, exact, results, i, fmt),
             }
     for i, row in enumerate(contract.special_values(case.name)):
-        numbers = {name: fmt.round(contract.number(row.arguments[name], fmt)) for name in case.arguments}
-        promised = {name: text for name in QUANTITIES if (text := getattr(row, name)) is not None}
-        yield {
-            "id": f"{slug(case.name)}/{fmt.name}/special/{i}",
-            **{name: _argument(name, number) for name, number in numbers.items()},
-            **{name: _hex(fmt.round(contract.number(text, fmt))) for name, text in promised.items()},
-            "regime": "special",
-            "flags": ["special"],
-        }
+        arguments = {name: _of_table(row.arguments[name], fmt) for name in case.arguments}
+        promised = {name: _of_table(text, fmt) for name in QUANTITIES if (text := getattr(row, name)) is not None}
+        scales = {name: np.asarray(result, np.float64) for name, result in promised.items()}
+        (written,) = _written(arguments | _with_scales(promised, scales, fmt), fmt)
+        yield {"id": f"{start}/special/{i}", **written, "regime": "special", "flags": ["special"]}
 
 
-def _promised(case: Case, quantity: str) -> bool:
-    return any(quantity in METHODS[method] for method in case.methods)
+def _exact(case: Case, inputs: InputSet, kept: Path | None) -> dict[str, Exact]:
+    """Return the exact values of what the methods of a case return."""
+    reference: Reference = SeriesReference(case.definition, case.arguments)
+    if kept is not None:
+        reference = KeptReference(reference, case.key, kept)
+    exact: dict[str, Exact] = {}
+    promised = {quantity for method in case.methods for quantity in METHODS[method]}
+    quantities = [quantity for quantity in QUANTITIES if quantity in promised]
+    for quantity in quantities:
+        if quantity not in exact:
+            exact |= reference.exact(quantity, tuple(inputs.arrays.values()))
+    return {quantity: exact[quantity] for quantity in quantities}
 
 
-def _hex(x: Any) -> str:
-    return float(x).hex() if math.isfinite(x) else str(float(x))
+def _of_table(text: str, fmt: Format) -> Floats:
+    return fmt.round([contract.number(text, fmt)])
 
 
-def _argument(name: str, x: Any) -> str | bool:
-    return bool(x) if name == "where" else _hex(x)
+def _with_scales(results: dict[str, Floats], scales: dict[str, Doubles], fmt: Format) -> dict[str, Floats]:
+    """Return results by name, each followed by its scale."""
+    named: dict[str, Floats] = {}
+    for name, result in results.items():
+        named |= {name: result, f"{name}_scale": _towards_0(np.abs(scales[name]), fmt)}
+    return named
+
+
+def _towards_0(magnitudes: Doubles, fmt: Format) -> Floats:
+    """Return magnitudes in a format, none larger than it was: its ULP is the same. Overflow is the largest number."""
+    most = np.where(np.isinf(magnitudes), magnitudes, np.minimum(magnitudes, fmt.max))
+    nearest = fmt.round(most)
+    return fmt.from_bits(nearest.view(fmt.bits) - (np.float64(nearest) > most).astype(fmt.bits))
+
+
+# --- as text --------------------------------------------------------------------------------------------------------
+
+
+def _written(arrays: dict[str, Floats], fmt: Format) -> list[dict[str, str | bool]]:
+    """Return the numbers of each element by name, in hexadecimal, and their bits."""
+    digits = 2 + 2 * fmt.dtype.itemsize
+    columns: dict[str, list[Any]] = {}
+    for name, numbers in arrays.items():
+        if name == "where":
+            columns[name] = (numbers != 0).tolist()
+        else:
+            columns[name] = [_hex(x) for x in np.asarray(numbers, np.float64).tolist()]
+            columns[f"{name}_bits"] = [f"{bits:#0{digits}x}" for bits in numbers.view(fmt.bits).tolist()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _hex(x: float) -> str:
+    """Write a number as C's %a does, without zeros at the end."""
+    if not math.isfinite(x):
+        return str(x)
+    mantissa, exponent = x.hex().split("p")
+    whole, digits = mantissa.split(".")
+    digits = digits.rstrip("0")
+    return f"{whole}.{digits}p{exponent}" if digits else f"{whole}p{exponent}"
 
 
 def _flags(

@@ -8,7 +8,7 @@ from rich.text import Text
 from xbce_conformance.cli.common import check_writable, console
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.vectors import export, exported
+from xbce_conformance.vectors import PER_REGIME, export, exported
 
 
 @click.group("vectors")
@@ -18,15 +18,31 @@ def vectors() -> None:
 
 @vectors.command("export")
 @click.argument("folder", type=click.Path(path_type=Path))
-def export_(folder: Path) -> None:
+@click.option(
+    "--per-regime",
+    type=click.IntRange(min=8),
+    default=PER_REGIME,
+    show_default=True,
+    help="Vectors of each regime of inputs. Other numbers make other vectors, which the version of the files says.",
+)
+@click.option(
+    "--exact-values",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="XBCE_EXACT_VALUES",
+    show_envvar=True,
+    help="Folder that exact values are kept in for later exports, and for others at the same time.",
+)
+def export_(folder: Path, per_regime: int, exact_values: Path | None) -> None:
     """Write hexadecimal JSON, correctly rounded by ball arithmetic: a file per function and dtype, and an index."""
     screen = console()
     check_writable(folder, "FOLDER")
+    if exact_values:
+        check_writable(exact_values, "--exact-values")
     with Progress(screen, len(exported()) * len(FORMATS), unit="files") as progress:
 
         def written(name: str) -> None:
             progress.describe(name)
             progress.advance()
 
-        paths = export(folder, written)
+        paths = export(folder, per_regime, exact_values, written)
     screen.print(Text(f"{len(paths)} files are written to {folder}."), soft_wrap=True)
