@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from tests.helpers import approx
-from xbce_conformance.exact_values import definitions
-from xbce_conformance.exact_values.by_series import SeriesReference
-from xbce_conformance.exact_values.plain_loss import BallReference
-from xbce_conformance.exact_values.signed_series import Series, SignedTerms
+from xbce_conformance.cases import WITH_NUMBERS
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import input_set
+from xbce_conformance.exact_values import definitions
+from xbce_conformance.exact_values.by_series import SeriesReference
+from xbce_conformance.exact_values.definitions import evaluate
+from xbce_conformance.exact_values.plain_loss import BallReference
+from xbce_conformance.exact_values.signed_series import Series, SignedTerms
 
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 DOUBLE = FORMATS["float64"]
@@ -255,3 +257,26 @@ def test_products_keep_their_terms_apart():
     assert product.ball == -6
     assert (-product).scale == 17
     assert (a * SignedTerms.of(flint.arb(-2))).scale == 10
+
+
+# --- what is below every double -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [case for case in WITH_NUMBERS if case.arguments[0] == "logits"], ids=lambda c: c.name)
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_an_exponential_in_the_place_of_a_smaller_one_leaves_a_sum_on_its_side(case, quantity):
+    """exp(-1300) is in reach of a precision that the reference does not use, and of balls without such a place."""
+    x = np.array([1300.0, -1300, 1301, -1301, 1302, 1303] * 4)
+    z = np.repeat([0.0, 1.0, 0.25, 0.75], 6)
+    found = exact(case.definition, quantity, x, z)
+    place, which = (1, 1) if quantity == "label_gradient" else (0, QUANTITIES.index(quantity))
+    decided = 0
+    for i, numbers in enumerate(zip(x.tolist(), z.tolist(), strict=True)):
+        with flint.ctx.workprec(2200):
+            ball, _ = evaluate(case.definition, place, numbers)[which]
+            rest = ball - flint.arb(found.high[i])
+        if found.high[i] != 0 and (rest > 0 or rest < 0):
+            decided += 1
+            assert (found.low[i] > 0) == (rest > 0)
+            assert (found.low[i] < 0) == (rest < 0)
+    assert decided or quantity in ("hessian", "label_gradient")
