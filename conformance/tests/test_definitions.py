@@ -8,13 +8,13 @@ import pytest
 
 from tests.helpers import approx
 from xbce_conformance.cases import WITH_NUMBERS
-from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.inputs.input_set import input_set
 from xbce_conformance.exact_values import definitions
 from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.exact_values.definitions import evaluate
 from xbce_conformance.exact_values.plain_loss import BallReference
 from xbce_conformance.exact_values.signed_series import Series, SignedTerms
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.inputs.input_set import input_set
 
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 DOUBLE = FORMATS["float64"]

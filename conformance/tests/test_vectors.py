@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from xbce_conformance.cases import BY_NAME, FAMILY, PLAIN
 from xbce_conformance.cli import main
+from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.hard_cases import hard_cases
 from xbce_conformance.invariance.report import expected as expected_hashes
-from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.vectors import PER_REGIME, QUANTITIES, SCHEMA_VERSION, VERSION, exported, slug
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -15,15 +15,15 @@ import numpy as np
 
 from xbce_conformance import contract
 from xbce_conformance.cases import CASES, METHODS, Case
+from xbce_conformance.exact_values.by_series import SeriesReference
+from xbce_conformance.exact_values.exact import Exact, Reference
+from xbce_conformance.exact_values.kept import KeptReference
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
 from xbce_conformance.inputs.hard_cases import FUNCTIONS, worst_cases
 from xbce_conformance.inputs.input_set import InputSet, drawn_set
 from xbce_conformance.inputs.regimes import DRAWN
 from xbce_conformance.invariance.report import expected
 from xbce_conformance.measurement.measured import slug
-from xbce_conformance.exact_values.by_series import SeriesReference
-from xbce_conformance.exact_values.exact import Exact, Reference
-from xbce_conformance.exact_values.kept import KeptReference
 
 VERSION = "2.0.0"
 """Of the vectors; docs/vectors.md says what raises which part, and has the changelog."""

@@ -19,7 +19,6 @@ from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import Choice, split_backend
 from xbce_conformance.subjects.spec import BadSubject
 from xbce_conformance.subjects.user import Adapter, build, of_object
-from xbce_conformance.vectors import round_pair
 
 Named: TypeAlias = str | Callable[..., Any] | Adapter
 """A name that `xbce-conformance list` shows, with @backend where there are several; module:callable; or code."""
@@ -87,7 +86,7 @@ def reference(
         raise BadData(data.notes[0])
     numbers = tuple(np.asarray(array, np.float64) for array in data.arrays.values())
     exact = wanted.reference(FORMATS["float64"]).exact(quantity, numbers)[quantity]
-    return round_pair(exact.high, exact.low, FORMATS[dtype]).reshape(numpy_of(logits).shape)
+    return FORMATS[dtype].round_pair(exact.high, exact.low).reshape(numpy_of(logits).shape)
 
 
 def assess(
