@@ -30,7 +30,14 @@ from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import Choice, split_backend
 from xbce_conformance.subjects.spec import BadOption
 
-_COLUMNS = ("logits", "probabilities", "labels", "weight", "where")
+_SAID = {
+    "logits": "the logits",
+    "probabilities": "the probabilities, for losses of such",
+    "labels": "the labels",
+    "weight": "weights",
+    "where": "the mask of elements that count",
+}
+_COLUMNS = tuple(_SAID)
 _BUT_LABELS = tuple(name for name in _COLUMNS if name != "labels")
 DATA_PARAMETERS = ("path", "elements", *_COLUMNS)
 """The parameters that `data_options` adds to a command."""
@@ -78,7 +85,7 @@ def data_options(*, optional: bool = False) -> Callable[[Callable[..., None]], C
         ),
         *(
             click.option(
-                f"--{name}", metavar="NAME", help=f"Column of the {name}, by name, position or as another file."
+                f"--{name}", metavar="NAME", help=f"Column of {_SAID[name]}: its name, its position, or another file."
             )
             for name in names
         ),

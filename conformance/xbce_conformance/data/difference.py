@@ -11,6 +11,7 @@ from xbce_conformance.data import causes
 from xbce_conformance.data.arrays import BadData, Data
 from xbce_conformance.data.measure import PERCENTILES, chosen
 from xbce_conformance.data.shown import Shown
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
 from xbce_conformance.measurement.elementwise import errors_of
 from xbce_conformance.measurement.trial import Trial
@@ -18,6 +19,8 @@ from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Subject
 
+ROUNDED = 4.0
+"""An error in ULP up to which a result is taken for a rounded one."""
 EXAMPLES = 5
 """How many elements are shown."""
 
@@ -33,6 +36,10 @@ class Side:
     """How many of its results are nearer to the exact one."""
     rounded: int
     """How many are the exact result, rounded."""
+    max_ulp: float
+    """Its largest error, of all results."""
+    mean_off: float
+    """The error of the mean of all its results, as a share of the exact one; NaN where one is not finite."""
     causes: dict[str, int]
     """How many errors are of which cause."""
 
@@ -64,8 +71,6 @@ class Difference:
     """Of the distance of all pairs, in ULP of the exact result."""
     largest: float
     """The largest distance, absolute; infinite where one is not finite."""
-    mean_apart: float
-    """The difference of the two means, as a share of the exact one: below 0 where the first is lower."""
     sides: tuple[Side, Side]
     examples: list[Example]
 
@@ -74,6 +79,12 @@ class Difference:
         """Say what came of it in a sentence."""
         if not self.differing:
             return f"{self.quantity} in {self.dtype}: all {self.count:,} results are the same, bit for bit"
+        if all(side.max_ulp <= ROUNDED for side in self.sides):
+            errors = " and ".join(f"{side.system} {side.max_ulp:.2f}" for side in self.sides)
+            return (
+                f"{self.quantity} in {self.dtype}: {self.differing:,} of {self.count:,} results differ, by rounding "
+                f"alone: {errors} ULP off at most"
+            )
         shares = ", ".join(f"{side.system} in {side.nearer / self.differing:.1%}" for side in self.sides)
         return (
             f"{self.quantity} in {self.dtype}: {self.differing:,} of {self.count:,} results differ; nearer to the "
@@ -152,15 +163,15 @@ def _difference(jobs: tuple[Job, Job], data: Data, trial: Trial, quantity: Quant
             job.subject.version,
             nearer=int((differ & (off[i] < off[1 - i])).sum()),
             rounded=int((differ & results[i].errors.correctly_rounded).sum()),
+            max_ulp=float(results[i].errors.ulp.max()),
+            mean_off=_mean_off(results[i].got, exact, data.weights),
             causes=_counted(reasons[i][differ]),
         )
         for i, job in enumerate(jobs)
     )
     order = np.argsort(-in_ulp, kind="stable")[:EXAMPLES]
     levels = np.quantile(in_ulp, [p / 100 for p in PERCENTILES], method="higher").tolist()
-    weights, fmt = data.weights, trial.fmt
-    mean = math.fsum((weights * exact.high).tolist())
-    gap = weights * (results[0].got - results[1].got)
+    fmt = trial.fmt
     return Difference(
         dtype=fmt.name,
         quantity=quantity,
@@ -169,7 +180,6 @@ def _difference(jobs: tuple[Job, Job], data: Data, trial: Trial, quantity: Quant
         percentiles={f"{p:g}": level for p, level in zip(PERCENTILES, levels, strict=True)}
         | {"max": float(in_ulp.max())},
         largest=float(apart.max()),
-        mean_apart=math.fsum(gap.tolist()) / abs(mean) if np.isfinite(gap).all() and mean else math.nan,
         sides=(sides[0], sides[1]),
         examples=[
             Example(
@@ -184,6 +194,12 @@ def _difference(jobs: tuple[Job, Job], data: Data, trial: Trial, quantity: Quant
             if differ[i]
         ],
     )
+
+
+def _mean_off(got: Doubles, exact: Exact, weights: Doubles) -> float:
+    with np.errstate(invalid="ignore"):
+        error, mean = weights * ((got - exact.high) - exact.low), math.fsum((weights * exact.high).tolist())
+    return math.fsum(error.tolist()) / abs(mean) if np.isfinite(error).all() and mean else math.nan
 
 
 def _called(job: Job, trial: Trial) -> Floats:

@@ -1,5 +1,6 @@
 """What rich prints of results on a user's data."""
 
+import math
 from collections.abc import Iterator
 from functools import singledispatch
 
@@ -183,16 +184,17 @@ def distance_text(difference: Difference) -> str:
     levels = difference.percentiles
     return (
         f"  apart: median {ulp_text(levels['50'])} ULP, 99.9 % {ulp_text(levels['99.9'])}, at most "
-        f"{ulp_text(levels['max'])} ULP or {difference.largest:.2g}; the mean of the first is "
-        f"{signed(difference.mean_apart)} beside the second's"
+        f"{ulp_text(levels['max'])} ULP or {difference.largest:.2g}"
     )
 
 
 def side_text(side: Side) -> str:
     """Say how one of the two does where they differ, and why."""
     why = "; ".join(f"{count:,} {name}" for name, count in side.causes.items())
-    return f"  {side.system} {side.version}: nearer {side.nearer:,}, the exact one rounded {side.rounded:,}" + (
-        f"; its errors: {why}" if why else ""
+    mean = "not finite" if math.isnan(side.mean_off) else f"{signed(side.mean_off)} off"
+    return (
+        f"  {side.system} {side.version}: nearer {side.nearer:,}, the exact one rounded {side.rounded:,}; its mean is "
+        f"{mean}; its errors: {why or 'none'}"
     )
 
 
