@@ -219,7 +219,7 @@ def test_a_dtype_that_is_not_kept_fails(module):
     (row,) = [row for row in rows if row["dtype"] == "float32"]
     assert (row["failure"], row["figures"]["count"]) == (says, 0)
     assert row["verdict"]["violations"] == [{"name": "failure:dtype", "text": says, "waived": ""}]
-    assert f"FAIL: theirs:loss: theirs:loss, numpy, float32\n    {says} [failure:dtype]\n" in result.output
+    assert f"FAIL: theirs:loss, numpy, float32\n    {says} [failure:dtype]\n" in result.output
 
 
 def test_a_gradient_that_takes_fewer_dtypes(module):
@@ -327,7 +327,7 @@ def test_errors_of_the_command(module):
     assert result.exit_code == 1
     assert row["failure"] == "AttributeError: 'numpy.ndarray' object has no attribute 'nothing'"
     assert set(row["worst"]["inputs"]) == {"logits", "labels"}
-    assert f"FAIL: theirs:loss: theirs:loss, numpy, float32\n    {row['failure']} [failure:raised]\n" in result.output
+    assert f"FAIL: theirs:loss, numpy, float32\n    {row['failure']} [failure:raised]\n" in result.output
     result, _ = run("--subject", "torch", "--bound", "8")
     assert "order, gradient and bound are for a subject of your own; none is named" in result.output
     result, _ = run("--subject", "pytorch")

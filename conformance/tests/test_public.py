@@ -20,7 +20,7 @@ def flat(x, z):
 def test_a_right_loss_passes():
     results = measure(right, dtypes=["float32"], parts=["samples"])
     (row,) = results.rows
-    assert (row.title, row.quantity, row.dtype, row.violations) == ("right: right", "value", "float32", [])
+    assert (row.title, row.quantity, row.dtype, row.violations) == ("right", "value", "float32", [])
     assert results.failed == []
     assert row.reproducer == ""  # nobody else has the object
     assert results.environment["xbce"] == xbce.__version__
@@ -36,8 +36,8 @@ def test_a_wrong_one_fails_and_says_where():
 def test_an_adapter_says_how_it_is_called():
     theirs = Adapter(lambda y, x: right(x, y), order=("labels", "logits"), gradient=lambda y, x: np.tanh(x) - y)
     value, gradient = measure(theirs, dtypes=["float32"], parts=["samples"]).rows
-    assert (value.title, value.violations) == ("subject: subject", [])
-    assert (gradient.title, bool(gradient.violations)) == ("subject: subject, gradient", True)
+    assert (value.title, value.violations) == ("subject", [])
+    assert (gradient.title, bool(gradient.violations)) == ("subject, gradient", True)
 
 
 def test_derivatives_are_those_of_the_callable_or_of_the_backend():

@@ -494,7 +494,7 @@ def test_a_subject_of_ones_own_is_swept_and_judged(tmp_path):
     command = [sys.executable, "-m", "xbce_conformance", "sweep", *options]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1, result.stderr
-    assert "FAIL: theirs:loss: theirs:loss, numpy, float32\n    " in result.stdout
+    assert "FAIL: theirs:loss, numpy, float32\n    " in result.stdout
     assert "results are zero where a normal number is right" in result.stdout
 
 

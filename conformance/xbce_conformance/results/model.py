@@ -89,9 +89,10 @@ class Row:
 
     @property
     def called(self) -> str:
-        """The function that it measures, and which of its results."""
+        """The function that it measures, and which of its results; a function that a user names is its own subject."""
         suffix = f" [{self.quantity}]" if "_and_" in self.function else ""
-        return f"{self.subject}: {self.function}{suffix}"
+        own = self.function.partition(", ")[0] == self.subject
+        return f"{self.function}{suffix}" if own else f"{self.subject}: {self.function}{suffix}"
 
     @property
     def title(self) -> str:
