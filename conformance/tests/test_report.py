@@ -1,8 +1,7 @@
-"""What is done with results: the page in a real browser, Markdown, merging, the documented schema."""
+"""What is done with results: Markdown, merging, the documented schema. The pages are in test_report_pages.py."""
 
 import json
 import shlex
-import shutil
 import subprocess
 import sys
 from copy import deepcopy
@@ -136,93 +135,6 @@ def test_a_file_of_another_version_is_refused(folder, tmp_path):
     result = invoke("report", tmp_path / "old.json")
     assert result.exit_code == 4
     assert "has schema version 2; one of 3, 4, 5 is expected" in " ".join(result.output.split())
-
-
-# --- the page in a browser ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no chromium is here: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser, folder):
-    context = browser.new_context()
-    opened = context.new_page()
-    problems, requests = [], []
-    opened.on("console", lambda message: problems.append(message.text))
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("request", lambda request: requests.append(request.url))
-    url = (folder / "report.html").as_uri()
-    opened.goto(url)
-    yield opened
-    assert problems == []
-    assert requests == [url]  # the page needs nothing else
-    context.close()
-
-
-def test_page_shows_everything(page, results):
-    assert page.title() == "xbce conformance report"
-    assert "rows of xbce pass." in page.locator(".verdict").inner_text()
-    assert page.locator("svg").count() == 4  # by logit and by label, in two dtypes
-    for i in range(4):
-        box = page.locator("svg").nth(i).bounding_box()
-        assert box["width"] > 400
-        assert box["height"] > 200
-    assert page.locator("details.rows").count() > 5
-    assert page.locator("button.copy").count() == sum(bool(row.reproducer) for row in results.rows)
-    width = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert width
-
-
-def test_league_table_is_sorted_by_clicks(page):
-    def column(index):
-        return page.locator("#league-value tbody tr").evaluate_all(
-            "(rows, index) => rows.map(row => row.cells[index].dataset.value ?? row.cells[index].textContent)", index
-        )
-
-    errors = [float(text) for text in column(1) if text != "–"]
-    assert errors == sorted(errors)
-    head = page.locator("#league-value th").nth(1)
-    head.click()
-    head.click()
-    assert head.get_attribute("aria-sort") == "descending"
-    errors = [float(text) for text in column(1) if text != "–"]
-    assert errors == sorted(errors, reverse=True)
-    assert errors[0] == float("inf")
-    page.locator("#league-value th").first.press("Enter")
-    assert column(0) == sorted(column(0))
-
-
-def test_rows_are_filtered(page):
-    page.locator("#filter").fill("textbook float16")
-    shown = page.locator("details.rows:visible summary").all_inner_texts()
-    assert shown
-    assert all(text.startswith("textbook") for text in shown)
-
-
-def test_a_reproducer_is_copied(page, results):
-    page.locator("#filter").fill("sklearn .loss")
-    details = page.locator("details.rows:visible").first
-    details.locator("summary").click()
-    button = details.locator("button.copy").first
-    button.click()
-    page.wait_for_function(
-        "() => document.querySelector('details.rows:not([hidden]) button.copy').textContent === 'copied'"
-    )
-    page.locator("#filter").fill("")
-    page.locator("#filter").focus()
-    page.keyboard.press("Control+V")
-    pasted = page.locator("#filter").input_value()
-    assert pasted in {row.reproducer for row in results.rows if row.subject == "sklearn"}
 
 
 def test_schema_refuses_what_it_does_not_know(folder):

@@ -5,9 +5,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from xbce_conformance.report.html import write_html
+from xbce_conformance.report.html import write_html, write_system_pages
 from xbce_conformance.report.markdown import write_markdown
-from xbce_conformance.report.plots import error_plot, label_plot
+from xbce_conformance.report.plots import as_file, error_plot, label_plot
 from xbce_conformance.report.table import print_results
 from xbce_conformance.results.model import Results
 
@@ -20,17 +20,22 @@ def write_plots(results: Results, folder: Path) -> list[Path]:
     paths = []
     for name, edges, plot in (("logit", results.profile_edges, error_plot), ("label", results.label_edges, label_plot)):
         for dtype in edges:
-            paths.append(folder / f"error-by-{name}-{dtype}.svg")
-            paths[-1].write_text(plot(results, dtype), "utf-8")
+            if picture := plot(results, dtype):
+                paths.append(folder / f"error-by-{name}-{dtype}.svg")
+                paths[-1].write_text(as_file(picture), "utf-8")
     return paths
 
 
 def write_reports(results: Results, folder: Path, console: Console) -> None:
-    """Write results.json, report.html and report.md to a folder, and print the table."""
+    """Write results.json, report.html, report.md and a page per system to a folder, and print the table."""
     folder.mkdir(parents=True, exist_ok=True)
     results.write(folder / "results.json")
     write_html(results, folder / "report.html")
     write_markdown(results, folder / "report.md")
+    pages = write_system_pages(results, folder / "systems")
     print_results(results, console)
     names = ", ".join(str(folder / name) for name in ("results.json", "report.html", "report.md"))
-    console.print(Text(f"{names} are written."), soft_wrap=True)
+    count = f"{len(pages)} page{'s' * (len(pages) > 1)}"
+    console.print(
+        Text(f"{names} are written; {count} about single systems are in {folder / 'systems'}."), soft_wrap=True
+    )

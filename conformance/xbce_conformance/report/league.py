@@ -6,6 +6,7 @@ from xbce_conformance.cases import PLAIN
 from xbce_conformance.results.model import Results, Row, SpecialValues
 
 QUANTITIES = ("value", "gradient", "hessian")
+"""Those of the plain loss that tables and pictures show."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from xbce_conformance.report.league import Entry, leagues
 from xbce_conformance.report.matrices import matrices
+from xbce_conformance.report.systems import systems
 from xbce_conformance.report.table import figures, largest_error, stated_exceptions, summary
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
 
 def write_markdown(results: Results, path: Path) -> None:
-    """Write verdict, league tables, what fails, all rows and the environment."""
+    """Write verdict, a sentence per system, league tables, what fails, all rows and the environment."""
     lines = ["# Conformance report", "", f"Errors in ULP of the exact result. Inputs: {results.level}.", ""]
     if results.judged:
         lines += [f"**{summary(results)}**", ""]
@@ -25,6 +26,7 @@ def write_markdown(results: Results, path: Path) -> None:
     if waived or results.waivers:
         lines.append("")
     lines += [f"Stated exception: {text}." for text in stated_exceptions(results)]
+    lines += ["", "## By system", "", *(f"- **{s.name}**: {s.sentence}" for s in systems(results))]
     dtypes = list(dict.fromkeys(row.dtype for row in results.rows))
     for quantity, entries in leagues(results).items():
         lines += ["", f"## Largest error of the {quantity}", ""]

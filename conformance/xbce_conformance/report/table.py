@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xbce_conformance.cases import PLAIN
 from xbce_conformance.report.failures import block
 from xbce_conformance.results.figures import share_text, ulp_text
 from xbce_conformance.results.model import Results, Row
@@ -20,6 +21,19 @@ def summary(results: Results) -> str:
     names = ", ".join(dict.fromkeys(row.subject for row in judged))
     waived = sum(len(row.waived) for row in judged)
     return f"All {len(judged):,} rows of {names} pass{f'; {waived:,} violations are waived' if waived else ''}."
+
+
+def bounds_text(results: Results) -> str:
+    """Say which bounds the value and gradient of the plain loss have, in a sentence; nothing if none is judged."""
+    bounds: dict[str, list[float]] = {}
+    for row in results.judged:
+        if row.verdict and row.case == PLAIN.name and row.quantity in ("value", "gradient"):
+            bounds.setdefault(row.subject, []).extend(row.verdict.bound.values())
+    texts = [
+        f"{max(stated):g} ULP ({subject})" if len(bounds) > 1 else f"{max(stated):g} ULP"
+        for subject, stated in bounds.items()
+    ]
+    return f" Promised of the plain loss: at most {', '.join(texts)}." if texts else ""
 
 
 def bound_text(row: Row) -> str:

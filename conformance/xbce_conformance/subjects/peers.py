@@ -63,7 +63,7 @@ class Peer:
     """Names of the backends whose arrays it takes."""
     calls: tuple[Call, ...]
     colour: str
-    """That of its lines in plots."""
+    """That of its lines in plots: with a contrast of at least 3 to white and to a dark page."""
     imports: str = ""
     dtypes: tuple[str, ...] = ()
     """Those that it takes, if not all of the backend."""
@@ -157,7 +157,7 @@ PEERS: dict[str, Peer] = {
                 name="keras.losses.binary_focal_crossentropy(from_logits=True)",
             ),
         ),
-        colour="#b39ddb",
+        colour="#9578cf",
         imports="import keras",
     ),
     "optax": Peer(
@@ -184,7 +184,7 @@ PEERS: dict[str, Peer] = {
             Call("jax.nn.log_sigmoid({x})", case="special.log_expit"),
             Call("jax.nn.softplus({x})", case="special.softplus"),
         ),
-        colour="#3d5a98",
+        colour="#4a6cc0",
         imports="import optax",
     ),
     "sklearn": Peer(
@@ -209,7 +209,7 @@ PEERS: dict[str, Peer] = {
                 name="sklearn.metrics.log_loss of sigmoid(x)",
             ),
         ),
-        colour="#e08e1b",
+        colour="#a38100",
         imports="import sklearn._loss, sklearn.metrics",
         dtypes=("float32", "float64"),
     ),
@@ -240,7 +240,7 @@ PEERS: dict[str, Peer] = {
             Call("paddle.nn.functional.log_sigmoid({x})", case="special.log_expit"),
             Call("paddle.nn.functional.softplus({x})", case="special.softplus"),
         ),
-        colour="#7a5c3e",
+        colour="#85683f",
     ),
     "mlx": Peer(
         "mlx",
@@ -255,7 +255,7 @@ PEERS: dict[str, Peer] = {
             Call("mlx.nn.log_sigmoid({x})", case="special.log_expit"),
             Call("mlx.nn.softplus({x})", case="special.softplus"),
         ),
-        colour="#00429d",
+        colour="#2f7de1",
     ),
     "scipy": Peer(
         "scipy",
