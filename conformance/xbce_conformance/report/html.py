@@ -28,8 +28,8 @@ from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
 _SHADES = 4
-_WORST = 24
-"""So many worst cases are on the page of a system, and so many special values that are wrong."""
+_MOST = 24
+"""So many worst cases are on the page of a system, so many functions, and so many special values that are wrong."""
 
 
 def write_html(results: Results, path: Path) -> None:
@@ -65,9 +65,9 @@ def write_system_pages(results: Results, folder: Path) -> list[Path]:
             system=system,
             functions=list(dict.fromkeys(row.function for row in system.rows)),
             backends={row.backend: results.backends.get(row.backend, {}) for row in system.rows},
-            worst=worst[:_WORST],
-            left_out=len(worst[_WORST:]),
-            special=list(dict.fromkeys(_wrong_special_values(system)))[:_WORST],
+            worst=worst[:_MOST],
+            left_out=len(worst[_MOST:]),
+            special=_wrong_special_values(system),
             behaviour=list(dict.fromkeys(_documented(system, results))),
         )
         paths.append(folder / system.page)
@@ -96,6 +96,7 @@ def _environment() -> jinja2.Environment:
         lost=lambda error, dtype: digits_text(digits_lost(error, dtype)),
         shade=_shade,
         often=round(1 / OFTEN),
+        most=_MOST,
     )
     return environment
 
@@ -132,11 +133,15 @@ def _worst(system: System) -> list[Row]:
     return sorted(worst.values(), key=lambda row: (id(row) not in shown, -share_lost(row.figures.max_ulp, row.dtype)))
 
 
-def _wrong_special_values(system: System) -> Iterator[str]:
+def _wrong_special_values(system: System) -> list[str]:
+    """Say which special values are wrong, with the dtypes in which they are."""
+    dtypes: dict[str, list[str]] = {}
     for row in system.rows:
         for wrong in row.special.mismatches:
             inputs = ", ".join(f"{name} {number}" for name, number in wrong.inputs.items())
-            yield f"{row.function}, {row.dtype}: {inputs}: {wrong.computed} came, right is {wrong.expected}"
+            text = f"{row.function}: {inputs}: {wrong.computed} came, right is {wrong.expected}"
+            dtypes.setdefault(text, []).append(row.dtype)
+    return [f"{text} ({', '.join(dict.fromkeys(names))})" for text, names in dtypes.items()]
 
 
 def _documented(system: System, results: Results) -> Iterator[str]:
