@@ -154,6 +154,7 @@ def test_plots_reach_the_largest_number(pages):
     assert {*plots} == {"float16", "float32"}
     for text in ("-6.6e4", "6.6e4", "-3.4e38", "3.4e38"):
         assert f">{text}</text>" in pages["report.html"]
+    assert "mathdefault" not in pages["report.html"]
 
 
 def test_no_empty_panel_is_drawn(results, tmp_path):

@@ -117,9 +117,9 @@ def test_sentences(row):
     lost = replace(lost, worst=replace(row.worst, computed="0x0.0p+0"), regimes={"digits": 2.0**24})
     other = replace(lost, function="other", dtype="float16")
     assert System("a", [row, lost, other]).sentence == (
-        "Loses all digits in float32 and float16: its float32 value of right at logits 3, labels 0 (regime “soft”) came "
-        "as 0, right is 1. It matters: on logits of real models it loses up to 7.2 of 7.2 digits (float32 value); 0.1% "
-        "(100 of 100,000) of its float32 values are 0 where a normal number is right."
+        "Loses all digits in float32 and float16: its float32 value of right at logits 3, labels 0 (regime “soft”) "
+        "came as 0, right is 1. It matters: on logits of real models it loses up to 7.2 of 7.2 digits (float32 value); "
+        "0.1% (100 of 100,000) of its float32 values are 0 where a normal number is right."
     )
     failed = replace(row, failure="TypeError: no")
     assert System("a", [lost, failed]).sentence == "Its float32 value could not be measured: TypeError: no"

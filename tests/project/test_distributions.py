@@ -113,8 +113,11 @@ def test_conformance_has_command_plugin_and_data(both):
         "py.typed",
         "contract/data/contract.json",
         "inputs/worst_cases.json",
+        "report/parts.html.j2",
+        "report/report.css",
         "report/report.html.j2",
         "report/report.js",
+        "report/system.html.j2",
     }
     assert data <= files(both / "xbce_conformance")
 

@@ -59,7 +59,7 @@ def out_folder(description: str, default: str = "conformance-report") -> Callabl
 
 
 results_file = click.Path(path_type=Path)
-out_option = out_folder("Folder for results.json, report.html and report.md.")
+out_option = out_folder("Folder for results.json, report.html, report.md and systems/.")
 
 
 def check_writable(folder: Path, option: str) -> None:

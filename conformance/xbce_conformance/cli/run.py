@@ -159,7 +159,7 @@ def run_(
     seconds: float | None,
     out: Path,
 ) -> None:
-    """Measure, print a table, write results.json, report.html and report.md.
+    """Measure, print a table, write results.json, report.html, report.md and systems/.
 
     With --data the inputs are your own arrays: what each system makes of them, whether it matters, in data.json and
     data.html.

@@ -87,7 +87,7 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     type=click.IntRange(min=1),
     help="Processes of the cluster that is started.  [default: one per core; 1 on a GPU]",
 )
-@out_folder("Folder for results.json, report.html and report.md.", "conformance-sweep")
+@out_folder("Folder for results.json, report.html, report.md and systems/.", "conformance-sweep")
 @click.pass_context
 def sweep_(
     context: click.Context,

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a table in the terminal, a page with plots that needs no other file, and Markdown."""
+"""What a person sees of a run: a table in the terminal, pages that need no other file, and Markdown."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from xbce_conformance.report.plots import as_file, error_plot, label_plot
 from xbce_conformance.report.table import print_results
 from xbce_conformance.results.model import Results
 
-__all__ = ["print_results", "write_html", "write_markdown", "write_plots", "write_reports"]
+__all__ = ["print_results", "write_html", "write_markdown", "write_plots", "write_reports", "write_system_pages"]
 
 
 def write_plots(results: Results, folder: Path) -> list[Path]:

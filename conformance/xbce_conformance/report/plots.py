@@ -64,6 +64,14 @@ class _Abscissa:
         return [self.place((a + b) / 2) for a, b in pairwise(self.edges)]
 
 
+@dataclass(frozen=True)
+class _Look:
+    """How the lines of a subject look."""
+
+    colour: str
+    style: Any
+
+
 def error_plot(results: Results, dtype: str) -> str:
     """Return an SVG of the largest error per interval of the logit: value and gradient by kind of label."""
     limit, largest = results.profile_edges[dtype][-1], FORMATS[dtype].max
@@ -129,6 +137,7 @@ def _plot(results: Results, dtype: str, abscissa: _Abscissa, panels: list[_Panel
     rows = {panel: found for panel in panels if (found := _chosen(results, dtype, panel))}
     if not rows:
         return ""
+    looks = _looks([row for found in rows.values() for row in found])
     lines = len({panel.quantity for panel in rows}) if len(panels) > len(_QUANTITIES) else 1
     with mpl.rc_context(
         {
@@ -148,7 +157,7 @@ def _plot(results: Results, dtype: str, abscissa: _Abscissa, panels: list[_Panel
         grid = figure.subplots(lines, -(-len(rows) // lines), sharex=True, sharey=True, squeeze=False)
         legend: dict[str, Any] = {}
         for axes, (panel, found) in zip(grid.flat, rows.items(), strict=False):
-            _draw(axes, found, dtype, panel, abscissa)
+            _draw(axes, found, dtype, panel, abscissa, looks)
             legend |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
         for axes in grid.flat[len(rows) :]:
             axes.remove()
@@ -176,39 +185,37 @@ def _rewritten(tag: str, prefix: str) -> str:
     return re.sub(r"(\d\.\d\d)\d+", r"\1", tag)  # hundredths of a point are enough
 
 
-def _draw(axes: Axes, rows: list[Row], dtype: str, panel: _Panel, abscissa: _Abscissa) -> None:
+def _draw(axes: Axes, rows: list[Row], dtype: str, panel: _Panel, abscissa: _Abscissa, looks: dict[str, _Look]) -> None:
     p = FORMATS[dtype].p
     top = 2.0 ** (p + 2)
-    styles, users = cycle(_STYLES), cycle(_USERS)
-    colours: dict[str, str] = {}
     for subject in dict.fromkeys(row.subject for row in sorted(rows, key=lambda row: row.judged)):
         mine = [row for row in rows if row.subject == subject]
         judged = any(row.judged for row in mine)
-        colours[subject] = _colour(subject) or next(users)
         axes.plot(
             abscissa.middles,
             np.clip(_largest([panel.profile(row) for row in mine]), _LEAST, top),
             label=f"{subject}, all backends" if judged and len({row.backend for row in mine}) > 1 else subject,
-            color=colours[subject],
+            color=looks[subject].colour,
             linewidth=2.0 if judged else 1.0,
-            linestyle="-" if judged else next(styles),
+            linestyle=looks[subject].style,
         )
         if worst := _worst(mine, panel):
             place, error = abscissa.place(abscissa.of_worst(worst.worst.inputs)), min(worst.figures.max_ulp, top)
-            axes.plot(place, max(error, _LEAST), "x", color=colours[subject], markersize=6, clip_on=False)
+            axes.plot(place, max(error, _LEAST), "x", color=looks[subject].colour, markersize=6, clip_on=False)
     bounds: dict[str, float] = {}
     for row in rows:
         if row.verdict:
             bound = row.verdict.bound["soft" if panel.kind == "soft" else "hard"]
             bounds[row.subject] = max(bound, bounds.get(row.subject, 0.0))
     for subject, bound in bounds.items():
-        axes.axhline(bound, color=colours[subject], linestyle="--", linewidth=0.8, label="bound")
+        axes.axhline(bound, color=looks[subject].colour, linestyle="--", linewidth=0.8, label="bound")
     axes.axhline(2.0**p, color=_GREY, linestyle=":", linewidth=0.8, label="all digits lost")
     for side in (-1, 1):  # what lies beyond the intervals
         axes.axvspan(*sorted((side * abscissa.place(abscissa.edges[-1]), side)), color=_GREY, alpha=0.12, linewidth=0)
     axes.set_xticks([abscissa.place(x) for x in abscissa.ticks], [_tick(x) for x in abscissa.ticks])
     axes.set_xlim(-1.03, 1.03)
     axes.set_yscale("log", base=10)
+    axes.yaxis.set_major_formatter(lambda y, _: _tick(y))
     axes.set_ylim(_LEAST, top)
     axes.set_title(panel.title, loc="left", fontsize=9)
     axes.set_facecolor("none")
@@ -241,8 +248,12 @@ def _largest(profiles: list[list[float | None]]) -> list[float]:
     return [max((e for e in column if e is not None), default=float("nan")) for column in columns]
 
 
-def _colour(subject: str) -> str | None:
-    """Return the colour of a subject; None, if it is a user's own."""
-    if subject in _OWN:
-        return _OWN[subject]
-    return PEERS[subject].colour if subject in PEERS else None
+def _looks(rows: list[Row]) -> dict[str, _Look]:
+    """Choose colour and style of each subject, the same in all panels."""
+    users, styles = cycle(_USERS), cycle(_STYLES)
+    judged = {row.subject: row.judged for row in rows}
+    colours = _OWN | {name: peer.colour for name, peer in PEERS.items()}
+    return {
+        subject: _Look(colours.get(subject) or next(users), "-" if judged[subject] else next(styles))
+        for subject in judged
+    }
