@@ -67,7 +67,7 @@ def test_a_newcomers_five_lines(written):
     assert {"soft near 1", "soft"} <= {name for name, error in row["regimes"].items() if error == "inf" or error > 100}
     assert row["regimes"]["tail, label agrees"] < 4
     assert "FAIL: my_loss:loss" in result.output
-    assert Path("out/report.html").read_text("utf-8").count("<svg") == 2
+    assert Path("out/report.html").read_text("utf-8").count("<title>Largest error by ") == 2
 
 
 @pytest.mark.parametrize(
