@@ -102,7 +102,7 @@ def test_what_fails_in_the_middle_has_a_row(scheduler, tmp_path, name, kind, fai
     assert row["figures"]["count"] == 0
     assert 1 <= float.fromhex(row["worst"]["inputs"]["logits"]) < 1.0002
     assert row["worst"]["regime"].startswith("every logit")
-    assert f"FAIL: {spec}: {spec}, numpy, float32 {failure[:30]}" in output
+    assert f"FAIL: {spec}, numpy, float32 {failure[:30]}" in output
     assert f" [{kind}] worst: {row['worst']['regime']}: logits " in output
     assert rows["failing_losses:right"]["figures"]["count"] >= 2048
     assert rows["failing_losses:right"]["failure"] == ""
