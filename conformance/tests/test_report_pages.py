@@ -7,10 +7,13 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from xbce_conformance import assess, compare
 from xbce_conformance.cli import main
+from xbce_conformance.data.page import write_page
 from xbce_conformance.report import write_html, write_plots, write_reports, write_system_pages
 from xbce_conformance.report.systems import systems
 from xbce_conformance.results.model import Results
@@ -29,6 +32,9 @@ def folder(tmp_path_factory):
     )
     assert result.exit_code == 0
     assert f"; 4 pages about single systems are in {out / 'systems'}" in result.output
+    x, z = np.linspace(-30, 30, 100, dtype=np.float32), np.arange(100) % 2
+    shown = assess(x, z, subjects=["textbook", "xbce@numpy"]), compare("textbook", "sklearn", x, z, dtypes=["float32"])
+    write_page("Data", shown, out / "data.html")
     return out
 
 
@@ -254,7 +260,7 @@ def test_page_shows_everything(page):
     assert page.locator("details.rows").count() > 5
 
 
-@pytest.mark.parametrize("name", ["report.html", "systems/textbook-on-numpy.html"])
+@pytest.mark.parametrize("name", ["report.html", "systems/textbook-on-numpy.html", "data.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1300, 390])
 def test_page_fits_and_follows_the_screen(open_page, name, width, scheme):
@@ -265,7 +271,7 @@ def test_page_fits_and_follows_the_screen(open_page, name, width, scheme):
     assert (colour == "rgb(255, 255, 255)") == (scheme == "light")
 
 
-@pytest.mark.parametrize("name", ["report.html", "systems/textbook-on-numpy.html"])
+@pytest.mark.parametrize("name", ["report.html", "systems/textbook-on-numpy.html", "data.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1300, pytest.param(390, marks=pytest.mark.long)])
 def test_axe_finds_nothing(open_page, name, width, scheme):

@@ -88,7 +88,8 @@ def _(result: Comparison) -> Part:
         if difference.differing:
             lines += [show.distance_text(difference), *map(show.side_text, difference.sides)]
         head = show.example_columns(difference)
-        blocks.append(Block(lines, "farthest apart", head, list(show.example_rows(difference))))
+        caption = f"farthest apart: {difference.quantity} in {difference.dtype}"
+        blocks.append(Block(lines, caption, head, list(show.example_rows(difference))))
     return Part(show.comparison_heading(result), result.notes, [], blocks)
 
 
