@@ -1,7 +1,9 @@
 """Steps of training that are recorded, kept, and judged afterwards."""
 
+import importlib.util
 import io
 import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +13,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from xbce_conformance import Recording, record
+from xbce_conformance import Recording, record, verdicts
 from xbce_conformance.data.arrays import BadData
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(-5, 2, (40, 5)).astype(np.float32)
 Z = (RNG.random((40, 5)) < 0.1).astype(np.float32)
 F = torch.nn.functional
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 def formula(x, z):
@@ -108,6 +111,21 @@ def test_a_compiled_training_step_of_jax():
     assert all(abs(call.off) < 1e-6 for call in recording.judge("xbce").calls)
     assert optax.sigmoid_binary_cross_entropy is optax.losses.sigmoid_binary_cross_entropy
     assert not hasattr(optax.sigmoid_binary_cross_entropy, "__wrapped__")
+
+
+def test_the_example_that_records_a_step(tmp_path):
+    """A small model that is confident: what the guide shows."""
+    spec = importlib.util.spec_from_file_location("own_step", EXAMPLES / "own_step.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    single, half = example.main(tmp_path).calls
+    assert abs(single.off) < 1e-5
+    assert half.off < -0.01
+    assert abs(half.other_off) < 0.002
+    grades = {(v.subject, v.dtype): v.grade for call in (single, half) for v in verdicts(call.errors.outcomes)}
+    assert grades["torch", "bfloat16"] == "matters for training"
+    assert grades["torch", "float32"] == grades["xbce", "bfloat16"] == "no difference for training"
+    assert len(Recording.read(tmp_path / "step.npz")) == 2
 
 
 def test_a_loss_of_ones_own():
