@@ -1,8 +1,8 @@
-"""Record a training step of one's own, and judge it: does the loss of this model matter, and in which dtype?
+"""Record a training step of one's own, and judge it: whether its errors matter, in float32 and in bfloat16.
 
-Run it as ``python own_step.py [DIRECTORY]``. It trains a linear classifier of scikit-learn's digits in PyTorch, one class
-against the rest, records the loss of one step in float32 and in bfloat16, and prints what the suite says of both. The
-recording is written to step.npz, for ``xbce-conformance run --data step.npz``. It needs PyTorch, scikit-learn and
+Run it as ``python own_step.py [DIRECTORY]``. It trains a linear classifier of scikit-learn's digits in PyTorch, one
+class against the rest, records the loss of one step in float32 and in bfloat16, and prints what the suite says of both.
+The recording is written to step.npz, for ``xbce-conformance run --data step.npz``. It needs PyTorch, scikit-learn and
 xbce-conformance, and a few seconds.
 """
 
