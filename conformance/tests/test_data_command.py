@@ -115,6 +115,8 @@ def test_a_recording_is_replayed(folder):
     [
         (("--data", "none.npz"), 4, "none.npz cannot be read: No such file or directory"),
         (("--data", "mine.py"), 4, "mine.py is no file of a known kind; one of .npz, .npy, .safetensors, .parquet"),
+        (("--data", "damaged.npz"), 4, "damaged.npz does not hold arrays as .npz does: "),
+        (("--data", "empty.npz"), 4, "empty.npz does not hold arrays as .npz does: "),
         (("--data", "logits.npz", "--logits", "x"), 4, "--logits: logits.npz has no array 'x'; it has logits, labels"),
         (("--data", "logits.npz", "--level", "full"), 2, "--level: not with --data, whose file has the inputs"),
         (("--data", "logits.npz", "--labels", "y"), 4, "--labels: logits.npz has no array 'y'; it has logits, labels"),
@@ -127,6 +129,8 @@ def test_a_recording_is_replayed(folder):
 )
 def test_what_is_refused(folder, options, code, text):
     np.savez(folder / "swapped.npz", logits=Z, labels=X)
+    (folder / "damaged.npz").write_bytes((folder / "logits.npz").read_bytes()[:-100])
+    (folder / "empty.npz").write_bytes(b"")
     result = invoke("run", *options)
     assert result.exit_code == code
     assert text in result.output

@@ -40,7 +40,7 @@ def columns_of(file: Path) -> dict[str, Any]:
 
 
 def _npz(file: Path) -> dict[str, Any]:
-    with np.load(file, allow_pickle=False) as arrays:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
         return dict(arrays)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -200,8 +201,11 @@ def is_recording(path: Path) -> bool:
     """Tell whether a file is one that `Recording.save` has written."""
     if path.suffix != ".npz":
         return False
-    with np.load(path, allow_pickle=False) as arrays:
-        return _META in arrays
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return _META in arrays
+    except (BadZipFile, ValueError, EOFError, TypeError):  # what is wrong with it, `columns_of` says
+        return False
 
 
 def _read_call(i: int, entry: dict[str, Any], arrays: Any) -> Call:
