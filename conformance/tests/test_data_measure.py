@@ -70,6 +70,12 @@ def test_figures_are_those_of_fractions():
     assert figures.beyond_bound == 2
 
 
+def test_a_mean_of_nothing_is_exact_where_nothing_came():
+    """Losses below every double are 0, exactly rounded."""
+    figures = only(assess(np.full(3, -800.0), np.zeros(3), subjects=[formula], dtypes=["float64"])).figures
+    assert (figures.mean, figures.mean_off, figures.l1, figures.lost) == (0, 0, 0, 0)
+
+
 def test_infinite_and_nan_are_counted_apart():
     def loss(x, z):
         losses = formula(x, z)

@@ -9,7 +9,7 @@ import numpy as np
 from xbce_conformance.cases import Quantity
 from xbce_conformance.data import causes
 from xbce_conformance.data.arrays import BadData, Data
-from xbce_conformance.data.measure import PERCENTILES, chosen
+from xbce_conformance.data.measure import PERCENTILES, chosen, share
 from xbce_conformance.data.shown import Shown
 from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Floats, Format
@@ -199,7 +199,7 @@ def _difference(jobs: tuple[Job, Job], data: Data, trial: Trial, quantity: Quant
 def _mean_off(got: Doubles, exact: Exact, weights: Doubles) -> float:
     with np.errstate(invalid="ignore"):
         error, mean = weights * ((got - exact.high) - exact.low), math.fsum((weights * exact.high).tolist())
-    return math.fsum(error.tolist()) / abs(mean) if np.isfinite(error).all() and mean else math.nan
+    return share(math.fsum(error.tolist()), mean) if np.isfinite(error).all() else math.nan
 
 
 def _called(job: Job, trial: Trial) -> Floats:

@@ -72,7 +72,7 @@ class Figures:
     @property
     def mean_off(self) -> float:
         """The error of the mean, as a share of it; below 0 where it is too low."""
-        return self.mean_error / abs(self.mean) if self.mean else math.copysign(math.inf, self.mean_error)
+        return share(self.mean_error, self.mean)
 
     @property
     def broken(self) -> int:
@@ -182,7 +182,7 @@ def _moved(data: Data, rounded: Trial) -> float:
     """Return how much the exact mean changes where the inputs are rounded, as a share."""
     original = data.trial(FORMATS[data.dtype]).exact("value").high
     mean = math.fsum(data.weights * original)
-    return (math.fsum(data.weights * rounded.exact("value").high) - mean) / mean if mean else 0.0
+    return share(math.fsum(data.weights * rounded.exact("value").high) - mean, mean)
 
 
 def _outcome(job: Job, data: Data, trial: Trial) -> Outcome:
@@ -194,8 +194,7 @@ def _outcome(job: Job, data: Data, trial: Trial) -> Outcome:
         return Outcome(*who, failure=str(failure))
     if quantity == "mean":
         high, low = exact_reduction("mean", trial.exact("value"))
-        off = (float(computed) - high - low) / high if high else math.copysign(math.inf, float(computed))
-        return Outcome(*who, mean_off=off)
+        return Outcome(*who, mean_off=share(float(computed) - high - low, high))
     return Outcome(*who, figures=figures_of(job, data, trial, quantity, computed))
 
 
@@ -227,9 +226,9 @@ def figures_of(job: Job, data: Data, trial: Trial, quantity: Quantity, computed:
         nan=int((broken & np.isnan(got)).sum()),
         mean=_sum(weights * exact.high) / float(weights.sum()),
         mean_error=_sum(weights * kept) / float(weights.sum()),
-        l1=_share(_sum(weights * np.abs(kept)), whole),
-        l2=_share(math.sqrt(_sum((weights * kept) ** 2)), math.sqrt(squares)),
-        lost=_share(_sum((weights * np.abs(exact.high))[zero]), whole),
+        l1=share(_sum(weights * np.abs(kept)), whole),
+        l2=share(math.sqrt(_sum((weights * kept) ** 2)), math.sqrt(squares)),
+        lost=share(_sum((weights * np.abs(exact.high))[zero]), whole),
         worst=[_element(data.place(i), trial, i, computed, exact, errors.ulp) for i in _largest(errors.ulp)],
     )
 
@@ -258,5 +257,8 @@ def _sum(array: Doubles) -> float:
     return math.fsum(array.tolist()) if np.isfinite(array).all() else math.nan
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else (0.0 if part == 0 else math.inf)
+def share(error: float, whole: float) -> float:
+    """Return an error as a share of the magnitude of what is right; infinite where that is 0 and the error is not."""
+    if whole:
+        return error / abs(whole)
+    return math.copysign(math.inf, error) if error else 0.0

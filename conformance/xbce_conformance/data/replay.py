@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbce_conformance.data.arrays import BadData, Data
-from xbce_conformance.data.measure import OnData, chosen, on_data
+from xbce_conformance.data.measure import OnData, chosen, on_data, share
 from xbce_conformance.data.recording import Call, Recording
 from xbce_conformance.data.shown import Shown
 from xbce_conformance.inputs.formats import FORMATS, Doubles
@@ -37,12 +37,12 @@ class Replayed:
     @property
     def off(self) -> float:
         """The error of what came, as a share."""
-        return _off(self.recorded, self.certified)
+        return share(self.recorded - self.certified, self.certified)
 
     @property
     def other_off(self) -> float:
         """The error of the other system, as a share."""
-        return _off(self.other, self.certified)
+        return share(self.other - self.certified, self.certified)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,3 @@ def _subject(name: str, backends: tuple[str, ...]) -> Subject:
         msg = f"{name} is not here: {'; '.join(missing.values())}"
         raise BadData(msg)
     return subjects[0]
-
-
-def _off(got: float, right: float) -> float:
-    return (got - right) / abs(right) if right else math.copysign(math.inf, got) if got else 0.0
