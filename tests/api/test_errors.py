@@ -693,7 +693,15 @@ def test_narrow_floats_of_ml_dtypes(place, dtype):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     floats = "float16, bfloat16, float32, float64"
     expected = f"have one of the dtypes {floats}" if place == "logits" else f"be boolean, integer or one of {floats}"
-    refuses(place, np.zeros(2), np.zeros(2, getattr(ml_dtypes, dtype)), f"must {expected}, got {dtype}")
+    text = f"must {expected}, got {dtype}; cast it to float32, which holds its numbers"
+    refuses(place, np.zeros(2), np.zeros(2, getattr(ml_dtypes, dtype)), text)
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
+def test_narrow_floats_of_pytorch(dtype):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"got float8_\w+; cast it to float32, which holds its numbers"):
+        loss(torch.ones(3).to(getattr(torch, dtype)), torch.ones(3))
 
 
 HUGE = {

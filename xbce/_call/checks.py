@@ -283,7 +283,7 @@ def require_floating(name: str, x: Array) -> str:
     """Return the floating dtype's name."""
     dtype = dtype_name(x.dtype)
     if dtype not in FLOATS:
-        msg = f"{name} must have one of the dtypes {', '.join(FLOATS)}, got {dtype}"
+        msg = f"{name} must have one of the dtypes {', '.join(FLOATS)}, got {dtype}{_cast_hint(dtype)}"
         raise TypeError(msg)
     return dtype
 
@@ -296,8 +296,13 @@ def require_real(name: str, x: Array) -> str | None:
     # By name: a namespace may lack the integer dtypes of ml_dtypes, although its arrays can have and convert them.
     if dtype in INTEGERS:
         return None
-    msg = f"{name} must be boolean, integer or one of {', '.join(FLOATS)}, got {dtype}"
+    msg = f"{name} must be boolean, integer or one of {', '.join(FLOATS)}, got {dtype}{_cast_hint(dtype)}"
     raise TypeError(msg)
+
+
+def _cast_hint(dtype: str) -> str:
+    """Say what to do with the narrow floats of ml_dtypes and PyTorch: float32 holds all of their numbers."""
+    return "; cast it to float32, which holds its numbers" if dtype.startswith(("float8", "float6", "float4")) else ""
 
 
 def _shape(x: Array) -> Sequence[Any]:
