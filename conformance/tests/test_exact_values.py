@@ -1,13 +1,17 @@
 """Exact values that are kept in a folder: the same to the last bit, and never another function's."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import xbce_conformance
 from xbce_conformance.cases import BY_NAME
 from xbce_conformance.exact_values import kept as kept_values
 from xbce_conformance.exact_values.kept import KeptReference
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.trial import Trial
+from xbce_conformance.sweep import facts
 
 X, Z = np.float32([-3.5, 0.25, 100]), np.float32([0, 0.3, 1])
 
@@ -93,3 +97,10 @@ def test_a_trial_uses_them(tmp_path):
     folder = tmp_path / "plain"
     Trial(BY_NAME["binary_cross_entropy_with_logits"], half, "quick", folder).exact("value")
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("module", [kept_values, facts])
+def test_the_rooms_whose_code_counts_are_there(module):
+    """A room that was renamed would be left out of the digest, and results of older code taken for those of newer."""
+    for room in module._ROOMS:
+        assert list(Path(xbce_conformance.__file__).with_name(room).glob("*.py")), room

@@ -18,7 +18,7 @@ from xbce_conformance.exact_values.exact import Exact, Reference
 from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.storage import digest, write_whole
 
-_ROOMS = ("inputs", "reference", "cases")
+_ROOMS = ("inputs", "exact_values", "cases")
 """Where the code lies that exact values come from."""
 
 

@@ -17,7 +17,7 @@ Facts: TypeAlias = tuple[tuple[str, str], ...]
 
 _SOURCES = {"source": "its source", "suite": "the suite"}
 """Facts that are digests: what they are of."""
-_ROOMS = ("cases", "inputs", "reference", "subjects", "sweep")
+_ROOMS = ("cases", "exact_values", "inputs", "subjects", "sweep")
 """What of this package calls and measures."""
 
 
