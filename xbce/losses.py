@@ -11,6 +11,7 @@ from ._formulas import (
     CrossEntropy,
     Formula,
     ModulatedCrossEntropy,
+    Offset,
     ProbabilityCrossEntropy,
     exponents_of,
 )
@@ -195,7 +196,7 @@ def binary_cross_entropy(
         label_smoothing=options["label_smoothing"],
         clip=None if clip is None else Clip.of(option_in("clip", clip, 0, 0.5, below=True)),
         log_floor=as_argument(None if log_floor is None else option_in("log_floor", log_floor, high=0)),
-        log_offset=as_argument(offset),
+        log_offset=None if offset is None else Offset.of(as_argument(offset)),
         large_offset=None if is_array_option(offset) else offset is not None and offset >= 0.25,
     )
 

@@ -63,6 +63,26 @@ def test_a_compiler_merges_no_constants_and_no_quotients(library, mode, eps, dty
         assert errors(computed, definitions.offset_by(eps), quantity, arrays, dtype).max() <= bound, quantity
 
 
+@each_library
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("eps", [0.3, 0.45, 0.4999999, 0.7])
+@pytest.mark.parametrize("array", [False, True], ids=["number", "array"])
+def test_an_offset_keeps_the_digits_that_are_left_where_the_sum_is_nearly_one(library, mode, eps, dtype, array):
+    """log(u + eps) next to its zero: eps - 1, rounded, was off by up to 1e7 ULP for u below 1/2."""
+    fmt = FORMATS[dtype]
+    nearest = min(1 - eps, 0.5)
+    u = fmt.round(np.concatenate([nearest - 2.0 ** -np.arange(2.0, 25), [nearest]]))
+    arrays = (u, np.ones_like(u), *([fmt.round(np.full(u.size, eps))] if array else []))
+    if array:
+        eps = float(arrays[2][0])
+
+    def loss(u, z, offset=eps):
+        return xbce.binary_cross_entropy(u, z, log_offset=offset)
+
+    computed = call(library, mode, loss, *arrays)
+    assert errors(computed, definitions.offset_by(eps), "value", arrays[:2], dtype).max() <= 4
+
+
 LOGITS = np.float32([-36.491142, *np.linspace(-60, 60, 241), *np.linspace(-3, 3, 61)])
 LABELS = np.float32([0, 1, 0.1, 0.4, 0.6])
 GRID = tuple(a.ravel() for a in np.meshgrid(LOGITS, LABELS))

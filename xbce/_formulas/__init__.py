@@ -8,7 +8,7 @@ They use neither abs nor max nor clip, since backends differ in their derivative
 """
 
 from .cross_entropy import CrossEntropy
-from .exponents import Clip, exponents_of
+from .exponents import Clip, Offset, exponents_of
 from .identity import Identity
 from .idioms import Idiom, WithForms, idiom, is_array, minus_sign, settled
 from .modulated import ModulatedCrossEntropy
@@ -23,6 +23,7 @@ __all__ = [
     "Idiom",
     "ModulatedCrossEntropy",
     "Number",
+    "Offset",
     "ProbabilityCrossEntropy",
     "WithForms",
     "exponents_of",

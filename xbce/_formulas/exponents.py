@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from .._typing import Array, DType, Namespace
+from .idioms import aside
 from .protocol import Fixed, Number
 
 _REST = 29
@@ -183,6 +184,52 @@ class ArrayClip(NamedTuple):
     def limit(self, xp: Namespace, dtype: DType) -> Array:  # noqa: ARG002
         """Return the limit itself, which the dtype holds."""
         return self.number
+
+
+class Offset(NamedTuple):
+    """A number that is added inside a logarithm; the number minus 1 also in two parts, the first rounded."""
+
+    number: Number
+    less: Number
+    """number - 1, rounded to float64"""
+    rest: Number
+    """What that rounding leaves."""
+    head: Number
+    """The nearest number to `less` that float32 holds."""
+    tail: Number
+    """number - 1 - head"""
+
+    @classmethod
+    def of(cls, offset: Number) -> "Offset | ArrayOffset":
+        """Return an offset."""
+        if not isinstance(offset, float):
+            return ArrayOffset(offset)
+        less = offset - 1
+        rest = offset - (less + 1)
+        # Splitting overflows for large numbers, which cancel with nothing.
+        head, tail = _split(less) if offset < 2 else (less, 0.0)
+        return cls(offset, less, rest, head, tail + rest)
+
+    def less_one(self, xp: Namespace, u: Array) -> tuple[Array | Number, Array | Number]:
+        """Return the number minus 1 as two parts in the dtype of u, which holds the first."""
+        return (self.less, self.rest) if xp.finfo(u.dtype).bits == 64 else (self.head, self.tail)
+
+
+class ArrayOffset(NamedTuple):
+    """An offset that is an array: of the dtype of the computation, or of float64, if it stands for a number."""
+
+    number: Array
+
+    def less_one(self, xp: Namespace, u: Array) -> tuple[Array, Array]:
+        """Return the number minus 1 as two parts in the dtype of u, which holds the first."""
+        number = self.number
+        one = aside(xp, number, 1.0)  # or else XLA would simplify (number - 1) + 1
+        less = number - one
+        rest = number - (less + one)
+        if number.dtype == u.dtype:
+            return less, rest
+        head = xp.astype(less, u.dtype)
+        return head, xp.astype((less - xp.astype(head, less.dtype)) + rest, u.dtype)
 
 
 def _split(number: Number, rest: int = _REST) -> tuple[Number, Number]:

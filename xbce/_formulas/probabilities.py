@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._typing import Array, Namespace
 from .elementary import log, log1p, logit
-from .exponents import ArrayClip, Clip, NoClip
+from .exponents import ArrayClip, ArrayOffset, Clip, NoClip, Offset
 from .idioms import aside, guarded, product, settled, vanishes
 from .parts import smoothed
 from .protocol import Formula, Number
@@ -25,7 +25,7 @@ class ProbabilityCrossEntropy(Formula):
     label_smoothing: Number | None = None
     clip: Clip | ArrayClip | None = None
     log_floor: Number | None = None
-    log_offset: Number | None = None
+    log_offset: Offset | ArrayOffset | None = None
     large_offset: bool | None = False
     """Whether the offset is at least 1/4; None for an array, in which some may be."""
 
@@ -74,7 +74,7 @@ class ProbabilityCrossEntropy(Formula):
                     return log_v - product(xp, log_u, p)
                 return log_v - p * log_u
             if self.log_offset is not None:
-                slope = _offset_slope(xp, u, log_u, log_v, self.log_offset)
+                slope = _offset_slope(xp, u, log_u, log_v, self.log_offset.number)
             else:
                 floored = (log_u <= self.log_floor) | (log_v <= self.log_floor)
                 # A floored u may be outside of [0, 1]: jax_debug_nans would raise for its logit.
@@ -116,7 +116,7 @@ class ProbabilityCrossEntropy(Formula):
         positive, negative = smoothed(xp, z, self.label_smoothing)
         v = 1 - u
         if self.log_offset is not None:
-            offset = aside(xp, u, self.log_offset)
+            offset = aside(xp, u, self.log_offset.number)
             u, v = u + offset, v + offset
         by_u, by_v = _quotient(xp, positive, u), _quotient(xp, negative, v)
         if p is not None:
@@ -167,13 +167,13 @@ class ProbabilityCrossEntropy(Formula):
         return log_u, log_v
 
     def _offset_logs(
-        self, xp: Namespace, u: Array, offset: Number, zero_u: Array | None, zero_v: Array | None
+        self, xp: Namespace, u: Array, offset: Offset | ArrayOffset, zero_u: Array | None, zero_v: Array | None
     ) -> tuple[Array, Array]:
         """Return log(u + eps) and log(1 - u + eps), each by log1p where its argument is near 1.
 
         1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
         """
-        eps, v = aside(xp, u, offset), 1 - u
+        eps, v = aside(xp, u, offset.number), 1 - u
         u_of, v_of = u, v
         if self.large_offset is None:  # an array, which may hold zeros
             u_of = u if zero_u is None else xp.where(zero_u & (u + eps == 0), 0.5, u)
@@ -185,13 +185,22 @@ class ProbabilityCrossEntropy(Formula):
         log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), small_v)
         return log_u, log_v
 
-    def _offset_log(self, xp: Namespace, u: Array, offset: Number) -> Array:
+    def _offset_log(self, xp: Namespace, u: Array, offset: Offset | ArrayOffset) -> Array:
         """Return log(u + eps) for u up to 1/2; by log1p if eps is large, as u + eps may be near 1."""
+        eps = offset.number
         if self.large_offset is None:
-            large = offset >= 0.25
-            by_log1p = log1p(xp, xp.where(large, u + aside(xp, u, offset - 1), 0.0))
-            return xp.where(large, by_log1p, log(xp, xp.where(large, 1.0, u + offset)))
-        return log1p(xp, u + aside(xp, u, offset - 1)) if self.large_offset else log(xp, u + offset)
+            large = eps >= 0.25
+            by_log1p = log1p(xp, xp.where(large, _sum_less_one(xp, u, offset), 0.0))
+            return xp.where(large, by_log1p, log(xp, xp.where(large, 1.0, u + eps)))
+        return log1p(xp, _sum_less_one(xp, u, offset)) if self.large_offset else log(xp, u + eps)
+
+
+def _sum_less_one(xp: Namespace, u: Array, offset: Offset | ArrayOffset) -> Array:
+    """Return u + eps - 1 for u up to 1/2, where it may cancel: eps - 1 has more digits than the dtype."""
+    if getattr(xp, "computes_constants", False):
+        return u + aside(xp, u, offset.number - 1)
+    less, rest = offset.less_one(xp, u)
+    return (u + aside(xp, u, less)) + rest
 
 
 def _offset_slope(xp: Namespace, u: Array, log_u: Array, log_v: Array, offset: Number) -> Array:
