@@ -79,7 +79,7 @@ def sklearn_loss() -> None:
 
     for module in (_loss, loss):
         module.HalfBinomialLoss = half_binomial.HalfBinomialLoss
-        module.HalfBinomialLossArrayAPI = half_binomial.HalfBinomialLossArrayAPI
+        module.HalfBinomialLossArrayAPI = half_binomial.HalfBinomialLoss
     loss._LOSSES["binomial_loss"] = half_binomial.HalfBinomialLoss
     loss._log1pexp = half_binomial.log1pexp
 

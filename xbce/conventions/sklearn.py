@@ -1,4 +1,7 @@
-"""scikit-learn's ``log_loss``, for any array library; lists and data frames become NumPy arrays, as there."""
+"""scikit-learn's ``log_loss``, and the loss that its classifiers minimise, for any array library.
+
+Of `log_loss`, lists and data frames become NumPy arrays, as there.
+"""
 
 import math
 import warnings
@@ -10,8 +13,9 @@ from .. import losses
 from .._typing import Array, Namespace
 from ..reduction import reduce
 from ._common import cast, device_beside, is_floating
+from ._half_binomial import HalfBinomialLoss
 
-__all__ = ["log_loss"]
+__all__ = ["HalfBinomialLoss", "log_loss"]
 
 
 def log_loss(
