@@ -107,7 +107,7 @@ class HalfBinomialLoss:
     interval_y_pred = LogitLink.interval_y_pred
     link = LogitLink()
 
-    def __init__(self, sample_weight: Array | None = None, xp: Any = None, device: Any = None) -> None:
+    def __init__(self, sample_weight: Array | None = None, xp: Any = None, device: Any = None) -> None:  # noqa: ARG002
         self.xp = xp
         self.device = device
 
@@ -210,7 +210,7 @@ class HalfBinomialLoss:
         x = _flat(raw_prediction)
         return namespace_of(x).stack([self.link.inverse(-x), self.link.inverse(x)], axis=1)
 
-    def init_gradient_and_hessian(self, n_samples: int, dtype: Any = None, order: str = "F") -> tuple[Array, Array]:
+    def init_gradient_and_hessian(self, n_samples: int, dtype: Any = None, order: str = "F") -> tuple[Array, Array]:  # noqa: ARG002
         """Return two arrays of undefined values to write into; of float64 by default. `order` is of matrices."""
         if self.xp is None:
             import numpy as np
