@@ -2,10 +2,16 @@
 
 import io
 import re
+import sys
+import threading
 import time
 
+import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from xbce_conformance.cli import main
+from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.cli.progress import Progress
 
 
@@ -57,3 +63,21 @@ def test_work_of_unknown_length():
     progress.describe("torch.compile")
     progress._start -= 1234.2
     assert progress.line() == "torch.compile: 1,234 s"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer that interrupts")
+def test_a_run_that_is_over_as_it_starts_leaves_no_thread(tmp_path, monkeypatch):
+    """Such a thread would write its line every ten seconds, into whatever is the output then."""
+    enter = Progress.__enter__
+
+    def slow(self):
+        entered = enter(self)
+        time.sleep(0.3)
+        return entered
+
+    monkeypatch.setattr(Progress, "__enter__", slow)
+    before = {*threading.enumerate()}
+    options = ["--subject", "textbook", "--backend", "numpy", "--dtype", "float32", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, ["run", *options, "--seconds", "0.1"])
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert {*threading.enumerate()} <= before

@@ -285,8 +285,9 @@ def _measure(
     rows = checkpoint.rows() if checkpoint else {}
     with (
         suppress(KeyboardInterrupt),
-        interruptible(seconds) as stop_if_asked,
+        # First: an interrupt while it starts would leave its thread to write lines for ever.
         Progress(screen, len(todo), unit="jobs") as progress,
+        interruptible(seconds) as stop_if_asked,
     ):
         progress.skip(len(rows))
 
