@@ -107,6 +107,15 @@ def test_files_of_numpy(tmp_path):
     assert other.weights.tolist() == [2.0, 1.0, 1.25]
 
 
+def test_logits_of_several_classes_with_labels_in_another_file(tmp_path):
+    """Each file holds one array of two dimensions, and no table of columns."""
+    x, z = np.arange(6, dtype=np.float32).reshape(2, 3), np.eye(3)[:2]
+    np.save(tmp_path / "logits.npy", x)
+    np.save(tmp_path / "labels.npy", z)
+    data = read_data(tmp_path / "logits.npy", {"labels": str(tmp_path / "labels.npy")})
+    assert numbers(data) == [x.ravel().tolist(), z.ravel().tolist()]
+
+
 def test_bfloat16_in_files_of_numpy(tmp_path):
     """np.save writes it as two bytes of nothing in particular."""
     np.savez(tmp_path / "half.npz", logits=X.astype(ml_dtypes.bfloat16), labels=Z)

@@ -14,7 +14,7 @@ _SAFETENSORS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "
 
 
 def columns_of(file: Path) -> dict[str, Any]:
-    """Return the arrays of a file by name, in its order; those of a .npy file are numbered.
+    """Return the arrays of a file by name, in its order; that of a .npy file is "0".
 
     Raises
     ------
@@ -45,11 +45,9 @@ def _npz(file: Path) -> dict[str, Any]:
 
 
 def _npy(file: Path) -> dict[str, Any]:
-    """Return fields of a structured array, the columns of one of two dimensions, or the one array."""
+    """Return the fields of a structured array, or the one array."""
     array = np.load(file, allow_pickle=False)
-    if array.dtype.names:
-        return {name: array[name] for name in array.dtype.names}
-    return {"0": array} if array.ndim != 2 else {str(i): array[:, i] for i in range(array.shape[1])}
+    return {name: array[name] for name in array.dtype.names} if array.dtype.names else {"0": array}
 
 
 def _safetensors(file: Path) -> dict[str, Any]:
@@ -88,13 +86,27 @@ def read_data(file: Path, names: Mapping[str, str | None], case: Case = PLAIN) -
     """Return the data set of a file; `names` are the columns of arguments, of weight and of where, if they have others.
 
     A column is a name, the position of one, or another file of one array. Without a name, an argument is the column of
-    its own name, or else, for the first two, the one at its position.
+    its own name, or else, in a .npy file, the one at its position: the one array of such a file is a table of columns,
+    unless other arguments come from other files.
     """
     columns = columns_of(file)
+    if not any(name and _is_file(name) for name in names.values()):
+        columns = _columns_of_table(columns)
     wanted = (*case.arguments, "weight", "where")
     found = {name: _column(file, columns, name, names.get(name), case) for name in wanted}
     weight, where = found.pop("weight"), found.pop("where")
     return Data.of(found, name=file.name, weight=weight, where=where, case=case)
+
+
+def _columns_of_table(columns: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of a table without names; other arrays as they are."""
+    if [*columns] != ["0"] or columns["0"].ndim != 2:
+        return columns
+    return {str(i): column for i, column in enumerate(columns["0"].T)}
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).suffix.lower() in _READERS and Path(name).exists()
 
 
 def _column(file: Path, columns: Mapping[str, Any], argument: str, name: str | None, case: Case) -> Any:
@@ -117,7 +129,7 @@ def _named(file: Path, columns: Mapping[str, Any], argument: str, name: str) -> 
         return columns[name]
     if name.isdecimal() and int(name) < len(columns):
         return [*columns.values()][int(name)]
-    if Path(name).suffix in _READERS and Path(name).exists():
+    if _is_file(name):
         others = columns_of(Path(name))
         if len(others) == 1 or argument in others:
             return others.get(argument, next(iter(others.values())))
