@@ -52,6 +52,24 @@ def test_what_is_left_out_is_said_and_keeps_its_place():
     ]
 
 
+def test_what_the_mask_drops_may_be_anything():
+    """Padding is why there are masks."""
+    where = np.array([True, False, True])
+    data = Data.of({"logits": X, "labels": [1, -100, 0]}, weight=[1, np.nan, 2], where=where)
+    assert data.arrays["labels"].tolist() == [1, 0]
+    assert Data.of({"logits": X, "labels": Z}, where=torch.tensor(where)).size == 2
+
+
+def test_weights_that_are_all_0_in_what_is_left_are_refused():
+    with pytest.raises(BadData, match="the weights of all elements that are left are 0"):
+        Data.of({"logits": X, "labels": Z}, weight=[0, 1, 0], where=np.array([True, False, True]))
+
+
+def test_single_numbers_fit_one_element():
+    assert Data.of({"logits": X[:1], "labels": np.float32(1)}).arrays["labels"].tolist() == [1]
+    assert Data.of({"logits": X[0], "labels": Z[:1]}).size == 1
+
+
 def test_a_column_is_no_matrix():
     """(n,) with (n, 1) would be (n, n) in NumPy."""
     data = Data.of({"logits": X[:, None], "labels": Z})

@@ -110,6 +110,17 @@ def test_a_recording_is_replayed(folder):
     assert kinds == ["Replay", "OnData", "OnData"]
 
 
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("options", [("--where", "mask"), ("--labels", "y"), ("--case", "sigmoid_focal_loss")])
+def test_a_recording_has_its_own_arguments(options):
+    with record() as recording:
+        torch.nn.functional.binary_cross_entropy_with_logits(torch.tensor(X), torch.tensor(Z))
+    recording.save("step.npz")
+    result = invoke("run", "--data", "step.npz", *options)
+    assert result.exit_code == 2
+    assert f"{options[0]}: not with a recording, which has the arguments of its losses" in result.output
+
+
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [

@@ -114,6 +114,23 @@ def test_infinite_results_come_of_a_logarithm_of_zero():
     assert math.isnan(difference.sides[0].mean_off)
 
 
+def overflowing(x, z):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.log(1 + np.exp(x)) - x * z
+
+
+def nan_in_the_middle(x, z):
+    return np.where(x == 0.5, np.nan, right(x, z))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "logit", "cause"),
+    [(overflowing, 800, "overflow: exp(|x|) is infinite"), (nan_in_the_middle, 0.5, "unexplained")],
+)
+def test_results_that_are_not_finite_have_the_cause_that_predicts_them(wrong, logit, cause):
+    assert [*value_of(wrong, np.float64([logit]), np.zeros(1)).sides[0].causes] == [cause]
+
+
 def test_figures_are_those_of_the_pairs():
     a, b = right(X, Z), pytorchs(X, Z)
     difference = value_of(pytorchs)

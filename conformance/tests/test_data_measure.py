@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from tests.helpers import approx
-from xbce_conformance import Adapter, assess, measure, reference, verdicts
+from xbce_conformance import Adapter, assess, compare, measure, reference, verdicts
 from xbce_conformance.cases import case_named
 from xbce_conformance.data.arrays import BadData, Data
 from xbce_conformance.data.picture import picture
@@ -257,6 +257,38 @@ def test_assert_conforms_on_the_inputs_of_the_suite(assert_conforms):
 def test_logits_and_labels_come_together(assert_conforms):
     with pytest.raises(ValueError, match="logits and labels are given together, or neither"):
         assert_conforms(formula, X)
+
+
+@pytest.mark.parametrize("call", [assess, compare])
+def test_what_nobody_takes_is_refused(call):
+    subjects = {"subjects": [formula]} if call is assess else {"first": formula, "second": formula}
+    with pytest.raises(BadData, match=r"takes logits, labels; got logits, labels, wieght"):
+        call(logits=X, labels=Z, wieght=9, **subjects)
+    with pytest.raises(BadData, match=r"takes logits, labels, pos_weight; got logits, labels"):
+        call(logits=X, labels=Z, case="binary_cross_entropy_with_logits(pos_weight)", **subjects)
+    with pytest.raises(BadData, match="dtypes has 'float23'; of float16"):
+        call(logits=X, labels=Z, dtypes=["float23"], **subjects)
+
+
+def test_nothing_measured_is_no_success(assert_conforms):
+    wrong = low(0.5)
+    with pytest.raises(BadData, match="dtypes has 'float23'"):
+        assert_conforms(wrong, X, Z, dtypes=["float23"])
+    with pytest.raises(BadData, match="the loss has nothing to measure in float32"):
+        assert_conforms(Adapter(wrong, dtypes=("float16",)), X, Z)
+    with pytest.raises(BadData, match="none of the subjects has a function"):
+        assess(X, Z, subjects=[Adapter(wrong, dtypes=("float16",))], dtypes=["float32"])
+    with pytest.raises(BadData, match="1 of 2 elements are not finite"):
+        assert_conforms(formula, np.float64([-np.inf, 0.5]), np.zeros(2))
+    with pytest.raises(AssertionError, match="value in float32: 3,000 of 3,000 results are beyond the bound"):
+        assert_conforms(Adapter(wrong, case="sigmoid_focal_loss(gamma=2, alpha=0.25)"), X, Z)
+
+
+def test_compare_weighs_and_masks():
+    weight, where = np.arange(3000.0), np.arange(3000) < 10
+    (value,) = compare(low(0.5), formula, X, Z, weight=weight, where=where, dtypes=["float32"]).differences
+    assert value.count == 10
+    assert value.sides[0].mean_off == approx(-0.5, rel=1e-5)
 
 
 def test_an_unknown_subject_is_refused():

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import re
+import warnings
 from pathlib import Path
 
 import jax
@@ -186,6 +187,57 @@ def test_nothing_recorded_is_no_success(tmp_path):
     np.savez(tmp_path / "a.npz", logits=X)
     with pytest.raises(ValueError, match=r"a\.npz is no recording"):
         Recording.read(tmp_path / "a.npz")
+
+
+def test_arguments_of_old_say_the_reduction():
+    x, z = torch.tensor(X), torch.tensor(Z)
+    with record() as recording, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PyTorch's, that they are old
+        F.binary_cross_entropy_with_logits(x, z, size_average=False)
+        F.binary_cross_entropy_with_logits(x, z, reduce=False)
+        F.binary_cross_entropy_with_logits(x, z, size_average=True)
+    assert [call.reduction for call in recording.calls] == ["sum", "none", "mean"]
+
+
+def test_what_is_not_finite_is_not_compared():
+    """What came is of all elements, the certified values of those that are left."""
+
+    def limits(x, z):
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isinf(x), 0, np.maximum(x, 0) - x * z + np.log1p(np.exp(-np.abs(x)))).mean()
+
+    with record() as recording:
+        recording.wrap(limits)(np.float32([-np.inf, 0.5]), np.float32([0, 1]))
+    (call,) = recording.judge().calls
+    assert np.isnan([call.certified, call.other]).all()
+    assert call.notes == ["1 of 2 elements are not finite and are left out; the first: logits -inf, labels 0.0"]
+
+
+def test_another_system_is_judged_by_the_numbers_that_it_was_given():
+    """Labels in float32 beside logits in bfloat16, as under autocast: a loss in bfloat16 rounds them first."""
+    x, z = torch.tensor([5.0, -3.0], dtype=torch.bfloat16), np.float32([0.1, 0.1])
+    with record() as recording:
+        recording.wrap(lambda x, z: formula(x.double().numpy(), np.float64(z)).mean())(x, z)
+    (call,) = recording.judge().calls
+    assert abs(call.off) < 1e-15
+    assert abs(call.other_off) < 2**-8
+
+
+def test_a_system_without_such_a_loss_is_refused():
+    with record() as recording:
+        recording.wrap(formula, case="sigmoid_focal_loss(gamma=1.7)")(X, Z)
+    with pytest.raises(BadData, match=r"sklearn has no function of sigmoid_focal_loss|sklearn is not here"):
+        recording.judge("sklearn")
+
+
+def test_a_recording_that_lacks_something_is_damaged(tmp_path):
+    with record() as recording:
+        recording.wrap(formula)(X, Z)
+    recording.save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as arrays:
+        np.savez(tmp_path / "b.npz", **{name: array for name, array in arrays.items() if name != "0.labels"})
+    with pytest.raises(BadData, match=r"b\.npz is a recording that lacks something: KeyError: "):
+        Recording.read(tmp_path / "b.npz")
 
 
 def test_an_unknown_other_system_is_refused():

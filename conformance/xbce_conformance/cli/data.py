@@ -60,6 +60,10 @@ class DataFile:
         """Return its data set; of a recording one per call, and the recording."""
         try:
             recording = Recording.read(self.path) if is_recording(self.path) else None
+            named = [f"--{name}" for name, column in self.columns.items() if column is not None]
+            if recording and (named or case is not PLAIN):
+                msg = f"{', '.join(named) or '--case'}: not with a recording, which has the arguments of its losses"
+                raise click.UsageError(msg)
             sets = recording.data() if recording else [read_data(self.path, self.columns, case)]
             return [data.sampled(self.elements or data.most) for data in sets], recording
         except BadData as error:
@@ -128,7 +132,10 @@ def run_on_data(file: DataFile, choice: Choice, dtypes: tuple[str, ...], out: Pa
     if not outcomes:
         raise nothing("measure", missing, f"no subject has a function of {sets[0].case.name} in the chosen dtypes")
     if recording:
-        results.insert(0, replay(recording))
+        try:
+            results.insert(0, replay(recording))
+        except BadData as error:
+            raise NotLoaded(str(error)) from error
     for name, reason in missing.items():
         screen.print(Text(f"absent: {name}: {reason}", style="yellow"), soft_wrap=True)
     for result in results:

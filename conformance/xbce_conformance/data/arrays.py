@@ -30,7 +30,6 @@ class Data:
     arrays: dict[str, Floats]
     """By the names of the arguments of the case, in their order."""
     weight: Doubles | None = None
-    where: Mask | None = None
     case: Case = PLAIN
     notes: list[str] = field(default_factory=list)
     """What was left out, and why."""
@@ -59,18 +58,13 @@ class Data:
         columns = {first_name: first.ravel()}
         for argument in case.arguments[1:]:
             columns[argument] = _like(argument, _numbers(argument, arrays[argument]), first_name, first).ravel()
-        if "labels" in columns:
-            _check_labels(columns["labels"])
-        if first_name == "probabilities":
-            _check_range(first_name, first)
         weights = None if weight is None else _like("weight", _numbers("weight", weight), first_name, first).ravel()
-        if weights is not None:
-            _check_weight(np.asarray(weights, np.float64))
-        mask = None if where is None else _like("where", np.asarray(where), first_name, first).ravel()
+        mask = None if where is None else _like("where", numpy_of(where), first_name, first).ravel()
         if mask is not None and mask.dtype != np.bool_:
             msg = f"where has the dtype {mask.dtype}; bool is expected"
             raise BadData(msg)
-        return cls(name, columns, None if weights is None else np.asarray(weights, np.float64), mask, case).kept()
+        data = cls(name, columns, None if weights is None else np.asarray(weights, np.float64), case=case)
+        return data.masked(mask).checked().kept()
 
     @property
     def dtype(self) -> str:
@@ -94,16 +88,28 @@ class Data:
 
     @cached_property
     def dtypes(self) -> tuple[str, ...]:
-        """The dtypes that it is tried in if none is named: its own, those of mixed precision, and float32."""
+        """The dtypes that it is tried in if none is named: float32, the half types, and float64 if it is its own."""
         return tuple(name for name in FORMATS if name != "float64" or self.dtype == "float64")
 
+    def masked(self, where: Mask | None) -> "Data":
+        """Drop what a mask drops, and say so: what is there may be anything."""
+        dropped = 0 if where is None else int(self.size - where.sum())
+        if where is None or not dropped:
+            return self
+        return replace(self._only(where), notes=[f"the mask drops {dropped:,} of {self.size:,} elements"])
+
+    def checked(self) -> "Data":
+        """Refuse numbers that no loss is defined for."""
+        if "labels" in self.arrays:
+            _check_labels(self.arrays["labels"])
+        if self.case.arguments[0] == "probabilities":
+            _check_range("probabilities", self.first)
+        if self.weight is not None:
+            _check_weight(self.weight)
+        return self
+
     def kept(self) -> "Data":
-        """Drop what the mask drops, then what is not finite, and say so."""
-        if self.where is not None:
-            dropped = int(self.size - self.where.sum())
-            kept = self._only(self.where)
-            note = f"the mask drops {dropped:,} of {self.size:,} elements"
-            return replace(kept, where=None, notes=[*self.notes, *([note] if dropped else [])]).kept()
+        """Drop what is not finite, and say so."""
         bad = np.zeros(self.size, np.bool_)
         for array in self.arrays.values():
             bad |= ~np.isfinite(np.asarray(array, np.float64))
@@ -134,6 +140,9 @@ class Data:
     def _only(self, which: Mask) -> "Data":
         arrays = {name: array[which] for name, array in self.arrays.items()}
         weight = None if self.weight is None else self.weight[which]
+        if weight is not None and weight.size and not weight.any():
+            msg = f"{self.name}: the weights of all elements that are left are 0"
+            raise BadData(msg)
         indices = np.flatnonzero(which) if self.indices is None else self.indices[which]
         return replace(self, arrays=arrays, weight=weight, indices=indices)
 
@@ -189,7 +198,11 @@ def _like(name: str, array: Floats, first_name: str, first: Floats) -> Floats:
     """Bring an array to the shape of the first argument; two long axes are never paired off."""
     if array.shape == first.shape:
         return array
-    if array.size == first.size and array.ndim != first.ndim and max(array.shape) == max(first.shape) == first.size:
+    if (
+        array.size == first.size
+        and array.ndim != first.ndim
+        and max(array.shape, default=1) == max(first.shape, default=1) == first.size
+    ):
         return array.reshape(first.shape)  # (n,) with (n, 1), which NumPy would make (n, n) of
     try:
         return np.broadcast_to(array, first.shape)
@@ -219,7 +232,7 @@ def _check_range(name: str, array: Floats) -> None:
 
 
 def _check_weight(weight: Doubles) -> None:
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
+    if weight.size and not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
         msg = f"weight has numbers from {weight.min():g} to {weight.max():g}; finite ones, not all 0, none below 0, are"
         msg += " expected"
         raise BadData(msg)

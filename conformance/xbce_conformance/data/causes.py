@@ -128,9 +128,14 @@ def _narrower(r: Results) -> tuple[str, Mask]:
 
 
 def _log_of_zero(r: Results) -> tuple[str, Mask]:
-    if r.quantity != "value":
-        return "overflow", ~np.isfinite(r.got)
-    return "cancellation: sigmoid(x) rounds to 0 or 1, and its logarithm is not finite", ~np.isfinite(r.got)
+    eps, tiny = float(r.fmt.ulp(np.ones(1))[0]) / 2, r.fmt.smallest
+    saturated = (np.exp(-np.abs(r.logits)) < eps) | (np.exp(-np.abs(r.logits)) < tiny)
+    text = "cancellation: sigmoid(x) rounds to 0 or 1, and its logarithm is not finite"
+    return text, ~np.isfinite(r.got) & saturated & (r.quantity == "value")
+
+
+def _overflow(r: Results) -> tuple[str, Mask]:
+    return "overflow: exp(|x|) is infinite", ~np.isfinite(r.got) & (np.abs(r.logits) > math.log(r.fmt.max))
 
 
 def _clipped(r: Results) -> tuple[str, Mask]:
@@ -171,7 +176,7 @@ def _log_of_difference(r: Results) -> tuple[str, Mask]:
 
 
 _ANY: tuple[Cause, ...] = (_rounded, _few_ulp, _flushed, _factor, _narrower)
-_PLAIN: tuple[Cause, ...] = (_log_of_zero, _clipped, _cancels_with_logit, _log_of_difference)
+_PLAIN: tuple[Cause, ...] = (_overflow, _log_of_zero, _clipped, _cancels_with_logit, _log_of_difference)
 
 
 def of(trial: Trial, quantity: Quantity, computed: Floats, errors: Errors) -> Results:

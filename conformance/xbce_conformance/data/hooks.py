@@ -73,8 +73,12 @@ def _torch_mode(recording: Recording) -> Any:
                     arrays["pos_weight"] = given["pos_weight"]
                 if given.get("weight") is not None:
                     arrays["weight"] = given["weight"]
+                reduction = given.get("reduction", "mean")
+                old = given.get("size_average"), given.get("reduce")
+                if old != (None, None):  # arguments of old, which PyTorch still takes
+                    reduction = "none" if old[1] is False else "sum" if old[0] is False else "mean"
                 name = f"torch.nn.functional.{func.__name__}"
-                recording.keep("torch", name, case, given.get("reduction", "mean"), arrays, result)
+                recording.keep("torch", name, case, reduction, arrays, result)
             return result
 
     return Mode()

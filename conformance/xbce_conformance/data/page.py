@@ -96,4 +96,4 @@ def _(result: Comparison) -> Part:
 @part.register
 def _(result: Replay) -> Part:
     block = Block([], "recorded losses", show.replay_columns(result), list(show.replay_rows(result)))
-    return Part("Recorded losses", [], show.replay_verdicts(result), [block])
+    return Part("Recorded losses", show.replay_notes(result), show.replay_verdicts(result), [block])

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from xbce_conformance.cases import PLAIN, case_named
+from xbce_conformance.cases import PLAIN, Case, case_named
 from xbce_conformance.data.arrays import BadData, Data, numpy_of
 from xbce_conformance.data.difference import Comparison, compare_on
 from xbce_conformance.data.measure import OnData, Outcome, on_data
@@ -70,18 +70,13 @@ def reference(
     2.061153620e-09
     """
     wanted = case_named(case)
-    given = {wanted.arguments[0]: logits, "labels": labels, **arrays}
-    given = {name: array for name, array in given.items() if array is not None}
-    if {*given} != {*wanted.arguments}:
-        msg = f"{wanted.name} takes {', '.join(wanted.arguments)}; got {', '.join(given)}"
-        raise BadData(msg)
     if dtype not in FORMATS:
         msg = f"dtype is {dtype!r}; one of {', '.join(FORMATS)} is expected"
         raise BadData(msg)
     if quantity not in wanted.quantities:
         msg = f"quantity is {quantity!r}; one of {', '.join(wanted.quantities)} is expected"
         raise BadData(msg)
-    data = Data.of({name: given[name] for name in wanted.arguments}, case=wanted)
+    data = _data(wanted, logits, labels, arrays)
     if data.notes:
         raise BadData(data.notes[0])
     numbers = tuple(np.asarray(array, np.float64) for array in data.arrays.values())
@@ -128,16 +123,18 @@ def assess(
     ValueError
         If the arrays are not what the case is defined for, or no subject is here.
     """
-    wanted = case_named(case)
-    given = {wanted.arguments[0]: logits, "labels": labels, **arrays}
-    data = Data.of(given, weight=weight, where=where, case=wanted)
+    data = _data(case_named(case), logits, labels, arrays, weight=weight, where=where)
     found: list[Subject] = []
     for subject in subjects:
         found += _subjects(subject, case)
     if not found:
         msg = f"none of the subjects is here: {', '.join(map(str, subjects))}"
         raise BadData(msg)
-    return on_data(found, data, dtypes)
+    result = on_data(found, data, _checked(dtypes))
+    if not result.outcomes:
+        msg = f"none of the subjects has a function of {data.case.name} in {', '.join(dtypes or data.dtypes)}"
+        raise BadData(msg)
+    return result
 
 
 def compare(
@@ -147,6 +144,8 @@ def compare(
     labels: Any,
     *,
     dtypes: Sequence[str] = (),
+    weight: Any = None,
+    where: Any = None,
     case: str = PLAIN.name,
     **arrays: Any,
 ) -> Comparison:
@@ -160,6 +159,8 @@ def compare(
         Of any library.
     dtypes : sequence of str, default that of the logits, and those that mixed precision takes
         What the arrays are rounded to before both are called.
+    weight, where : array_like, optional
+        Weights of the elements in means; a mask of those that count.
     case : str, default "binary_cross_entropy_with_logits"
         What both compute.
     **arrays : array_like
@@ -188,14 +189,13 @@ def compare(
     >>> list(value.sides[0].causes)[0]
     'clip: as if probabilities were kept in [c, 1 - c], c = 0.001 (|x| < 6.9)'
     """
-    wanted = case_named(case)
-    data = Data.of({wanted.arguments[0]: logits, "labels": labels, **arrays}, case=wanted)
+    data = _data(case_named(case), logits, labels, arrays, weight=weight, where=where)
     pair = [next(iter(_subjects(subject, case)), None) for subject in (first, second)]
     for given, found in zip((first, second), pair, strict=True):
         if found is None:
             msg = f"{given} is not here; `xbce-conformance list` says what it needs"
             raise BadData(msg)
-    return compare_on(pair[0], pair[1], data, dtypes)  # type: ignore[arg-type]  # none is None
+    return compare_on(pair[0], pair[1], data, _checked(dtypes))  # type: ignore[arg-type]  # none is None
 
 
 def assert_conforms(
@@ -247,11 +247,37 @@ def assert_conforms(
         results = measure(subject, dtypes=dtypes, level=level, bound=bound, waive=waive)
         failed = [*(block(row) for row in results.failed), *results.waivers]
     else:
-        data = Data.of({"logits": logits, "labels": labels})
-        found = _own(subject, bound)
-        failed = [_failure(o) for o in on_data([found], data, tuple(dtypes) or (data.dtype,)).outcomes if o.failed]
+        case = subject.case if isinstance(subject, Adapter) else PLAIN.name
+        data = _data(case_named(case), logits, labels, {})
+        if data.notes:
+            raise BadData(data.notes[0])
+        outcomes = on_data([_own(subject, bound)], data, _checked(dtypes) or (data.dtype,)).outcomes
+        if not outcomes:
+            msg = f"the loss has nothing to measure in {', '.join(dtypes or (data.dtype,))} with these labels"
+            raise BadData(msg)
+        failed = [_failure(outcome) for outcome in outcomes if outcome.failed]
     if failed:
         raise AssertionError("\n".join(failed))
+
+
+def _data(
+    case: Case, first: Any, labels: Any, others: Mapping[str, Any], *, weight: Any = None, where: Any = None
+) -> Data:
+    """Return the arguments of a case as a data set; refuse others than it has."""
+    given = {case.arguments[0]: first, "labels": labels, **others}
+    given = {name: array for name, array in given.items() if array is not None}
+    if {*given} != {*case.arguments}:
+        msg = f"{case.name} takes {', '.join(case.arguments)}; got {', '.join(given)}"
+        raise BadData(msg)
+    return Data.of(given, weight=weight, where=where, case=case)
+
+
+def _checked(dtypes: Sequence[str]) -> tuple[str, ...]:
+    unknown = [dtype for dtype in dtypes if dtype not in FORMATS]
+    if unknown:
+        msg = f"dtypes has {', '.join(map(repr, unknown))}; of {', '.join(FORMATS)} are expected"
+        raise BadData(msg)
+    return tuple(dtypes)
 
 
 def _failure(outcome: Outcome) -> str:

@@ -94,7 +94,7 @@ def read_data(file: Path, names: Mapping[str, str | None], case: Case = PLAIN) -
         columns = _columns_of_table(columns)
     wanted = (*case.arguments, "weight", "where")
     found = {name: _column(file, columns, name, names.get(name), case) for name in wanted}
-    weight, where = found.pop("weight"), found.pop("where")
+    weight, where = (None if name in case.arguments else found.pop(name) for name in ("weight", "where"))
     return Data.of(found, name=file.name, weight=weight, where=where, case=case)
 
 

@@ -152,12 +152,16 @@ class Recording:
         ValueError
             If it is none.
         """
+        if not is_recording(Path(path)):
+            msg = f"{path} is no recording; one that Recording.save has written is expected"
+            raise BadData(msg)
         with np.load(path, allow_pickle=False) as arrays:
-            if _META not in arrays:
-                msg = f"{path} is no recording; one that Recording.save has written is expected"
-                raise BadData(msg)
-            entries = json.loads(str(arrays[_META]))["calls"]
-            return cls([_read_call(i, entry, arrays) for i, entry in enumerate(entries)])
+            try:
+                entries = json.loads(str(arrays[_META]))["calls"]
+                return cls([_read_call(i, entry, arrays) for i, entry in enumerate(entries)])
+            except (KeyError, TypeError, ValueError) as error:
+                msg = f"{path} is a recording that lacks something: {type(error).__name__}: {error}"
+                raise BadData(msg) from error
 
     def data(self) -> list[Data]:
         """Return the arguments of each call as a data set."""
@@ -191,8 +195,8 @@ class Recording:
         if not self.calls:
             msg = (
                 "no loss was recorded. Seen are torch.nn.functional.binary_cross_entropy_with_logits and "
-                "binary_cross_entropy in eager mode, optax.sigmoid_binary_cross_entropy and optax.sigmoid_focal_loss "
-                "called by these names and first compiled within the block; wrap others with recording.wrap(loss)"
+                "binary_cross_entropy in eager mode, and optax.sigmoid_binary_cross_entropy called by this name and "
+                "first compiled within the block; wrap others with recording.wrap(loss)"
             )
             raise BadData(msg)
 

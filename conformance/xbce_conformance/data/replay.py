@@ -10,6 +10,7 @@ from xbce_conformance.data.measure import OnData, chosen, on_data, share
 from xbce_conformance.data.recording import Call, Recording
 from xbce_conformance.data.shown import Shown
 from xbce_conformance.inputs.formats import FORMATS, Doubles
+from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.peers import PEERS
 from xbce_conformance.subjects.selection import SUBJECT_NAMES, Choice
@@ -30,7 +31,11 @@ class Replayed:
     certified: float
     """The exact result for the same numbers, reduced alike, to a double."""
     other: float
-    """That of the losses of the other system."""
+    """That of the losses of the other system, for the numbers in the dtype of the first argument."""
+    other_certified: float
+    """The exact result for these numbers."""
+    notes: list[str]
+    """What was left out: then nothing is compared, as what came is of all elements."""
     errors: OnData
     """The system, where it is a known one, and the other on the same arrays."""
 
@@ -42,7 +47,7 @@ class Replayed:
     @property
     def other_off(self) -> float:
         """The error of the other system, as a share."""
-        return share(self.other - self.certified, self.certified)
+        return share(self.other - self.other_certified, self.other_certified)
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,17 @@ def _replayed(call: Call, data: Data, other: str) -> Replayed:
     there = data.rounded(fmt)
     trial = there.trial(fmt)
     result = np.asarray(call.result, np.float64)
-    job = next(job for job in chosen([subject], data, [data.dtype]) if job.function.quantities == ("value",))
-    (losses,) = job.call(trial.called_with)
+    jobs = [job for job in chosen([subject], data, [data.dtype]) if job.function.quantities == ("value",)]
+    if not jobs:
+        msg = f"{other} has no function of {data.case.name} in {data.dtype}"
+        raise BadData(msg)
+    try:
+        (losses,) = jobs[0].call(trial.called_with)
+    except Failure as failure:
+        msg = f"{other}: {failure}"
+        raise BadData(msg) from failure
+    notes = list(dict.fromkeys([*data.notes, *there.notes]))
+    exact = data.trial(fmt).exact("value").high
     return Replayed(
         call.system,
         call.function,
@@ -80,8 +94,10 @@ def _replayed(call: Call, data: Data, other: str) -> Replayed:
         data.size,
         call.reduction,
         recorded=float(result.mean()),
-        certified=_reduced(call, there, data.trial(fmt).exact("value").high),
-        other=_reduced(call, there, np.asarray(losses, np.float64)),
+        certified=math.nan if notes else _reduced(call, data, exact),
+        other=math.nan if notes else _reduced(call, there, np.asarray(losses, np.float64)),
+        other_certified=math.nan if notes else _reduced(call, there, trial.exact("value").high),
+        notes=notes,
         errors=on_data(systems, data.sampled(data.most), [data.dtype]),
     )
 

@@ -119,7 +119,9 @@ def _last(function: str) -> str:
 
 
 def signed(share: float) -> str:
-    """Write a share with its sign."""
+    """Write a share with its sign; a dash where there is none."""
+    if math.isnan(share):
+        return "–"
     return f"{'-' if share < 0 else '+'}{percent(abs(share))}"
 
 
@@ -223,12 +225,23 @@ def _(result: Replay) -> RenderableType:
     table = Table(*replay_columns(result), box=None, title="Recorded losses", title_justify="left")
     for row in replay_rows(result):
         table.add_row(*map(Text, row))
-    return Group(table, *(Text(sentence(verdict), style=_STYLES[verdict.grade]) for verdict in replay_verdicts(result)))
+    return Group(
+        table,
+        *map(Text, replay_notes(result)),
+        *(Text(sentence(verdict), style=_STYLES[verdict.grade]) for verdict in replay_verdicts(result)),
+    )
 
 
 def replay_verdicts(result: Replay) -> list[Verdict]:
     """Return what is said of the systems, each sentence once."""
     return [*dict.fromkeys(verdict for call in result.calls for verdict in verdicts(call.errors.outcomes))]
+
+
+def replay_notes(result: Replay) -> list[str]:
+    """Return what was left out of each call."""
+    return [
+        f"call {i}: {note}; what came is not compared" for i, call in enumerate(result.calls) for note in call.notes
+    ]
 
 
 def replay_columns(result: Replay) -> tuple[str, ...]:
