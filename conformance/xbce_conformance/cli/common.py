@@ -58,6 +58,13 @@ def out_folder(description: str, default: str = "conformance-report") -> Callabl
     return decorate
 
 
+exact_values_option = click.option(
+    "--exact-values",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="XBCE_EXACT_VALUES",
+    show_envvar=True,
+    help="Folder that exact values are kept in for later commands, and for others at the same time.",
+)
 results_file = click.Path(path_type=Path)
 out_option = out_folder("Folder for results.json, report.html, report.md and systems/.")
 

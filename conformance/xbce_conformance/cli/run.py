@@ -15,7 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from xbce_conformance.cases import FUNCTIONS
-from xbce_conformance.cli.common import check_writable, console, find, nothing, out_option, reasons, subject_options
+from xbce_conformance.cli.common import (
+    check_writable,
+    console,
+    exact_values_option,
+    find,
+    nothing,
+    out_option,
+    reasons,
+    subject_options,
+)
 from xbce_conformance.cli.data import DATA_PARAMETERS, DataFile, data_options, run_on_data
 from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
 from xbce_conformance.cli.interrupt import interruptible
@@ -128,13 +137,7 @@ def list_() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of what is done, job by job; the same command goes on from there.",
 )
-@click.option(
-    "--exact-values",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="XBCE_EXACT_VALUES",
-    show_envvar=True,
-    help="Folder that exact values are kept in for later runs, and for others at the same time.",
-)
+@exact_values_option
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from xbce_conformance.cli.common import check_writable, console
+from xbce_conformance.cli.common import check_writable, console, exact_values_option
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.vectors import PER_REGIME, export, exported
@@ -25,13 +25,7 @@ def vectors() -> None:
     show_default=True,
     help="Vectors of each regime of inputs. Other numbers make other vectors, which the version of the files says.",
 )
-@click.option(
-    "--exact-values",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="XBCE_EXACT_VALUES",
-    show_envvar=True,
-    help="Folder that exact values are kept in for later exports, and for others at the same time.",
-)
+@exact_values_option
 def export_(folder: Path, per_regime: int, exact_values: Path | None) -> None:
     """Write hexadecimal JSON, correctly rounded by ball arithmetic: a file per function and dtype, and an index."""
     screen = console()

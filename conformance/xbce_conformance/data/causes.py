@@ -128,8 +128,7 @@ def _narrower(r: Results) -> tuple[str, Mask]:
 
 
 def _log_of_zero(r: Results) -> tuple[str, Mask]:
-    eps, tiny = float(r.fmt.ulp(np.ones(1))[0]) / 2, r.fmt.smallest
-    saturated = (np.exp(-np.abs(r.logits)) < eps) | (np.exp(-np.abs(r.logits)) < tiny)
+    saturated = np.exp(-np.abs(r.logits)) < r.fmt.ulp(np.ones(1)) / 2
     text = "cancellation: sigmoid(x) rounds to 0 or 1, and its logarithm is not finite"
     return text, ~np.isfinite(r.got) & saturated & (r.quantity == "value")
 

@@ -6,14 +6,13 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from xbce_conformance.data import show
 from xbce_conformance.data.difference import Comparison
 from xbce_conformance.data.measure import OnData
 from xbce_conformance.data.picture import WIDTH, Picture, picture
 from xbce_conformance.data.replay import Replay
 from xbce_conformance.data.verdict import Verdict, verdicts
+from xbce_conformance.report.templates import templates
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,7 @@ def write_page(title: str, results: Sequence[Any], file: Path) -> None:
 
 
 def _render(parts: list[Part], *, title: str, whole: bool) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("xbce_conformance", "data"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    template = environment.get_template("page.html.j2")
+    template = templates("data").get_template("page.html.j2")
     return template.render(parts=parts, title=title, whole=whole, width=WIDTH).strip() + "\n"
 
 

@@ -24,6 +24,7 @@ from xbce_conformance.report.matrices import matrices
 from xbce_conformance.report.plots import error_plot, label_plot
 from xbce_conformance.report.systems import OFTEN, System, systems
 from xbce_conformance.report.table import bound_text, bounds_text, stated_exceptions, summary, verdict
+from xbce_conformance.report.templates import templates
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
@@ -76,13 +77,7 @@ def write_system_pages(results: Results, folder: Path) -> list[Path]:
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("xbce_conformance", "report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = templates("report")
     environment.filters["text"] = _as_text
     environment.globals.update(
         ulp=ulp_text,
