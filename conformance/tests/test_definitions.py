@@ -43,6 +43,15 @@ def test_ball_reference_is_certified(name, quantity):
     np.testing.assert_allclose(series.scale, np.abs(ball.scale), rtol=1e-15)
 
 
+def test_what_is_below_every_double_stays_there_beside_a_huge_logit_and_weight():
+    """log(M) is -exp(-|x|), and multiplies |x| and the weight."""
+    taken = ("gamma", "weight")
+    definition = definitions.with_arrays(taken, lambda given: definitions.focal(given["gamma"]))
+    reference = SeriesReference(definition, ("logits", "labels", *taken))
+    exact = reference.exact("gamma_gradient", tuple(np.array([n]) for n in (-(2.0**1000), 1.0, 0.3, 2.0**1000)))
+    assert exact["gamma_gradient"].high[0] == 0
+
+
 def test_focal_series_is_that_of_flint():
     """flint multiplies power series too: the definition once more, in x + t, without terms by sign."""
     x, z, gamma, alpha = 1.25, 0.3, 1.5, 0.25

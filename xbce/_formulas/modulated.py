@@ -224,6 +224,8 @@ class ModulatedCrossEntropy(Formula):
         elif is_array(self.shift):  # an array may hold zeros
             agrees = agrees | (unshifted & (self.shift == 0))
         deep = agrees & (parts.entropy.m < 2.0**-60)
+        if is_array(parts.g):  # the root below multiplies the error of exp by 4 g, a power of M by g
+            deep = deep & (parts.g < 1)
         # M's logarithm; any number where the power is not used, or is 0.
         log = xp.where(deep & ~xp.isinf(x), xp.where(x > 0, -x, x), -1.0)
         root = self._root_of_exp(xp, x, log, parts.g)

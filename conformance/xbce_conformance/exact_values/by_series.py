@@ -8,7 +8,7 @@ import numpy as np
 from xbce_conformance.exact_values.definitions import Definition, evaluate
 from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.exact_values.rounding import nearest, rounded
-from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT, Ball
+from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT, Ball, more_precise
 from xbce_conformance.inputs.formats import Floats
 
 _HUGE = 2.0**200
@@ -65,4 +65,4 @@ class SeriesReference:
             if last:
                 msg = f"the definition has no value at {numbers}"
                 raise ArithmeticError(msg)
-            precision *= 3
+            precision = more_precise(precision)

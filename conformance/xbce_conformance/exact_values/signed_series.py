@@ -18,7 +18,15 @@ Ball: TypeAlias = flint.arb
 
 PRECISION_LIMIT = 2300
 """Bits: 1154 tell exp(-800) from nothing, and 1024 more do beside the largest number."""
-_BELOW_ALL = 1100
+_LAST_PRECISION = 4480
+"""Bits: 3174 tell exp(-2200) from nothing, and 1024 more do beside the largest number."""
+_BELOW_ALL = 2200
+"""exp(-2200) is below every double, and so are its products with two numbers as large as doubles are."""
+
+
+def more_precise(precision: int) -> int:
+    """Return the precision in bits that is tried next; one beyond `PRECISION_LIMIT` is the last."""
+    return 3 * precision if 3 * precision <= PRECISION_LIMIT else _LAST_PRECISION
 
 
 class SignedTerms:
@@ -169,7 +177,7 @@ def offset(p: Series, eps: Series) -> Series:
 def _magnitude(u: Ball) -> Ball:
     """Return |u|, of which exp(-|u|) is to be taken.
 
-    No precision shows on which side of the middle of two numbers a sum with exp(-1e30) lies; with exp(-1100), which is
+    No precision shows on which side of the middle of two numbers a sum with exp(-1e30) lies; with exp(-2200), which is
     below every double, too, it lies on the same side. So beyond the precision limit |u| is that at most.
     """
     return abs(u).min(flint.arb(_BELOW_ALL)) if flint.ctx.prec > PRECISION_LIMIT else abs(u)

@@ -15,7 +15,7 @@ import flint
 import numpy as np
 
 from xbce_conformance.exact_values.rounding import rounded
-from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT
+from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT, more_precise
 from xbce_conformance.functions.inputs import Inputs, drawn, further
 from xbce_conformance.functions.table import ELEMENTARY, Elementary
 from xbce_conformance.inputs.formats import FORMATS, Doubles, Format
@@ -58,7 +58,7 @@ def _enclosed(function: Elementary, numbers: tuple[float, ...]) -> tuple[float, 
             pair = _at_once(ball) or rounded(ball, at_any_width=precision > PRECISION_LIMIT)
         if pair is not None:
             return pair
-        precision *= 3
+        precision = more_precise(precision)
 
 
 def _at_once(ball: flint.arb) -> tuple[float, float] | None:
