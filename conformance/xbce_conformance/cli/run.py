@@ -27,6 +27,7 @@ from xbce_conformance.cli.common import (
 )
 from xbce_conformance.cli.data import DATA_PARAMETERS, DataFile, data_options, run_on_data
 from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
+from xbce_conformance.cli.explore import explored_cases, write_explored
 from xbce_conformance.cli.interrupt import interruptible
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.cli.waivers import waiver_options
@@ -38,7 +39,8 @@ from xbce_conformance.judge.measure import results_of
 from xbce_conformance.judge.restrict import with_inputs
 from xbce_conformance.judge.resume import RunCheckpoint, plan
 from xbce_conformance.judge.waivers import Waiver
-from xbce_conformance.report import write_reports
+from xbce_conformance.report import write_html, write_reports
+from xbce_conformance.report.html import EXPLORE
 from xbce_conformance.report.table import summary
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Row
@@ -139,6 +141,11 @@ def list_() -> None:
 )
 @exact_values_option
 @click.option(
+    "--explore",
+    is_flag=True,
+    help="Write explore/, too: a page in which one moves a logit and a label. `explore` writes it alone.",
+)
+@click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     help="Stop measuring so long after the start, as if interrupted; the reports are written then.",
@@ -159,6 +166,7 @@ def run_(
     required: tuple[str, ...],
     checkpoint: Path | None,
     exact_values: Path | None,
+    explore: bool,
     seconds: float | None,
     out: Path,
 ) -> None:
@@ -200,6 +208,7 @@ def run_(
         missing |= without
         if not todo:
             raise nothing("measure", missing, "no subject has the chosen function and dtype")
+        explored = explored_cases(choice.case, functions) if explore else ()
         if exact_values:
             check_writable(exact_values, "--exact-values")
 
@@ -212,6 +221,10 @@ def run_(
     in_order = [row for number in sorted(rows) for row in rows[number]]
     results = results_of(todo, in_order, level, missing, () if undone else waivers)
     write_reports(results, out, screen)
+    if explored and not undone:
+        # After the reports: code of one's own is called in this process here, and may end it.
+        write_explored(subjects, missing, explored, dtypes, out / Path(EXPLORE).parent, screen)
+        write_html(results, out / "report.html")  # with a link
     if undone:
         screen.print(
             Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"), soft_wrap=True

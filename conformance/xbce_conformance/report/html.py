@@ -28,6 +28,8 @@ from xbce_conformance.report.templates import templates
 from xbce_conformance.results.figures import ulp_text
 from xbce_conformance.results.model import Results, Row
 
+EXPLORE = "explore/index.html"
+"""The page of the room explore, which the report links to where it is beside it."""
 _SHADES = 4
 _MOST = 24
 """So many worst cases are on the page of a system, so many functions, and so many special values that are wrong."""
@@ -49,6 +51,7 @@ def write_html(results: Results, path: Path) -> None:
         leagues=leagues(results),
         matrices=matrices(results),
         plots=dict(_plots(results)),
+        explore=EXPLORE if (path.parent / EXPLORE).is_file() else "",
         script=files("xbce_conformance").joinpath("report", "report.js").read_text("utf-8"),
     )
     path.write_text(text, "utf-8")
