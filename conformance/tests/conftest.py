@@ -1,4 +1,6 @@
-"""What all of these tests share: exact values, which take most of the time of a small run, and a wide screen."""
+"""What all of these tests share: exact values, which take most of the time of a small run, a wide screen, a browser."""
+
+import shutil
 
 import pytest
 
@@ -17,3 +19,16 @@ def _surroundings(pytestconfig):
         # pytest-xdist sets it: the command then has 80 columns, and what is looked for is on two lines.
         patch.delenv("COLUMNS", raising=False)
         yield
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; of one module, as its loop of asyncio runs until it is closed."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no chromium is here: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()

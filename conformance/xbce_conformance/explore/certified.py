@@ -6,11 +6,11 @@ from fractions import Fraction
 from typing import Any
 
 import flint
+import numpy as np
 
 from xbce_conformance.exact_values.definitions import Definition, evaluate
 from xbce_conformance.exact_values.rounding import nearest, rounded
 from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT, Ball
-from xbce_conformance.inputs.formats import FORMATS
 
 DIGITS = 21
 """Digits of a text, where no format needs more to be rounded to."""
@@ -24,9 +24,9 @@ def certified(definition: Definition, numbers: tuple[float, float]) -> tuple[tup
     """Return value and gradient at a logit and a label: each as text, and the binary exponent of its scale.
 
     All digits of a text are those of the exact number, but the last: where more digits follow, it is neither 0 nor 5.
-    So no text lies in the middle of two numbers of a format unless the exact number does, and rounding a text gives
-    what rounding the exact number gives: this is tried in every format. What no precision tells from 0 is written as 0:
-    no number of a format is as small.
+    So no text lies in the middle of two numbers of a format unless the exact number does. Rounding a text gives what
+    rounding the exact number gives, in every format: both lie on the same side of the same double. What no precision
+    tells from 0 is written as 0: no number of a format is as small.
     """
     found: dict[int, tuple[str, int]] = {}
     precision = 192
@@ -56,13 +56,14 @@ def _text(ball: Ball) -> str | None:
     right = rounded(ball)
     if right is None:
         return None
+    high, low = right
     lower, upper = _fraction(ball.lower()), _fraction(ball.upper())
     for digits in range(DIGITS, 64, 6):
         text = _decimal(lower, digits)
         if text != _decimal(upper, digits):
             return None
-        # Compared as numbers: a zero has a sign that a text has not.
-        if all(float(f.round_pair(*pair(text))) == float(f.round_pair(*right)) for f in FORMATS.values()):
+        written_high, written_low = pair(text)
+        if written_high == high and np.sign(written_low) == np.sign(low):
             return text
     return None
 

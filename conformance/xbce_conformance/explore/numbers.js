@@ -38,7 +38,7 @@ function ratio(a, b) {
   if (a === 0n) return 0;
   const shift = 4 * (a.toString(16).length - b.toString(16).length) - 64;
   const quotient = shift < 0 ? (a << BigInt(-shift)) / b : a / (b << BigInt(shift));
-  return Number(quotient) * 2 ** shift;
+  return Number(quotient) * 2 ** Math.ceil(shift / 2) * 2 ** Math.floor(shift / 2);  // 2 ** shift may be 0
 }
 
 /** An exact number, rounded to a format once: where its double is the middle of two numbers, the rest decides. */

@@ -6,6 +6,7 @@ numbers of the format: most are 0, and the file stays small.
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -84,7 +85,7 @@ def read(file: Path) -> Table:
 
 def _exact(case: Case) -> tuple[Table, dict[tuple[str, str], Floats]]:
     """Return the exact results as text, and rounded to each format: an array with a row per label."""
-    found = [[certified(case.definition, (x, z)) for x in LOGITS] for z in LABELS]
+    found = _certified(case)
     exact, scales, right = {}, {}, {}
     for i, quantity in enumerate(QUANTITIES):
         texts = [[each[i][0] for each in row] for row in found]
@@ -94,6 +95,11 @@ def _exact(case: Case) -> tuple[Table, dict[tuple[str, str], Floats]]:
         for fmt in FORMATS.values():
             right[quantity, fmt.name] = fmt.round_pair(pairs[..., 0], pairs[..., 1])
     return {"case": case.name, "exact": exact, "scale_exponents": scales}, right
+
+
+@cache
+def _certified(case: Case) -> tuple[tuple[tuple[tuple[str, int], ...], ...], ...]:
+    return tuple(tuple(certified(case.definition, (x, z)) for x in LOGITS) for z in LABELS)
 
 
 # --- results of systems ---------------------------------------------------------------------------------------------
