@@ -113,6 +113,14 @@ def test_a_text_is_no_middle_that_the_exact_number_is_not():
     assert Fraction(52) < Fraction(text) < Fraction(52) + Fraction(1, 10**18)
 
 
+def test_a_rest_below_all_doubles():
+    """exp(-1000) lies between the exact number and the double next to it."""
+    (value, _), (gradient, _) = certified(FOCAL.definition, (1000.0, 0.00390625))
+    known = SeriesReference(FOCAL.definition, FOCAL.arguments).exact("value", ([1000.0], [0.00390625]))
+    for text, exact in ((value, known["value"]), (gradient, known["gradient"])):
+        assert pair(text)[0] == exact.high[0]
+
+
 def test_a_zero_is_a_zero():
     (_, (gradient, scale)) = certified(PLAIN.definition, (0.0, 0.5))
     assert gradient == "0"

@@ -57,13 +57,15 @@ def _text(ball: Ball) -> str | None:
     if right is None:
         return None
     high, low = right
+    is_double = bool(ball == high)
     lower, upper = _fraction(ball.lower()), _fraction(ball.upper())
     for digits in range(DIGITS, 64, 6):
         text = _decimal(lower, digits)
         if text != _decimal(upper, digits):
             return None
         written_high, written_low = pair(text)
-        if written_high == high and np.sign(written_low) == np.sign(low):
+        # A rest of 0 beside a ball that is not the double: no format asks for its side, or it would have one.
+        if written_high == high and ((low == 0 and not is_double) or np.sign(written_low) == np.sign(low)):
             return text
     return None
 

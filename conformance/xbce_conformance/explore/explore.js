@@ -127,7 +127,9 @@ function showTable() {
   });
   for (const system of shownSystems()) {
     const [subject, backends] = nameOf(system);
-    const row = make("tr", { role: "row", "data-system": subject }, make("th", { role: "rowheader", scope: "row" }, subject, make("small", {}, `on ${backends}`)));
+    const called = QUANTITIES.map((quantity) => resultOf(system, state.loss, quantity)?.function).find(Boolean);
+    const row = make("tr", { role: "row", "data-system": subject }, make("th", { role: "rowheader", scope: "row" }, subject,
+      make("small", {}, `on ${backends}`), make("small", { class: "called" }, called)));
     for (const quantity of QUANTITIES) {
       const [td, verdict] = cell(system, quantity);
       row.append(td);
