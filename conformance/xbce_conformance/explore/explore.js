@@ -96,7 +96,9 @@ const nameOf = (system) => {
   return here.length ? [subject, here.join(", ")] : null;
 };
 
+/** Their numbers: what is reported, then what is judged. */
 const shownSystems = () => tables.systems.map((_, i) => i)
+  .sort((a, b) => tables.systems[a].judged - tables.systems[b].judged)
   .filter((i) => nameOf(i) && QUANTITIES.some((quantity) => resultOf(i, state.loss, quantity)));
 
 function cell(system, quantity) {
