@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from xbce_conformance.cases import case_named
 from xbce_conformance.cli import main
 from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.exact_values.by_series import SeriesReference
@@ -119,6 +120,13 @@ def test_a_rest_below_all_doubles():
     known = SeriesReference(FOCAL.definition, FOCAL.arguments).exact("value", ([1000.0], [0.00390625]))
     for text, exact in ((value, known["value"]), (gradient, known["gradient"])):
         assert pair(text)[0] == exact.high[0]
+
+
+def test_an_exact_number_beyond_all_doubles():
+    case = case_named("binary_cross_entropy_with_logits(weight=1e308)")
+    (value, scale), _ = certified(case.definition, (-1000.0, 1.0))
+    assert value.endswith("e311")
+    assert (pair(value), scale) == ((np.inf, 0.0), 1024)
 
 
 def test_a_zero_is_a_zero():

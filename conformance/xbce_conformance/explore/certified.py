@@ -16,6 +16,7 @@ DIGITS = 21
 """Digits of a text, where no format needs more to be rounded to."""
 _BOTH = ("value", "gradient")
 _SMALLEST = math.ulp(0.0)
+_MOST_EXPONENT = 1024
 LEAST_EXPONENT = -1100
 """Stands for the exponent of 0, and of what is as good as that."""
 
@@ -45,9 +46,12 @@ def certified(definition: Definition, numbers: tuple[float, float]) -> tuple[tup
 
 
 def pair(text: str) -> tuple[float, float]:
-    """Return the double nearest to a text, and the rest."""
+    """Return the double nearest to a text, and the rest; 0 beside an infinity."""
     exact = Fraction(text)
-    high = float(exact)
+    try:
+        high = float(exact)
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf, 0.0
     return high, float(exact - Fraction(high))
 
 
@@ -87,4 +91,6 @@ def _fraction(end: Ball) -> Fraction:
 
 
 def _exponent(magnitude: float) -> int:
+    if math.isinf(magnitude):
+        return _MOST_EXPONENT
     return int(magnitude.hex().partition("p")[2]) if magnitude >= 2.0**-1022 else LEAST_EXPONENT

@@ -24,6 +24,7 @@ function exactOf(text) {
 }
 
 function restOf(text, high) {
+  if (!Number.isFinite(high)) return 0;
   const [, sign, digits, fraction = "", power = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:e([-+]?\d+))?$/.exec(text);
   const decimal = Number(power) - fraction.length;
   const e = high === 0 ? 0 : Math.max(exponentOf(high), -1022) - 52;
@@ -43,7 +44,7 @@ function ratio(a, b) {
 
 /** An exact number, rounded to a format once: where its double is the middle of two numbers, the rest decides. */
 function nearest(format, { high, low }) {
-  if (format.precision === 53 || high === 0) return high;
+  if (format.precision === 53 || high === 0 || !Number.isFinite(high)) return high;
   view.setFloat64(0, high);
   const odd = view.getUint8(7) & 1;
   const x = low !== 0 && !odd ? next(high, Math.sign(low)) : high;  // rounded to odd: no middle
