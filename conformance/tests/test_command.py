@@ -8,8 +8,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+import xbce
 from tests.conftest import pytest_configure
-from xbce_conformance import cli
 from xbce_conformance.cli import main
 from xbce_conformance.subjects import selection
 from xbce_conformance.subjects.backends import find_backends
@@ -109,7 +109,7 @@ def test_a_row_that_fails_exits_1(tmp_path, monkeypatch):
 
 def test_console_script():
     command = [sys.executable, "-c", "from xbce_conformance.cli import main; main()", "--version"]
-    assert cli.xbce.__version__ in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert xbce.__version__ in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_tests_fail_when_a_required_backend_is_absent(pytestconfig, monkeypatch):

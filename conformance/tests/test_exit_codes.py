@@ -1,14 +1,17 @@
 """How each command ends: its exit code, and what it says."""
 
+import re
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from xbce_conformance.cli import main
-from xbce_conformance.cli.exit_codes import Commands, ExitCode
+from xbce_conformance.cli.exit_codes import CODES, Commands, ExitCode
 from xbce_conformance.storage import OtherPlan
 from xbce_conformance.subjects.spec import BadSubject
 
@@ -29,8 +32,15 @@ def _elsewhere(tmp_path, monkeypatch):
 
 def test_the_help_names_every_code():
     _, text = invoke("--help")
-    for code in ExitCode:
-        assert f" {code:d} " in text
+    assert {*CODES} == {*ExitCode}
+    for code, meaning in CODES.items():
+        assert f" {code:d} {meaning}" in text
+
+
+def test_one_page_has_every_code():
+    page = (Path(__file__).parents[2] / "docs" / "command.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.+?)(?:\. .*)? \|$", page, re.MULTILINE)
+    assert rows == [(f"{code:d}", meaning) for code, meaning in CODES.items()]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +85,7 @@ def test_a_backend_that_is_absent(monkeypatch):
     code, text = invoke("run", "--backend", "numpy", "--require", "torch:cpu")
     assert (code, text) == (ExitCode.NOT_LOADED, "Error: required backends are absent: torch:cpu: not asked for")
     for command in ("functions", "hashes"):
-        module = sys.modules[f"xbce_conformance.cli.{command}"]
+        module = import_module(f"xbce_conformance.cli.{command}")
         here = module.find_backends(("numpy",))[0]
         found = {"functions": {}, "hashes": here}[command], {"cupy": "no CUDA device was found"}
         monkeypatch.setattr(module, "find_backends", lambda _names, found=found: found)

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 
-from xbce_conformance.cases import BadCase, case_named
+from xbce_conformance.cases import FUNCTIONS, BadCase, case_named
 from xbce_conformance.cases.named import EXAMPLE
+from xbce_conformance.cli.completion import SubjectName
 from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
+from xbce_conformance.cli.help import OneOf, one_of
+from xbce_conformance.cli.machine import wants_json
 from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
@@ -32,6 +36,7 @@ quantity_option = click.option(
     type=click.Choice(["value", "gradient", "hessian"]),
     default=("value", "gradient"),
     show_default=True,
+    help="Measure this only. More than once.",
 )
 
 _Command = Callable[..., None]
@@ -90,9 +95,13 @@ class _Screen(Console):
 
 
 def console() -> Console:
-    """Return the console of the command: off a terminal it has the columns that COLUMNS says, or many."""
-    console = _Screen()
-    return console if console.is_terminal or os.environ.get("COLUMNS") else _Screen(width=_FILE_WIDTH)
+    """Return the console of the command: off a terminal it has the columns that COLUMNS says, or many.
+
+    It is the standard output, or with `--json` the standard error.
+    """
+    other = wants_json()
+    console = _Screen(stderr=other)
+    return console if console.is_terminal or os.environ.get("COLUMNS") else _Screen(stderr=other, width=_FILE_WIDTH)
 
 
 @contextmanager
@@ -126,6 +135,10 @@ class CaseText(click.ParamType[str]):
         except BadCase as error:
             self.fail(str(error), param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the functions whose names begin so."""
+        return [CompletionItem(name) for name in FUNCTIONS if name.startswith(incomplete)]
+
 
 def subject_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose subjects and backends; the command takes them as one `choice`."""
@@ -134,6 +147,7 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
             "--subject",
             "subject_names",
             multiple=True,
+            type=SubjectName(),
             metavar="NAME|MODULE:CALLABLE",
             help="Measure this subject only: a name that `list` shows, module:callable or folder/module.py:callable. "
             "More than once.",
@@ -142,15 +156,21 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
             "--backend",
             "backend_names",
             multiple=True,
-            type=click.Choice(ALL_BACKEND_NAMES),
-            help="Measure on this backend only; for module:callable the arrays that it takes. More than once.",
+            type=OneOf(ALL_BACKEND_NAMES, "BACKEND"),
+            help="Measure on this backend only; for module:callable the arrays that it takes. More than once. "
+            + one_of(ALL_BACKEND_NAMES),
         ),
         click.option(
             "--order",
             default="",
+            metavar="NAMES",
             help="Arguments of module:callable as it takes them: labels,logits or y_true=labels,y_pred=logits.",
         ),
-        click.option("--gradient", help="module:callable of the gradient of a subject given as module:callable."),
+        click.option(
+            "--gradient",
+            metavar="MODULE:CALLABLE",
+            help="Its gradient, where the subject is module:callable.",
+        ),
         click.option(
             "--case",
             type=CaseText(),

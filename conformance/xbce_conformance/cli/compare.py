@@ -1,6 +1,5 @@
 """`compare`."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,9 @@ import click
 from rich.text import Text
 
 from xbce_conformance.cli.common import console, read_results, results_file
-from xbce_conformance.cli.exit_codes import ExitCode, FileProblem
+from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, codes
+from xbce_conformance.cli.help import HelpedCommand
+from xbce_conformance.cli.machine import json_option, print_json, wants_json
 from xbce_conformance.results.circumstances import Difference, differences, same_level
 from xbce_conformance.results.compare import Change, compare, under_one_name
 
@@ -33,7 +34,17 @@ class _Names(click.ParamType[tuple[str, str]]):
         return old, new
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    cls=HelpedCommand,
+    examples={
+        "compare old/results.json new/results.json": "what changed; exits with 1 if anything got worse",
+        "compare old.json new.json --tolerance 0.05": "errors may grow by 5 %",
+        "compare old.json new.json --as mine:f=mine:g": "two candidates: mine:f of the old file, mine:g of the new one",
+        "compare old.json new.json --json | jq .changes": "the changes, for a program",
+    },
+    codes=codes("something is worse", "nothing is worse"),
+)
 @click.argument("old", type=results_file)
 @click.argument("new", type=results_file)
 @click.option(
@@ -47,15 +58,15 @@ class _Names(click.ParamType[tuple[str, str]]):
 @click.option("--across-levels", is_flag=True, help="Compare runs of other inputs all the same.")
 @click.option(
     "--as",
-    "names",
+    "renamed",
     multiple=True,
     type=_Names(),
     metavar="OLD=NEW",
     help="Compare subject OLD of the old file with subject NEW of the new one. More than once.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def compare_(
-    old: Path, new: Path, tolerance: float, names: tuple[tuple[str, str], ...], *, across_levels: bool, as_json: bool
+    old: Path, new: Path, tolerance: float, renamed: tuple[tuple[str, str], ...], *, across_levels: bool
 ) -> None:
     """Show what changed between two results.json; exit with 1 if anything got worse.
 
@@ -71,23 +82,18 @@ def compare_(
             "of each other. --across-levels compares them all the same"
         )
         raise click.UsageError(msg)
-    if names:
+    if renamed:
         try:
-            before, after = under_one_name(before, after, dict(names))
+            before, after = under_one_name(before, after, dict(renamed))
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--as") from error
     circumstances, changes = differences(before, after), compare(before, after, tolerance)
-    if as_json:
-        _print_json(circumstances, changes)
+    if wants_json():
+        print_json({"circumstances": [*map(asdict, circumstances)], "changes": [*map(asdict, changes)]})
     else:
         _print(circumstances, changes)
     if any(change.worse for change in changes):
         sys.exit(ExitCode.FAILED)
-
-
-def _print_json(circumstances: list[Difference], changes: list[Change]) -> None:
-    data = {"circumstances": [*map(asdict, circumstances)], "changes": [*map(asdict, changes)]}
-    click.echo(json.dumps(data, indent=1))
 
 
 def _print(circumstances: list[Difference], changes: list[Change]) -> None:

@@ -13,7 +13,10 @@ from rich.text import Text
 
 from xbce_conformance.cases import PLAIN, Case, case_named
 from xbce_conformance.cli.common import CaseText, console, find, nothing, out_folder
-from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
+from xbce_conformance.cli.completion import SubjectName
+from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded, codes
+from xbce_conformance.cli.help import HelpedCommand
+from xbce_conformance.cli.machine import json_option, print_file
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.data.arrays import MOST, BadData, Data
 from xbce_conformance.data.difference import compare_on, system_name
@@ -160,20 +163,34 @@ def _write(title: str, results: Sequence[Shown], out: Path) -> None:
     found = {"schema_version": 1, "environment": environment(), "results": [_entry(result) for result in results]}
     (out / "data.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     write_page(title, results, out / "data.html")
+    print_file(out / "data.json")
 
 
 def _entry(result: Shown) -> dict[str, Any]:
     return {"kind": type(result).__name__, **result.to_dict()}
 
 
-@click.command("diff")
-@click.argument("first")
-@click.argument("second")
+@click.command(
+    "diff",
+    cls=HelpedCommand,
+    examples={
+        "diff torch optax --data logits.npz": "two systems on the arrays `logits` and `labels` of a file",
+        "diff xbce@jax my_loss:loss --data logits.npz --dtype bfloat16": "xbce on JAX beside a loss of your own",
+        "diff torch xbce --data step.safetensors --logits head.out --labels target": "columns of other names",
+    },
+    codes=codes("a system could not be called"),
+    grouped={"labels": "Your own arrays"},
+)
+@click.argument("first", type=SubjectName(backends=True))
+@click.argument("second", type=SubjectName(backends=True))
 @data_options()
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="In this dtype only.")
-@click.option("--order", default="", help="Arguments of module:callable as it takes them: labels,logits.")
+@click.option(
+    "--order", default="", metavar="NAMES", help="Arguments of module:callable as it takes them: labels,logits."
+)
 @click.option("--case", type=CaseText(), help="What both compute; by default binary_cross_entropy_with_logits.")
 @out_folder("Folder for data.json and data.html.", "conformance-diff")
+@json_option
 def diff_(
     first: str, second: str, data: DataFile, dtypes: tuple[str, ...], order: str, case: str | None, out: Path
 ) -> None:

@@ -27,16 +27,22 @@ class ExitCode(IntEnum):
     """As a shell reports Ctrl-C."""
 
 
-CODES = """\b
-Exit codes:
-  0    all that is judged passes
-  1    a row failed, or `compare` found something worse
-  2    usage: an option or an argument is wrong
-  3    a subject or a backend could not be loaded, or is absent
-  4    input or output: a file cannot be read or written
-  70   a defect of this package, to be reported
-  130  interrupted"""
-"""What `--help` says of them; after a \\b click leaves lines as they are."""
+CODES = {
+    ExitCode.PASSED: "all that is judged passes",
+    ExitCode.FAILED: "a row failed, or `compare` found something worse",
+    ExitCode.USAGE: "usage: an option or an argument is wrong",
+    ExitCode.NOT_LOADED: "a subject or a backend could not be loaded, or is absent",
+    ExitCode.INPUT_OUTPUT: "input or output: a file cannot be read or written",
+    ExitCode.INTERNAL: "a defect of this package, to be reported",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+"""What `--help` says of each."""
+
+
+def codes(failed: str | None = None, passed: str = "done") -> dict[ExitCode, str]:
+    """Return what the codes of one command say: 0 and 1 have its own words, and without those of 1 it has no 1."""
+    own = {ExitCode.PASSED: passed} | ({ExitCode.FAILED: failed} if failed else {})
+    return {code: own.get(code, text) for code, text in CODES.items() if code in own or code != ExitCode.FAILED}
 
 
 class NotLoaded(click.ClickException):

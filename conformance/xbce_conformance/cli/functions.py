@@ -13,8 +13,10 @@ from rich.progress import TaskProgressColumn, TimeElapsedColumn
 from rich.text import Text
 
 from xbce_conformance.cli.common import console, nothing, out_folder, reading
-from xbce_conformance.cli.exit_codes import ExitCode
+from xbce_conformance.cli.exit_codes import ExitCode, codes
+from xbce_conformance.cli.help import HelpedCommand, OneOf, one_of
 from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.cli.machine import json_option, print_file
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.functions.measure import (
     CHUNK,
@@ -38,14 +40,37 @@ from xbce_conformance.subjects.levels import level_of
 _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARIES]
 
 
-@click.command("functions")
-@click.option(
-    "--backend", "backend_names", multiple=True, type=click.Choice(_BACKENDS), help="Measure this backend only."
+@click.command(
+    "functions",
+    cls=HelpedCommand,
+    examples={
+        "functions": "every library that is here, every dtype, every number of float32: hours",
+        "functions --samples 16777216": "2^24 draws instead: minutes",
+        "functions --backend numpy --function exp --dtype float32": "one function",
+    },
+    codes=codes(),
 )
 @click.option(
-    "--function", "names", multiple=True, type=click.Choice(list(ELEMENTARY)), help="Measure this function only."
+    "--backend",
+    "backend_names",
+    multiple=True,
+    type=OneOf(_BACKENDS, "BACKEND"),
+    help=f"Measure this backend only. More than once. {one_of(_BACKENDS)}",
 )
-@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="Measure this dtype only.")
+@click.option(
+    "--function",
+    "names",
+    multiple=True,
+    type=OneOf(list(ELEMENTARY), "FUNCTION"),
+    help=f"Measure this function only. More than once. {one_of(list(ELEMENTARY))}",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(list(FORMATS)),
+    help="Measure this dtype only. More than once.",
+)
 @click.option(
     "--samples",
     type=click.IntRange(min=1, max=2**32),
@@ -56,12 +81,13 @@ _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARI
     "Folder for functions.json; what it holds for the same versions, device, processor level and samples is not "
     "measured again."
 )
+@json_option
 def functions_(
     backend_names: tuple[str, ...], names: tuple[str, ...], dtypes: tuple[str, ...], samples: int | None, out: Path
 ) -> None:
     """Measure the functions of the libraries that losses are made of: exp, log1p, division, sigmoid and others.
 
-    Exit with 130 if interrupted; what is done is kept, and the same command goes on from there.
+    Interrupted, it keeps what is done: the same command goes on from there.
     """
     screen, file = console(), out / "functions.json"
     backends, absent = find_backends(backend_names or tuple(_BACKENDS))
@@ -86,6 +112,7 @@ def functions_(
     report.write(file)
     print_functions(rows, report.missing, screen)
     screen.print(Text(f"{file} is written."), soft_wrap=True)
+    print_file(file)
 
 
 def _measure(

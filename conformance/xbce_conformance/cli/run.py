@@ -25,10 +25,13 @@ from xbce_conformance.cli.common import (
     reasons,
     subject_options,
 )
+from xbce_conformance.cli.completion import complete_regime
 from xbce_conformance.cli.data import DATA_PARAMETERS, DataFile, data_options, run_on_data
-from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
+from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded, codes
 from xbce_conformance.cli.explore import explored_cases, write_explored
+from xbce_conformance.cli.help import HelpedCommand, OneOf, one_of
 from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.cli.machine import json_option, print_file, print_json
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.cli.waivers import waiver_options
 from xbce_conformance.inputs.formats import FORMATS
@@ -53,7 +56,13 @@ from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, SUBJECT_NAMES
 from xbce_conformance.subjects.spec import BadOption
 
 
-@click.command("list")
+@click.command(
+    "list",
+    cls=HelpedCommand,
+    examples={"list": "a table", "list --json | jq '.absent'": "what is absent, and why, for a program"},
+    codes=codes(),
+)
+@json_option
 def list_() -> None:
     """Show what can be measured here, what is missing, and why."""
     out = console()
@@ -71,19 +80,60 @@ def list_() -> None:
     out.print(table)
     for name, reason in (missing | missing_subjects).items():
         out.print(Text(f"absent: {name}: {reason}", style="yellow"))
+    print_json(
+        {
+            "backends": [_described(backend) for backend in backends.values()],
+            "subjects": [
+                {
+                    "name": subject.name,
+                    "version": subject.version,
+                    "backend": subject.backend.name,
+                    "dtypes": [*subject.dtypes],
+                    "functions": [*dict.fromkeys(function.name for function in subject.functions)],
+                }
+                for subject in subjects
+            ],
+            "absent": missing | missing_subjects,
+        }
+    )
 
 
-@click.command("run")
+def _described(backend: Backend) -> dict[str, object]:
+    """Return what `list --json` says of a backend."""
+    flushed = [dtype for dtype in backend.dtypes if backend.flushes_subnormals(FORMATS[dtype])]
+    facts = {"name": backend.name, "version": backend.version, "device": backend.device}
+    return {**facts, "dtypes": [*backend.dtypes], "flushes_subnormals_in": flushed}
+
+
+@click.command(
+    "run",
+    cls=HelpedCommand,
+    examples={
+        "run --subject my_loss:loss": "judge the function `loss` of my_loss.py",
+        "run --subject my_loss:loss --backend torch:cpu --order labels,logits": "one that takes tensors, labels first",
+        'run --subject my_loss:focal --case "sigmoid_focal_loss(gamma=1.7, alpha=0.3)"': "a focal loss, with options",
+        "run --backend numpy --dtype float32": "xbce and its peers, on NumPy",
+        "run --data logits.npz": "what each system makes of the arrays `logits` and `labels` of a file",
+        "run --subject xbce --json | jq .rows": "results for a program",
+    },
+    codes=codes("a row of xbce, or of a subject of your own, fails, or a waiver is out of date", "all rows pass"),
+)
 @subject_options
 @data_options(optional=True)
 @click.option(
     "--function",
     "functions",
     multiple=True,
-    type=click.Choice(FUNCTIONS),
-    help="Measure this function of xbce, and what is compared with it, only; may be given more than once.",
+    type=OneOf(FUNCTIONS, "FUNCTION"),
+    help=f"Measure this function of xbce, and what is compared with it, only. More than once. {one_of(FUNCTIONS)}",
 )
-@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="Measure this dtype only.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(list(FORMATS)),
+    help="Measure this dtype only. More than once.",
+)
 @click.option(
     "--level",
     type=click.Choice(list(LEVELS)),
@@ -103,6 +153,8 @@ def list_() -> None:
     "--regime",
     "regimes",
     multiple=True,
+    metavar="REGIME",
+    shell_complete=complete_regime,
     help="Try this regime of the inputs only, such as 'tail, label agrees', with no special values and no search. More "
     "than once.",
 )
@@ -131,8 +183,8 @@ def list_() -> None:
     "--require",
     "required",
     multiple=True,
-    type=click.Choice(BACKEND_NAMES),
-    help="Fail if this backend is absent; without it an absent backend is only named.",
+    type=OneOf(BACKEND_NAMES, "BACKEND"),
+    help="Fail if this backend is absent; without it an absent backend is only named. More than once.",
 )
 @click.option(
     "--checkpoint",
@@ -151,6 +203,7 @@ def list_() -> None:
     help="Stop measuring so long after the start, as if interrupted; the reports are written then.",
 )
 @out_option
+@json_option
 def run_(
     choice: Choice,
     data: DataFile | None,
@@ -175,8 +228,7 @@ def run_(
     With --data the inputs are your own arrays: what each system makes of them, whether it matters, in data.json and
     data.html.
 
-    Exit with 1 if a row of xbce, or of a subject of your own, fails, or a waiver is out of date; with 130 if
-    interrupted: then the files hold what was measured.
+    Interrupted, the files hold what was measured.
     """
     chosen = replace(choice, dtypes=dtypes)
     if data is not None:
@@ -225,6 +277,7 @@ def run_(
         # After the reports: code of one's own is called in this process here, and may end it.
         write_explored(subjects, missing, explored, dtypes, out / Path(EXPLORE).parent, screen)
         write_html(results, out / "report.html")  # with a link
+    print_file(out / "results.json")
     if undone:
         screen.print(
             Text(f"Interrupted after {len(todo) - undone} of {len(todo)} jobs. {_where_to_go_on(kept)}"), soft_wrap=True

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -21,7 +21,9 @@ from xbce_conformance.cli.common import (
     reading,
     subject_options,
 )
-from xbce_conformance.cli.exit_codes import ExitCode
+from xbce_conformance.cli.exit_codes import ExitCode, codes
+from xbce_conformance.cli.help import HelpedCommand
+from xbce_conformance.cli.machine import json_option, print_json
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS, Floats, Format
 from xbce_conformance.inputs.input_set import input_set
@@ -32,12 +34,22 @@ from xbce_conformance.subjects.model import Function, Subject
 from xbce_conformance.subjects.selection import Choice
 
 
-@click.command("search")
+@click.command(
+    "search",
+    cls=HelpedCommand,
+    examples={
+        "search --subject my_loss:loss --seconds 600": "ten minutes for each function of a loss of your own",
+        "search --backend numpy --dtype float32 --quantity gradient": "xbce on NumPy, the gradient alone",
+    },
+    codes=codes(),
+)
 @subject_options
-@click.option("--dtype", type=click.Choice(list(FORMATS)), default="float64", show_default=True)
+@click.option(
+    "--dtype", type=click.Choice(list(FORMATS)), default="float64", show_default=True, help="Search in this dtype."
+)
 @quantity_option
 @click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="For each function.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random places that it starts from.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -46,6 +58,7 @@ from xbce_conformance.subjects.selection import Choice
     help="File that what is found is appended to, and that is made if it is not there. Every run tries what is in the "
     "package's own, inputs/worst_cases.json: name that of a checkout to add to it.",
 )
+@json_option
 def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: float, seed: int, data: Path) -> None:
     """Look for the inputs with the largest errors by hill climbing.
 
@@ -62,6 +75,7 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
     if not todo:
         raise nothing(f"search in {dtype}", missing, "no subject has the plain loss, the quantity and the dtype")
     _open(data)
+    told = []
     for subject, function in todo:
         peak, interrupted = _climb(subject, function, FORMATS[dtype], seconds, seed, screen)
         logits, labels = peak.inputs or (0.0, 0.0)
@@ -76,7 +90,9 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
             peak.computed.hex(),
             float(f"{peak.ulp:.6g}"),
         )
-        news = f"new, in {data}" if peak.tried and add(found, data) else f"not worse than what is in {data}"
+        new = bool(peak.tried) and add(found, data)
+        told.append({**asdict(found), "tried": peak.tried, "new": new})
+        news = f"new, in {data}" if new else f"not worse than what is in {data}"
         screen.print(
             Text(
                 f"{subject.name}, {subject.backend.name}, {function.name}: {found.ulp:.4g} ULP "
@@ -85,7 +101,9 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
             soft_wrap=True,
         )
         if interrupted:
+            print_json(told)
             sys.exit(ExitCode.INTERRUPTED)
+    print_json(told)
 
 
 def _open(data: Path) -> None:

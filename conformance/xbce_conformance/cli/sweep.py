@@ -12,8 +12,10 @@ from rich.text import Text
 
 from xbce_conformance.cases import PLAIN, Quantity
 from xbce_conformance.cli.common import console, find, nothing, out_folder, quantity_option, subject_options
-from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded
+from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded, codes
+from xbce_conformance.cli.help import HelpedCommand
 from xbce_conformance.cli.interrupt import interruptible
+from xbce_conformance.cli.machine import json_option, print_file
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.restriction import Labels
@@ -48,7 +50,17 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
         return first, stop
 
 
-@click.command("sweep")
+@click.command(
+    "sweep",
+    cls=HelpedCommand,
+    examples={
+        "sweep --subject my_loss:loss": "all 2^32 float32 logits with labels 0 and 1, and a soft one",
+        "sweep --subject my_loss:loss --labels hard": "labels 0 and 1 only: half of the time",
+        "sweep --dtype bfloat16 --backend jax": "all logits with the 257 labels k/256",
+        "sweep --bits 3f800000:40000000": "the logits from 1 to 2 only",
+    },
+    codes=codes("a row of xbce, or of a subject of your own, fails"),
+)
 @subject_options
 @click.option(
     "--dtype",
@@ -88,6 +100,7 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     help="Processes of the cluster that is started.  [default: one per core; 1 on a GPU]",
 )
 @out_folder("Folder for results.json, report.html, report.md and systems/.", "conformance-sweep")
+@json_option
 @click.pass_context
 def sweep_(
     context: click.Context,
@@ -105,7 +118,7 @@ def sweep_(
 ) -> None:
     """Measure every logit of a format: no maximum is missed.
 
-    Exit with 1 if a row of xbce, or of a subject of your own, fails; with 130 if interrupted, with nothing lost.
+    Interrupted, it loses nothing: the same command goes on.
     """
     if choice.case not in (None, PLAIN.name):
         msg = f"only {PLAIN.name} is swept"
@@ -144,6 +157,7 @@ def sweep_(
         rows=rows,
     )
     write_reports(results, out, screen)
+    print_file(out / "results.json")
     if results.failed:
         sys.exit(ExitCode.FAILED)
     if all(row.failure for row in rows):

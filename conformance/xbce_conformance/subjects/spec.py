@@ -53,9 +53,15 @@ def is_name(text: str) -> bool:
     return text.isidentifier() and not keyword.iskeyword(text)
 
 
+def closest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known name that is closest, if one is close; dashes and case do not make names alike or unlike."""
+    plain = {each.strip("-").lower(): each for each in known}
+    return [plain[each] for each in get_close_matches(name.strip("-").lower(), plain, n=1)]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question to end a message with, if one of the known names is close; otherwise nothing."""
-    close = get_close_matches(name, known, n=1)
+    close = closest(name, known)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
