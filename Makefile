@@ -20,7 +20,7 @@ space := $(empty) $(empty)
 REQUIRED := XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(BACKENDS))
 PYTEST := $(REQUIRED) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-asv bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-asv bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs release-check release-rehearsal
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -95,6 +95,12 @@ bench-full: $(VENV)/installed  ## Both with more sizes, dtypes and samples; writ
 
 bench-compare: $(VENV)/installed  ## Say what became slower, larger or less accurate since REV=HEAD~1.
 	XBCE_BENCH_QUICK=1 $(BIN)/python benchmarks/compare.py $(or $(REV),HEAD~1) $(ARGS)
+
+release-check: $(VENV)/installed  ## What a machine can check of a release: build, contents, installs; ARGS=--rehearse before one.
+	$(BIN)/python -m release $(ARGS)
+
+release-rehearsal: ARGS += --rehearse
+release-rehearsal: release-check
 
 gpu:  ## Measure on this machine's GPU, in five minutes; ARGS=--plan shows what, ARGS=--rehearse does without one.
 	$(GPU_PYTHON) -m gpu $(ARGS)

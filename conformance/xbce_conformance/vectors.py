@@ -1,7 +1,7 @@
 """Test vectors for other languages: inputs with their correctly rounded results, as text and as bits, in JSON.
 
 Exact values come from ball arithmetic (`SeriesReference`), special ones from the table of the contract. The schema is
-docs/vectors.schema.json; a line of a file is one vector, so that a reader needs no JSON library.
+docs/vectors.schema.json of the repository; a line of a file is one vector, so that a reader needs no JSON library.
 """
 
 import json
@@ -26,7 +26,7 @@ from xbce_conformance.invariance.report import expected
 from xbce_conformance.measurement.measured import slug
 
 VERSION = "2.0.0"
-"""Of the vectors; docs/vectors.md says what raises which part, and has the changelog."""
+"""Of the vectors; docs/vectors.md of the repository says what raises which part, and has the changelog."""
 SCHEMA_VERSION = 2
 PER_REGIME = 200
 """Vectors per regime of a release."""
