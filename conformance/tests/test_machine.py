@@ -139,7 +139,8 @@ def test_search(tmp_path):
 
 def completed(words, tmp_path):
     """Return what bash completes, by the code that the command prints, of a command line whose last word is begun."""
-    if not shutil.which("bash"):
+    bash = shutil.which("bash")
+    if not bash:
         pytest.skip("needs bash")
     folder = tmp_path / "bin"
     folder.mkdir(exist_ok=True)
@@ -151,11 +152,12 @@ def completed(words, tmp_path):
     line = " ".join(f"'{word}'" for word in (PROGRAM, *words))
     program = (
         f"source completion.bash; [[ $COMP_WORDBREAKS != *:* ]] || exit 3; "
-        f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; _xbce_conformance_completion {PROGRAM}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; _xbce_conformance_completion {PROGRAM}; "
+        "printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "--norc", "-c", program],
+        [bash, "--norc", "-c", program],
         cwd=tmp_path,
         env=os.environ | {"PATH": path},
         capture_output=True,
