@@ -56,7 +56,7 @@ def test_every_command_has_json():
 
 def test_list(monkeypatch):
     """Of a few: all take long to import, and test_command.py lists them."""
-    module = import_module("xbce_conformance.cli.run")
+    module = import_module("xbce_conformance.cli.list")
     monkeypatch.setattr(module, "ALL_BACKEND_NAMES", ("numpy", "jax:cuda"))
     monkeypatch.setattr(module, "SUBJECT_NAMES", ("xbce", "optax"))
     code, found, text = invoke("list", "--json")

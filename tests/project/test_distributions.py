@@ -151,14 +151,22 @@ def write_empty_wheel(folder, name):
         wheel.writestr(f"{info}/RECORD", "")
 
 
-def test_source_distribution_gives_the_same_wheel(wheels, tmp_path):
-    """There is no xbce/__init__.py beside it that has the version."""
+@pytest.mark.parametrize(
+    ("folder", "beside"),
+    [(".", {"xbce", "docs", "CHANGELOG.md", "CITATION.cff"}), ("conformance", {"xbce_conformance"})],
+    ids=["xbce", "xbce-conformance"],
+)
+def test_source_distribution_gives_the_same_wheel(wheels, tmp_path, folder, beside):
+    """Beside that of the suite there is no xbce/__init__.py that has the version."""
     out = tmp_path / "out"
     out.mkdir()
-    with tarfile.open(build(ROOT / "conformance", "sdist", out)) as archive:
+    with tarfile.open(build(ROOT / folder, "sdist", out)) as archive:
         archive.extractall(tmp_path, filter="data")
     (source,) = (path for path in tmp_path.iterdir() if path != out)
-    assert not (source / "tests").exists()
+    always = {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
+    assert {path.name for path in source.iterdir()} == beside | always
+    if folder == ".":
+        assert {path.suffix for path in (source / "docs").iterdir()} == {".md"}
     rebuilt = build(source, "wheel", out)
     assert rebuilt.read_bytes() == (wheels / rebuilt.name).read_bytes()
 

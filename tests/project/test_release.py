@@ -1,6 +1,7 @@
 """`make release-check`: each check finds what it is for. The whole of it is run by `make release-rehearsal`."""
 
 import io
+import re
 import shutil
 import subprocess
 import tarfile

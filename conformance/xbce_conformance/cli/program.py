@@ -23,7 +23,7 @@ class _Place:
 
 _COMMANDS = {
     "Measure": {
-        "list": _Place("run", "list_", "Show what can be measured here, what is missing, and why."),
+        "list": _Place("list", "list_", "Show what can be measured here, what is missing, and why."),
         "run": _Place("run", "run_", "Measure errors in ULP, and judge them; or measure your own arrays."),
         "diff": _Place("data", "diff_", "Show where two systems differ on your arrays, and why."),
         "sweep": _Place("sweep", "sweep_", "Measure every logit of a format."),

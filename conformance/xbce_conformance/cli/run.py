@@ -1,4 +1,4 @@
-"""`list` and `run`."""
+"""`run`."""
 
 import sys
 import time
@@ -6,12 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from xbce_conformance.cases import FUNCTIONS
@@ -31,7 +29,7 @@ from xbce_conformance.cli.exit_codes import ExitCode, NotLoaded, codes
 from xbce_conformance.cli.explore import explored_cases, write_explored
 from xbce_conformance.cli.help import HelpedCommand, OneOf, one_of
 from xbce_conformance.cli.interrupt import interruptible
-from xbce_conformance.cli.machine import json_option, print_file, print_json
+from xbce_conformance.cli.machine import json_option, print_file
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.cli.waivers import waiver_options
 from xbce_conformance.inputs.formats import FORMATS
@@ -48,61 +46,12 @@ from xbce_conformance.report.table import summary
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Row
 from xbce_conformance.subjects.backend import Backend
-from xbce_conformance.subjects.backends import BACKEND_NAMES, backend_facts, find_backends
+from xbce_conformance.subjects.backends import BACKEND_NAMES
 from xbce_conformance.subjects.failure import CALL_LIMIT
 from xbce_conformance.subjects.jobs import PARTS, Job, Part, jobs
 from xbce_conformance.subjects.model import Subject
-from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, SUBJECT_NAMES, Choice, find_subjects
+from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.subjects.spec import BadOption
-
-
-@click.command(
-    "list",
-    cls=HelpedCommand,
-    examples={"list": "a table", "list --json | jq '.absent'": "what is absent, and why, for a program"},
-    codes=codes(),
-)
-@json_option
-def list_() -> None:
-    """Show what can be measured here, what is missing, and why."""
-    out = console()
-    backends, missing = find_backends(ALL_BACKEND_NAMES)
-    subjects, missing_subjects = find_subjects(SUBJECT_NAMES, backends)
-    table = Table("backend", "version", "device", "dtypes", "flushes subnormal numbers in", title="Backends")
-    for name, facts in backend_facts(backends).items():
-        table.add_row(name, *facts.values())
-    out.print(table)
-    table = Table("subject", "version", "backends", "functions", title="Subjects")
-    for (name, version), group in groupby(subjects, key=lambda subject: (subject.name, subject.version)):
-        several = list(group)
-        functions = Text("\n".join(dict.fromkeys(function.name for function in several[0].functions)))
-        table.add_row(name, version, "\n".join(subject.backend.name for subject in several), functions)
-    out.print(table)
-    for name, reason in (missing | missing_subjects).items():
-        out.print(Text(f"absent: {name}: {reason}", style="yellow"))
-    print_json(
-        {
-            "backends": [_described(backend) for backend in backends.values()],
-            "subjects": [
-                {
-                    "name": subject.name,
-                    "version": subject.version,
-                    "backend": subject.backend.name,
-                    "dtypes": [*subject.dtypes],
-                    "functions": [*dict.fromkeys(function.name for function in subject.functions)],
-                }
-                for subject in subjects
-            ],
-            "absent": missing | missing_subjects,
-        }
-    )
-
-
-def _described(backend: Backend) -> dict[str, object]:
-    """Return what `list --json` says of a backend."""
-    flushed = [dtype for dtype in backend.dtypes if backend.flushes_subnormals(FORMATS[dtype])]
-    facts = {"name": backend.name, "version": backend.version, "device": backend.device}
-    return {**facts, "dtypes": [*backend.dtypes], "flushes_subnormals_in": flushed}
 
 
 @click.command(
