@@ -175,17 +175,14 @@ def test_colours_on_a_terminal_only():
 
 def test_results_have_colours_on_a_terminal_only():
     """Rich prints these, on the command's own console; test_table.py has what it prints off a terminal."""
-    program = "from xbce_conformance.cli.common import console\nconsole().print('[red]text[/red]')"
-    assert printed(program, {}) == "\x1b[31mtext\x1b[0m"
-    assert printed(program, {"NO_COLOR": "1"}) == "text"
-
-
-def printed(program, environment):
+    program = (
+        "import os\nfrom xbce_conformance.cli.common import console\n"
+        "console().print('[red]text[/red]')\nos.environ['NO_COLOR'] = '1'\nconsole().print('[red]text[/red]')\n"
+    )
     leader, follower = pty.openpty()
     variables = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
-    variables |= {"TERM": "xterm-256color"} | environment
-    subprocess.run([sys.executable, "-c", program], stdout=follower, check=True, env=variables)
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, stdout=follower, check=True, env=variables | {"TERM": "xterm-256color"})
     os.close(follower)
-    text = os.read(leader, 65536).decode().strip()
+    assert os.read(leader, 65536).decode().split() == ["\x1b[31mtext\x1b[0m", "text"]
     os.close(leader)
-    return text
