@@ -99,8 +99,8 @@ bench-compare: $(VENV)/installed  ## Say what became slower, larger or less accu
 release-check: $(VENV)/installed  ## What a machine can check of a release: build, contents, installs; ARGS=--rehearse before one.
 	$(BIN)/python -m release $(ARGS)
 
-release-rehearsal: ARGS += --rehearse
-release-rehearsal: release-check
+release-rehearsal: override ARGS += --rehearse
+release-rehearsal: release-check  ## The same at any time: what only a release sets is named, and passes.
 
 gpu:  ## Measure on this machine's GPU, in five minutes; ARGS=--plan shows what, ARGS=--rehearse does without one.
 	$(GPU_PYTHON) -m gpu $(ARGS)
