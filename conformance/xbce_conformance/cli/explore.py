@@ -8,6 +8,9 @@ from rich.text import Text
 
 from xbce_conformance.cases import FAMILY, Case, case_named
 from xbce_conformance.cli.common import console, find, nothing, out_folder, reading, results_file, subject_options
+from xbce_conformance.cli.exit_codes import codes
+from xbce_conformance.cli.help import HelpedCommand
+from xbce_conformance.cli.machine import json_option, print_file
 from xbce_conformance.cli.progress import Progress
 from xbce_conformance.explore import EXPLORED, measure_tables, read, write, write_page
 from xbce_conformance.inputs.formats import FORMATS
@@ -18,11 +21,27 @@ from xbce_conformance.subjects.selection import Choice
 _TABLES = "tables.json"
 
 
-@click.command("explore")
+@click.command(
+    "explore",
+    cls=HelpedCommand,
+    examples={
+        "explore": "a page of every system that is here",
+        "explore --subject xbce --subject my_loss:loss --dtype float32": "a loss of your own beside xbce",
+        "explore --tables conformance-report/explore/tables.json --out page": "the page again, of what was measured",
+    },
+    codes=codes(),
+)
 @subject_options
-@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(list(FORMATS)), help="Measure this dtype only.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(list(FORMATS)),
+    help="Measure this dtype only. More than once.",
+)
 @click.option("--tables", type=results_file, help=f"Make the page of this {_TABLES}, and measure nothing.")
 @out_folder(f"Folder for {_TABLES} and index.html.", str(Path("conformance-report", EXPLORE).parent))
+@json_option
 def explore_(choice: Choice, dtypes: tuple[str, ...], tables: Path | None, out: Path) -> None:
     """Write a page in which one moves a logit and a label, and sees each system's digits beside the exact ones.
 
@@ -34,12 +53,14 @@ def explore_(choice: Choice, dtypes: tuple[str, ...], tables: Path | None, out: 
         with reading(tables, "tables of results on a grid"):
             write_page(read(tables), out / "index.html")
         screen.print(Text(f"{out / 'index.html'} is written."), soft_wrap=True)
+        print_file(tables)
         return
     cases = explored_cases(choice.case)
     subjects, missing = find(choice)
     if not subjects:
         raise nothing("explore", missing, "no subject is named")
     write_explored(subjects, missing, cases, dtypes, out, screen)
+    print_file(out / _TABLES)
 
 
 def explored_cases(name: str | None, functions: tuple[str, ...] = ()) -> tuple[Case, ...]:

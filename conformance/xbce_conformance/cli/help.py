@@ -16,10 +16,10 @@ GROUPS = {
     "closed_forms compiled parts",
     "Code of your own": "order gradient bound call_limit",
     "Your own arrays": "path logits probabilities weight where elements",
-    "Inputs": "level labels which regimes bits samples per_regime seed",
+    "Inputs": "tables level labels which regimes bits samples per_regime seed",
     "Judgement": "same_bits given file required tolerance across_levels renamed",
     "Work": "checkpoint exact_values seconds chunk scheduler workers",
-    "Output": "out data plots expected_file json",
+    "Output": "out explore data plots expected_file json",
     "Help": "",
 }
 """Titles, and the parameters below each, in the order in which they are shown."""

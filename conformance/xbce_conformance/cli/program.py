@@ -33,6 +33,7 @@ _COMMANDS = {
     },
     "Results": {
         "compare": _Place("compare", "compare_", "Show what changed between two results.json: a gate."),
+        "explore": _Place("explore", "explore_", "Write a page in which one moves a logit and a label."),
         "report": _Place("report", "report", "Merge results of several runs into one report."),
     },
     "Other": {
