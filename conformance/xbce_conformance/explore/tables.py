@@ -1,7 +1,7 @@
 """The tables of the page: what every system returns on the grid, beside the exact results.
 
-The schema is docs/explore.schema.json of the repository. A result is written as its distance from the correctly rounded one, counted in
-numbers of the format: most are 0, and the file stays small.
+The schema is docs/explore.schema.json of the repository. A result is written as its distance from the correctly rounded
+one, counted in numbers of the format: most are 0, and the file stays small.
 """
 
 import json
