@@ -177,7 +177,6 @@ def test_where_nobody_reads():
     """Not with 1, as Rich ends it: `compare old new | head -1` has found nothing worse by that."""
     program = "from xbce_conformance.cli.common import console; console().print('text')"
     command = [sys.executable, "-c", program]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.close()
-    assert process.wait() == ExitCode.INPUT_OUTPUT, process.stderr.read()
-    process.stderr.close()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.wait() == ExitCode.INPUT_OUTPUT, process.stderr.read()
