@@ -1,0 +1,2 @@
+// xbce has no kernel with atomic operations.
+#pragma once
