@@ -4,14 +4,15 @@ import hashlib
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 _KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
-_OPTIONS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-w", "-fno-strict-aliasing", "-frounding-math", "-pthread")
+_OPTIONS = ("-std=c++17", "-O2", "-fPIC", "-w", "-fno-strict-aliasing", "-pthread")
 
 
 @dataclass(frozen=True)
@@ -23,62 +24,85 @@ class Arithmetic:
     flush: bool = False
     """Subnormal numbers of float32 are 0, as -ftz=true has it, which CuPy gives."""
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of the compiler."""
+        return ("-ffp-contract=fast", "-mfma") if self.contract else ("-ffp-contract=off",)
+
 
 class Compiler:
-    """Takes NVRTC's place in CuPy, and keeps what was built, and of what, in a folder."""
+    """Takes NVRTC's place in CuPy, and keeps in a folder what was built."""
 
-    def __init__(self, folder: Path, arithmetic: Arithmetic) -> None:
-        self.command = shutil.which("g++") or ""
+    def __init__(self, folder: Path, arithmetic: Arithmetic = Arithmetic()) -> None:
+        self.command = shutil.which("g++")
+        if self.command is None:
+            msg = "there is no C++ compiler: apt install g++"
+            raise RuntimeError(msg)
         self.arithmetic = arithmetic
         self.folder = folder
-        self.sources: dict[str, tuple[str, tuple[str, ...]]] = {}
-        """By kernel and digest: source, and the options that CuPy gives NVRTC."""
+        self.sources: dict[str, tuple[str, ...]] = {}
+        """Each source that was asked for, and the options that CuPy has for it."""
         folder.mkdir(parents=True, exist_ok=True)
 
-    def device(self) -> Path:
-        """Return the library of CUDA's functions."""
-        target = self.folder / "device.so"
-        self._run(str(HERE / "device.cpp"), "-std=c++17", "-O2", "-fPIC", "-shared", "-ldl", "-o", str(target))
-        return target
+    @cached_property
+    def version(self) -> str:
+        """The compiler in words."""
+        return subprocess.run([str(self.command), "--version"], capture_output=True, text=True).stdout.splitlines()[0]
 
-    def __call__(self, source: str, options: tuple[str, ...], *_others: Any, **_options: Any) -> Any:
-        """Return CuPy's module of a source."""
+    def __call__(self, source: str, options: tuple[str, ...], *_: Any, **_options: Any) -> Any:
+        """Return CuPy's module of a source; its image is the path of a shared object."""
         from cupy.cuda.function import Module
 
+        self.sources[source] = options
         module = Module()
-        module.load(bytes(self.built(source, options)))
+        module.load(bytes(self.kernel(source)))
         return module
 
-    def built(self, source: str, options: tuple[str, ...]) -> Path:
-        """Return the shared object of a source."""
-        digest = hashlib.sha256(repr((source, options, self.arithmetic)).encode()).hexdigest()[:24]
-        names = _KERNEL.findall(source)
-        self.sources[digest] = source, options
-        target = self.folder / f"{digest}.so"
-        if not target.exists():
-            self._run("-x", "c++", "-", *_OPTIONS, *self._flags(options), "-o", str(target), text=self.translated(source, names))
-        return target
+    def device(self) -> Path:
+        """Return the library that has CUDA's functions."""
+        return self._built("device", ".so", (HERE / "device.cpp").read_text("utf-8"), "-shared", "-ldl")
 
-    def translated(self, source, names):
-        barriers = "true" if "__syncthreads" in source else "false"
-        flush = "true" if self.arithmetic.flush else "false"
-        entries = [
-            f'extern "C" void host_entry_{name}(void** a, const unsigned* g, const unsigned* b) '
-            f"{{ host::play<{name}>(a, g, b, {barriers}, {flush}); }}"
-            for name in names
-        ]
-        return "\n".join((source, *entries, ""))
+    def kernel(self, source: str) -> Path:
+        """Return the shared object of the kernels of a source."""
+        header = self._built("kernel", ".hpp.gch", '#include "kernel.hpp"\n', *self._common, kind="c++-header")
+        return self._built("", ".so", translated(source, self.arithmetic), "-shared", "-include", str(header)[:-4], *self._common)
 
-    def _flags(self, options):
+    @cached_property
+    def _common(self) -> tuple[str, ...]:
         import cupy
 
-        nvidia = [Path(p) / "cu13" / "include" for p in getattr(find_spec("nvidia"), "submodule_search_locations", None) or []]
-        folders = [HERE / "include", Path(cupy.__file__).parent / "_core" / "include", *nvidia]
-        contract = ("-ffp-contract=fast", "-mfma") if self.arithmetic.contract else ("-ffp-contract=off",)
-        return (*contract, *(o for o in options if o.startswith("-D")), *(f"-I{f}" for f in folders), "-include", "host.hpp")
+        folders = (HERE / "include", Path(cupy.__file__).parent / "_core" / "include")
+        return (*self.arithmetic.options, *(f"-I{folder}" for folder in folders))
 
-    def _run(self, *arguments: str, text: str | None = None) -> None:
-        done = subprocess.run([self.command, *arguments], input=text, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            msg = f"{' '.join(arguments)}\n{done.stderr[:3000]}\n{text}"
-            raise RuntimeError(msg)
+    @cached_property
+    def _headers(self) -> str:
+        """The text of our headers: with it changes what is built."""
+        return "".join(file.read_text("utf-8") for file in sorted(HERE.rglob("include/**/*")) if file.is_file())
+
+    def _built(self, name: str, suffix: str, text: str, *options: str, kind: str = "c++") -> Path:
+        """Return what a text is compiled to, compiled once."""
+        known = repr((text, options, self._headers, self.version))
+        target = self.folder / f"{name}{hashlib.sha256(known.encode()).hexdigest()[:24]}{suffix}"
+        if not target.exists():
+            with tempfile.TemporaryDirectory(dir=self.folder) as own:  # another process may build the same
+                given, made = Path(own, "source"), Path(own, "made")
+                given.write_text(text, "utf-8")
+                command = [str(self.command), "-x", kind, str(given), *_OPTIONS, *options, "-o", str(made)]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode != 0:
+                    msg = f"{' '.join(command)}\n{done.stderr[:3000]}\n{text}"
+                    raise RuntimeError(msg)
+                made.rename(target)
+        return target
+
+
+def translated(source: str, arithmetic: Arithmetic) -> str:
+    """Return a source with an entry for each of its kernels, which plays the grid."""
+    barriers = str("__syncthreads" in source).lower()
+    flush = str(arithmetic.flush).lower()
+    entries = [
+        f'extern "C" void host_entry_{name}(void** arguments, const unsigned* grid, const unsigned* block) '
+        f"{{ host::play<{name}>(arguments, grid, block, {barriers}, {flush}); }}"
+        for name in _KERNEL.findall(source)
+    ]
+    return "\n".join((source, *entries, ""))

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .compiler import Arithmetic, Compiler
+from tests.cuda_host.compiler import Arithmetic, Compiler
 
 _RUNTIME, _DRIVER = "cupy_backends.cuda.api.runtime", "cupy_backends.cuda.api.driver"
 _SKIP = "int __pyx_skip_dispatch"

@@ -5,6 +5,7 @@ and anybody can compute them.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from functools import cached_property, lru_cache
 from typing import Any
@@ -47,13 +48,22 @@ def lookup(xp: Namespace, table: Table, index: Array) -> Array:
     if own is not None:
         found: Array = own(table, index)
         return found
-    flat = xp.take(_kept(xp, table, index.device), xp.reshape(index, (-1,)), axis=0)
+    place = _Place(str(index.device), index.device)
+    flat = xp.take(_kept(xp, table, place), xp.reshape(index, (-1,)), axis=0)
     return xp.reshape(flat, index.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A device, known by its name: those of CuPy cannot be hashed."""
+
+    name: str
+    device: Device = field(compare=False)
+
+
 @lru_cache(maxsize=256)
-def _kept(xp: Namespace, table: Table, device: Device) -> Array:
-    return table.array(xp, device)
+def _kept(xp: Namespace, table: Table, place: _Place) -> Array:
+    return table.array(xp, place.device)
 
 
 STEPS = 1024

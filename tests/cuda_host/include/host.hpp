@@ -16,8 +16,6 @@
 #include <ucontext.h>
 #include <xmmintrin.h>
 
-#include <vector>
-
 #define __CUDACC_VER_MAJOR__ 13
 #define __CUDACC_VER_MINOR__ 0
 #define __device__
@@ -72,54 +70,52 @@ static inline int __float_as_int(float x) { return host_bits<int>(x); }
 
 namespace host {
 
-struct Fibers {
-  static constexpr size_t stack_size = 1 << 16;
-  ucontext_t scheduler;
-  std::vector<ucontext_t> fibers;
-  std::vector<char> stacks;
-  std::vector<HostIndex> indices;
-  std::vector<char> finished;
-  unsigned current = 0;
-  void (*body)(void*) = nullptr;
-  void* arguments = nullptr;
+struct Fiber {
+  ucontext_t context;
+  HostIndex index;
+  bool finished;
+  char stack[1 << 14];
 };
-static Fibers fibers;
+static ucontext_t scheduler;
+static Fiber* fibers;
+static Fiber* current;
+static void (*body)(void*);
+static void* arguments;
 
-static void barrier() { swapcontext(&fibers.fibers[fibers.current], &fibers.scheduler); }
+static void barrier() { swapcontext(&current->context, &scheduler); }
 
-static void fiber() {
-  fibers.body(fibers.arguments);
-  fibers.finished[fibers.current] = 1;
+static void run() {
+  body(arguments);
+  current->finished = true;
   barrier();
 }
 
 // Plays a block whose threads wait for each other: each of them runs up to its next barrier, in turn. CUDA leaves undefined
-// what a barrier is that some threads have passed for the last time, and others not: that ends the process.
-static void play_with_barriers(void (*body)(void*), void* arguments) {
+// what a barrier is that some threads reach and others not: that ends the process.
+static void play_with_barriers(void (*body_)(void*), void* arguments_) {
   unsigned count = blockDim.x * blockDim.y * blockDim.z;
-  fibers.body = body;
-  fibers.arguments = arguments;
-  fibers.fibers.resize(count);
-  fibers.stacks.resize(count * Fibers::stack_size);
-  fibers.finished.assign(count, 0);
-  fibers.indices.resize(count);
+  body = body_;
+  arguments = arguments_;
+  if (fibers == nullptr) fibers = static_cast<Fiber*>(malloc(1024 * sizeof(Fiber)));
   for (unsigned i = 0; i < count; i++) {
-    getcontext(&fibers.fibers[i]);
-    fibers.fibers[i].uc_stack.ss_sp = &fibers.stacks[i * Fibers::stack_size];
-    fibers.fibers[i].uc_stack.ss_size = Fibers::stack_size;
-    fibers.fibers[i].uc_link = nullptr;
-    makecontext(&fibers.fibers[i], fiber, 0);
-    fibers.indices[i] = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+    Fiber& fiber = fibers[i];
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack;
+    fiber.context.uc_stack.ss_size = sizeof fiber.stack;
+    fiber.context.uc_link = nullptr;
+    fiber.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+    fiber.finished = false;
+    makecontext(&fiber.context, run, 0);
   }
   for (unsigned ended = 0; ended == 0;) {
     for (unsigned i = 0; i < count; i++) {
-      fibers.current = i;
-      threadIdx = fibers.indices[i];
-      swapcontext(&fibers.scheduler, &fibers.fibers[i]);
-      ended += fibers.finished[i];
+      current = &fibers[i];
+      threadIdx = current->index;
+      swapcontext(&scheduler, &current->context);
+      ended += current->finished;
     }
     if (ended != 0 && ended != count) {
-      fprintf(stderr, "a barrier that %u of %u threads do not reach\n", ended, count);
+      fprintf(stderr, "a barrier that %u of %u threads do not reach\n", count - ended, count);
       abort();
     }
   }
