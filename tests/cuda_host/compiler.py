@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-_KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
+KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
 _OPTIONS = ("-std=c++17", "-O2", "-fPIC", "-w", "-fno-strict-aliasing", "-pthread")
 
 
@@ -22,7 +22,8 @@ class Arithmetic:
     contract: bool = False
     """Products and the sums after them are rounded once, as NVRTC does it without --fmad=false."""
     flush: bool = False
-    """Subnormal numbers of float32 are 0, as -ftz=true has it, which CuPy gives."""
+    """Subnormal numbers of float32 are 0, as -ftz=true has it, which CuPy gives: in kernels without float64, and in
+    conversions. A kernel that computes in both keeps them."""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -99,10 +100,12 @@ class Compiler:
 def translated(source: str, arithmetic: Arithmetic) -> str:
     """Return a source with an entry for each of its kernels, which plays the grid."""
     barriers = str("__syncthreads" in source).lower()
-    flush = str(arithmetic.flush).lower()
+    names = KERNEL.findall(source)
+    single = "double" not in source or all(name.startswith("cupy_copy__") for name in names)
+    flush = str(arithmetic.flush and single).lower()
     entries = [
         f'extern "C" void host_entry_{name}(void** arguments, const unsigned* grid, const unsigned* block) '
         f"{{ host::play<{name}>(arguments, grid, block, {barriers}, {flush}); }}"
-        for name in _KERNEL.findall(source)
+        for name in names
     ]
     return "\n".join((source, *entries, ""))
