@@ -56,7 +56,8 @@ COLUMNS = """\
 NO_GPU = """\
 ## GPUs
 
-None was at hand so far: nothing here was measured on one.
+None was at hand so far: nothing here was measured on one. CuPy's kernels have been run [on a
+CPU](cuda-host/README.md).
 """
 
 AGAIN = """

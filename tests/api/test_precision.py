@@ -12,6 +12,7 @@ import pytest
 
 import xbce
 from tests.helpers import NUMPY, assert_same_bits, jax_float64, step
+from xbce._precision import tables
 from xbce_conformance.cases.losses import FAMILY
 from xbce_conformance.inputs.formats import FORMATS
 
@@ -245,3 +246,43 @@ def test_primitives_keep_special_values(backend):
     for function in (special.xlogy, special.xlog1py):
         with step(backend, function):
             np.testing.assert_array_equal(backend.to_numpy(function(zero, y, precision="high")), [0, 0, np.nan])
+
+
+class _Device:
+    """A device as CuPy's: it has a name, and cannot be hashed."""
+
+    __hash__ = None
+
+    def __init__(self, name):
+        self.name = name
+
+    def __str__(self):
+        return self.name
+
+
+class _Indices(np.ndarray):
+    device = None
+
+
+def test_tables_are_kept_for_each_device_even_one_that_cannot_be_hashed():
+    made = []
+
+    class Library:
+        float64, reshape = np.float64, staticmethod(np.reshape)
+
+        @staticmethod
+        def asarray(numbers, *, dtype, device):
+            made.append(str(device))
+            return np.asarray(numbers, dtype)
+
+        @staticmethod
+        def take(array, index, *, axis):
+            return np.take(array, np.asarray(index), axis=axis)
+
+    index = np.array([[0, 1], [2, 1023]]).view(_Indices)
+    for name in ("device 0", "device 1", "device 0", "device 1"):
+        index.device = _Device(name)
+        found = tables.lookup(Library, tables.POWER, index)
+        wanted = np.asarray(tables.POWER.numbers)[np.asarray(index)]
+        assert_same_bits(NUMPY, np.asarray(found), wanted, context=name)
+    assert made == ["device 0", "device 1"]

@@ -31,10 +31,13 @@ class Arithmetic:
         return ("-ffp-contract=fast", "-mfma") if self.contract else ("-ffp-contract=off",)
 
 
+IEEE = Arithmetic()
+
+
 class Compiler:
     """Takes NVRTC's place in CuPy, and keeps in a folder what was built."""
 
-    def __init__(self, folder: Path, arithmetic: Arithmetic = Arithmetic()) -> None:
+    def __init__(self, folder: Path, arithmetic: Arithmetic) -> None:
         self.command = shutil.which("g++")
         if self.command is None:
             msg = "there is no C++ compiler: apt install g++"
@@ -66,7 +69,9 @@ class Compiler:
     def kernel(self, source: str) -> Path:
         """Return the shared object of the kernels of a source."""
         header = self._built("kernel", ".hpp.gch", '#include "kernel.hpp"\n', *self._common, kind="c++-header")
-        return self._built("", ".so", translated(source, self.arithmetic), "-shared", "-include", str(header)[:-4], *self._common)
+        return self._built(
+            "", ".so", translated(source, self.arithmetic), "-shared", "-include", str(header)[:-4], *self._common
+        )
 
     @cached_property
     def _common(self) -> tuple[str, ...]:

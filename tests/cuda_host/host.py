@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.cuda_host.compiler import Arithmetic, Compiler
+from tests.cuda_host.compiler import IEEE, Arithmetic, Compiler
 
 _RUNTIME, _DRIVER = "cupy_backends.cuda.api.runtime", "cupy_backends.cuda.api.driver"
 _SKIP = "int __pyx_skip_dispatch"
@@ -55,7 +55,7 @@ FUNCTIONS = {
 """What CuPy's modules call of CUDA by a pointer, with the signature under which CuPy gives it away."""
 
 
-def install(folder: Path, arithmetic: Arithmetic = Arithmetic()) -> Compiler:
+def install(folder: Path, arithmetic: Arithmetic = IEEE) -> Compiler:
     """Give CuPy, which must not have been imported yet, this machine for a device; builds go to `folder`."""
     if "cupy" in sys.modules:
         msg = "CuPy has been imported: its modules have bound CUDA's functions"

@@ -73,6 +73,5 @@ if __name__ == "__main__":
         rows = json.loads(target.read_text("utf-8")) if target.exists() else []
         for architecture in ARCHITECTURES:
             found = compiled(given.name.partition(".")[0], json.loads(given.read_text("utf-8")), architecture)
-            print(found, flush=True)
             rows.append(asdict(found))
         target.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

@@ -38,7 +38,8 @@ for wide in (np.float32, np.float64):
     assert np.array_equal(mine, halves.astype(wide), equal_nan=True), wide
     finite = np.sort(halves[np.isfinite(halves)].astype(wide))
     middles = (finite[:-1] + finite[1:]) / 2
-    numbers = np.concatenate([finite, middles, np.nextafter(middles, wide(9e9)), np.nextafter(middles, wide(-9e9)), wide([7e4, np.inf])])
+    beside = [np.nextafter(middles, wide(end)) for end in (-9e9, 9e9)]
+    numbers = np.concatenate([finite, middles, *beside, wide([7e4, np.inf])])
     with np.errstate(over="ignore"):
         assert np.array_equal(cp.asnumpy(cp.asarray(numbers).astype(np.float16)), numbers.astype(np.float16)), wide
 """,

@@ -14,10 +14,10 @@ INTRODUCTION = """\
 # CuPy's kernels, run on a host
 
 **No GPU result.** CuPy runs as its users have it: its arrays, its fusion, its launches, and the CUDA source of every
-kernel. But its memory is the host's, and a C++ compiler builds the source, with a [header](../../../tests/cuda_host/include)
-that says what CUDA's words mean; a loop plays the grid. So these are xbce's formulas as CuPy writes them down, by IEEE
-operations, with the C library's exp, log and log1p in place of CUDA's. They are compared with the results of NumPy's
-kernels on all inputs of the suite's level "quick".
+kernel. But its memory is the host's, and a C++ compiler builds the source, with a
+[header](../../../tests/cuda_host/include/host.hpp) that says what CUDA's words mean; a loop plays the grid. So these
+are xbce's formulas as CuPy writes them down, by IEEE operations, with the C library's exp, log and log1p in place of
+CUDA's. They are compared with the results of NumPy's kernels on all inputs of the suite's level "quick".
 
 [page.py](page.py) writes this page from the JSON files beside it, which have a row for each function with its options.
 """
@@ -70,9 +70,8 @@ def groups(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, list[d
     """Return rows by function without its options, by quantity, and by dtype."""
     found: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
-        match = re.match(r"special\.\w+|\w+", row["function"])
-        assert match is not None
-        found.setdefault((match[0], row["quantity"]), {}).setdefault(row["dtype"], []).append(row)
+        (function,) = re.findall(r"^(?:special\.\w+|\w+)", row["function"])
+        found.setdefault((function, row["quantity"]), {}).setdefault(row["dtype"], []).append(row)
     return found
 
 
@@ -103,7 +102,7 @@ def native_cell(rows: list[dict[str, Any]]) -> str:
 
 
 def theorem() -> dict[tuple[str, str], float]:
-    """Return what the native theorem says of the plain loss with CUDA's published exp and log1p, by dtype and quantity."""
+    """Return the bounds of the native theorem for the plain loss and CUDA's functions, by dtype and quantity."""
     bounds: dict[tuple[str, str], float] = {}
     for line in THEOREM.read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -116,7 +115,9 @@ def theorem() -> dict[tuple[str, str], float]:
 def _by_theorem(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "| plain loss | found, IEEE | found, as CuPy compiles | theorem |"
     yield "|---|---|---|---|"
-    plain = [[r for r in of_mode if r["function"].split(".")[0] == "binary_cross_entropy_with_logits"] for of_mode in rows]
+    plain = [
+        [r for r in of_mode if r["function"].split(".")[0] == "binary_cross_entropy_with_logits"] for of_mode in rows
+    ]
     for (dtype, quantity), bound in theorem().items():
         errors = [max(r["error"] for r in mode if (r["dtype"], r["quantity"]) == (dtype, quantity)) for mode in plain]
         yield f"| {dtype}, {quantity} | {errors[0]:.2f} | {errors[1]:.2f} | {bound:.2f} |"
@@ -142,8 +143,8 @@ def page() -> str:
     lines += [
         "### The theorem",
         "",
-        "Errors in ULP beside [the theorem](../../../proofs/native/README.md) with the errors that NVIDIA publishes of exp and",
-        "log1p. Those of the C library are smaller: on a GPU the errors may be larger than these, up to the theorem's.",
+        "Errors in ULP beside [the theorem](../../../proofs/native/README.md), with the errors that NVIDIA publishes of exp",
+        "and log1p. Those of the C library are smaller: on a GPU errors may be larger than these, up to the theorem's.",
         "",
         *_by_theorem([of_mode["rows"] for of_mode in native]),
         "",
@@ -152,7 +153,10 @@ def page() -> str:
         "|---|---|---|---|---|",
     ]
     for row in read("ptx"):
-        flushing = ", ".join(f"`{name}`" for name in row["flushing"]) if len(row["flushing"]) < 8 else len(row["flushing"])
+        few = len(row["flushing"]) < 8
+        flushing = (
+            ", ".join(f"`{name}`" for name in row["flushing"]) if len(row["flushing"]) < 8 else len(row["flushing"])
+        )
         name = f"sm_{row['architecture']}"
         lines.append(f"| {row['precision']} | {name} | {row['kernels']} | {row['contracted']} | {flushing} |")
     return "\n".join([*lines, "", AGAIN])
