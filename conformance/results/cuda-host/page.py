@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+TITLES = ("### By IEEE", "### As CuPy compiles")
 DTYPES = ("float16", "float32", "float64")
 THEOREM = FOLDER.parents[2] / "proofs" / "native" / "table.md"
 
@@ -135,16 +136,16 @@ def page() -> str:
         "",
         HIGH,
     ]
-    for title, of_mode in zip(("### By IEEE", "### As CuPy compiles"), high, strict=True):
+    for title, of_mode in zip(TITLES, high, strict=True):
         lines += [title, "", *table(of_mode["rows"], high_cell), ""]
     lines.append(NATIVE)
-    for title, of_mode in zip(("### By IEEE", "### As CuPy compiles"), native, strict=True):
+    for title, of_mode in zip(TITLES, native, strict=True):
         lines += [title, "", *table(of_mode["rows"], native_cell), ""]
     lines += [
         "### The theorem",
         "",
-        "Errors in ULP beside [the theorem](../../../proofs/native/README.md), with the errors that NVIDIA publishes of exp",
-        "and log1p. Those of the C library are smaller: on a GPU errors may be larger than these, up to the theorem's.",
+        "Errors in ULP beside [the theorem](../../../proofs/native/README.md), with the errors that NVIDIA publishes of",
+        "exp and log1p. Those of the C library are smaller: a GPU's errors may be larger, up to the theorem's.",
         "",
         *_by_theorem([of_mode["rows"] for of_mode in native]),
         "",
@@ -154,11 +155,9 @@ def page() -> str:
     ]
     for row in read("ptx"):
         few = len(row["flushing"]) < 8
-        flushing = (
-            ", ".join(f"`{name}`" for name in row["flushing"]) if len(row["flushing"]) < 8 else len(row["flushing"])
-        )
+        names = ", ".join(f"`{name}`" for name in row["flushing"]) if few else f"in {len(row['flushing'])}"
         name = f"sm_{row['architecture']}"
-        lines.append(f"| {row['precision']} | {name} | {row['kernels']} | {row['contracted']} | {flushing} |")
+        lines.append(f"| {row['precision']} | {name} | {row['kernels']} | {row['contracted']} | {names} |")
     return "\n".join([*lines, "", AGAIN])
 
 
