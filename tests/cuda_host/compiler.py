@@ -12,6 +12,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
+_COMPUTES_IN_DOUBLE = re.compile(r"\bdouble\s*&|CArray<double\b")
+"""Arrays of float64, and functions of such numbers: constants alone are converted to the dtype that they meet."""
 _OPTIONS = ("-std=c++17", "-O2", "-fPIC", "-w", "-fno-strict-aliasing", "-pthread")
 
 
@@ -106,8 +108,8 @@ def translated(source: str, arithmetic: Arithmetic) -> str:
     """Return a source with an entry for each of its kernels, which plays the grid."""
     barriers = str("__syncthreads" in source).lower()
     names = KERNEL.findall(source)
-    single = "double" not in source or all(name.startswith("cupy_copy__") for name in names)
-    flush = str(arithmetic.flush and single).lower()
+    converts = all(name.startswith("cupy_copy__") for name in names)
+    flush = str(arithmetic.flush and (converts or not _COMPUTES_IN_DOUBLE.search(source))).lower()
     entries = [
         f'extern "C" void host_entry_{name}(void** arguments, const unsigned* grid, const unsigned* block) '
         f"{{ host::play<{name}>(arguments, grid, block, {barriers}, {flush}); }}"

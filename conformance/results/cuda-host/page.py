@@ -144,8 +144,8 @@ def page() -> str:
     lines += [
         "### The theorem",
         "",
-        "Errors in ULP beside [the theorem](../../../proofs/native/README.md), with the errors that NVIDIA publishes of",
-        "exp and log1p. Those of the C library are smaller: a GPU's errors may be larger, up to the theorem's.",
+        "Errors in ULP beside [the theorem](../../../proofs/native/README.md), with the errors that NVIDIA publishes",
+        "of exp and log1p. Those of the C library are smaller: a GPU's errors may be larger, up to the theorem's.",
         "",
         *_by_theorem([of_mode["rows"] for of_mode in native]),
         "",

@@ -115,7 +115,7 @@ static void play_with_barriers(void (*body_)(void*), void* arguments_) {
       ended += current->finished;
     }
     if (ended != 0 && ended != count) {
-      fprintf(stderr, "a barrier that %u of %u threads do not reach\n", count - ended, count);
+      fprintf(stderr, "a barrier that %u of %u threads do not reach\n", ended, count);
       abort();
     }
   }
