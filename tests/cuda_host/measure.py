@@ -42,7 +42,7 @@ class Figures:
     differ: int
     """How many have other bits, but for NaN."""
     flushed: int
-    """Of those: zeros in place of subnormal numbers, or results of subnormal arguments."""
+    """Of those: what flushing of subnormal numbers explains, results of subnormal arguments among them."""
     ulp: float
     """The largest difference of all others, in ULP of the exact result (of sums: of NumPy's)."""
     error: float | None = None
@@ -104,9 +104,10 @@ def _figures(job: Job, other: Job, trial: Trial) -> Iterator[Figures]:
             total = np.float64(trial.inputs.arrays["weight"])[trial.where].sum()
             yield _row(job, quantity, mine, numpys, np.abs(exact.scale) / total, small)
             continue
-        error = errors_of(job, trial, quantity, mine, exact).ulp
-        share = float((error / bound_of(job, trial, quantity)).max())
-        yield _row(job, quantity, mine, numpys, np.abs(exact.scale), small, float(error.max()), share)
+        errors = errors_of(job, trial, quantity, mine, exact)
+        share = float((errors.ulp / bound_of(job, trial, quantity)).max())
+        apart = small | errors.flushed
+        yield _row(job, quantity, mine, numpys, np.abs(exact.scale), apart, float(errors.ulp.max()), share)
 
 
 def _small(a: Floats, fmt: Format) -> Any:

@@ -54,11 +54,13 @@ for precision in high native; do
   python -m tests.cuda_host tests.cuda_host.measure $precision $precision.json
   CUDA_HOST=contract,flush python -m tests.cuda_host tests.cuda_host.measure $precision $precision-as-cupy.json
 done
-python -m tests.cuda_host.ptx ptx.json high.sources.json native.sources.json
+python -m tests.cuda_host tests.cuda_host.measure native "native, each loss once.json" --few
+python -m tests.cuda_host.ptx ptx.json high.sources.json "native, each loss once.sources.json"
 python conformance/results/cuda-host/page.py
 ```
 
-It needs CuPy (no driver, no GPU) and g++. `tests/cuda_host` runs a part of it in `make test`.
+It needs CuPy (no driver, no GPU) and g++. `tests/cuda_host` runs a part of it in `make test`. The suite itself runs there
+as well: `python -m tests.cuda_host xbce_conformance run --backend cupy`.
 """
 
 
