@@ -59,8 +59,8 @@ python -m tests.cuda_host.ptx ptx.json high.sources.json "native, each loss once
 python conformance/results/cuda-host/page.py
 ```
 
-It needs CuPy (no driver, no GPU) and g++. `tests/cuda_host` runs a part of it in `make test`. The suite itself runs there
-as well: `python -m tests.cuda_host xbce_conformance run --backend cupy`.
+It needs CuPy (no driver, no GPU) and g++. `tests/cuda_host` runs a part of it in `make test`. The suite itself runs
+there as well: `python -m tests.cuda_host xbce_conformance run --backend cupy`.
 """
 
 
@@ -98,10 +98,11 @@ def high_cell(rows: list[dict[str, Any]]) -> str:
 def native_cell(rows: list[dict[str, Any]]) -> str:
     """Return the largest difference, error and share."""
     difference = f"{max(row['ulp'] for row in rows):.2f}"
-    errors = [row["error"] for row in rows if row["error"] is not None]
-    if not errors:
+    measured = [row for row in rows if row["error"] is not None]
+    if not measured:
         return difference
-    return f"{difference}; {max(errors):.2f}, {max(row['share'] for row in rows):.0%}"
+    error, share = (max(row[name] for row in measured) for name in ("error", "share"))
+    return f"{difference}; {error:.2f}, {share:.0%}"
 
 
 def theorem() -> dict[tuple[str, str], float]:
