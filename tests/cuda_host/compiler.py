@@ -14,6 +14,16 @@ HERE = Path(__file__).parent
 KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
 _COMPUTES_IN_DOUBLE = re.compile(r"\bdouble\s*&|CArray<double\b")
 """Arrays of float64, and functions of such numbers: constants alone are converted to the dtype that they meet."""
+_LOGARITHM = re.compile(r"\blog\(")
+_FLUSHING_LOGARITHM = """\
+static inline float host_log(float x) {
+  unsigned bits = host_bits<unsigned>(x);
+  return logf((bits & 0x7f800000u) == 0 ? host_bits<float>(bits & 0x80000000u) : x);
+}
+static inline double host_log(double x) { return log(x); }
+#define log(x) host_log(x)
+"""
+"""Takes a subnormal number for 0 before the C library scales it, which fails where subnormal numbers are flushed."""
 _OPTIONS = ("-std=c++17", "-O2", "-fPIC", "-w", "-fno-strict-aliasing", "-pthread")
 
 
@@ -109,10 +119,11 @@ def translated(source: str, arithmetic: Arithmetic) -> str:
     barriers = str("__syncthreads" in source).lower()
     names = KERNEL.findall(source)
     converts = all(name.startswith("cupy_copy__") for name in names)
-    flush = str(arithmetic.flush and (converts or not _COMPUTES_IN_DOUBLE.search(source))).lower()
+    flush = arithmetic.flush and (converts or not _COMPUTES_IN_DOUBLE.search(source))
+    before = [_FLUSHING_LOGARITHM] if flush and _LOGARITHM.search(source) else []
     entries = [
         f'extern "C" void host_entry_{name}(void** arguments, const unsigned* grid, const unsigned* block) '
-        f"{{ host::play<{name}>(arguments, grid, block, {barriers}, {flush}); }}"
+        f"{{ host::play<{name}>(arguments, grid, block, {barriers}, {str(flush).lower()}); }}"
         for name in names
     ]
-    return "\n".join((source, *entries, ""))
+    return "\n".join((*before, source, *entries, ""))
