@@ -39,8 +39,9 @@ class Arithmetic:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The options of the compiler."""
-        return ("-ffp-contract=fast", "-mfma") if self.contract else ("-ffp-contract=off",)
+        """The options of the compiler; what is contracted must be in one function."""
+        contracting = ("-ffp-contract=fast", "-mfma", "-fno-semantic-interposition")
+        return contracting if self.contract else ("-ffp-contract=off",)
 
 
 IEEE = Arithmetic()
