@@ -135,8 +135,8 @@ def page() -> str:
         INTRODUCTION,
         f"{facts['compiler']}; CuPy {facts['cupy']}, NumPy {facts['numpy']}, {facts['libc']}, on {facts['processor']}.",
         "Kernels are built twice: by IEEE (`-ffp-contract=off`), and as CuPy has NVRTC compile them, with products and",
-        "sums contracted and subnormal numbers of float32 flushed. (The native figures of the second build are of one in",
-        "which contraction did not reach across the functions of a fused kernel; they are to be renewed.)",
+        "sums contracted and subnormal numbers of float32 flushed. (The native figures of the second",
+        "build are of one without contraction across a fused kernel's functions; they are to be renewed.)",
         "",
         HIGH,
     ]
