@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 from ._backends import runner_for
+from ._call.array_kinds import require_local
 from ._call.checks import require_choice
 from ._call.inputs import reduce_inputs
 from ._call.kernel import Kernel, Output
@@ -75,8 +76,9 @@ class SumAccumulator:
         Raises
         ------
         TypeError, ValueError
-            As `xbce.reduce` does.
+            As `xbce.reduce` does; for a DTensor of PyTorch, of which each process adds ``losses.to_local()``.
         """
+        require_local("losses", losses)
         inputs = reduce_inputs(losses, weight=weight, where=where).with_precision("high")
         xp, high = inputs.xp, inputs.computing
         value = Output("value", high, high, () if inputs.weight is None else (inputs.weight,))

@@ -4,6 +4,7 @@ The arguments are saved for the backward pass, and by `torch_prepared` the slope
 closed derivative (third derivatives, and mixed ones of focal losses), PyTorch differentiates operation by operation.
 """
 
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -62,7 +63,7 @@ class TorchRunner:
     def exact_sum(self, xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
         """Return the sum of terms."""
         if _is_recorded() or not _may_be_differentiated(terms):
-            return exact_sum(xp, terms, spec.axes)
+            return exact_sum(_SUMMING, terms, spec.axes)
         node: Any = _TracedExactSum if torch.compiler.is_compiling() else _ExactSum
         result: Array = node.apply(xp, spec, *terms)
         return result
@@ -124,7 +125,7 @@ class _HighNamespace:
             return self._tables[table.name, _CPU].to(device)[index]
         if torch_cpu.in_transform() or torch._C._len_torch_dispatch_stack():  # noqa: SLF001
             return table.array(namespace, device)[index]
-        return self.kept(table, device)[index]
+        return _at(self.kept(table, device), index)
 
     def kept(self, table: Table, device: Any) -> Array:
         """Return a table, which is made once for each device."""
@@ -132,6 +133,42 @@ class _HighNamespace:
         if known is None:
             known = self._tables[table.name, device] = table.array(namespace, device)
         return known
+
+
+class _SummingNamespace:
+    """The namespace of PyTorch, with sums of DTensors that every process has whole.
+
+    A process has a part of a sum until it is needed; what rounding leaves of a part is not a part of what it leaves.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(namespace, name)
+
+    def sums(self, terms: list[Array], axes: tuple[int, ...]) -> list[Array]:
+        """Return the sum of each array along axes, which are kept."""
+        found = [namespace.sum(x, axis=axes, keepdims=True) for x in terms]
+        if not _is_distributed(found[0]):
+            return found
+        both = torch.stack(found)  # they are sent at once
+        replicate = sys.modules["torch.distributed.tensor"].Replicate()
+        places = [replicate if place.is_partial() else place for place in both.placements]
+        return list(both.redistribute(placements=places).unbind())
+
+
+_SUMMING = _SummingNamespace()
+
+
+def _is_distributed(x: Array) -> bool:
+    distributed = sys.modules.get("torch.distributed.tensor")
+    return distributed is not None and isinstance(x, distributed.DTensor)
+
+
+def _at(table: Array, index: Array) -> Array:
+    """Return a table at an index; at a DTensor, which refuses other tensors beside it, in each process by itself."""
+    if not _is_distributed(index):
+        return table[index]
+    like = {"shape": index.shape, "stride": index.stride()}
+    return index.from_local(table[index.to_local()], index.device_mesh, index.placements, run_check=False, **like)
 
 
 _CPU = torch.device("cpu")
@@ -271,8 +308,8 @@ class _TracedExactSum(torch.autograd.Function):
     """The exact sum of terms, whose derivative in each term is 1, in reverse mode."""
 
     @staticmethod
-    def forward(xp: Namespace, spec: SumSpec, *terms: Array) -> Array:
-        return exact_sum(xp, terms, spec.axes)
+    def forward(_xp: Namespace, spec: SumSpec, *terms: Array) -> Array:
+        return exact_sum(_SUMMING, terms, spec.axes)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Array) -> None:  # noqa: ARG004

@@ -39,6 +39,14 @@ def plain_chunk(name: str, chunk: Any) -> Array:
     return plain(name, chunk)
 
 
+def require_local(name: str, x: Any) -> None:
+    """Refuse a tensor of several processes, of which PyTorch would read what this one has."""
+    distributed = sys.modules.get("torch.distributed.tensor")
+    if distributed is not None and isinstance(x, distributed.DTensor):
+        msg = f"{name} must be a tensor of this process, got a DTensor: pass what its method to_local returns"
+        raise TypeError(msg)
+
+
 def _require_only_numbers(name: str, x: Any) -> None:
     if hasattr(x, "mask") and hasattr(x, "filled"):
         msg = f"{name} must not be a masked array: its mask would be ignored"

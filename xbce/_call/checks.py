@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 
 import array_api_compat as compat
 
-from .._typing import Array, Axis, DType, Namespace, NormalizeBy, ReductionKind
+from .._typing import Array, Axis, Device, DType, Namespace, NormalizeBy, ReductionKind
 from .array_kinds import plain
 from .lengths import fits_into, is_unknown, may_be, same_length, same_shape
-from .numbers import as_number, is_from_numpy, value_of
+from .numbers import as_number, is_from_numpy, new_device, value_of
 from .promotion import FLOATS, INTEGERS, dtype_name, is_dask, is_torch, namespace_of
 from .texts import digits_of, shown, type_name
 
@@ -60,6 +60,7 @@ def reduction_options(
 
 def result_options(
     xp: Namespace,
+    device: Device,
     reduction: ReductionKind,
     keepdims: bool,
     dtype: DType | None,
@@ -72,13 +73,13 @@ def result_options(
         name, given = ("keepdims", keepdims) if keepdims else ("dtype", dtype)
         msg = f"{name} is for reduction='mean' and reduction='sum'; got {name}={given!r} with reduction='none'"
         raise ValueError(msg)
-    return keepdims, None if dtype is None else _floating_dtype(xp, dtype)
+    return keepdims, None if dtype is None else _floating_dtype(xp, device, dtype)
 
 
-def _floating_dtype(xp: Namespace, dtype: DType) -> DType:
+def _floating_dtype(xp: Namespace, device: Device, dtype: DType) -> DType:
     """Return a dtype of the library, as its arrays have it."""
     try:
-        found = xp.empty((0,), dtype=dtype).dtype
+        found = xp.empty((0,), dtype=dtype, device=new_device(xp, device)).dtype
     except Exception:  # noqa: BLE001 - each library has an error of its own
         found = None
     if found is None or dtype_name(found) not in FLOATS:

@@ -67,6 +67,8 @@ def array_of(xp: Namespace, number: Any, dtype: DType, device: Device) -> Array:
             return xp.asarray(number, dtype=dtype, device=device)
     elif isinstance(number, int):
         number = float(number)  # PyTorch accepts no int beyond int64
+    if is_jax(xp):  # JAX would make it on its default device, and copy it from there to that of the arrays
+        return sys.modules["numpy"].full((), number, dtype=dtype)
     return xp.full((), number, dtype=dtype, device=new_device(xp, device))
 
 

@@ -49,7 +49,7 @@ class Reduction:
     ) -> "Reduction":
         """Check the options of a call."""
         axes = reduction_options(name, inputs.arrays[0], kind, axis, normalize_by)
-        return cls(kind, axes, normalize_by, *result_options(inputs.xp, kind, keepdims, dtype))
+        return cls(kind, axes, normalize_by, *result_options(inputs.xp, inputs.device, kind, keepdims, dtype))
 
     def plan(self, inputs: Inputs, formula: Formula, methods: tuple[str, ...]) -> "Plan":
         """Return the plan that computes the reduced value, or derivatives of it, by one run of a kernel."""
