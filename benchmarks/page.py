@@ -2,8 +2,9 @@
 
 ON_PAPER = "## Bandwidth on paper"
 SPEED = "## Targets of speed, by processor"
-BY_OTHERS = (SPEED, ON_PAPER)
-"""The sections that bandwidth.py and targets.py write, in the order of the page."""
+HALF_BINOMIAL = "## scikit-learn's HalfBinomialLoss"
+BY_OTHERS = (SPEED, HALF_BINOMIAL, ON_PAPER)
+"""The sections that bandwidth.py, half_binomial.py and targets.py write, in the order of the page."""
 
 
 def section(page: str, heading: str) -> str:

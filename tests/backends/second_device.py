@@ -215,7 +215,8 @@ def transforms():
         return torch.func.vmap(torch.func.grad(mean))(x, z), torch.func.hessian(mean)(x[0], z[0])
 
     with Watch() as watch:
-        same(unmixed(lambda: plain(x, z)), plain(hx, hz))
+        got = unmixed(lambda: plain(x, z))
+    same(got, plain(hx, hz))
     # vmap converts the numbers of PyTorch's own operations on the CPU.
     with Watch(numbers=("aten._to_copy.default", "aten.div.Tensor")) as mapping:
         got = mapped(x, z)

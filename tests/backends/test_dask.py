@@ -1,5 +1,6 @@
 """Dask: nothing is computed in a call; chunks of any size, unknown ones too; sums as trees; and on a real cluster."""
 
+import os
 import re
 import subprocess
 import sys
@@ -385,3 +386,68 @@ def test_example_on_a_cluster():
     ]
     numbers = [float(word.rstrip(",")) for word in lines[1].split() if word[-2:].strip(",").isdecimal()]
     np.testing.assert_allclose(numbers, expected, atol=3e-3)
+
+
+ODD = ((1, 17, 5, 30, 7), (4, 1, 1))
+ON_A_CLUSTER = [
+    {},
+    {"reduction": "mean", "normalize_by": "weight", "weight": W, "where": KEPT},
+    {"reduction": "sum", "axis": 0},
+    {"reduction": "sum", "precision": "high"},
+    {"reduction": "mean", "axis": 1, "precision": "high"},
+]
+
+
+def compare_on_a_cluster(options):
+    """Compute with chunks of any length on the workers; with high precision the bits are those of NumPy."""
+    x, z = da.from_array(X, ODD), da.from_array(Z, (13, 6))
+    keywords = {name: lazy(value, (19, 4)) for name, value in options.items()}
+    got, wanted = dask.compute(*bce.value_and_gradient(x, z, **keywords)), bce.value_and_gradient(X, Z, **options)
+    for a, b in zip(got, wanted, strict=True):
+        with step("dask", bce.value_and_gradient, **options):
+            np.testing.assert_allclose(a, b, rtol=0 if "precision" in options else 1e-14, atol=0)
+
+
+def test_odd_chunks_on_a_cluster():
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None):
+        for options in ON_A_CLUSTER:
+            compare_on_a_cluster(options)
+
+
+_EACH_A_GPU = """
+import os
+
+import dask
+from distributed import Client, Nanny, Scheduler, SpecCluster, get_worker
+
+from tests.backends import test_dask
+
+if __name__ == "__main__":
+    workers = {
+        i: {
+            "cls": Nanny,
+            "options": {"nthreads": 1, "resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(i)}},
+        }
+        for i in range(2)
+    }
+    scheduler = {"cls": Scheduler, "options": {"dashboard": False}}
+    with SpecCluster(workers=workers, scheduler=scheduler) as cluster, Client(cluster) as client:
+        seen = client.run(lambda: os.environ["CUDA_VISIBLE_DEVICES"])
+        assert sorted(seen.values()) == ["0", "1"], seen
+        with dask.annotate(resources={"GPU": 1}), dask.config.set({"optimization.fuse.active": False}):
+            for options in test_dask.ON_A_CLUSTER:
+                test_dask.compare_on_a_cluster(options)
+        print("compared")
+"""
+
+
+@pytest.mark.long
+def test_a_cluster_with_a_gpu_for_each_worker(tmp_path):
+    """As dask-cuda has it, but without GPUs: a worker sees one of them, and tasks ask for one."""
+    pytest.importorskip("distributed")
+    script = tmp_path / "each_a_gpu.py"
+    script.write_text(_EACH_A_GPU, "utf-8")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "conformance")))}
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=environment)
+    assert run.stdout.splitlines()[-1:] == ["compared"], run.stderr[-3000:]

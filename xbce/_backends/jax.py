@@ -226,21 +226,22 @@ def _jvp(kernel: Kernel, arrays: tuple[Array, ...], tangents: tuple[Any, ...]) -
 
 def _slope(kernel: Kernel, k: int, arrays: tuple[Array, ...], moving: list[tuple[int, Array]], result: Array) -> Array:
     """Return the tangent of output k."""
-    total = jax.numpy.zeros_like(result)
+    total = None  # not zeros_like, which JAX makes on its default device and copies
     for i, tangent in moving:
         if kernel.outputs[k].rest:
             continue
         derivative = kernel.derivative(k, i)
         if derivative is None:
-            total = total + jax.jvp(_plain(kernel, arrays, k, i), (arrays[i],), (tangent,))[1]
+            part = jax.jvp(_plain(kernel, arrays, k, i), (arrays[i],), (tangent,))[1]
         else:
             # JAX needs a rule that is linear in the tangent: multiply outside of the kernel, and round the product.
             (slope,) = _differentiable(derivative.unrounded(), *arrays)
             moved = tangent.astype(slope.dtype)
             if kernel.where is not None:  # a masked element has slope 0, but its tangent or cotangent may be NaN
                 moved = jax.numpy.where(arrays[kernel.where], moved, 0.0)
-            total = total + (slope * moved).astype(total.dtype)
-    return total
+            part = (slope * moved).astype(result.dtype)
+        total = part if total is None else total + part
+    return jax.numpy.zeros_like(result) if total is None else total
 
 
 def _plain(kernel: Kernel, arrays: tuple[Array, ...], k: int, i: int) -> Callable[[Array], Array]:
