@@ -4,9 +4,9 @@
     python benchmarks/half_binomial.py --write    # writes the results and the section of docs/benchmarks.md
     python benchmarks/half_binomial.py --section  # only writes the section, from the results that are there
 
-A ratio is the time of xbce divided by that of scikit-learn, of pairs of calls, one right after the other: the median, and
-the quartiles, between which half of the pairs are. Above 1 scikit-learn is faster. One thread is timed by the time that
-the processor spends on it, which other work changes little; several by the clock, and only where no other work runs.
+A ratio is the time of xbce divided by that of scikit-learn, of pairs of calls, one right after the other: the median,
+and the quartiles, between which half of the pairs are. Above 1 scikit-learn is faster. One thread is timed by the time
+that the processor spends on it, which other work changes little; several by the clock, and only where none runs.
 """
 
 import json
@@ -153,13 +153,15 @@ def section(results: dict[str, Any]) -> str:
     lines = [
         HALF_BINOMIAL,
         "",
-        "Made by `python benchmarks/half_binomial.py --write`: time of `xbce.conventions.sklearn.HalfBinomialLoss` divided by",
-        "that of scikit-learn's compiled class, which it takes the place of; above 1 scikit-learn is faster. Each figure is the",
-        "median over pairs of calls, one right after the other, with the quartiles in parentheses: half of the pairs are between",
-        "them. One thread is timed by what the processor spends on it, several by the clock, where no other work runs. All calls",
-        "write into arrays that are given, as scikit-learn's do; labels are 0 and 1.",
+        "Made by `python benchmarks/half_binomial.py --write`: time of `xbce.conventions.sklearn.HalfBinomialLoss`",
+        "divided by that of scikit-learn's compiled class, which it takes the place of; above 1 scikit-learn is faster.",
+        "Each figure is the median over pairs of calls, one right after the other, with the quartiles in parentheses:",
+        "half of the pairs are between them. One thread is timed by what the processor spends on it, several by the",
+        "clock, where no other work runs. All calls write into arrays that are given, as scikit-learn's do; labels are",
+        "0 and 1.",
         "",
-        f"Measured on: {results['processor']}, {results['date']}, with {results['load']} processors busy before; {libraries}.",
+        f"Measured on: {results['processor']}, {results['date']}, with {results['load']} processors busy before;",
+        f"{libraries}.",
         *([] if any(row[3] > 1 for row in results["methods"]) else ["", _NOT_QUIET]),
         "",
         "| method | dtype | threads | " + " | ".join(f"{size:,}" for size in SIZES) + " |",
@@ -171,9 +173,9 @@ def section(results: dict[str, Any]) -> str:
     lines += [f"| `{m}` | {d} | {n} | " + " | ".join(texts) + " |" for (m, d, n), texts in rows.items()]
     lines += [
         "",
-        f"Fits of `LogisticRegression` with {_FEATURES} features in float64, `tol=1e-6`, with the class of xbce in place, beside fits",
-        "with scikit-learn's own, all on one thread. The last column is the largest difference between",
-        "the coefficients, relative to the largest coefficient.",
+        f"Fits of `LogisticRegression` with {_FEATURES} features in float64, `tol=1e-6`, with the class of xbce in place,",
+        "beside fits with scikit-learn's own, all on one thread. The last column is the largest difference between the",
+        "coefficients, relative to the largest coefficient.",
         "",
         "| solver | samples | time of the fit | difference |",
         "|---|--:|--:|--:|",

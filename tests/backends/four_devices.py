@@ -1,12 +1,11 @@
 """Checks of xbce on four devices of JAX, in a process of its own: `python -m tests.backends.four_devices`.
 
-It prints JSON: the traceback of each check, or null. `--all` takes more shardings, dtypes and losses.
+It writes JSON: of each check the traceback, or null. `--all` takes more shardings, dtypes and losses.
 """
 
-import json
 import os
+import re
 import sys
-import traceback
 from functools import partial
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"  # before JAX is imported
@@ -15,15 +14,17 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as Spec
 
 import xbce
+from tests.backends.checks import Checks, say
 from tests.device.family import bce, call_of, numbers, of_probabilities
 from tests.device.test_transfers import OPTIONS
 from xbce_conformance.cases import METHODS, WITH_NUMBERS
 
-CHECKS = {}
+check = Checks()
 SHAPE = (16, 8)
 DEVICES = jax.devices("cpu")
 MESH = Mesh(np.asarray(DEVICES).reshape(2, 2), ("rows", "columns"))
@@ -35,11 +36,6 @@ SHARDINGS = {
 }
 EVERYTHING = "--all" in sys.argv
 CHOSEN = SHARDINGS if EVERYTHING else dict(list(SHARDINGS.items())[:2])
-
-
-def check(function):
-    CHECKS[function.__name__] = function
-    return function
 
 
 def placed(arrays, place):
@@ -93,23 +89,19 @@ def high_precision_stays_on_its_device():
 
 @check
 def errors_name_the_devices():
-    x, z, w, kept = placed(four(WITH_NUMBERS[0]), DEVICES[1])
+    x, z, w, _ = placed(four(WITH_NUMBERS[0]), DEVICES[1])
+    there = jax.device_put(w, DEVICES[2])
+    text = "{} must be on the device of logits ({}), got {}; nothing is transferred silently"
     calls = {
-        "labels": lambda there: bce(x, there),
-        "pos_weight": lambda there: bce(x, z, pos_weight=there),
-        "weight": lambda there: bce(x, z, weight=there),
-        "where": lambda there: bce(x, z, where=there > 0),
-        "gamma": lambda there: xbce.sigmoid_focal_loss(x, z, gamma=there),
+        "labels": lambda: bce(x, there),
+        "pos_weight": lambda: bce(x, z, pos_weight=there),
+        "weight": lambda: bce(x, z, weight=there),
+        "where": lambda: bce(x, z, where=there > 0),
+        "gamma": lambda: xbce.sigmoid_focal_loss(x, z, gamma=there),
     }
     for name, call in calls.items():
-        there = jax.device_put(w, DEVICES[2])
-        text = f"{name} must be on the device of logits ({DEVICES[1]}), got {DEVICES[2]}; nothing is transferred silently"
-        try:
-            call(there)
-        except ValueError as error:
-            assert str(error) == text, error  # noqa: PT017 - no pytest here
-        else:
-            raise AssertionError(name)
+        with pytest.raises(ValueError, match=f"^{re.escape(text.format(name, DEVICES[1], DEVICES[2]))}$"):
+            call()
 
 
 @check
@@ -120,7 +112,9 @@ def sharded_arrays():
     for name, spec in CHOSEN.items():
         place = NamedSharding(MESH, spec)
         x, z, w, kept = placed(arrays, place)
-        for options in ({}, {"reduction": "mean", "normalize_by": "weight"}, {"reduction": "sum", "axis": 0})[1 - EVERYTHING :]:
+        for options in ({}, {"reduction": "mean", "normalize_by": "weight"}, {"reduction": "sum", "axis": 0})[
+            1 - EVERYTHING :
+        ]:
             call = partial(call_of(case, "value_and_gradient"), **options)
             wanted = call(*map(jnp.asarray, arrays[:2]), weight=jnp.asarray(arrays[2]), where=jnp.asarray(arrays[3]))
             for run in (call, jax.jit(call)):
@@ -149,7 +143,7 @@ def high_precision_has_the_same_bits_sharded_or_not():
 @check
 def shard_map():
     """Each device sums its part; psum adds the sums and the counts."""
-    x, z, w, kept = four(WITH_NUMBERS[0])
+    x, z, _, kept = four(WITH_NUMBERS[0])
     mesh = Mesh(np.asarray(DEVICES), ("i",))
 
     @jax.jit
@@ -186,18 +180,6 @@ def parts_of_a_sum():
         assert total.count == x.size
 
 
-def main():
-    """Run all checks, and print what came of each."""
-    assert len(DEVICES) == 4
-    found = {}
-    for name, function in CHECKS.items():
-        try:
-            function()
-            found[name] = None
-        except Exception:
-            found[name] = traceback.format_exc()[-3000:]
-    print(json.dumps(found))
-
-
 if __name__ == "__main__":
-    main()
+    assert len(DEVICES) == 4
+    say(check.found())

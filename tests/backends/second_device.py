@@ -1,19 +1,21 @@
 """Checks of xbce on a second device of PyTorch, in a process of its own: `python -m tests.backends.second_device`.
 
-It prints JSON: of each check the operations that were watched, and the traceback if it failed. `--all` takes all
+It writes JSON: of each check the operations that were watched, and the traceback if it failed. `--all` takes all
 options and high precision with every case; without it they are taken with the first case.
 """
 
-import json
+import re
 import sys
-import traceback
+from functools import partial
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import xbce
 from tests.backends import played_device
+from tests.backends.checks import Checks, say
 from tests.device.family import bce, call_of, numbers, of_probabilities
 from tests.device.test_transfers import OPTIONS, every_call, train
 from xbce._precision import TABLES
@@ -21,7 +23,7 @@ from xbce.conventions import kornia, optax, pytorch, sklearn
 from xbce_conformance.cases import METHODS, WITH_NUMBERS
 
 HERE = torch.device(played_device.NAME, 0)
-CHECKS = {}
+check = Checks()
 
 
 class Watch(TorchDispatchMode):
@@ -43,11 +45,6 @@ class Watch(TorchDispatchMode):
         strange = [a for a in tensors if a.device != HERE and not (str(function) in self.numbers and not a.ndim)]
         assert not strange, f"{function} on {sorted({str(a.device) for a in strange})}"
         return result
-
-
-def check(function):
-    CHECKS[function.__name__] = function
-    return function
 
 
 def here(array):
@@ -86,7 +83,9 @@ def family(case, chosen):
         assert watch.calls > before + 20  # the threads of autograd are watched, too
     for method in METHODS:
         for options in ({}, {"reduction": "mean", "axis": 0, "normalize_by": "weight"}):
-            got = unmixed(lambda m=method, o=options: call_of(case, m)(*there[:2], weight=there[3], where=there[4], **o))
+            got = unmixed(
+                lambda m=method, o=options: call_of(case, m)(*there[:2], weight=there[3], where=there[4], **o)
+            )
             same(got, call_of(case, method)(x, z, weight=w, where=kept, **options))
     same(call_of(case, "gradient")(*there[:2], pos_weight=there[2]), call_of(case, "gradient")(x, z, pos_weight=p))
     return watch.calls
@@ -192,12 +191,8 @@ def values_are_read_by_scalars():
     assert "aten._local_scalar_dense.default" in played_device.operations
     wanted.add(hx)
     assert total.result() == wanted.result()
-    try:
+    with pytest.raises(ValueError, match=r"^labels must be in \[0, 1\], got "):
         xbce.check_labels(z + 1)
-    except ValueError as error:
-        assert str(error).startswith("labels must be in [0, 1], got ")
-    else:
-        raise AssertionError
     return len(played_device.operations)
 
 
@@ -268,45 +263,33 @@ def errors_name_the_devices():
     text = "{} must be on the device of logits ({}), got {}; nothing is transferred silently"
     refused = 0
 
-    def refuse(name, first, other, call):
+    def refuse(name, first, other, loss, *arguments, **options):
         nonlocal refused
         played_device.operations.clear()
-        try:
-            call()
-        except ValueError as error:
-            assert str(error) == text.format(name, first, other), error
-        else:
-            raise AssertionError(name)
+        with pytest.raises(ValueError, match=f"^{re.escape(text.format(name, first, other))}$"):
+            loss(*arguments, **options)
         assert not played_device.operations, "something ran before the error"
         refused += 1
 
+    x, labels, *_ = there
     for other, (_, z, p, w, kept) in (("cpu", given), ("meta", [a.to("meta") for a in given])):
-        x = there[0]
         for method in METHODS:
-            function = getattr(bce, method) if method else bce
-            refuse("labels", HERE, other, lambda f=function, z=z: f(x, z))
+            refuse("labels", HERE, other, call_of(WITH_NUMBERS[0], method), x, z)
         for name, a in {"pos_weight": p, "weight": w, "where": kept, "label_smoothing": z}.items():
-            refuse(name, HERE, other, lambda n=name, a=a: bce(x, there[1], **{n: a}))
-        refuse("gamma", HERE, other, lambda p=p: xbce.sigmoid_focal_loss(x, there[1], gamma=p))
-        refuse("labels", HERE, other, lambda z=z: bce(x, z[0, 0]))  # one without dimensions, too
-    refuse("labels", "cpu", HERE, lambda: bce(given[0], there[1]))
+            refuse(name, HERE, other, bce, x, labels, **{name: a})
+        refuse("gamma", HERE, other, xbce.sigmoid_focal_loss, x, labels, gamma=p)
+        refuse("labels", HERE, other, bce, x, z[0, 0])  # one without dimensions, too
+    refuse("labels", "cpu", HERE, bce, given[0], labels)
     return refused
 
 
 def main(everything):
-    """Run all checks, and print what came of each."""
+    """Run all checks, and write the number of operations of each."""
     for i, case in enumerate(WITH_NUMBERS):
-        chosen = OPTIONS if everything or i == 0 else OPTIONS[3:4]
-        CHECKS[case.name] = lambda case=case, chosen=chosen: family(case, chosen)
+        check[case.name] = partial(family, case, OPTIONS if everything or i == 0 else OPTIONS[3:4])
         if everything and i:
-            CHECKS[f"{case.name}, high"] = lambda case=case: _high(case)
-    found = {}
-    for name, function in CHECKS.items():
-        try:
-            found[name] = {"operations": function(), "error": None}
-        except Exception:
-            found[name] = {"operations": 0, "error": traceback.format_exc()[-3000:]}
-    print(json.dumps(found))
+            check[f"{case.name}, high"] = partial(_high, case)
+    say(check.found())
 
 
 def _high(case):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends.checks import failures
 from xbce_conformance.cases import WITH_NUMBERS
 
 torch = pytest.importorskip("torch")
@@ -49,9 +50,8 @@ def test_on_a_second_device():
     """All at once: each test of a worker would run them anew."""
     found = found_by()
     assert tuple(sorted(found)) == tuple(sorted(CHECKS))
-    failed = {name: result["error"] for name, result in found.items() if result["error"]}
-    assert not failed, "\n".join(f"{name}\n{error}" for name, error in failed.items())
-    watched = {name: result["operations"] for name, result in found.items()}
+    assert not failures(found), failures(found)
+    watched = {name: result["result"] for name, result in found.items()}
     assert all(watched[case.name] > 1000 for case in WITH_NUMBERS), watched
     assert watched["high_precision_watched"] > 3000
     assert watched["errors_name_the_devices"] == 25
@@ -61,6 +61,5 @@ def test_on_a_second_device():
 def test_every_option_on_a_second_device():
     found = found_by("--all")
     assert len(found) == len(CHECKS) + len(WITH_NUMBERS) - 1
-    failed = {name: result["error"] for name, result in found.items() if result["error"]}
-    assert not failed, "\n".join(f"{name}\n{error}" for name, error in failed.items())
-    assert sum(result["operations"] for result in found.values()) > 100_000
+    assert not failures(found), failures(found)
+    assert sum(result["result"] for result in found.values()) > 100_000

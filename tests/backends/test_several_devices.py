@@ -11,24 +11,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends.checks import failures
+
 ROOT = Path(__file__).parents[2]
 
 
-def failures_of(module, *arguments):
+def found_by(module, *arguments):
     """Run the checks of a module; return their number, and what failed."""
     command = [sys.executable, "-m", f"tests.backends.{module}", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout)
-    return len(found), "\n".join(f"{name}\n{error}" for name, error in found.items() if error)
+    return len(found), failures(found)
 
 
 @pytest.mark.parametrize("arguments", [(), pytest.param(("--all",), marks=pytest.mark.long)], ids=["some", "all"])
 def test_four_devices_of_jax(arguments):
     pytest.importorskip("jax")
-    count, failures = failures_of("four_devices", *arguments)
-    assert not failures, failures
+    count, failed = found_by("four_devices", *arguments)
+    assert not failed, failed
     assert count == 8
 
 
@@ -37,6 +39,6 @@ def test_two_processes_of_pytorch(tmp_path, arguments):
     torch = pytest.importorskip("torch")
     if not torch.distributed.is_available() or not hasattr(torch.distributed, "is_gloo_available"):
         pytest.skip("PyTorch without gloo")
-    count, failures = failures_of("two_processes", str(tmp_path), *arguments)
-    assert not failures, failures
+    count, failed = found_by("two_processes", str(tmp_path), *arguments)
+    assert not failed, failed
     assert count == 7

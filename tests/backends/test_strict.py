@@ -79,10 +79,12 @@ def back(array):
 DEVICES = [device for device in strict.__array_namespace_info__().devices() if str(device).find("CPU") < 0]
 
 
-@pytest.mark.parametrize("cases", [WITH_NUMBERS[:1], pytest.param(WITH_NUMBERS, marks=pytest.mark.long)], ids=["one", "all"])
+@pytest.mark.parametrize(
+    "cases", [WITH_NUMBERS[:1], pytest.param(WITH_NUMBERS, marks=pytest.mark.long)], ids=["one", "all"]
+)
 @pytest.mark.parametrize("device", DEVICES, ids=str)
 def test_everything_stays_on_its_device(device, cases):
-    """array-api-strict makes an array on the CPU unless it is told otherwise, and refuses two devices in an operation."""
+    """array-api-strict makes arrays on the CPU unless told otherwise, and refuses two devices in an operation."""
     kept = Z > 0.5
     calls = 0
     for case in cases:
@@ -118,7 +120,9 @@ def test_high_precision_on_a_device(device):
         return
     got = bce.value_and_gradient(x, z, where=where, precision="high", reduction="mean")
     cpu = on(strict.Device("CPU_DEVICE"), X, Z, Z > 0.5)
-    for a, b in zip(got, bce.value_and_gradient(*cpu[:2], where=cpu[2], precision="high", reduction="mean"), strict=True):
+    for a, b in zip(
+        got, bce.value_and_gradient(*cpu[:2], where=cpu[2], precision="high", reduction="mean"), strict=True
+    ):
         assert a.device == device
         assert np.array_equal(back(a), as_numpy(b))
 

@@ -1,17 +1,18 @@
 """Checks of xbce in two processes of PyTorch, joined by gloo: `python -m tests.backends.two_processes FOLDER`.
 
-The command starts both, with the folder for their meeting. It prints JSON: of each check the traceback, or null.
+The command starts both, with the folder for their meeting. It writes JSON: of each check the traceback, or null.
 `--all` takes all losses.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
-import traceback
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
@@ -20,18 +21,14 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from torch.nn.parallel import DistributedDataParallel
 
 import xbce
+from tests.backends.checks import Checks, say
 from tests.device.family import bce, call_of, numbers, of_probabilities
 from xbce_conformance.cases import WITH_NUMBERS
 
-CHECKS = {}
+check = Checks()
 SHAPE = (13, 6)
 PLACES = {"rows": Shard(0), "columns": Shard(1), "replicated": Replicate()}
 """Of 13 rows one process has 7, and the other 6."""
-
-
-def check(function):
-    CHECKS[function.__name__] = function
-    return function
 
 
 def arrays(case=WITH_NUMBERS[0], dtype="float32"):
@@ -89,12 +86,8 @@ def dtensor_backward(mesh):
 def dtensor_beside_a_tensor_is_refused(mesh):
     x, z, *_ = arrays()
     (a,) = placed(mesh, (x,), Shard(0))
-    try:
+    with pytest.raises(RuntimeError, match=r"mixed torch\.Tensor and DTensor"):
         bce(a, z)
-    except RuntimeError as error:
-        assert "mixed torch.Tensor and DTensor" in str(error), error
-    else:
-        raise AssertionError
 
 
 @check
@@ -127,13 +120,9 @@ def high_precision_has_the_same_bits_sharded_or_not(mesh):
     assert total.result() == xbce.reduce(bce(x, z), reduction="sum", precision="high", dtype=torch.float64).item()
     assert total.count == x.numel()
     (shared,) = placed(mesh, (bce(x, z).to(torch.float64),), Shard(0))
-    try:
+    text = "losses must be a tensor of this process, got a DTensor: pass what its method to_local returns"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
         part.add(shared)
-    except TypeError as error:
-        text = "losses must be a tensor of this process, got a DTensor: pass what its method to_local returns"
-        assert str(error) == text, error
-    else:
-        raise AssertionError
     local = xbce.SumAccumulator()
     local.add(shared.to_local())
     assert (local.result(), local.count) == (part.result(), part.count)
@@ -190,13 +179,7 @@ def work(rank, folder):
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2, timeout=timedelta(seconds=120)
     )
     mesh = init_device_mesh("cpu", (2,))
-    found = {}
-    for name, function in CHECKS.items():
-        try:
-            function(mesh)
-            found[name] = None
-        except Exception:
-            found[name] = f"process {rank}: {traceback.format_exc()[-3000:]}"
+    found = check.found(mesh)
     (Path(folder) / f"{rank}.json").write_text(json.dumps(found), "utf-8")
     dist.destroy_process_group()
 
@@ -208,7 +191,7 @@ def main(folder):
     for process in started:
         process.wait()
     of_each = [json.loads((Path(folder) / f"{rank}.json").read_text("utf-8")) for rank in range(2)]
-    print(json.dumps({name: of_each[0][name] or of_each[1][name] for name in CHECKS}))
+    say({name: result if result["error"] else of_each[1][name] for name, result in of_each[0].items()})
 
 
 if __name__ == "__main__":
