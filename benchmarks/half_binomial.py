@@ -154,7 +154,7 @@ def section(results: dict[str, Any]) -> str:
         HALF_BINOMIAL,
         "",
         "Made by `python benchmarks/half_binomial.py --write`: time of `xbce.conventions.sklearn.HalfBinomialLoss`",
-        "divided by that of scikit-learn's compiled class, which it takes the place of; above 1 scikit-learn is faster.",
+        "divided by that of scikit-learn's compiled class, in whose place it is; above 1 scikit-learn is faster.",
         "Each figure is the median over pairs of calls, one right after the other, with the quartiles in parentheses:",
         "half of the pairs are between them. One thread is timed by what the processor spends on it, several by the",
         "clock, where no other work runs. All calls write into arrays that are given, as scikit-learn's do; labels are",
@@ -173,7 +173,7 @@ def section(results: dict[str, Any]) -> str:
     lines += [f"| `{m}` | {d} | {n} | " + " | ".join(texts) + " |" for (m, d, n), texts in rows.items()]
     lines += [
         "",
-        f"Fits of `LogisticRegression` with {_FEATURES} features in float64, `tol=1e-6`, with the class of xbce in place,",
+        f"Fits of `LogisticRegression` with {_FEATURES} features in float64, `tol=1e-6`, with the class of xbce,",
         "beside fits with scikit-learn's own, all on one thread. The last column is the largest difference between the",
         "coefficients, relative to the largest coefficient.",
         "",

@@ -1,4 +1,4 @@
-"""Checks that need a process of their own: functions that are called one after the other, whatever one of them finds."""
+"""Checks that need a process of their own: functions that are called in turn, whatever one of them finds."""
 
 import json
 import sys
