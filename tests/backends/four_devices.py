@@ -71,9 +71,12 @@ def results_stay_on_their_device():
                     results = call_of(case, method)(x, z, weight=w, where=kept, **options)
                     results += call_of(case, method)(x, 1.0, weight=0.5, **options)
                     assert all(a.devices() == {DEVICES[2]} for a in results), (case.name, method)
-            # The derivative of a division by a number is JAX's own, and copies it.
-            slope = jax.grad(lambda x: call_of(case)(x, z, reduction="sum")[0])(x)  # noqa: B023 - called here
-            assert slope.devices() == {DEVICES[2]}
+        slope = jax.grad(lambda x, z: call_of(case)(x, z, reduction="mean")[0])  # noqa: B023 - called here
+        assert slope(x, z).devices() == {DEVICES[2]}  # the 1 that it begins with, JAX copies
+        compiled = jax.jit(slope)
+        compiled(x, z)
+        with jax.transfer_guard("disallow"):
+            assert compiled(x, z).devices() == {DEVICES[2]}
 
 
 @check
@@ -166,7 +169,6 @@ def pmap():
     assert len(slopes.devices()) == 4
 
 
-@check
 def parts_of_a_sum():
     """What each device holds is added by an accumulator: the bits of the sum of the whole."""
     with jax.enable_x64(True):
@@ -178,6 +180,10 @@ def parts_of_a_sum():
             total.add(shard.data)
         assert total.result() == float(xbce.reduce(losses, reduction="sum", precision="high"))
         assert total.count == x.size
+
+
+if EVERYTHING:
+    check(parts_of_a_sum)  # compiles for each device
 
 
 if __name__ == "__main__":
