@@ -30,6 +30,8 @@ def played(t):
 
 def placed(r, of_memory):
     """Return a tensor of the device that plays a CPU tensor; a view of one that has its memory already."""
+    if r._is_zerotensor():  # which has no memory
+        r = torch.zeros(r.shape, dtype=r.dtype)
     base = of_memory.get(r.untyped_storage().data_ptr()) if r.untyped_storage().nbytes() else None
     if base is None:
         base = torch._C._acc.create_empty_tensor([0], r.dtype)
