@@ -69,7 +69,8 @@ def results_stay_on_their_device():
             for options in OPTIONS[:2]:  # without counts: JAX copies what ones_like makes
                 for method in METHODS:
                     results = call_of(case, method)(x, z, weight=w, where=kept, **options)
-                    results += call_of(case, method)(x, 1.0, weight=0.5, **options)
+                    if case is WITH_NUMBERS[0]:  # others compute with the numbers alone, which JAX does elsewhere
+                        results += call_of(case, method)(x, 1.0, weight=0.5, **options)
                     assert all(a.devices() == {DEVICES[2]} for a in results), (case.name, method)
         slope = jax.grad(lambda x, z: call_of(case)(x, z, reduction="mean")[0])  # noqa: B023 - called here
         assert slope(x, z).devices() == {DEVICES[2]}  # the 1 that it begins with, JAX copies
