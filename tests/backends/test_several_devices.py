@@ -42,3 +42,13 @@ def test_two_processes_of_pytorch(tmp_path, arguments):
     count, failed = found_by("two_processes", str(tmp_path), *arguments)
     assert not failed, failed
     assert count == 7
+
+
+def test_example_on_four_devices():
+    pytest.importorskip("jax")
+    command = [sys.executable, ROOT / "docs" / "examples" / "sharded.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
+    mean, devices = done.stdout.splitlines()
+    words = mean.replace(",", "").split()
+    assert abs(float(words[1]) - float(words[-1])) <= 2e-5
+    assert devices == "the gradient is on 4 devices"
