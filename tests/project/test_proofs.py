@@ -108,7 +108,7 @@ def test_the_coefficients_of_the_own_functions_are_those_of_sollya():
 OWN_FAULTS = {
     "a coefficient": ("_polynomial", "coefficient + x", "coefficient * 1.5 + x", "own_exp_series"),
     "the rest of log(2)": (
-        "exp_by_series",
+        "exp_parts",
         " - k * series.log_2_rest",
         " + k * series.log_2_rest",
         "own_exp_reduction",

@@ -50,6 +50,12 @@ def _load_strict() -> Runner:
     return RUNNER
 
 
+def _load_mlx() -> Runner:
+    from .mlx import RUNNER
+
+    return RUNNER
+
+
 _LOADERS: dict[str, Callable[[], Runner]] = {
     "array_api_compat.numpy": _load_numpy,
     "array_api_compat.torch": _load_torch,
@@ -57,9 +63,15 @@ _LOADERS: dict[str, Callable[[], Runner]] = {
     "jax.numpy": _load_jax,
     "array_api_compat.dask.array": _load_dask,
     "array_api_strict": _load_strict,
+    "mlx.core": _load_mlx,
 }
 
 
 def runner_for(xp: Namespace) -> Runner:
     """Return the runner of the library whose namespace is `xp`."""
     return _LOADERS.get(xp.__name__, EagerRunner)()
+
+
+def adapted(xp: Namespace) -> Namespace:
+    """Return the adapter that stands for a library's own namespace, or that itself if it follows the standard."""
+    return getattr(runner_for(xp), "namespace", xp)

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import array_api_compat as compat
 
+from .._backends import adapted
 from .._typing import Array, Device, DType, Namespace
 from .texts import type_name
 
@@ -38,7 +39,7 @@ def namespace_of(name: str, x: Any) -> Namespace:
         return xp
     if cls not in _namespaces:
         try:
-            _namespaces[cls] = compat.array_namespace(x)
+            _namespaces[cls] = adapted(compat.array_namespace(x))
         except TypeError:
             msg = (
                 f"{name} must be an array of a library that follows the array API standard "
@@ -69,7 +70,9 @@ def device_of(name: str, xp: Namespace, x: Array) -> Device:
     try:
         return compat.device(x)
     except AttributeError:  # MLX: https://github.com/data-apis/array-api-compat/issues/450
-        refuse_library(name, xp, "has arrays without a device")
+        if not hasattr(xp, "__array_namespace_info__"):
+            refuse_library(name, xp, "has arrays without a device")
+        return xp.__array_namespace_info__().default_device()
 
 
 def jax_devices(x: Array) -> str | None:

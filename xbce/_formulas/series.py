@@ -76,14 +76,23 @@ def series_of(xp: Namespace, x: Array) -> Series:
 def exp_by_series(xp: Namespace, x: Array) -> Array:
     """Return exp(x) for x <= 0, but possibly 0 where that is below the least normal number.
 
-    x = k log(2) + r with a whole k, so exp(x) = 2^k exp(r). `xp.power_of_2(k)` is 2^k, or 0 for the k of `lowest`.
+    `xp.power_of_2(k)` is 2^k, or 0 for the k of `lowest`.
+    """
+    lowest = series_of(xp, x).lowest
+    mantissa, k = exp_parts(xp, xp.where(x < lowest, lowest, x))
+    power: Array = xp.power_of_2(k)
+    return mantissa * power
+
+
+def exp_parts(xp: Namespace, x: Array) -> tuple[Array, Array]:
+    """Return m and a whole k, so that exp(x) = m 2^k, for x whose exponential is not far beyond the dtype's range.
+
+    x = k log(2) + r, and m = exp(r).
     """
     series = series_of(xp, x)
-    x = xp.where(x < series.lowest, series.lowest, x)
     k = xp.round(x * _LOG2_E)
     r = (x - k * series.log_2) - k * series.log_2_rest
-    power: Array = xp.power_of_2(k)
-    return (1 + r * _polynomial(series.exp, r)) * power
+    return 1 + r * _polynomial(series.exp, r), k
 
 
 def log1p_unit_by_series(xp: Namespace, e: Array) -> Array:

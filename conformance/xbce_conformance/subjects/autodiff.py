@@ -19,7 +19,7 @@ Derivative = tuple[str, Quantity, Callable[[Loss], Callable[..., Any]]]
 
 def derivatives(library: str, case: Case) -> list[Derivative]:
     """Return the derivatives that a library finds of a loss; none for most libraries."""
-    found = {"torch": _torch, "jax": _jax}.get(library)
+    found = {"torch": _torch, "jax": _jax, "mlx": _mlx}.get(library)
     if found is None:
         return []
     in_first, name, at = found()
@@ -97,3 +97,21 @@ def _jax() -> tuple[list[Derivative], str, _At]:
         ("jax.jvp of jax.grad", "hessian", lambda loss: slope(jax.grad(total(loss)))),
     ]
     return in_first, "jax.grad in", lambda place: lambda loss: jax.grad(total(loss), place)
+
+
+def _mlx() -> tuple[list[Derivative], str, _At]:
+    import mlx.core as mx
+
+    def total(loss: Loss) -> Callable[..., Any]:
+        return lambda *arrays: loss(*arrays).sum()
+
+    def slope(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda x, *rest: mx.jvp(lambda x: function(x, *rest), (x,), (mx.ones_like(x),))[1][0]
+
+    in_first: list[Derivative] = [
+        ("mx.grad", "gradient", lambda loss: mx.grad(total(loss))),
+        ("mx.jvp", "gradient", slope),
+        ("mx.grad twice", "hessian", lambda loss: mx.grad(lambda *a: mx.grad(total(loss))(*a).sum())),
+        ("mx.jvp of mx.grad", "hessian", lambda loss: slope(mx.grad(total(loss)))),
+    ]
+    return in_first, "mx.grad in", lambda place: lambda loss: mx.grad(total(loss), place)

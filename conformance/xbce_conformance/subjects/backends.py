@@ -1,5 +1,6 @@
 """The array libraries that xbce runs on; which are here with those of peers, what is missing and why."""
 
+import importlib.metadata
 import logging
 import os
 import platform
@@ -190,6 +191,35 @@ def _strict() -> Backend:
     )
 
 
+def _mlx() -> Backend:
+    core, version = import_library("mlx.core"), importlib.metadata.version("mlx")
+    core.set_default_device(core.cpu)
+
+    # NumPy has no bfloat16 that MLX knows: such numbers travel as float32, exactly.
+    def from_numpy(x: Floats) -> Any:
+        if x.dtype == ml_dtypes.bfloat16:
+            return core.array(x.astype(np.float32)).astype(core.bfloat16)
+        return core.array(x, dtype=core.float64 if x.dtype == np.float64 else None)  # else it would be float32
+
+    def to_numpy(x: Any) -> Floats:
+        if x.dtype == core.bfloat16:
+            return np.array(x.astype(core.float32)).astype(ml_dtypes.bfloat16)
+        return np.array(x)
+
+    return Backend(
+        name="mlx",
+        version=version,
+        device="cpu",
+        dtypes=tuple(FORMATS),
+        from_numpy=from_numpy,
+        to_numpy=to_numpy,
+        dtype_of=dtype_in(core),
+        imports="import mlx.core as mx, mlx.nn; mx.set_default_device(mx.cpu)",
+        literal="mx.full((64,), float.fromhex('{value}'), mx.{dtype})",
+        reverse_mode="mx.grad(lambda {first}: ({call}).sum())({argument})",
+    )
+
+
 _LOADERS: dict[str, Callable[[], Backend]] = {
     "numpy": _numpy,
     "torch:cpu": lambda: _torch("cpu"),
@@ -199,6 +229,7 @@ _LOADERS: dict[str, Callable[[], Backend]] = {
     "jax:cuda": lambda: _jax("cuda"),
     "dask": _dask,
     "array-api-strict": _strict,
+    "mlx": _mlx,
 }
 BACKEND_NAMES = tuple(_LOADERS)
 """Those that xbce runs on."""

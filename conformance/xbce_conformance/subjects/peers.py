@@ -256,6 +256,7 @@ PEERS: dict[str, Peer] = {
             Call("mlx.nn.softplus({x})", case="special.softplus"),
         ),
         colour="#2f7de1",
+        dtypes=("float16", "bfloat16", "float32"),
     ),
     "scipy": Peer(
         "scipy",
@@ -352,38 +353,8 @@ def _paddle() -> Backend:
     )
 
 
-def _mlx() -> Backend:
-    core, version = import_library("mlx.core"), importlib.metadata.version("mlx")
-    core.set_default_device(core.cpu)
-
-    # NumPy has no bfloat16 that MLX knows: such numbers travel as float32, exactly.
-    def from_numpy(x: Floats) -> Any:
-        if x.dtype == ml_dtypes.bfloat16:
-            return core.array(x.astype(np.float32)).astype(core.bfloat16)
-        return core.array(x)
-
-    def to_numpy(x: Any) -> Floats:
-        if x.dtype == core.bfloat16:
-            return np.array(x.astype(core.float32)).astype(ml_dtypes.bfloat16)
-        return np.array(x)
-
-    return Backend(
-        name="mlx",
-        version=version,
-        device="cpu",
-        dtypes=("float16", "bfloat16", "float32"),
-        from_numpy=from_numpy,
-        to_numpy=to_numpy,
-        dtype_of=dtype_in(core),
-        imports="import mlx.core as mx, mlx.nn; mx.set_default_device(mx.cpu)",
-        literal="mx.full((64,), float.fromhex('{value}'), mx.{dtype})",
-        reverse_mode="mx.grad(lambda {first}: ({call}).sum())({argument})",
-    )
-
-
 PEER_LOADERS: dict[str, Callable[[], Backend]] = {
     "tensorflow": _tensorflow,
     "paddle": _paddle,
-    "mlx": _mlx,
 }
 """By the name of the backend."""
