@@ -111,6 +111,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     parameters = []
     for name in BACKEND_NAMES:
+        if name in _FOUND and _FOUND[name].makes_graphs and not os.environ.get("XBCE_TEST_GRAPHS"):
+            continue  # an operation takes milliseconds, a test seconds: tests/backends has tests of its graphs
         if name in _MISSING:
             skip = pytest.mark.skip(reason=f"{name}: {_MISSING[name]}")
             parameters.append(pytest.param(*[None] * len(names), id=name, marks=skip))

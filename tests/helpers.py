@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
+import array_api_compat
 import numpy as np
 import pytest
 
@@ -72,6 +73,11 @@ def _pairs(got: Any, wanted: Any) -> Iterator[tuple[str, Any, Any]]:
     got, wanted = (x if isinstance(x, tuple | list) else (x,) for x in (got, wanted))
     for i, (a, b) in enumerate(zip(got, wanted, strict=True)):
         yield f" [{i}]" if several else "", a, b
+
+
+def device_of(x: Any) -> Any:
+    """Return the device of an array; None for one of MLX, whose devices share their memory."""
+    return None if type(x).__module__ == "mlx.core" else array_api_compat.device(x)
 
 
 def some_long(cases: Mapping[str, Any], usual: Container[str]) -> list[Any]:

@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = {
     "cupy": "the same library as in cuda-source",
+    "mlx": "no older version was tried than that of constraints.txt",
+    "onnx": "as mlx",
     "peers": "no older versions were compared than those of constraints.txt, which are its bounds",
     "peers-apart": "as peers",
     "conformance": "the suite is installed from its folder",

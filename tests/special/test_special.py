@@ -8,11 +8,11 @@ from functools import cache
 import flint
 import numpy as np
 import pytest
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers import NUMPY, larger_examples, step
+from tests.helpers import NUMPY, device_of, larger_examples, step
 from xbce import special
 from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import FORMATS
@@ -323,7 +323,7 @@ def test_namespace_dtype_shape_device(backend, dtype, name):
     assert array_namespace(result) is array_namespace(x)
     assert result.dtype == x.dtype
     assert result.shape == (2, 3)
-    assert device(result) == device(x)
+    assert device_of(result) == device_of(x)
 
 
 @unary
@@ -403,7 +403,7 @@ FIRST = {name: "p" if name == "logit" else "x" for name in UNARY + BINARY}
 
 
 @names
-@pytest.mark.parametrize("kind", ["int64", "bool", "complex128"])
+@pytest.mark.parametrize("kind", ["int64", "bool", "complex64"])
 def test_dtype_that_is_not_floating(backend, name, kind):
     good, bad = backend.from_numpy(np.ones(3)), backend.from_numpy(np.ones(3, kind))
     function = getattr(special, name)

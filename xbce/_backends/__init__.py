@@ -56,6 +56,12 @@ def _load_mlx() -> Runner:
     return RUNNER
 
 
+def _load_ndonnx() -> Runner:
+    from .ndonnx import RUNNER
+
+    return RUNNER
+
+
 _LOADERS: dict[str, Callable[[], Runner]] = {
     "array_api_compat.numpy": _load_numpy,
     "array_api_compat.torch": _load_torch,
@@ -64,6 +70,7 @@ _LOADERS: dict[str, Callable[[], Runner]] = {
     "array_api_compat.dask.array": _load_dask,
     "array_api_strict": _load_strict,
     "mlx.core": _load_mlx,
+    "ndonnx": _load_ndonnx,
 }
 
 

@@ -1,7 +1,7 @@
 """MLX: an adapter of its namespace, and closed derivatives under `grad`, `vjp`, `jvp` and `vmap`.
 
-A kernel is run by plain calls. Each of its results then passes through a `custom_function` that changes nothing, but has
-rules of its own, by which a derivative is a kernel again. What has no closed derivative, MLX differentiates.
+A kernel is run by plain calls. Each of its results then passes through a `custom_function` that changes nothing, but
+has rules of its own, by which a derivative is a kernel again. What has no closed derivative, MLX differentiates.
 """
 
 import math
@@ -14,7 +14,7 @@ import mlx.core as mx
 
 from .._call.kernel import Arguments, Function, Kernel, Sums, SumSpec, is_floating, is_native, summed
 from .._call.promotion import accumulation_dtype
-from .._formulas import WithForms, is_array
+from .._formulas import WithForms
 from .._formulas.series import exp_parts
 from .._precision import Table, exact_sum
 from .._typing import Array, Device, DType, Namespace

@@ -202,7 +202,8 @@ def concrete_bool(name: str, x: Array) -> bool:
         raise TypeError(msg)
     try:
         return bool(x)
-    except (TypeError, RuntimeError) as error:  # JAX, while it traces; PyTorch's meta and fake tensors, and vmap
+    except (TypeError, RuntimeError, ValueError) as error:
+        # JAX and MLX, while they trace; ndonnx; PyTorch's meta and fake tensors, and vmap
         raise TypeError(msg) from error
 
 

@@ -119,6 +119,12 @@ def quotient(_xp: Namespace, x: Array, y: Array) -> Array:
 
 
 @idiom()
+def plus(_xp: Namespace, x: Array, number: Any) -> Array:
+    """Return x plus a number that may be so small that a compiler takes it for 0."""
+    return x + number
+
+
+@idiom()
 def enlarged(_xp: Namespace, x: Array, share: Array) -> Array:
     """Return x + x share, where the share is small and x at most 1."""
     return x + x * share

@@ -337,7 +337,8 @@ class ModulatedCrossEntropy(Formula):
             return (0.5 if self.exponents.halved else 1.0), self.exponents.halved
         halved = is_halved(self.gamma_pos.number)
         if self.gamma_neg is not None:
-            halved = halved | is_halved(self.gamma_neg.number)
+            other = is_halved(self.gamma_neg.number)
+            halved = halved | other if is_array(halved) else other | halved  # MLX's arrays have to stand on the left
         return 1 - 0.5 * xp.astype(halved, dtype), halved
 
     def _exponent_and_root(

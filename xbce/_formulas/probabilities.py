@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .._typing import Array, Namespace
 from .elementary import log, log1p, logit
 from .exponents import ArrayClip, ArrayOffset, Clip, NoClip, Offset
-from .idioms import aside, guarded, product, settled, vanishes
+from .idioms import aside, guarded, plus, product, settled, vanishes
 from .parts import smoothed
 from .protocol import Formula, Number
 
@@ -192,7 +192,7 @@ class ProbabilityCrossEntropy(Formula):
             large = eps >= 0.25
             by_log1p = log1p(xp, xp.where(large, _sum_less_one(xp, u, offset), 0.0))
             return xp.where(large, by_log1p, log(xp, xp.where(large, 1.0, u + eps)))
-        return log1p(xp, _sum_less_one(xp, u, offset)) if self.large_offset else log(xp, u + eps)
+        return log1p(xp, _sum_less_one(xp, u, offset)) if self.large_offset else log(xp, plus(xp, u, eps))
 
 
 def _sum_less_one(xp: Namespace, u: Array, offset: Offset | ArrayOffset) -> Array:

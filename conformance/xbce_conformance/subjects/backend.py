@@ -38,6 +38,8 @@ class Backend:
     """Expression of an array that repeats {value}, in hexadecimal, in {dtype}.
 
     It is long enough for vector instructions, which round otherwise than scalar ones in some libraries."""
+    makes_graphs: bool = False
+    """Whether the library is for graphs: an operation on values takes milliseconds there."""
     reverse_mode: str = ""
     """Expression of the gradient of {call} in the variable {first} at {argument}; empty without such a mode."""
 

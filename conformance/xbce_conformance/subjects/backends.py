@@ -220,6 +220,23 @@ def _mlx() -> Backend:
     )
 
 
+def _ndonnx() -> Backend:
+    ndonnx = import_library("ndonnx")
+    import_library("onnxruntime")  # runs what is not run by constants alone
+    return Backend(
+        name="ndonnx",
+        version=ndonnx.__version__,
+        device="cpu",
+        dtypes=("float16", "float32", "float64"),
+        from_numpy=ndonnx.asarray,
+        to_numpy=lambda x: np.asarray(x.unwrap_numpy()),
+        dtype_of=dtype_in(ndonnx),
+        imports="import numpy as np, ndonnx",
+        literal=f"ndonnx.asarray({_NUMPY_LITERAL})",
+        makes_graphs=True,
+    )
+
+
 _LOADERS: dict[str, Callable[[], Backend]] = {
     "numpy": _numpy,
     "torch:cpu": lambda: _torch("cpu"),
@@ -230,6 +247,7 @@ _LOADERS: dict[str, Callable[[], Backend]] = {
     "dask": _dask,
     "array-api-strict": _strict,
     "mlx": _mlx,
+    "ndonnx": _ndonnx,
 }
 BACKEND_NAMES = tuple(_LOADERS)
 """Those that xbce runs on."""

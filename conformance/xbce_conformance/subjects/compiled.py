@@ -10,6 +10,7 @@ them wrong by then, all gave the same verdict and the same worst case.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from xbce_conformance.cases import Case
@@ -40,7 +41,7 @@ All dtypes would take the level "full" beyond half an hour, and a half type is f
 
 def functions(library: str, eager: Sequence[Function]) -> Iterator[Function]:
     """Yield the functions as a library's compiler has them; none for most libraries."""
-    return {"torch": _torch, "jax": _jax}.get(library, lambda _: iter(()))(eager)
+    return {"torch": _torch, "jax": _jax, "ndonnx": _ndonnx}.get(library, lambda _: iter(()))(eager)
 
 
 def _jax(eager: Sequence[Function]) -> Iterator[Function]:
@@ -61,6 +62,17 @@ def _torch(eager: Sequence[Function]) -> Iterator[Function]:
         for i, function in enumerate(group):
             compiled = _compiled(function, "torch.compile", _result(graph, i), quick)
             yield replace(compiled, dtypes=dtypes)
+
+
+def _ndonnx(eager: Sequence[Function]) -> Iterator[Function]:
+    """Yield what onnxruntime makes of ONNX's graphs of an unknown length; a half type is float32 between two casts."""
+    # The length of a batch is not known in a graph: a mean over it is refused.
+    able = [function for function in eager if not function.autodiff and function.denominator != "batch"]
+    for group in _graphs(able).values():
+        graph = _OnnxGraph(_all(group))
+        for i, function in enumerate(group):
+            compiled = _compiled(function, "onnxruntime", _result(graph, i), JIT_QUICK)
+            yield replace(compiled, code="")
 
 
 def _graphs(eager: Sequence[Function]) -> dict[tuple[Case, bool], list[Function]]:
@@ -98,6 +110,39 @@ class _TorchGraph:
             torch.compiler.reset()
             _TorchGraph._last = self
         return self._compiled(*arrays)
+
+
+class _OnnxGraph:
+    """A graph of ONNX, made of ndonnx's arrays when it is first called, and kept for each combination of dtypes."""
+
+    def __init__(self, function: Call) -> None:
+        self._function = function
+        self._sessions: dict[Any, Any] = {}
+
+    def __call__(self, *arrays: Any) -> Any:
+        import ndonnx
+
+        inputs = {f"x{i}": array.unwrap_numpy() for i, array in enumerate(arrays)}
+        key = tuple((x.dtype, x.shape[1:]) for x in inputs.values())
+        if key not in self._sessions:
+            self._sessions[key] = self._session(arrays)
+        session, several = self._sessions[key]
+        found = iter(map(ndonnx.asarray, session.run(None, inputs)))
+        return tuple(next(found) if n is None else tuple(islice(found, n)) for n in several)
+
+    def _session(self, arrays: Sequence[Any]) -> tuple[Any, list[int | None]]:
+        """Return what runs the graph, and how many arrays each function returns: None for one that is no tuple."""
+        import ndonnx
+        import onnxruntime
+
+        places = {
+            f"x{i}": ndonnx.argument(shape=("N", *x.shape[1:])[: x.ndim], dtype=x.dtype) for i, x in enumerate(arrays)
+        }
+        results = self._function(*places.values())
+        flat = [x for result in results for x in (result if isinstance(result, tuple) else (result,))]
+        model = ndonnx.build(places, {f"y{i}": y for i, y in enumerate(flat)})
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        return session, [len(result) if isinstance(result, tuple) else None for result in results]
 
 
 def _compiled(function: Function, compiler: str, call: Call, quick: tuple[str, ...]) -> Function:

@@ -4,17 +4,14 @@ A row is one expression, as its users write it, with the names of the case's arg
 is measured and what a reproducer shows. One with the options of its case in braces is measured with any numbers.
 """
 
-import importlib.metadata
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from xbce_conformance.cases import BY_NAME, PLAIN, Case, Quantity
-from xbce_conformance.inputs.formats import FORMATS, Floats
+from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.subjects.backend import Backend, dtype_in, import_library
 
 _POS_WEIGHT = "binary_cross_entropy_with_logits(pos_weight)"

@@ -35,7 +35,8 @@ def find_xbce(
             library = name.partition(":")[0]
             found = (*functions, *_autodiff(library, cases, chosen))
             eager = [replace(function, quick=function.case.quick if case is None else None) for function in found]
-            here = (*eager, *compiled.functions(library, eager))
+            graphs = tuple(compiled.functions(library, eager))
+            here = graphs if backend.makes_graphs else (*eager, *graphs)
             yield Subject(
                 PRECISIONS[precision],
                 xbce.__version__,

@@ -1,0 +1,64 @@
+"""ndonnx: plain calls, which make a graph of ONNX where the arrays have no values.
+
+What is not plain is for onnxruntime, and for lengths that a graph does not know.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import ndonnx as ndx
+
+from .._call.kernel import Arguments, Function, Sums, SumSpec, summed
+from .._formulas import WithForms
+from .._precision import Table, exact_sum
+from .._typing import Array, Namespace
+from .eager import EagerRunner
+
+
+class _Namespace(WithForms):
+    """`ndonnx`, with lookups and another `tanh`."""
+
+    def tanh(self, x: Array) -> Array:
+        """Return tanh(x), which is x next to 0: onnxruntime's is off by up to 75 ULP for subnormal numbers."""
+        return ndx.where(abs(x) < _LEAST_TANH, x, ndx.tanh(x))
+
+    def lookup(self, table: Table, index: Array) -> Array:
+        """Return the doubles of a table at an index."""
+        flat = ndx.take(_doubles(table), ndx.reshape(index, (-1,)), axis=0)
+        return ndx.reshape(flat, index.dynamic_shape)
+
+
+_LEAST_TANH = 2.0**-27
+
+
+def _plus(_xp: Namespace, x: Array, number: Any) -> Array:
+    """Add an array: onnxruntime leaves out the addition of a constant that float32 takes for 0."""
+    return x + ndx.where(x == x, number, x)
+
+
+NAMESPACE = _Namespace(ndx, {"plus": _plus})
+
+
+@lru_cache(maxsize=64)
+def _doubles(table: Table) -> Array:
+    return ndx.asarray(table.numbers, dtype=ndx.float64)
+
+
+class NdonnxRunner(EagerRunner):
+    """Calls functions with lookups of their own."""
+
+    def run(self, _xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
+        """Return the results, summed by ONNX's sum."""
+        return summed(NAMESPACE, function(NAMESPACE, *arrays), sums)
+
+    def exact_sum(self, _xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
+        """Return the sum of terms."""
+        return exact_sum(NAMESPACE, terms, spec.axes)
+
+    def map(self, _xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
+        """Return `function(xp, *arrays)`."""
+        return function(NAMESPACE, *arrays)
+
+
+RUNNER = NdonnxRunner()
