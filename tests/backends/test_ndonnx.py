@@ -1,6 +1,6 @@
 """ndonnx: each method of each loss as a file of ONNX, of unknown length, which onnxruntime runs within the bounds.
 
-On arrays with values an operation takes milliseconds: the fixture `backend` leaves them out, and graphs are tested here.
+On arrays with values an operation takes milliseconds: the fixture `backend` leaves them out.
 """
 
 import functools
@@ -114,6 +114,28 @@ def test_weights_and_masks(tmp_path):
 
             for a, b in zip(computed(tmp_path / "model", mean, *arrays), mean(*arrays), strict=True):
                 np.testing.assert_array_max_ulp(a, b, 8)
+
+
+def test_what_onnxruntime_leaves_out(tmp_path):
+    """By default products with a float64 constant that float32 takes for 1: docs/accuracy.md says how to keep them."""
+    arrays = LOGITS, LABELS
+    for options in ({"label_smoothing": 1e-9}, {"weight": 1 + 1e-9}):
+        with step("ndonnx", bce, **options):
+            wanted = bce(*arrays, **options)
+            saved(tmp_path / "model", functools.partial(bce, **options), *arrays)
+            errors = []
+            for disabled in (["NoopElimination"], []):
+                session = onnxruntime.InferenceSession(tmp_path / "model", disabled_optimizers=disabled)
+                (got,) = session.run(None, dict(zip(("x0", "x1"), arrays, strict=True)))
+                errors.append(np.max(abs(got - wanted) / wanted))
+            assert errors[0] <= 8 * 2**-52
+            assert 1e-11 < errors[1] < 2e-9
+
+
+def test_a_small_offset_is_not_left_out(tmp_path):
+    arrays = np.float32([0, 1, 0.3]), np.float32([1, 0, 1])
+    function = functools.partial(xbce.binary_cross_entropy, log_offset=1e-50)
+    np.testing.assert_array_max_ulp(computed(tmp_path / "model", function, *arrays)[0], function(*arrays), 1)
 
 
 def test_the_length_of_a_batch_has_to_be_known():

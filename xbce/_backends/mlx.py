@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import mlx.core as mx
 
@@ -96,24 +96,29 @@ def _exp(x: Array) -> Array:
     return mantissa
 
 
+Arrays: TypeAlias = tuple[Any, ...]
+"""As `Arguments`; the rules take those of them that are arrays."""
+
+
 class _Rule(Protocol):
     """How a function of arrays is differentiated in one of them."""
 
-    batch: int
-    """The axis of the result at which `vmap` adds one."""
+    @property
+    def batch(self) -> int:
+        """The axis of the result at which `vmap` adds one."""
 
-    def pulled(self, arrays: Arguments, i: int, cotangent: Array) -> Array | None:
+    def pulled(self, arrays: Arrays, i: int, cotangent: Array) -> Array | None:
         """Return the vector-Jacobian product for array i, or None for 0."""
 
-    def pushed(self, arrays: Arguments, i: int, tangent: Array) -> Array | None:
+    def pushed(self, arrays: Arrays, i: int, tangent: Array) -> Array | None:
         """Return the Jacobian-vector product for array i, or None for 0."""
 
 
-def _attached(value: Array, arrays: Arguments, rule: _Rule) -> Array:
+def _attached(value: Array, arrays: Arrays, rule: _Rule) -> Array:
     """Return a value that a function has for arrays that are `_still`, with a rule of differentiation in them."""
     places = [i for i, x in enumerate(arrays) if isinstance(x, mx.array)]
 
-    def with_all(given: tuple[Array, ...]) -> Arguments:
+    def with_all(given: tuple[Array, ...]) -> Arrays:
         found = dict(zip(places, given, strict=True))
         return tuple(found.get(i, x) for i, x in enumerate(arrays))
 
@@ -163,7 +168,7 @@ def _with_batch(x: Array, axis: int | None, ndim: int) -> Array:
 class _RuleOfExp:
     batch = 0
 
-    def pulled(self, arrays: Arguments, _i: int, cotangent: Array) -> Array:
+    def pulled(self, arrays: Arrays, _i: int, cotangent: Array) -> Array:
         return cotangent * NAMESPACE.exp(arrays[0])
 
     pushed = pulled
@@ -176,7 +181,7 @@ class _Plain:
     function: Callable[..., Any]
     batch: int = 0
 
-    def _of(self, arrays: Arguments, i: int) -> Callable[[Array], Array]:
+    def _of(self, arrays: Arrays, i: int) -> Callable[[Array], Array]:
         native = self.function if is_native(self.function) else replace(self.function, arithmetic="native")  # type: ignore[type-var]
 
         def of_array(x: Array) -> Array:
@@ -185,11 +190,11 @@ class _Plain:
 
         return of_array
 
-    def pulled(self, arrays: Arguments, i: int, cotangent: Array) -> Array:
+    def pulled(self, arrays: Arrays, i: int, cotangent: Array) -> Array:
         result: Array = mx.vjp(self._of(arrays, i), [arrays[i]], [cotangent])[1][0]
         return result
 
-    def pushed(self, arrays: Arguments, i: int, tangent: Array) -> Array:
+    def pushed(self, arrays: Arrays, i: int, tangent: Array) -> Array:
         result: Array = mx.jvp(self._of(arrays, i), [arrays[i]], [tangent])[1][0]
         return result
 
@@ -201,7 +206,7 @@ class _Closed:
     kernel: Kernel
     batch: int = 0
 
-    def pulled(self, arrays: Arguments, i: int, cotangent: Array) -> Array:
+    def pulled(self, arrays: Arrays, i: int, cotangent: Array) -> Array:
         derivative, target, full = self.kernel.derivative(0, i), arrays[i], arrays[0]
         axes = _broadcast_axes(target, full)
         wide = accumulation_dtype(NAMESPACE, self.kernel.computing, mx.default_device())
@@ -213,13 +218,13 @@ class _Closed:
             product = _sum(NAMESPACE, product, SumSpec(axes, wide)).reshape(target.shape)
         return product.astype(target.dtype)
 
-    def pushed(self, arrays: Arguments, i: int, tangent: Array) -> Array:
+    def pushed(self, arrays: Arrays, i: int, tangent: Array) -> Array:
         derivative = self.kernel.derivative(0, i)
         if derivative is None:
             return self._slope(arrays, i, tangent).astype(self.kernel.outputs[0].dtype)
         return _run(derivative.times(len(arrays), self.kernel.outputs[0].dtype), (*arrays, tangent))[0]
 
-    def _slope(self, arrays: Arguments, i: int, factor: Array) -> Array:
+    def _slope(self, arrays: Arrays, i: int, factor: Array) -> Array:
         """Return the derivative in array i, times a factor. A masked element has slope 0, but its factor may be NaN."""
         spread = (*arrays[:i], mx.broadcast_to(arrays[i], arrays[0].shape), *arrays[i + 1 :])
         slope = _Plain(self.kernel).pulled(spread, i, mx.ones(arrays[0].shape, dtype=self.kernel.outputs[0].dtype))
@@ -235,17 +240,17 @@ class _OfExactSum:
     spec: SumSpec
     batch: int = 1
 
-    def pulled(self, arrays: Arguments, i: int, cotangent: Array) -> Array | None:
+    def pulled(self, arrays: Arrays, i: int, cotangent: Array) -> Array | None:
         return mx.broadcast_to(self.spec.spread(NAMESPACE, cotangent[0]), arrays[0].shape) if i == 0 else None
 
-    def pushed(self, _arrays: Arguments, i: int, tangent: Array) -> Array | None:
+    def pushed(self, _arrays: Arrays, i: int, tangent: Array) -> Array | None:
         if i:
             return None
         total = mx.sum(tangent, axis=self.spec.axes)
         return mx.stack([total, mx.zeros_like(total)])
 
 
-def _still(arrays: Arguments) -> Arguments:
+def _still(arrays: Arrays) -> Arrays:
     """Return arrays that MLX does not differentiate in."""
     return tuple(mx.stop_gradient(x) if isinstance(x, mx.array) else x for x in arrays)
 

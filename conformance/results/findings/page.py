@@ -66,8 +66,7 @@ for backend in torch numpy jax; do
 done
 ```
 
-PaddlePaddle and MLX are in the environment of `make peers`; onnx, onnxscript and onnxruntime have to be installed
-beside the others.
+PaddlePaddle is in the environment of `make peers`.
 """
 
 

@@ -65,7 +65,7 @@ def _torch(eager: Sequence[Function]) -> Iterator[Function]:
 
 
 def _ndonnx(eager: Sequence[Function]) -> Iterator[Function]:
-    """Yield what onnxruntime makes of ONNX's graphs of an unknown length; a half type is float32 between two casts."""
+    """Yield what onnxruntime makes of ONNX's graphs of an unknown length, in place of single operations."""
     # The length of a batch is not known in a graph: a mean over it is refused.
     able = [function for function in eager if not function.autodiff and function.denominator != "batch"]
     for group in _graphs(able).values():
