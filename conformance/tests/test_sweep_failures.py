@@ -17,6 +17,7 @@ from xbce_conformance.sweep.plan import Chunk
 SINGLE = FORMATS["float32"]
 RANGE = "3f800000:3f800400"
 THEIRS = """
+import itertools, os
 import numpy as np
 
 def right(x, z):
@@ -42,6 +43,14 @@ def scalar(x, z):
 def nothing(x, z):
     return None if x.size > 2 else right(x, z)
 
+def ends(x, z):
+    if x.size > 2 and x.max() > 1.0001:
+        os._exit(3)
+    return right(x, z)
+
+def hangs(x, z):
+    return all(itertools.repeat(True)) if x.size > 2 and x.max() > 1.0001 else right(x, z)
+
 def only_wide(x, z):
     return right(x, z).astype(np.float64)
 
@@ -51,9 +60,13 @@ only_wide.gradient = gradient
 
 @pytest.fixture(scope="module")
 def scheduler():
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),  # not 3: each death of a worker takes seconds
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs="ERROR") as cluster,
+    ):
         yield cluster.scheduler_address
 
 
@@ -105,6 +118,24 @@ def test_what_fails_in_the_middle_has_a_row(scheduler, tmp_path, name, kind, fai
     assert f"FAIL: {spec}, numpy, float32 {failure[:30]}" in output
     assert f" [{kind}] worst: {row['worst']['regime']}: logits " in output
     assert rows["failing_losses:right"]["figures"]["count"] >= 2048
+    assert rows["failing_losses:right"]["failure"] == ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["ends", "hangs"])
+@pytest.mark.usefixtures("_theirs")
+def test_what_ends_its_worker_has_a_row(scheduler, tmp_path, name):
+    """The other subject is measured all the same, and so are the chunks before; no worker is given it again."""
+    spec, chunks = f"failing_losses:{name}", ("--chunk", "1024", "--labels", "hard")
+    options = ("--subject", spec, "--subject", "failing_losses:right", "--quantity", "value", "--call-limit", "2")
+    code, output, rows = swept(scheduler, tmp_path, *options, *chunks)
+    assert code == 1
+    assert rows[spec]["failure"] == (
+        "it ended its process, or did not return within 2 s, in the 1,024 pairs that begin with this one, "
+        "for logit 0x1.0004000000000p+0, label 0x0.0p+0"
+    )
+    assert f"FAIL: {spec}, numpy, float32 it ended its process" in output
+    assert rows["failing_losses:right"]["figures"]["count"] == 2048
     assert rows["failing_losses:right"]["failure"] == ""
 
 

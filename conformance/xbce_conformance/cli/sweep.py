@@ -24,12 +24,13 @@ from xbce_conformance.report import write_reports
 from xbce_conformance.results.environment import environment
 from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.backends import backend_facts
+from xbce_conformance.subjects.failure import CALL_LIMIT
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import Choice
 from xbce_conformance.subjects.xbce import PRECISIONS
 from xbce_conformance.sweep.facts import OtherCode, target_of
 from xbce_conformance.sweep.plan import CHUNK, DEVICE_CHUNK, Plan
-from xbce_conformance.sweep.run import Killed, merged, sweep, sweep_results
+from xbce_conformance.sweep.run import NoWorker, merged, sweep, sweep_results
 
 
 class BitPatterns(click.ParamType[tuple[int, int]]):
@@ -99,6 +100,13 @@ class BitPatterns(click.ParamType[tuple[int, int]]):
     type=click.IntRange(min=1),
     help="Processes of the cluster that is started.  [default: one per core; 1 on a GPU]",
 )
+@click.option(
+    "--call-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=CALL_LIMIT,
+    show_default=True,
+    help="Seconds that one call may take; after that its process is ended, and its function fails.",
+)
 @out_folder("Folder for results.json, report.html, report.md and systems/.", "conformance-sweep")
 @json_option
 @click.pass_context
@@ -114,6 +122,7 @@ def sweep_(
     checkpoint: Path | None,
     scheduler: str | None,
     workers: int | None,
+    call_limit: float,
     out: Path,
 ) -> None:
     """Measure every logit of a format: no maximum is missed.
@@ -138,8 +147,8 @@ def sweep_(
     folder = checkpoint or out / f"checkpoint-{dtype}"
     try:
         with interruptible():
-            _run(plan, folder, scheduler, workers, screen)
-    except (OtherCode, Killed) as error:
+            _run(plan, folder, scheduler, workers, call_limit, screen)
+    except (OtherCode, NoWorker) as error:
         raise NotLoaded(str(error)) from error
     except KeyboardInterrupt:
         screen.print(Text(f"Interrupted. What is done is kept in {folder}; the same command goes on from there."))
@@ -197,7 +206,9 @@ class _Throughput(ProgressColumn):
         return Text(f"{(task.speed or 0.0) * self._pairs / 1e6:.1f} million pairs/s")
 
 
-def _run(plan: Plan, folder: Path, scheduler: str | None, workers: int | None, screen: Console) -> None:
+def _run(
+    plan: Plan, folder: Path, scheduler: str | None, workers: int | None, call_limit: float, screen: Console
+) -> None:
     pairs, chunks = sum(chunk.pairs for chunk in plan.chunks), len(plan.chunks)
     start = time.perf_counter()
     columns = (
@@ -213,6 +224,7 @@ def _run(plan: Plan, folder: Path, scheduler: str | None, workers: int | None, s
             folder,
             scheduler=scheduler,
             workers=workers,
+            call_limit=call_limit,
             progress=lambda count, before: progress.skip(count) if before else progress.advance(count),
             say=lambda text: screen.print(Text(text, style="yellow")),
         )

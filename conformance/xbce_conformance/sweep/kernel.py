@@ -4,13 +4,14 @@ So on a GPU nothing leaves the device but a few sums; libraries on the CPU are m
 tests certify the reference against ball arithmetic, and the errors against `measure`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from xbce_conformance.exact_values.plain_loss import ArrayReference
 from xbce_conformance.inputs.formats import Doubles, Format
 from xbce_conformance.measurement.culprit import narrowed
-from xbce_conformance.subjects.failure import Failure
+from xbce_conformance.subjects.failure import Failure, time_limit
 from xbce_conformance.sweep.device import Array, Device
 from xbce_conformance.sweep.errors import Block, segments, tally
 from xbce_conformance.sweep.labels import soft_labels
@@ -84,7 +85,8 @@ def _exact(
 def _results(function: Measured, device: Device, logits: Array, labels: Array) -> Array | Failure:
     """Return the results in float64, or what is raised: results of another dtype or shape are none."""
     try:
-        got = function.call(logits, labels)
+        with time_limit(math.inf):  # `end_process_where_calls_hang` has the limit: a worker's threads take no signals
+            got = function.call(logits, labels)
         if got is None:
             return Failure("nothing", "it returned None; an array is expected")
         what, wanted = ((array.dtype, tuple(array.shape)) for array in (got, logits))

@@ -1,18 +1,20 @@
 """Runs a sweep over dask.distributed, and turns its tallies into rows."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from xbce_conformance.cases import Quantity
 from xbce_conformance.judge.verdict import failed_row, row_of
 from xbce_conformance.measurement.measured import Compared, Measured, Profiles, Worst
 from xbce_conformance.measurement.profile import profile_edges
 from xbce_conformance.results.model import Row
-from xbce_conformance.subjects.failure import Failure
+from xbce_conformance.subjects.failure import CALL_LIMIT, Failure
 from xbce_conformance.subjects.jobs import Job
 from xbce_conformance.subjects.model import Function
 from xbce_conformance.sweep.checkpoint import Checkpoint
@@ -23,11 +25,14 @@ from xbce_conformance.sweep.tally import Tally
 from xbce_conformance.sweep.worker import key, measure, subject_of, swept_functions
 
 _RETRIES = 2
-"""Of a chunk whose computation raises; one whose worker was killed is taken up by another anyway."""
+"""Of a chunk whose computation raises; one whose worker has died is taken up by another anyway."""
+
+_PATIENCE = 30.0
+"""Seconds between two looks at whether a worker is there, while nothing is completed."""
 
 
-class Killed(Exception):  # noqa: N818
-    """A chunk ends each worker that it is given to."""
+class NoWorker(Exception):  # noqa: N818
+    """Nobody is left to measure anything."""
 
 
 def sweep(
@@ -36,36 +41,118 @@ def sweep(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    call_limit: float = CALL_LIMIT,
     progress: Callable[[int, bool], None] = lambda _chunks, _before: None,
     say: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Measure all chunks that the folder does not hold yet, or not as they are now.
 
+    A function that ends its worker, or does not return within `call_limit` seconds, fails, and is called no more.
     `progress` is told how many chunks are done, and whether they were done before; `say`, what is done again, and why.
     """
-    from distributed import KilledWorker, as_completed
-
     checkpoint = Checkpoint(folder, plan, say)
     todo = checkpoint.todo()
     progress(len(plan.chunks) - len(todo), True)
     if not todo:
         return
+    deaths: dict[str, Failed] = {}
+
+    def keep(number: int, seconds: float, outcomes: dict[Target, Outcome]) -> None:
+        del todo[number]
+        checkpoint.keep(number, outcomes, seconds)
+        progress(1, False)
+
     # Processes that share a GPU would only share its time, and JAX takes most of its memory for itself.
     with _client(scheduler, workers or (1 if plan.on_device else None)) as client:
-        here = str(Path.cwd())
-        futures = [
-            client.submit(measure, replace(plan, targets=targets), number, here, pure=False, retries=_RETRIES)
-            for number, targets in todo.items()
-        ]
-        for future in as_completed(futures):
+        asked = _Asked(client, plan, call_limit, str(Path.cwd()), own_workers=scheduler is None)
+        while todo:
+            suspect = _first_death(asked, todo, deaths, keep)
+            if suspect is not None:
+                keep(*_alone(asked, suspect, todo[suspect], deaths))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of the workers."""
+
+    client: Any
+    plan: Plan
+    call_limit: float
+    here: str
+    own_workers: bool
+    """Whether they were started for this sweep: others may still come."""
+
+    def submit(self, number: int, targets: tuple[Target, ...], without: Mapping[str, Failed], only: str = "") -> Any:
+        """Have a chunk measured; functions that have failed for good have that failure."""
+        plan, names = replace(self.plan, targets=targets), dict(without)
+        return self.client.submit(
+            measure, plan, number, self.here, self.call_limit, names, only, pure=False, retries=_RETRIES
+        )
+
+    def completed(self, futures: Iterable[Any]) -> Iterator[Any]:
+        """Yield futures as they complete; raise `NoWorker` where a minute passes without any worker to wait for."""
+        from distributed import wait
+
+        left, alone = set(futures), False
+        while left:
             try:
-                number, seconds, outcomes = future.result()
-            except KilledWorker as error:
-                msg = f"a chunk has killed its workers, as for want of memory: {error}"
-                raise Killed(msg) from error
-            checkpoint.keep(number, outcomes, seconds)
-            progress(1, False)
-            future.release()
+                done = wait(left, timeout=_PATIENCE, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                nobody = self.own_workers and not self.client.scheduler_info()["workers"]
+                if nobody and alone:
+                    msg = "no worker is left, and none could be started again"
+                    raise NoWorker(msg) from None
+                alone = nobody
+                continue
+            left -= done
+            yield from done
+
+
+def _first_death(
+    asked: _Asked,
+    todo: dict[int, tuple[Target, ...]],
+    deaths: dict[str, Failed],
+    keep: Callable[[int, float, dict[Target, Outcome]], None],
+) -> int | None:
+    """Have all chunks measured until one of them ends each worker that it is given to; return that one."""
+    from distributed import KilledWorker
+
+    futures = {asked.submit(number, targets, deaths): number for number, targets in todo.items()}
+    for future in asked.completed(futures):
+        try:
+            result = future.result()
+        except KilledWorker:
+            asked.client.cancel(list(futures))
+            return futures[future]
+        keep(*result)
+        future.release()
+    return None
+
+
+def _alone(
+    asked: _Asked, number: int, targets: tuple[Target, ...], deaths: dict[str, Failed]
+) -> tuple[int, float, dict[Target, Outcome]]:
+    """Have a chunk measured function by function, with nothing beside, to find those that end their workers."""
+    from distributed import KilledWorker
+
+    chunk, total = asked.plan.chunks[number], 0.0
+    outcomes = {target: Outcome() for target in targets}
+    for target in targets:
+        for name in (key(target, function) for function in swept_functions(asked.plan, target)):
+            (future,) = asked.completed([asked.submit(number, (target,), deaths, only=name)])
+            try:
+                _, seconds, found = future.result()
+            except KilledWorker:
+                text = (
+                    f"it ended its process, or did not return within {asked.call_limit:g} s, "
+                    f"in the {chunk.pairs:,} pairs that begin with this one"
+                )
+                logit = float(asked.plan.fmt.from_bits(np.array([chunk.first]))[0]).hex()
+                deaths[name] = Failed("ended", text, logit, (chunk.labels[0] or 0.0).hex())
+                found, seconds = {target: Outcome(failures={name: deaths[name]})}, 0.0
+            outcomes[target].merge(found[target])
+            total += seconds
+    return number, total, outcomes
 
 
 @contextmanager

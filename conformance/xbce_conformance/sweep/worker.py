@@ -1,5 +1,6 @@
 """What a worker does: build the functions once, then measure the chunks that it is given."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import numpy as np
 import xbce
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.measurement.profile import profile_edges
+from xbce_conformance.subjects.failure import end_process_where_calls_hang
 from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.model import Function, Subject
 from xbce_conformance.subjects.selection import Choice
@@ -19,29 +21,43 @@ from xbce_conformance.subjects.spec import BadSubject
 from xbce_conformance.sweep.device import Device, device_at, place
 from xbce_conformance.sweep.facts import check, check_source, facts_of
 from xbce_conformance.sweep.kernel import Measured, measure_chunk
-from xbce_conformance.sweep.outcome import Outcome
+from xbce_conformance.sweep.outcome import Failed, Outcome
 from xbce_conformance.sweep.plan import Plan, Target
 
 _ONE_AT_A_TIME = Lock()
 """Of the threads that a worker may have: one imports modules, the others wait for them."""
 
 
-def measure(plan: Plan, number: int, folder: str) -> tuple[int, float, dict[Target, Outcome]]:
-    """Measure one chunk; `folder` is where modules of the user's are imported from, before all others."""
+def measure(
+    plan: Plan, number: int, folder: str, call_limit: float, failed: dict[str, Failed], only: str
+) -> tuple[int, float, dict[Target, Outcome]]:
+    """Measure one chunk: of all functions that have not `failed` for good, or only of the named one, if any is.
+
+    `folder` is where modules of the user's are imported from, before all others. This process ends where a call takes
+    longer than the limit, in seconds.
+    """
     if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
+    end_process_where_calls_hang(call_limit, _nowhere())
     with _ONE_AT_A_TIME:
         devices = _by_device(plan)
     _use_one_thread()
     start = time.perf_counter()
     chunk, edges = plan.chunks[number], profile_edges(plan.fmt)
-    whole = Outcome()
+    whole = Outcome(failures=dict(failed))
     with np.errstate(all="ignore"):
         for device, functions in devices:
-            whole.merge(measure_chunk(chunk, plan.fmt, device, functions, edges))
+            chosen = [f for f in functions if f.key not in failed and only in ("", f.key)]
+            whole.merge(measure_chunk(chunk, plan.fmt, device, chosen, edges))
     seconds = time.perf_counter() - start
     names = {target: [key(target, function) for function in swept_functions(plan, target)] for target in plan.targets}
     return number, seconds, {target: whole.of(functions) for target, functions in names.items()}
+
+
+@cache
+def _nowhere() -> int:
+    """Return a file that the traceback of a call that hangs is written to: the command may be on another machine."""
+    return os.open(os.devnull, os.O_WRONLY)
 
 
 @cache
