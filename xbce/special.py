@@ -221,7 +221,7 @@ def log1mexp(x: ArrayT, /, *, precision: Precision = "native") -> ArrayT:
 
     References
     ----------
-    .. [1] M. Maechler, "Accurately computing log(1 - exp(-|a|))", vignette of the R package Rmpfr,
+    .. [1] M. Maechler, "Accurately computing ``log(1 - exp(-|a|))``", vignette of the R package Rmpfr,
        https://cran.r-project.org/web/packages/Rmpfr/vignettes/log1mexp-note.pdf
 
     Examples

@@ -30,7 +30,7 @@ Largest and mean error of each function, in ULP of the exact result, per library
 array API standard [asks for](https://data-apis.org/array-api/latest/design_topics/accuracy.html), and test suites
 replace by tolerances. [page.py](page.py) writes this page from the files beside it, which have every figure, with the
 inputs in hexadecimal ([schema](../../../docs/functions.schema.json)); [how they come
-about](../../../docs/conformance.md#what-losses-are-made-of).
+about](../../../docs/conformance/functions.md).
 
 In the tables a cell is the largest error, the mean error, and the share of results that are correctly rounded. “=”:
 every number was tried. Without it the largest error is a lower bound: of draws evenly over binades (2^24; in float64

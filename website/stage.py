@@ -1,0 +1,152 @@
+"""The pages of the site, gathered from where they lie in the repository, with links that fit their places in the site.
+
+Pages are read on a forge, too, and tested where they lie. So the site has copies, made at each build below `build/`:
+a link from page to page leads to the page's place in the site, one to any other file to a copy of that file.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from posixpath import normpath, relpath
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "website" / "pages"
+
+PLACES = {
+    "CHANGELOG.md": "project/changelog.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "benchmarks/README.md": "evidence/benchmarks-method.md",
+    "conformance/results/README.md": "evidence/results.md",
+    "conformance/results/behaviour/README.md": "evidence/behaviour.md",
+    "conformance/results/faults/README.md": "evidence/faults.md",
+    "conformance/results/findings/README.md": "evidence/findings-on-data.md",
+    "conformance/results/functions/README.md": "evidence/functions.md",
+    "conformance/results/hashes/README.md": "evidence/hashes.md",
+    "conformance/results/platforms/README.md": "evidence/platforms.md",
+    "conformance/xbce_conformance/README.md": "project/suite.md",
+    "conformance/xbce_conformance/contract/data/README.md": "project/contract.md",
+    "docs/accuracy.md": "evidence/accuracy.md",
+    "docs/benchmarks.md": "evidence/benchmarks.md",
+    "docs/conformance.md": "conformance/index.md",
+    "docs/conventions.md": "guide/conventions.md",
+    "docs/design.md": "project/design.md",
+    "docs/findings.md": "evidence/findings.md",
+    "docs/install.md": "start/install.md",
+    "docs/peer-tests.md": "guide/peer-tests.md",
+    "docs/porting.md": "guide/porting.md",
+    "docs/precision.md": "evidence/precision.md",
+    "docs/quickstart.md": "start/quickstart.md",
+    "docs/scope.md": "project/scope.md",
+    "docs/theory.md": "evidence/theory.md",
+    "docs/vectors.md": "conformance/vectors.md",
+    "docs/vendoring.md": "guide/vendoring.md",
+    "docs/why.md": "start/why.md",
+    "gpu/README.md": "project/gpu.md",
+    "proofs/README.md": "evidence/proofs.md",
+    "proofs/native/README.md": "evidence/native-theorem.md",
+    "proofs/native/table.md": "evidence/native-theorem-table.md",
+    "proofs/table.md": "evidence/proofs-table.md",
+    "tests/README.md": "project/tests.md",
+}
+"""Where a page of the repository stands in the site; pages of docs/guide and docs/conformance keep their folders."""
+
+TOCTREES = {
+    "docs/conformance.md": """
+```{toctree}
+:hidden:
+
+your-loss
+command
+your-data
+tests
+every-input
+functions
+reports
+vectors
+```
+"""
+}
+"""What pages of the repository are followed by, where they stand at the head of a section."""
+
+INSTEAD = {"README.md": "index.md", "conformance/README.md": "conformance/index.md"}
+"""Pages that the site does not have, and where links to them lead."""
+
+_LINK = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
+_WITH_TEXT = re.compile(r"\[([^\[\]]*)\]\(([^()\s]+)\)")
+_FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
+
+
+def places() -> dict[str, str]:
+    """Return the place in the site of each page of the repository that is in it."""
+    folders = {
+        f"docs/{path.relative_to(ROOT / 'docs').as_posix()}": path.relative_to(ROOT / "docs").as_posix()
+        for folder in ("guide", "conformance")
+        for path in sorted((ROOT / "docs" / folder).glob("*.md"))
+    }
+    return {page: place for page, place in PLACES.items() if (ROOT / page).exists()} | folders
+
+
+class UnknownPage(Exception):  # noqa: N818  # what it is about is a link
+    """A page links to what the repository has not, or to a page that has no place in the site."""
+
+
+def stage(out: Path) -> None:
+    """Write the sources of the site, but for what is generated, into a folder."""
+    if out.exists():
+        shutil.rmtree(out)
+    shutil.copytree(PAGES, out)
+    placed = places()
+    for page, place in placed.items():
+        target = out / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = relinked((ROOT / page).read_text("utf-8"), page, place, placed, out)
+        target.write_text(text + TOCTREES.get(page, ""), "utf-8")
+
+
+def relinked(text: str, page: str, place: str, placed: dict[str, str], out: Path) -> str:
+    """Return a page's text with links that start at its place in the site; copy the files that it links to."""
+
+    def new(link: str) -> str | None:
+        target, hash_, anchor = link.partition("#")
+        if not target or re.match(r"[a-z]+:", target):
+            return link
+        path = normpath(PurePosixPath(page).parent / target)
+        if (ROOT / path).is_dir() and (ROOT / path / "README.md").exists():
+            path = f"{path}/README.md"
+        found = placed.get(path) or INSTEAD.get(path)
+        if found is None:
+            if not (ROOT / path).exists():
+                msg = f"{page} links to {link}, which does not exist"
+                raise UnknownPage(msg)
+            if (ROOT / path).is_dir():
+                return None
+            # A page that the site has no place for is a file like others: not one that Sphinx would read.
+            found = f"files/{path}" + (".txt" if path.endswith(".md") else "")
+            (out / found).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / path, out / found)
+        return relpath(found, PurePosixPath(place).parent) + hash_ + anchor
+
+    return "".join(_outside_code(text, lambda line: _line(line, new)))
+
+
+def _line(line: str, new: Callable[[str], str | None]) -> str:
+    """Return a line with new links; what links to a folder is only its text, as a site has no listing of one."""
+    line = _WITH_TEXT.sub(lambda match: match[0] if new(match[2]) is not None else match[1], line)
+    return _LINK.sub(lambda match: new(match[1]) or match[1], line)
+
+
+def _outside_code(text: str, change: Callable[[str], str]) -> Iterator[str]:
+    """Yield the lines of a page, changed where they are not in a block of code."""
+    fence = ""
+    for line in text.splitlines(keepends=True):
+        match = _FENCE.match(line)
+        if fence:
+            if match and match[1].startswith(fence) and not line.strip(" `~\n"):
+                fence = ""
+            yield line
+        elif match:
+            fence = match[1]
+            yield line
+        else:
+            yield change(line)
