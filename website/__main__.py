@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx
 
-from website import commands, links, reference, stage
+from website import capability, commands, links, measured, reference, stage
 
 OUT = stage.ROOT / "build" / "docs"
 SOURCE = stage.ROOT / "build" / "docs-source"
@@ -36,6 +36,8 @@ def generate(source: Path) -> None:
     """Write the pages that are made of code and data."""
     reference.write(source)
     commands.write(source)
+    capability.write(source)
+    measured.write_pictures(source)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ numpydoc_validation_checks = {"all", "ES01", "EX01", "GL01", "GL08", "PR01", "PR
 python_maximum_signature_line_length = 88
 
 html_title = "xbce"
+suppress_warnings = ["ref.citation", "ref.footnote"]  # literature that a docstring lists and does not cite
+
 html_theme = "pydata_sphinx_theme"
 html_math_renderer = "mathml"
 html_static_path = ["static"]
