@@ -31,12 +31,12 @@ myst_heading_anchors = 4
 myst_dmath_allow_digits = False
 myst_dmath_allow_space = False
 
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"all", "ES01", "EX01", "GL01", "GL08", "PR01", "PR02", "PR08", "RT01", "RT03", "SA01", "SS06"}
-python_maximum_signature_line_length = 88
 
 html_title = "xbce"
 suppress_warnings = ["ref.citation", "ref.footnote"]  # literature that a docstring lists and does not cite

@@ -24,7 +24,7 @@ def _inline(writer: Any, node: nodes.math) -> None:
 
 
 def _block(writer: Any, node: nodes.math_block) -> None:
-    writer.body.append(f'<div class="math" role="group" tabindex="0">{_translated(node, block=True)}</div>')
+    writer.body.append(f'<div class="formula" role="group" tabindex="0">{_translated(node, block=True)}</div>')
     raise nodes.SkipNode
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from website import figures, plots
-from website.capability import LIBRARIES, cell
+from website.capability import cell
 from website.figures import DTYPES, Row
 
 CASES = {
@@ -18,6 +18,7 @@ CASES = {
 _PLAIN = "binary_cross_entropy_with_logits"
 _INTERVALS = 120
 _PLOTTED = {"numpy": "NumPy", "torch:cpu": "PyTorch", "jax": "JAX"}
+"""Libraries by backend. Dask and array-api-strict compute as NumPy does."""
 _QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 
 
@@ -25,7 +26,7 @@ def write_pictures(source: Path) -> None:
     """Write the pictures of all pages."""
     folder = source / "reference" / "pictures"
     write_front(source)
-    plots.pictures(folder, f"{_PLAIN}-error", _of_plain_loss(), height=4.2)
+    plots.pictures(folder, f"{_PLAIN}-error", _of_plain_loss(), height=3.9)
     found = figures.measured()
     for name, axis in found["axes"].items():
         function = name if name in CASES else f"special.{name}"
@@ -35,9 +36,9 @@ def write_pictures(source: Path) -> None:
             method if name in CASES else "error": (series, _bound(function, method))
             for method, series in found["errors"][name].items()
         }
-        plots.pictures(folder, f"{function}-error", plots.errors(panels, axis["label"], edges), 4.2 if name in CASES else 3.4)
+        plots.pictures(folder, f"{function}-error", plots.errors(panels, axis["label"], edges), 3.9 if name in CASES else 3.2)
     for name, of in found["times"].items():
-        plots.pictures(folder, f"{name}-speed", plots.times(of), height=4.2 if name in CASES else 3.4)
+        plots.pictures(folder, f"{name}-speed", plots.times(of), height=3.9 if name in CASES else 3.4)
 
 
 SYSTEMS = {
@@ -54,7 +55,7 @@ def write_front(source: Path) -> None:
     """Write the picture of the front page: digits of the plain loss in float32, against the logit."""
     series = {name: _front_row(*of) for name, of in SYSTEMS.items()}
     edges = figures.results()["profile_edges"]["float32"]
-    plots.pictures(source / "pictures", "digits", plots.digits(series, edges), height=4.0, width=7.2)
+    plots.pictures(source / "pictures", "digits", plots.digits(series, edges), height=4.0, width=5.8)
 
 
 def _front_row(subject: str, backend: str) -> list[float | None]:
@@ -88,10 +89,10 @@ def of_loss(name: str) -> str:
         f"The largest errors in ULP that the suite found, {shown}, and what is promised:",
         "",
         *_table(
-            ["", "dtype", *LIBRARIES.values()],
+            ["", "dtype", *_PLOTTED.values()],
             (
                 [f"``{quantity}``" if quantity != "value" else "the call", dtype]
-                + [cell(_of(rows, quantity, backend, dtype)) for backend in LIBRARIES]
+                + [cell(_of(rows, quantity, backend, dtype)) for backend in _PLOTTED]
                 for quantity in _QUANTITIES
                 for dtype in DTYPES
             ),
@@ -118,8 +119,8 @@ def of_special(name: str) -> str:
         "The largest errors in ULP that the suite found, and what is promised:",
         "",
         *_table(
-            ["dtype", *LIBRARIES.values()],
-            ([dtype] + [cell(_of(rows, "value", backend, dtype)) for backend in LIBRARIES] for dtype in DTYPES),
+            ["dtype", *_PLOTTED.values()],
+            ([dtype] + [cell(_of(rows, "value", backend, dtype)) for backend in _PLOTTED] for dtype in DTYPES),
         ),
         "",
         *_pictures(
@@ -190,5 +191,5 @@ def _pictures(name: str, caption: str) -> list[str]:
         for theme in plots.THEMES:
             lines += [f"      .. image:: pictures/{name}-{kind}-{theme}.svg", f"         :class: only-{theme}"]
             lines += [f"         :alt: {alt}", ""]
-        lines += [f"      {text}", ""]
+        lines += ["      .. rst-class:: caption-of-picture", "", f"      {text}", ""]
     return lines

@@ -21,7 +21,7 @@ LIBRARIES = ("NumPy", "PyTorch", "JAX")
 _SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "xbce", "font.family": "sans-serif", "font.size": 11}
 
 
-def pictures(folder: Path, name: str, draw: Draw, height: float = 3.4, width: float = 5.6) -> None:
+def pictures(folder: Path, name: str, draw: Draw, height: float = 3.2, width: float = 4.4) -> None:
     """Write one picture for each theme."""
     folder.mkdir(parents=True, exist_ok=True)
     for theme, colours in THEMES.items():
