@@ -22,7 +22,7 @@ space := $(empty) $(empty)
 required = XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(1))
 PYTEST := $(call required,$(BACKENDS)) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-asv bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs release-check release-rehearsal
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-asv bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs release-check release-rehearsal docs
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -66,6 +66,9 @@ proofs: $(VENV)/installed  ## Prove the error bounds of the plain loss; needs ga
 check-long: mutants  ## What `make test` leaves out: tests that take long, the mutants, ten minutes of the fuzzer.
 	$(PYTEST) -m long $(ARGS)
 	$(MAKE) fuzz MINUTES=10
+
+docs: $(VENV)/installed  ## Make the documentation as a site, build/docs/index.html; a warning or a broken link is an error.
+	$(BIN)/python -m website $(ARGS)
 
 fuzz: $(VENV)/installed  ## Search for calls that go wrong, for MINUTES=5; print each, made small.
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)

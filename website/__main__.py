@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx
 
-from website import capability, commands, links, measured, reference, stage
+from website import capability, commands, interactive, links, measured, reference, stage
 
 OUT = stage.ROOT / "build" / "docs"
 SOURCE = stage.ROOT / "build" / "docs-source"
@@ -24,6 +24,7 @@ def main() -> int:
         ["-W", "--keep-going", "-n", "-q", "-j", "2", "-c", str(Path(__file__).parent)]
         + ["-d", f"{arguments.out}-doctrees", str(arguments.source), str(arguments.out)]
     )
+    interactive.copy(arguments.out)
     broken = links.broken(arguments.out)
     for line in broken:
         print(line, file=sys.stderr)  # noqa: T201
@@ -38,6 +39,7 @@ def generate(source: Path) -> None:
     commands.write(source)
     capability.write(source)
     measured.write_pictures(source)
+    interactive.write(source)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,13 @@ LOSSES = {
     "Asymmetric loss": "asymmetric_loss",
     "The elementwise functions": "special.",
 }
-LIBRARIES = {"numpy": "NumPy", "torch:cpu": "PyTorch", "jax": "JAX", "dask": "Dask", "array-api-strict": "array-api-strict"}
+LIBRARIES = {
+    "numpy": "NumPy",
+    "torch:cpu": "PyTorch",
+    "jax": "JAX",
+    "dask": "Dask",
+    "array-api-strict": "array-api-strict",
+}
 WAYS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("the call", lambda row: not row.way and row.quantity == "value" and not row.high),
     ("`gradient`, `hessian`, `label_gradient`", lambda row: not row.way and row.quantity != "value" and not row.high),
@@ -55,7 +61,12 @@ def _page() -> list[str]:
         "",
     ]
     for title, function in LOSSES.items():
-        lines += [f"## {title}", "", f"| library | device | what | {' | '.join(DTYPES)} |", "|---|---|---|" + "---|" * 4]
+        lines += [
+            f"## {title}",
+            "",
+            f"| library | device | what | {' | '.join(DTYPES)} |",
+            "|---|---|---|" + "---|" * 4,
+        ]
         for backend, library in LIBRARIES.items():
             of = [row for row in all_rows if row.backend == backend and row.function.startswith(function)]
             if function != "special.":
@@ -82,7 +93,7 @@ def _page() -> list[str]:
         f"- Versions: {versions}.",
         "- Means and sums, and derivatives of soft labels, have bounds of their own; "
         "[accuracy](../evidence/accuracy.md) states them, with the reasons of exceptions.",
-        "- `precision=\"high\"` is judged by bounds of its own. On PyTorch and JAX its bits are compared with those of NumPy:"
+        '- `precision="high"` is judged by bounds of its own. On PyTorch and JAX its bits are compared with those of NumPy:'
         " [the same bits](../evidence/hashes.md).",
         "- Dask computes in the library of its chunks, here NumPy. It has no automatic differentiation and no compiler, and",
         "  neither have NumPy and array-api-strict.",

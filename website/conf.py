@@ -36,7 +36,20 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
-numpydoc_validation_checks = {"all", "ES01", "EX01", "GL01", "GL08", "PR01", "PR02", "PR08", "RT01", "RT03", "SA01", "SS06"}
+numpydoc_validation_checks = {
+    "all",
+    "ES01",
+    "EX01",
+    "GL01",
+    "GL08",
+    "PR01",
+    "PR02",
+    "PR08",
+    "RT01",
+    "RT03",
+    "SA01",
+    "SS06",
+}
 
 html_title = "xbce"
 suppress_warnings = ["ref.citation", "ref.footnote"]  # literature that a docstring lists and does not cite
@@ -63,9 +76,3 @@ html_sidebars = {"index": []}
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-
-# The folder of the interactive page: it is copied into the site as it is.
-INTERACTIVE = ROOT / "docs" / "interactive"
-if (INTERACTIVE / "index.html").exists():
-    html_extra_path = [str(ROOT / "build" / "docs-extra")]
-    tags.add("interactive")  # noqa: F821  # Sphinx gives it

@@ -11,7 +11,9 @@ from website.stage import ROOT
 RESULTS = ROOT / "conformance" / "results"
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
-_FUNCTION = re.compile(r"^(?P<function>special\.\w+|\w+)(?P<case>\([^)]*\))?(?:\.(?P<method>\w+))?(?P<rest>(?:, [^,]+)*)$")
+_FUNCTION = re.compile(
+    r"^(?P<function>special\.\w+|\w+)(?P<case>\([^)]*\))?(?:\.(?P<method>\w+))?(?P<rest>(?:, [^,]+)*)$"
+)
 _AUTOMATIC = ("backward", "torch.func.", "jax.grad", "jax.jvp")
 _COMPILED = ("torch.compile", "jax.jit")
 
@@ -60,7 +62,9 @@ def results(device: str = "cpu") -> dict[str, Any]:
 
 def devices() -> list[str]:
     """Return the devices that have results."""
-    return sorted(path.parent.name for path in RESULTS.glob("*/results.json") if "profile_edges" in path.read_text("utf-8"))
+    return sorted(
+        path.parent.name for path in RESULTS.glob("*/results.json") if "profile_edges" in path.read_text("utf-8")
+    )
 
 
 @cache

@@ -6,14 +6,10 @@ from pathlib import Path
 from website import figures, plots
 from website.capability import cell
 from website.figures import DTYPES, Row
+from xbce_conformance.cases.losses import FAMILY
 
-CASES = {
-    "binary_cross_entropy_with_logits": "",
-    "binary_cross_entropy": "",
-    "sigmoid_focal_loss": "(gamma=2, alpha=0.25)",
-    "asymmetric_loss": "",
-}
-"""Options with which a loss is shown."""
+CASES = {name: loss.cases[0].name.removeprefix(name) for name, loss in FAMILY.items()}
+"""The options, in parentheses, with which a loss is shown: those of the first case that the suite has of it."""
 
 _PLAIN = "binary_cross_entropy_with_logits"
 _INTERVALS = 120
@@ -36,7 +32,9 @@ def write_pictures(source: Path) -> None:
             method if name in CASES else "error": (series, _bound(function, method))
             for method, series in found["errors"][name].items()
         }
-        plots.pictures(folder, f"{function}-error", plots.errors(panels, axis["label"], edges), 3.9 if name in CASES else 3.2)
+        plots.pictures(
+            folder, f"{function}-error", plots.errors(panels, axis["label"], edges), 3.9 if name in CASES else 3.2
+        )
     for name, of in found["times"].items():
         plots.pictures(folder, f"{name}-speed", plots.times(of), height=3.9 if name in CASES else 3.4)
 
@@ -74,7 +72,11 @@ def _of_plain_loss() -> plots.Draw:
     panels = {}
     for quantity in ("value", "gradient"):
         rows = [row for row in _plain(_PLAIN, "") if row.dtype == "float32" and row.quantity == quantity]
-        series = {_PLOTTED[row.backend]: _largest(row) for row in rows if row.backend in _PLOTTED and row.profiles.get("logit")}
+        series = {
+            _PLOTTED[row.backend]: _largest(row)
+            for row in rows
+            if row.backend in _PLOTTED and row.profiles.get("logit")
+        }
         panels[quantity] = (series, _bound(_PLAIN, quantity))
     return plots.errors(panels, "logit", figures.results()["profile_edges"]["float32"])
 
@@ -83,6 +85,8 @@ def of_loss(name: str) -> str:
     """Return the measured part of a loss's page."""
     case = CASES[name]
     rows = _plain(name, case)
+    if not rows or name not in figures.measured()["times"]:
+        return "\n".join([*_heading("Measured"), "Not measured yet.", ""])
     shown = f"with ``{case.strip('()')}``" if case else "without options"
     lines = [
         *_heading("Measured"),
@@ -174,9 +178,7 @@ def _pictures(name: str, caption: str) -> list[str]:
     """Return error and speed side by side."""
     machine, of = figures.measured()["machine"], figures.measured()["times"][name]
     versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
-    beside = "; ".join(
-        f"{library}: ``{found['beside']}``" for library, found in of.items() if "beside" in found
-    )
+    beside = "; ".join(f"{library}: ``{found['beside']}``" for library, found in of.items() if "beside" in found)
     speed = (
         f"Times in float32, the least of several calls; NumPy and PyTorch on one thread, JAX under ``jax.jit`` on "
         f"{machine['cores']} cores. {machine['processor']}, {machine['date']}, load {machine['load']:g} before; {versions}."

@@ -15,6 +15,7 @@ LEFT_OUT = {
     "peers-apart": "as peers",
     "conformance": "the suite is installed from its folder",
     "benchmarks": "not part of the tests",
+    "docs": "as dev",
     "dev": "tools of development, whose versions are those of constraints.txt",
 }
 
