@@ -21,8 +21,10 @@ def main() -> int:
     stage.stage(arguments.source)
     generate(arguments.source)
     code = sphinx(
-        ["-W", "--keep-going", "-n", "-q", "-j", "2", "-c", str(Path(__file__).parent)]
-        + ["-d", f"{arguments.out}-doctrees", str(arguments.source), str(arguments.out)]
+        [
+            *("-W", "--keep-going", "-n", "-q", "-j", "2", "-c", str(Path(__file__).parent)),
+            *("-d", f"{arguments.out}-doctrees", str(arguments.source), str(arguments.out)),
+        ]
     )
     interactive.copy(arguments.out)
     broken = links.broken(arguments.out)

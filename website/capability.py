@@ -53,9 +53,8 @@ def _page() -> list[str]:
     lines = [
         "# What runs where",
         "",
-        "Each cell has a largest error in ULP and its bound, of the result that is nearest to its bound, over all cases",
-        f"and options that the suite tries: {len(all_rows):,} rows, of which {failed} "
-        f"{'is' if failed == 1 else 'are'} beyond the bound.",
+        "Each cell has a largest error in ULP and its bound, of the row that is nearest to its bound, over all cases",
+        f"and options that the suite tries: {len(all_rows):,} rows. Beyond their bound (✗): {failed}.",
         "“–” was not measured. The table is made of the [committed results](../evidence/results.md)",
         f"({facts['processor']}; {facts['system']}; {facts['date']}).",
         "",
@@ -91,14 +90,24 @@ def _page() -> list[str]:
         "## How to read it",
         "",
         f"- Versions: {versions}.",
-        "- Means and sums, and derivatives of soft labels, have bounds of their own; "
-        "[accuracy](../evidence/accuracy.md) states them, with the reasons of exceptions.",
-        '- `precision="high"` is judged by bounds of its own. On PyTorch and JAX its bits are compared with those of NumPy:'
-        " [the same bits](../evidence/hashes.md).",
-        "- Dask computes in the library of its chunks, here NumPy. It has no automatic differentiation and no compiler, and",
-        "  neither have NumPy and array-api-strict.",
-        "- On a GPU nothing has been measured yet. CuPy's kernels are fused and compiled in the tests, and nothing more.",
+        "- Means and sums, and derivatives of soft labels, have bounds of their own.",
+        "  [Accuracy](../evidence/accuracy.md) states them, with the reasons of exceptions.",
+        '- `precision="high"` is judged by bounds of its own. On PyTorch and JAX its bits are compared with those of',
+        "  NumPy: [the same bits](../evidence/hashes.md).",
+        "- Dask computes in the library of its chunks, here NumPy. It has no automatic differentiation and no",
+        "  compiler; neither have NumPy and array-api-strict.",
+        *_of_gpus(all_rows),
         "- The same with each [level of a processor](../evidence/platforms.md).",
         "",
     ]
     return lines
+
+
+def _of_gpus(rows: Iterable[Row]) -> list[str]:
+    """Return what is to be said where no GPU has been measured."""
+    if any(row.backend in ON_GPUS for row in rows):
+        return []
+    return [
+        "- On a GPU nothing has been measured yet. CuPy's kernels are fused and compiled in the tests, and nothing",
+        "  more.",
+    ]

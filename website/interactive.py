@@ -11,7 +11,7 @@ _PAGE = """# Try it
 
 ```{raw} html
 <p><a href="../interactive/index.html">The page by itself</a></p>
-<iframe class="interactive" src="../interactive/index.html" title="Losses of every system beside the exact one"></iframe>
+<iframe class="interactive" src="../interactive/index.html" title="Losses of every system, and the exact one"></iframe>
 ```
 """
 _BUTTON = """```{button-ref} start/try-it

@@ -1,11 +1,11 @@
 """Measure what the pages of the reference show: `python -m website.measure` writes `website/data/figures.json`.
 
-Errors are those in float32, the largest in each of 120 intervals of the argument, of 4,096 numbers each. They are against
-the same function in float64, whose own error is below 1e-7 ULP of float32: the suite has judged that against ball
-arithmetic. The plain loss is not measured here: the suite's results have its errors by logit.
+Errors are those in float32, the largest in each of 120 intervals of the argument, of 4,096 numbers each. They are
+against the same function in float64, whose own error is below 1e-7 ULP of float32: the suite has judged that against
+ball arithmetic. The plain loss is not measured here: the suite's results have its errors by logit.
 
-Times are the least of several calls, in seconds per call, in float32; of NumPy and PyTorch on one thread. Beside each is what
-the library, or who extends it, has for the same purpose. It takes some minutes.
+Times are the least of several calls, in seconds per call, in float32; of NumPy and PyTorch on one thread. Beside each
+is what the library, or who extends it, has for the same purpose. It takes some minutes.
 """
 
 import functools

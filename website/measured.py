@@ -104,9 +104,10 @@ def of_loss(name: str) -> str:
         "",
         *_pictures(
             name,
-            "Largest errors in float32, of labels 0, 1 and soft ones, in each of 160 intervals; from the suite's results."
+            "Largest errors in float32, of all labels, in each of 160 intervals, from the suite's results."
             if name == _PLAIN
-            else f"Largest errors in float32 of labels 0 and 1, {shown}, in each of {_INTERVALS} intervals of 4,096 numbers.",
+            else f"Largest errors in float32 of labels 0 and 1, {shown}, in each of {_INTERVALS} intervals, of 4,096 "
+            "numbers each.",
         ),
         "All cases, options and ways of calling: :doc:`/guide/capabilities`.",
         "",
@@ -181,7 +182,8 @@ def _pictures(name: str, caption: str) -> list[str]:
     beside = "; ".join(f"{library}: ``{found['beside']}``" for library, found in of.items() if "beside" in found)
     speed = (
         f"Times in float32, the least of several calls; NumPy and PyTorch on one thread, JAX under ``jax.jit`` on "
-        f"{machine['cores']} cores. {machine['processor']}, {machine['date']}, load {machine['load']:g} before; {versions}."
+        f"{machine['cores']} cores; {machine['processor']}, {machine['date']}, beside other work (load "
+        f"{machine['load']:g}); {versions}."
         + (f" Dashed: {beside}." if beside else " Nothing in these libraries stands beside it.")
     )
     lines = [".. grid:: 1 1 2 2", "   :gutter: 3", ""]

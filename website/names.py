@@ -16,7 +16,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _name(role: str, raw: str, text: str, line: int, inliner: Any, options: Any = None, content: Any = ()) -> Any:
+def _name(_role: str, raw: str, text: str, line: int, inliner: Any, options: Any = None, content: Any = ()) -> Any:
     if text.startswith(_PUBLIC):
         return XRefRole()("py:obj", raw, text, line, inliner, options or {}, content)
     return [nodes.literal(raw, text)], []

@@ -1,5 +1,6 @@
 """Pictures of the reference: errors against the argument, and times against the size; for light pages and dark ones."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ def pictures(folder: Path, name: str, draw: Draw, height: float = 3.2, width: fl
 
 def errors(panels: Mapping[str, tuple[Series, float | None]], label: str, edges: Sequence[float]) -> Draw:
     """Return what draws errors: a panel for each quantity, with its bound as a line."""
-    middles = [(a + b) / 2 for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
 
     def draw(figure: Figure, colours: dict[str, Any]) -> None:
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
@@ -68,7 +69,7 @@ def errors(panels: Mapping[str, tuple[Series, float | None]], label: str, edges:
 
 def digits(series: Series, edges: Sequence[float]) -> Draw:
     """Return what draws how many decimal digits are right at worst, each system named beside its line."""
-    middles = [(a + b) / 2 for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
 
     def draw(figure: Figure, colours: dict[str, Any]) -> None:
         ax = figure.subplots()

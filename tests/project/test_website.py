@@ -1,4 +1,4 @@
-"""The site of the documentation: `make docs` makes it without a warning, every link leads somewhere, and no page overflows."""
+"""The site of the documentation: `make docs` makes it without a warning, links lead somewhere, no page overflows."""
 
 import importlib
 import inspect

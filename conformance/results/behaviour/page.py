@@ -17,8 +17,8 @@ INTRODUCTION = """\
 # Behaviour and invariance of every system
 
 What the results of xbce and of its peers depend on besides the numbers: [how it is
-measured](../../../docs/conformance/tests.md#behaviour-and-invariance). Float32, the plain loss, one processor; xbce is judged
-by its forms, all else is reported. [page.py](page.py) writes this page from the file beside it.
+measured](../../../docs/conformance/tests.md#behaviour-and-invariance). Float32, the plain loss, one processor; xbce is
+judged by its forms, all else is reported. [page.py](page.py) writes this page from the file beside it.
 """
 
 AGAIN = """\

@@ -16,8 +16,8 @@ INTRODUCTION = """\
 # The same bits everywhere
 
 SHA-256 of what `precision="high"` returns, for every loss, method and special function, in every mode of every library:
-[how it comes about](../../../docs/conformance/every-input.md#the-same-bits-everywhere). [page.py](page.py) writes this page from
-the files beside it.
+[how it comes about](../../../docs/conformance/every-input.md#the-same-bits-everywhere). [page.py](page.py) writes this
+page from the files beside it.
 """
 
 SUMMARY = """\
