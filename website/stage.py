@@ -48,6 +48,7 @@ PLACES = {
     "proofs/native/table.md": "evidence/native-theorem-table.md",
     "proofs/table.md": "evidence/proofs-table.md",
     "tests/README.md": "project/tests.md",
+    "website/README.md": "project/site.md",
 }
 """Where a page of the repository stands in the site; pages of docs/guide and docs/conformance keep their folders."""
 
