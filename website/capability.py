@@ -22,7 +22,7 @@ LIBRARIES = {
 }
 WAYS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("the call", lambda row: not row.way and row.quantity == "value" and not row.high),
-    ("`gradient`, `hessian`, `label_gradient`", lambda row: not row.way and row.quantity != "value" and not row.high),
+    ("derivatives in closed form", lambda row: not row.way and row.quantity != "value" and not row.high),
     ("means and sums", lambda row: not row.compiled and not row.automatic and bool(row.way) and not row.high),
     ("automatic differentiation", lambda row: row.automatic and not row.compiled and not row.high),
     ("compiled", lambda row: bool(row.compiled) and not row.automatic and not row.high),
@@ -43,7 +43,7 @@ def cell(rows: Iterable[Row]) -> str:
     if worst is None:
         return "–"
     mark = "" if worst.passed else " ✗"
-    return f"{worst.max_ulp:.2f} of {worst.bound:g}{mark}"
+    return f"{worst.max_ulp:.2f}\u00a0of\u00a0{worst.bound:g}{mark}"
 
 
 def _page() -> list[str]:
@@ -63,8 +63,8 @@ def _page() -> list[str]:
         lines += [
             f"## {title}",
             "",
-            f"| library | device | what | {' | '.join(DTYPES)} |",
-            "|---|---|---|" + "---|" * 4,
+            f"| library | what | {' | '.join(DTYPES)} |",
+            "|---|---|" + "---|" * 4,
         ]
         for backend, library in LIBRARIES.items():
             of = [row for row in all_rows if row.backend == backend and row.function.startswith(function)]
@@ -75,11 +75,11 @@ def _page() -> list[str]:
                 if chosen:
                     name = next((f"`{row.compiled}`" for row in chosen if row.compiled), "")
                     cells = " | ".join(cell(row for row in chosen if row.dtype == dtype) for dtype in DTYPES)
-                    lines.append(f"| {library} | CPU | {what.replace('compiled', name) if name else what} | {cells} |")
+                    lines.append(f"| {library}, CPU | {what.replace('compiled', name) if name else what} | {cells} |")
         for backend, library in ON_GPUS.items():
             of = [row for row in all_rows if row.backend == backend and row.function.startswith(function)]
             cells = " | ".join(cell(row for row in of if row.dtype == dtype) for dtype in DTYPES)
-            lines.append(f"| {library} | GPU | {'everything' if of else 'not measured yet'} | {cells} |")
+            lines.append(f"| {library}, GPU | {'everything' if of else 'not measured yet'} | {cells} |")
         lines.append("")
     versions = ", ".join(
         f"{LIBRARIES[name]} {facts['version']}"
@@ -90,8 +90,8 @@ def _page() -> list[str]:
         "## How to read it",
         "",
         f"- Versions: {versions}.",
-        "- Means and sums, and derivatives of soft labels, have bounds of their own.",
-        "  [Accuracy](../evidence/accuracy.md) states them, with the reasons of exceptions.",
+        "- Means and sums, and derivatives of soft labels, have bounds of their own, and so have stated exceptions:",
+        "  [accuracy](../evidence/accuracy.md) has them, with reasons.",
         '- `precision="high"` is judged by bounds of its own. On PyTorch and JAX its bits are compared with those of',
         "  NumPy: [the same bits](../evidence/hashes.md).",
         "- Dask computes in the library of its chunks, here NumPy. It has no automatic differentiation and no",
