@@ -1,6 +1,7 @@
 """Make the site: gather the pages, generate the rest, run Sphinx with warnings as errors, check every internal link."""
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,11 +19,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the site (build/docs)")
     parser.add_argument("--source", type=Path, default=SOURCE, help="folder of its sources (build/docs-source)")
     arguments = parser.parse_args()
+    if (arguments.out / ".buildinfo").exists():  # a site of before: what is no page any more must go
+        shutil.rmtree(arguments.out)
     stage.stage(arguments.source)
     generate(arguments.source)
     code = sphinx(
         [
-            *("-W", "--keep-going", "-n", "-q", "-j", "2", "-c", str(Path(__file__).parent)),
+            *("-W", "--keep-going", "-n", "-q", "-E", "-j", "2", "-c", str(Path(__file__).parent)),
             *("-d", f"{arguments.out}-doctrees", str(arguments.source), str(arguments.out)),
         ]
     )

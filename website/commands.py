@@ -67,5 +67,5 @@ def _formats() -> str:
             if isinstance(value, dict)
         ]
         if rows:
-            lines += ["| at its top | |", "|---|---|", *rows, ""]
+            lines += ["| at its top | what it holds |", "|---|---|", *rows, ""]
     return "\n".join(lines)

@@ -100,7 +100,7 @@ def of_loss(name: str) -> str:
         f"The largest errors in ULP that the suite found, {shown}, and what is promised:",
         "",
         *_table(
-            ["", "dtype", *_PLOTTED.values()],
+            ["result", "dtype", *_PLOTTED.values()],
             (
                 [f"``{quantity}``" if quantity != "value" else "the call", dtype]
                 + [cell(_of(rows, quantity, backend, dtype)) for backend in _PLOTTED]

@@ -69,7 +69,7 @@ def _index(pages: dict[str, list[tuple[str, str]]]) -> str:
         "",
     ]
     for title, entries in pages.items():
-        lines += [f"## {title}", "", "| | |", "|---|---|"]
+        lines += [f"## {title}", "", "| object | what it is |", "|---|---|"]
         lines += [f"| [`{name}`]({name}.rst) | {_markdown(text)} |" for name, text in entries]
         lines += ["", "```{toctree}", ":hidden:", f":caption: {title}", ""]
         lines += [f"{name.removeprefix('xbce.')} <{name}>" for name, _ in entries]
