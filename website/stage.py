@@ -52,6 +52,14 @@ PLACES = {
 }
 """Where a page of the repository stands in the site; pages of docs/guide and docs/conformance keep their folders."""
 
+FURTHER = (
+    ("docs/examples/*.md", "guide/index.md", "Examples"),
+    ("docs/*.md", "project/index.md", "More"),
+    ("SECURITY.md", "project/index.md", "More"),
+    ("CODE_OF_CONDUCT.md", "project/index.md", "More"),
+)
+"""Pages that have no place of their own: they stand at the end of a section, in the order of their names."""
+
 TOCTREES = {
     "docs/conformance.md": """
 ```{toctree}
@@ -85,7 +93,18 @@ def places() -> dict[str, str]:
         for folder in ("guide", "conformance")
         for path in sorted((ROOT / "docs" / folder).glob("*.md"))
     }
-    return {page: place for page, place in PLACES.items() if (ROOT / page).exists()} | folders
+    placed = PLACES | folders
+    return placed | {page: place for page, place, *_ in _further() if page not in placed}
+
+
+def _further() -> list[tuple[str, str, str, str]]:
+    """Return pages that have no place of their own: each with its place, the index of its section, and a caption."""
+    return [
+        (page, f"{PurePosixPath(index).parent}/{path.stem.lower()}.md", index, caption)
+        for pattern, index, caption in FURTHER
+        for path in sorted(ROOT.glob(pattern))
+        if (page := path.relative_to(ROOT).as_posix()) not in PLACES
+    ]
 
 
 class UnknownPage(Exception):  # noqa: N818  # what it is about is a link
@@ -103,6 +122,12 @@ def stage(out: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         text = relinked((ROOT / page).read_text("utf-8"), page, place, placed, out)
         target.write_text(text + TOCTREES.get(page, ""), "utf-8")
+    further: dict[tuple[str, str], list[str]] = {}
+    for _, place, index, caption in _further():
+        further.setdefault((index, caption), []).append(PurePosixPath(place).stem)
+    for (index, caption), names in further.items():
+        with (out / index).open("a", encoding="utf-8") as file:
+            file.write("\n".join(["", "```{toctree}", f":caption: {caption}", "", *names, "```", ""]))
 
 
 def relinked(text: str, page: str, place: str, placed: dict[str, str], out: Path) -> str:

@@ -27,9 +27,22 @@ PUBLIC = {*FAMILY, *(f"special.{name}" for name in xbce.special.__all__)}
 
 
 def test_every_page_has_a_place():
-    tops = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")}
-    assert tops <= {*stage.places()}
     assert {path for path in stage.PLACES if not (ROOT / path).exists()} == set()
+    places = stage.places()
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")} <= {*places}
+    assert len({*places.values()}) == len(places), "two pages have one place"
+
+
+def test_a_page_without_a_place_stands_at_the_end_of_a_section(tmp_path, monkeypatch):
+    for name in ("docs/examples/fit.md", "docs/more.md", "SECURITY.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("# A page\n", "utf-8")
+    monkeypatch.setattr(stage, "ROOT", tmp_path)
+    monkeypatch.setattr(stage, "PLACES", {})
+    stage.stage(tmp_path / "source")
+    assert (tmp_path / "source/guide/fit.md").read_text("utf-8").startswith("# A page")
+    end = (tmp_path / "source/project/index.md").read_text("utf-8").partition(":caption: More")[2]
+    assert end.split() == ["more", "security", "```"]
 
 
 @pytest.mark.parametrize(
