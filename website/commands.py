@@ -11,6 +11,7 @@ from xbce_conformance.cli import main
 FORMATS = {
     "results": "`results.json`, which `run`, `sweep` and `report` write",
     "data": "`data.json`, which `run --data` and `diff` write",
+    "explore": "`tables.json`, which `explore` writes",
     "functions": "`functions.json`, which `functions` writes",
     "platforms": "the files beside the table of platforms, which `make platforms` writes",
     "vectors": "test vectors, which `vectors export` writes",

@@ -65,6 +65,9 @@ def broken(site: Path) -> list[str]:
 
 
 def _has(target: Path, place: str) -> bool:
-    """Tell whether a file has a place; of pages whose places are not known, say that it has."""
-    known = target.suffix == ".html" and target.name not in GENERATED_BY_SCRIPT
+    """Tell whether a file has a place; where that is not known, say that it has.
+
+    What has an equals sign is no place, but what a script is to show.
+    """
+    known = target.suffix == ".html" and target.name not in GENERATED_BY_SCRIPT and "=" not in place
     return not place or not known or place in _page(target).ids

@@ -71,6 +71,7 @@ your-data
 tests
 every-input
 functions
+explore
 reports
 vectors
 ```
@@ -78,8 +79,12 @@ vectors
 }
 """What pages of the repository are followed by, where they stand at the head of a section."""
 
-INSTEAD = {"README.md": "index.md", "conformance/README.md": "conformance/index.md"}
-"""Pages that the site does not have, and where links to them lead."""
+INSTEAD = {
+    "README.md": "index.md",
+    "conformance/README.md": "conformance/index.md",
+    "docs/interactive/index.html": "start/try-it.md",
+}
+"""Pages that the site has not, or not as they are, and where links to them lead."""
 
 _LINK = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
 _WITH_TEXT = re.compile(r"\[([^\[\]]*)\]\(([^()\s]+)\)")

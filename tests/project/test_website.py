@@ -72,6 +72,13 @@ def test_a_link_to_nothing_is_refused(tmp_path):
         stage.relinked("[a](nowhere.md)", "docs/why.md", "start/why.md", stage.places(), tmp_path)
 
 
+def test_every_schema_is_listed():
+    commands = importlib.import_module("website.commands")
+    assert {path.name for path in (ROOT / "docs").glob("*.schema.json")} == {
+        f"{name}.schema.json" for name in commands.FORMATS
+    }
+
+
 def test_broken_links_are_found(tmp_path):
     (tmp_path / "a.html").write_text(
         '<a href="b.html#there"></a><a href="b.html#gone"></a><img src="c.svg"><a href="https://x/y">'
