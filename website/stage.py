@@ -168,7 +168,7 @@ def _line(line: str, new: Callable[[str], str | None]) -> str:
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> Iterator[str]:
-    """Yield the lines of a page, changed where they are not in a block of code."""
+    """Yield the lines of a page, changed where they are not in a block of code; each block says its language."""
     fence = ""
     for line in text.splitlines(keepends=True):
         match = _FENCE.match(line)
@@ -178,6 +178,7 @@ def _outside_code(text: str, change: Callable[[str], str]) -> Iterator[str]:
             yield line
         elif match:
             fence = match[1]
-            yield line
+            # What is in no language must not be coloured as Python.
+            yield f"{line.rstrip()}text\n" if line.strip() == fence else line
         else:
             yield change(line)
