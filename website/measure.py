@@ -4,8 +4,9 @@ Errors are those in float32, the largest in each of 120 intervals of the argumen
 against the same function in float64, whose own error is below 1e-7 ULP of float32: the suite has judged that against
 ball arithmetic. The plain loss is not measured here: the suite's results have its errors by logit.
 
-Times are the least of several calls, in seconds per call, in float32; of NumPy and PyTorch on one thread. Beside each
-is what the library, or who extends it, has for the same purpose. It takes some minutes.
+Times are the least of several calls, in seconds per call, in float32: processor time on one thread, which is what a
+call takes where nothing else runs, so that other work on the machine counts little. Beside each is what the library has
+for the same purpose, or who extends it. It takes some minutes.
 """
 
 import functools
@@ -189,9 +190,9 @@ def seconds(*calls: Callable[[], Any]) -> list[float]:
     best, until = [float("inf")] * len(calls), time.perf_counter() + SECONDS * len(calls)
     while time.perf_counter() < until:
         for i, call in enumerate(calls):
-            start = time.perf_counter()
+            start = time.process_time()
             call()
-            best[i] = min(best[i], time.perf_counter() - start)
+            best[i] = min(best[i], time.process_time() - start)
     return [float(f"{one:.3g}") for one in best]
 
 
@@ -225,6 +226,8 @@ def processor() -> str:
 
 def main() -> None:
     """Measure; write the file."""
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     import torch
 
     torch.set_num_threads(1)

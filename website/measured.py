@@ -188,9 +188,8 @@ def _pictures(name: str, caption: str) -> list[str]:
     versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
     beside = "; ".join(f"{library}: ``{found['beside']}``" for library, found in of.items() if "beside" in found)
     speed = (
-        f"Times in float32, the least of several calls; NumPy and PyTorch on one thread, JAX under ``jax.jit`` on "
-        f"{machine['cores']} cores; {machine['processor']}, {machine['date']}, beside other work (load "
-        f"{machine['load']:g}); {versions}."
+        "Processor time in float32 on one thread, the least of several calls, JAX under ``jax.jit``; "
+        f"{machine['processor']}, {machine['date']}, beside other work (load {machine['load']:g}); {versions}."
         + (f" Dashed: {beside}." if beside else " Nothing in these libraries stands beside it.")
     )
     lines = [".. grid:: 1 1 2 2", "   :gutter: 3", ""]
