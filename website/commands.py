@@ -31,11 +31,13 @@ def write(source: Path) -> None:
 
 def _commands() -> str:
     lines = ["# The command xbce-conformance", "", *_block(main, None)]
-    for name in main.list_commands(click.Context(main)):
-        lines += [f"## xbce-conformance {name}", "", *_block(main.commands[name], name)]
-        command = main.commands[name]
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None  # noqa: S101
+        lines += [f"## xbce-conformance {name}", "", *_block(command, name)]
         if isinstance(command, click.Group):
-            for sub in command.list_commands(click.Context(command)):
+            for sub in command.list_commands(context):
                 lines += [f"### xbce-conformance {name} {sub}", "", *_block(command.commands[sub], name, sub)]
     return "\n".join(lines)
 

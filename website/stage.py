@@ -28,15 +28,19 @@ PLACES = {
     "conformance/xbce_conformance/contract/data/README.md": "project/contract.md",
     "docs/accuracy.md": "evidence/accuracy.md",
     "docs/benchmarks.md": "evidence/benchmarks.md",
+    "docs/command.md": "conformance/command.md",
     "docs/conformance.md": "conformance/index.md",
     "docs/conventions.md": "guide/conventions.md",
     "docs/design.md": "project/design.md",
     "docs/findings.md": "evidence/findings.md",
     "docs/install.md": "start/install.md",
+    "docs/library-authors.md": "guide/library-authors.md",
     "docs/peer-tests.md": "guide/peer-tests.md",
+    "docs/policy.md": "project/policy.md",
     "docs/porting.md": "guide/porting.md",
     "docs/precision.md": "evidence/precision.md",
     "docs/quickstart.md": "start/quickstart.md",
+    "docs/releasing.md": "project/releasing.md",
     "docs/scope.md": "project/scope.md",
     "docs/theory.md": "evidence/theory.md",
     "docs/vectors.md": "conformance/vectors.md",
@@ -66,6 +70,7 @@ TOCTREES = {
 :hidden:
 
 your-loss
+run
 command
 your-data
 tests
