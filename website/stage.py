@@ -32,6 +32,7 @@ PLACES = {
     "docs/conformance.md": "conformance/index.md",
     "docs/conventions.md": "guide/conventions.md",
     "docs/design.md": "project/design.md",
+    "docs/distributed.md": "guide/distributed.md",
     "docs/findings.md": "evidence/findings.md",
     "docs/install.md": "start/install.md",
     "docs/library-authors.md": "guide/library-authors.md",
