@@ -11,6 +11,7 @@ import pytest
 from tests.helpers import step
 from xbce_conformance import contract
 from xbce_conformance.cases.losses import FAMILY
+from xbce_conformance.explore import tables
 
 ROOT = Path(__file__).parents[2]
 ACCURACY = (ROOT / "docs" / "accuracy.md").read_text("utf-8")
@@ -60,6 +61,23 @@ def test_exceptions():
     for row in contract.exceptions("gradient", "float32", "numpy") + contract.exceptions("sum", "float32", "torch:cpu"):
         assert f"{row['ulp']:g} ULP.**" in ACCURACY, row
         assert row["reason"].partition("found: ")[2].partition(";")[0].removesuffix(" ULP") + " ULP" in ACCURACY, row
+
+
+def test_the_picture_shows_what_was_measured():
+    picture = runpy.run_path(str(ROOT / "docs" / "images" / "right_digits.py"))
+    table = tables.read(ROOT / "docs" / "interactive" / "tables.json")
+    drawn = {
+        (subject, quantity): picture["right_digits"](table, subject, quantity)
+        for subject in picture["SYSTEMS"]
+        for quantity in ("value", "gradient")
+    }
+    logits = np.array(table["logits"])
+    assert drawn["torch", "gradient"][logits == 20] == 0
+    assert drawn["torch", "value"][logits == 20] == picture["ALL"]
+    assert drawn["textbook", "value"][logits == 20] == 0
+    for quantity in ("value", "gradient"):
+        assert drawn["xbce", quantity][np.abs(logits) <= picture["LARGEST"]].min() > 6
+    assert "docs/images/right_digits.png" in README
 
 
 def test_example_prints_the_same_for_every_library(capsys):
