@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -68,6 +69,16 @@ def alone(wheels, tmp_path_factory):
     target = tmp_path_factory.mktemp("alone")
     pip_install("--no-deps", "--find-links", wheels, "--target", target, "xbce")
     return target
+
+
+def test_the_description_has_no_link_into_the_repository(alone):
+    """A package index shows it, and has no other file."""
+    description = installed(alone)["xbce"].metadata["Description"]
+    assert description.startswith("# xbce\n")
+    assert "quickstart" in description.lower()
+    links = re.findall(r"\]\(([^)]*)\)", description)
+    assert links
+    assert all(link.startswith("https://") for link in links), links
 
 
 @pytest.fixture(scope="module")
