@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 import xbce
+from tests import times
 from xbce_conformance.cases import WITH_NUMBERS
 from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 
@@ -40,11 +41,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if "jax" in _FOUND and not config.pluginmanager.has_plugin(_WhatJaxCompiles.NAME):
         shared = _WhatJaxCompiles(config.rootpath / ".pytest_cache" / "jax")
         config.pluginmanager.register(shared, _WhatJaxCompiles.NAME)
+    if "XBCE_TEST_TIMES" in os.environ:
+        config.pluginmanager.register(times.Recorder(Path(os.environ["XBCE_TEST_TIMES"])))
     required = [name for name in os.environ.get("XBCE_REQUIRED_BACKENDS", "").split(",") if name]
     absent = [f"{name} ({_MISSING.get(name, 'unknown backend')})" for name in required if name not in _FOUND]
     if absent:
         msg = f"required backends are absent: {', '.join(absent)}"
         raise pytest.UsageError(msg)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long, before `-m` chooses."""
+    times.mark(items)
 
 
 class _WhatJaxCompiles:

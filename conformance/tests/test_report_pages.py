@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
         main, ["run", "--backend", "numpy", *options, "--out", str(out)], catch_exceptions=False
     )
     assert result.exit_code == 0
-    assert f"; 4 pages about single systems are in {out / 'systems'}" in result.output
+    assert f"; pages of single systems in {out / 'systems'}: 4." in result.output
     x, z = np.linspace(-30, 30, 100, dtype=np.float32), np.arange(100) % 2
     shown = assess(x, z, subjects=["textbook", "xbce@numpy"]), compare("textbook", "sklearn", x, z, dtypes=["float32"])
     write_page("Data", shown, out / "data.html")

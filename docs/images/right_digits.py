@@ -25,7 +25,7 @@ SYSTEMS = {
     "sklearn": "scikit-learn, Cython",
     "sklearn-array-api": "scikit-learn, array API",
     "scipy": "by SciPy's expit, log_expit",
-    "textbook": "textbook, -log(sigmoid(x))",
+    "textbook": "textbook, log(sigmoid(x))",
 }
 """What is drawn, by the name of the subject."""
 ALL = FORMATS[DTYPE].p * math.log10(2)

@@ -20,6 +20,8 @@ SUPPORT = {
     "JAX": "jax",
     "Dask": "dask[array]",
     "CuPy": "cupy-cuda13x",
+    "MLX": "mlx[cpu]",
+    "ndonnx": "ndonnx",
     "array-api-strict": "array-api-strict",
 }
 

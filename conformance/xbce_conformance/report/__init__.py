@@ -35,7 +35,5 @@ def write_reports(results: Results, folder: Path, console: Console) -> None:
     pages = write_system_pages(results, folder / "systems")
     print_results(results, console)
     names = ", ".join(str(folder / name) for name in ("results.json", "report.html", "report.md"))
-    count = f"{len(pages)} page{'s' * (len(pages) > 1)}"
-    console.print(
-        Text(f"{names} are written; {count} about single systems are in {folder / 'systems'}."), soft_wrap=True
-    )
+    text = f"{names} are written; pages of single systems in {folder / 'systems'}: {len(pages)}."
+    console.print(Text(text), soft_wrap=True)
