@@ -24,9 +24,11 @@ _LIBRARIES = {
     "torch": ("torch", "torch.tensor([20.0, -20.0])", "torch.tensor([1.0, 0.0])"),
     "jax": ("jax.numpy", "jax.numpy.asarray([20.0, -20.0])", "jax.numpy.asarray([1.0, 0.0])"),
     "dask": ("dask.array", "dask.array.from_array([20.0, -20.0])", "dask.array.from_array([1.0, 0.0])"),
+    "mlx": ("mlx.core", "mlx.core.array([20.0, -20.0])", "mlx.core.array([1.0, 0.0])"),
+    "onnx": ("ndonnx", "ndonnx.asarray([20.0, -20.0])", "ndonnx.asarray([1.0, 0.0])"),
     "cupy": ("cupy", "cupy.asarray([20.0, -20.0])", "cupy.asarray([1.0, 0.0])"),
 }
-EXTRAS = ("jax", "dask", "conformance", "torch", "cupy")
+EXTRAS = ("jax", "dask", "mlx", "onnx", "conformance", "torch", "cupy")
 
 
 class Environment:

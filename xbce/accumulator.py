@@ -5,7 +5,7 @@ from typing import Literal
 
 from ._backends import runner_for
 from ._call.array_kinds import require_local
-from ._call.checks import require_choice
+from ._call.checks import require_choice, values_of
 from ._call.inputs import reduce_inputs
 from ._call.kernel import Kernel, Output
 from ._formulas import Identity
@@ -76,7 +76,8 @@ class SumAccumulator:
         Raises
         ------
         TypeError, ValueError
-            As `xbce.reduce` does; for a DTensor of PyTorch, of which each process adds ``losses.to_local()``.
+            As `xbce.reduce` does; for traced arrays, which have no values; for a DTensor of PyTorch, of which each
+            process adds ``losses.to_local()``.
         """
         require_local("losses", losses)
         inputs = reduce_inputs(losses, weight=weight, where=where).with_precision("high")
@@ -94,7 +95,8 @@ class SumAccumulator:
         known = xp.concat([partial_sum(xp, flat, (0,)).packed(xp)[0, :], xp.sum(kept, keepdims=True)])
         if hasattr(known, "compute"):  # all at once
             known = known.compute()
-        place, *digits, special, count = (float(known[i]) for i in range(known.shape[0]))
+        with values_of("losses"):
+            place, *digits, special, count = (float(known[i]) for i in range(known.shape[0]))
         self._join(int(place), [int(x) for x in digits], special, int(count))
 
     def merge(self, other: "SumAccumulator") -> None:

@@ -142,6 +142,20 @@ def test_a_sum_with_what_is_not_finite():
     assert xbce.reduce(np.array([5e-324, 5e-324]), **total) == 1e-323
 
 
+def test_an_accumulator_refuses_a_traced_array():
+    jax = pytest.importorskip("jax")
+
+    def add(losses):
+        xbce.SumAccumulator().add(losses)
+        return losses
+
+    with (
+        jax_float64(on=True),
+        pytest.raises(TypeError, match="losses must have values that can be looked at, got a lazy"),
+    ):
+        jax.jit(add)(jax.numpy.ones(3))
+
+
 @pytest.mark.parametrize("shards", [1, 7])
 def test_an_accumulator_has_the_bits_of_the_whole(backend, shards):
     losses = (RANDOM.normal(0, 1, 640) * np.exp2(RANDOM.uniform(-90, 90, 640))).astype(np.float64)

@@ -43,6 +43,10 @@ class _Standard(WithForms):
     def __array_namespace_info__(self) -> _Info:
         return _Info()
 
+    def empty(self, shape: tuple[int, ...], *, dtype: DType, device: Device) -> Array:  # noqa: ARG002
+        """Return an array of any numbers; MLX has none but of zeros."""
+        return mx.zeros(shape, dtype=dtype)
+
     def full(self, shape: tuple[int, ...], fill_value: float, *, dtype: DType, device: Device) -> Array:  # noqa: ARG002
         """Return an array of one number."""
         return mx.full(shape, fill_value, dtype=dtype)

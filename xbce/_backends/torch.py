@@ -159,8 +159,8 @@ _SUMMING = _SummingNamespace()
 
 
 def _is_distributed(x: Array) -> bool:
-    distributed = sys.modules.get("torch.distributed.tensor")
-    return distributed is not None and isinstance(x, distributed.DTensor)
+    sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    return sharded is not None and isinstance(x, sharded)
 
 
 def _at(table: Array, index: Array) -> Array:

@@ -41,8 +41,9 @@ def plain_chunk(name: str, chunk: Any) -> Array:
 
 def require_local(name: str, x: Any) -> None:
     """Refuse a tensor of several processes, of which PyTorch would read what this one has."""
-    distributed = sys.modules.get("torch.distributed.tensor")
-    if distributed is not None and isinstance(x, distributed.DTensor):
+    # Another thread may be importing the module.
+    sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    if sharded is not None and isinstance(x, sharded):
         msg = f"{name} must be a tensor of this process, got a DTensor: pass what its method to_local returns"
         raise TypeError(msg)
 

@@ -6,7 +6,8 @@ No check reads the values in an array; only `concrete_bool` does, for arrays fro
 import math
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import array_api_compat as compat
@@ -197,14 +198,24 @@ def digits(x: Array, dtype: DType) -> str:
 
 def concrete_bool(name: str, x: Array) -> bool:
     """Return the value of a 0-d array that was computed from the argument `name`; refuse lazy and traced arrays."""
-    msg = f"{name} must have values that can be looked at, got a lazy or traced array"
     if is_dask(namespace_of(name, x)):  # it could be computed, but not as a side effect of a check
-        raise TypeError(msg)
-    try:
+        raise TypeError(_without_values(name))
+    with values_of(name):
         return bool(x)
+
+
+@contextmanager
+def values_of(name: str) -> Iterator[None]:
+    """Say which argument it is whose values are read in the block, if it has none."""
+    try:
+        yield
     except (TypeError, RuntimeError, ValueError) as error:
         # JAX and MLX, while they trace; ndonnx; PyTorch's meta and fake tensors, and vmap
-        raise TypeError(msg) from error
+        raise TypeError(_without_values(name)) from error
+
+
+def _without_values(name: str) -> str:
+    return f"{name} must have values that can be looked at, got a lazy or traced array"
 
 
 def _require_same_shape(name: str, x: Array, first_name: str, first: Array) -> None:
