@@ -49,6 +49,7 @@ def test_names():
 
 class _NoBackend:
     dtypes = ()
+    makes_graphs = False
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -40,8 +40,15 @@ class _Standard(WithForms):
 
     __name__ = mx.__name__
 
+    def __getattr__(self, name: str) -> Any:
+        return mx.bool_ if name == "bool" else super().__getattr__(name)
+
     def __array_namespace_info__(self) -> _Info:
         return _Info()
+
+    def asarray(self, x: Any, *, dtype: DType | None = None, device: Device | None = None) -> Array:  # noqa: ARG002
+        """Return an array of numbers."""
+        return mx.asarray(x, dtype=dtype)
 
     def empty(self, shape: tuple[int, ...], *, dtype: DType, device: Device) -> Array:  # noqa: ARG002
         """Return an array of any numbers; MLX has none but of zeros."""
@@ -61,6 +68,10 @@ class _Standard(WithForms):
         summed = {i % x.ndim for i in axes}
         kept = ((i, 1 if i in summed else n) for i, n in enumerate(x.shape) if keepdims or i not in summed)
         return mx.zeros([n for _, n in kept], dtype=x.dtype)
+
+    def unique_values(self, x: Array) -> Array:
+        """Return the values, each once; they are read."""
+        return mx.array(sorted(set(x.reshape(-1).tolist())), dtype=x.dtype)
 
 
 class _Namespace(_Standard):

@@ -9,6 +9,7 @@ from .._call.inputs import one_library
 from .._call.kernel import is_floating
 from .._call.lengths import fits_into, may_be, must_be, same_length, same_shape
 from .._call.numbers import new_device
+from .._call.promotion import device_of
 from .._call.promotion import namespace_of as namespace
 from .._typing import Array, Device, DType, Namespace, NormalizeBy
 from ..labels import check_labels
@@ -51,7 +52,8 @@ def is_number(x: Any) -> bool:
 
 def device_beside(x: Array) -> Device:
     """Return the device argument for a new array that is combined with `x`."""
-    return new_device(namespace_of(x), x.device if is_torch(x) else compat.device(x))
+    xp = namespace_of(x)
+    return new_device(xp, device_of("argument", xp, x))
 
 
 def arrays_of_one_library(name: str, first: Array, **others: Any) -> tuple[Any, ...]:

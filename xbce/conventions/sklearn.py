@@ -12,7 +12,7 @@ import array_api_compat as compat
 from .. import losses
 from .._typing import Array, Namespace
 from ..reduction import reduce
-from ._common import cast, device_beside, is_floating
+from ._common import cast, device_beside, is_floating, namespace_of
 from ._half_binomial import HalfBinomialLoss
 
 __all__ = ["HalfBinomialLoss", "log_loss"]
@@ -167,17 +167,17 @@ def _array(x: Any) -> tuple[Namespace, Array]:
     if compat.is_dask_array(x):
         x = x.compute()
     try:
-        return compat.array_namespace(x), x
+        return namespace_of(x), x
     except TypeError:
         import numpy as np
 
-        return compat.array_namespace(np.empty(0)), np.asarray(x)
+        return namespace_of(np.empty(0)), np.asarray(x)
 
 
 def _beside(first: Array, x: Array) -> Array:
     """Return `x` in the library and on the device of `first`; converted through NumPy, as in scikit-learn."""
-    xp = compat.array_namespace(first)
-    if compat.array_namespace(x) is xp:
+    xp = namespace_of(first)
+    if namespace_of(x) is xp:
         return x
     import numpy as np
 
