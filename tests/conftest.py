@@ -41,8 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if "jax" in _FOUND and not config.pluginmanager.has_plugin(_WhatJaxCompiles.NAME):
         shared = _WhatJaxCompiles(config.rootpath / ".pytest_cache" / "jax")
         config.pluginmanager.register(shared, _WhatJaxCompiles.NAME)
-    if "XBCE_TEST_TIMES" in os.environ:
-        config.pluginmanager.register(times.Recorder(Path(os.environ["XBCE_TEST_TIMES"])))
+    if "XBCE_TEST_TIMES" in os.environ and not config.pluginmanager.has_plugin(times.Recorder.NAME):
+        recorder = times.Recorder(Path(os.environ["XBCE_TEST_TIMES"]))
+        config.pluginmanager.register(recorder, times.Recorder.NAME)
     required = [name for name in os.environ.get("XBCE_REQUIRED_BACKENDS", "").split(",") if name]
     absent = [f"{name} ({_MISSING.get(name, 'unknown backend')})" for name in required if name not in _FOUND]
     if absent:

@@ -32,6 +32,8 @@ def spent() -> float:
 class Recorder:
     """Writes what each test takes, a file per process."""
 
+    NAME = "times of tests"
+
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / f"{os.getpid()}.jsonl").open("a", buffering=1, encoding="utf-8")
