@@ -38,8 +38,6 @@ class _Info:
 class _Standard(WithForms):
     """`mlx.core`, but with the arguments that the standard gives its functions."""
 
-    __name__ = mx.__name__
-
     def __getattr__(self, name: str) -> Any:
         return mx.bool_ if name == "bool" else super().__getattr__(name)
 

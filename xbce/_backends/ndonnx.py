@@ -3,15 +3,13 @@
 What is not plain is for onnxruntime, and for lengths that a graph does not know.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import ndonnx as ndx
 
-from .._call.kernel import Arguments, Function, Sums, SumSpec, summed
 from .._formulas import WithForms
-from .._precision import Table, exact_sum
+from .._precision import Table
 from .._typing import Array, Namespace
 from .eager import EagerRunner
 
@@ -46,19 +44,9 @@ def _doubles(table: Table) -> Array:
 
 
 class NdonnxRunner(EagerRunner):
-    """Calls functions with lookups of their own."""
+    """Calls functions with the adapter."""
 
-    def run(self, _xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> tuple[Array, ...]:
-        """Return the results, summed by ONNX's sum."""
-        return summed(NAMESPACE, function(NAMESPACE, *arrays), sums)
-
-    def exact_sum(self, _xp: Namespace, terms: tuple[Array, ...], spec: SumSpec) -> Array:
-        """Return the sum of terms."""
-        return exact_sum(NAMESPACE, terms, spec.axes)
-
-    def map(self, _xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
-        """Return `function(xp, *arrays)`."""
-        return function(NAMESPACE, *arrays)
+    namespace = NAMESPACE
 
 
 RUNNER = NdonnxRunner()

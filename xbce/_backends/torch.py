@@ -13,6 +13,7 @@ import torch
 from array_api_compat import torch as namespace
 from torch.autograd import forward_ad
 
+from .._call.array_kinds import is_distributed
 from .._call.kernel import Arguments, Function, Kernel, Quotient, Sums, SumSpec, is_native, library_sum, summed
 from .._call.promotion import accumulation_dtype
 from .._compiler.cache import IdentityCache
@@ -147,7 +148,7 @@ class _SummingNamespace:
     def sums(self, terms: list[Array], axes: tuple[int, ...]) -> list[Array]:
         """Return the sum of each array along axes, which are kept."""
         found = [namespace.sum(x, axis=axes, keepdims=True) for x in terms]
-        if not _is_distributed(found[0]):
+        if not is_distributed(found[0]):
             return found
         both = torch.stack(found)  # they are sent at once
         replicate = sys.modules["torch.distributed.tensor"].Replicate()
@@ -158,14 +159,9 @@ class _SummingNamespace:
 _SUMMING = _SummingNamespace()
 
 
-def _is_distributed(x: Array) -> bool:
-    sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
-    return sharded is not None and isinstance(x, sharded)
-
-
 def _at(table: Array, index: Array) -> Array:
     """Return a table at an index; at a DTensor, which refuses other tensors beside it, in each process by itself."""
-    if not _is_distributed(index):
+    if not is_distributed(index):
         return table[index]
     like = {"shape": index.shape, "stride": index.stride()}
     return index.from_local(table[index.to_local()], index.device_mesh, index.placements, run_check=False, **like)

@@ -39,11 +39,16 @@ def plain_chunk(name: str, chunk: Any) -> Array:
     return plain(name, chunk)
 
 
-def require_local(name: str, x: Any) -> None:
-    """Refuse a tensor of several processes, of which PyTorch would read what this one has."""
+def is_distributed(x: Any) -> bool:
+    """Tell whether an array is a DTensor of PyTorch, of which each process has a part."""
     # Another thread may be importing the module.
     sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
-    if sharded is not None and isinstance(x, sharded):
+    return sharded is not None and isinstance(x, sharded)
+
+
+def require_local(name: str, x: Any) -> None:
+    """Refuse a tensor of several processes, of which PyTorch would read what this one has."""
+    if is_distributed(x):
         msg = f"{name} must be a tensor of this process, got a DTensor: pass what its method to_local returns"
         raise TypeError(msg)
 
