@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import doctest
+import shutil
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
@@ -92,6 +93,19 @@ def larger_examples(test: Callable[..., Any]) -> Any:
     from hypothesis import settings  # a machine with a GPU may lack it, and tests/device imports this file
 
     return settings(max_examples=settings.default.max_examples // 3)(test)
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start Chromium; skip where it is absent. Its loop of asyncio runs until it is closed: one for a module."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no chromium is here: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 def leave_out_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

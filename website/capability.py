@@ -108,6 +108,6 @@ def _of_gpus(rows: Iterable[Row]) -> list[str]:
     if any(row.backend in ON_GPUS for row in rows):
         return []
     return [
-        "- On a GPU nothing has been measured yet. CuPy's kernels are fused and compiled in the tests, and nothing",
-        "  more.",
+        "- On a GPU nothing has been measured yet. CuPy's kernels are compiled for GPUs in the tests, and their source",
+        "  has been run on a CPU: [results](../evidence/cuda-host.md).",
     ]

@@ -12,10 +12,8 @@ for the same purpose, or who extends it. It takes some minutes.
 import functools
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,11 @@ import numpy as np
 
 import xbce
 from xbce import special
+from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.results.environment import environment
 
 DATA = Path(__file__).parent / "data" / "figures.json"
+SINGLE = FORMATS["float32"]
 INTERVALS = 120
 SAMPLES = 4096
 SIZES = (10**3, 10**4, 10**5, 10**6)
@@ -79,14 +80,12 @@ def errors(name: str, library: Callable[..., Any], method: str = "value") -> lis
     f = public(name, method)
     exact = np.asarray(f(*(a.astype(np.float64) for a in arrays)))
     got = np.asarray(library(f, *arrays), np.float64)
-    ulp = 2.0 ** (np.maximum(np.frexp(exact)[1] - 1, -126) - 23)
-    found = np.abs(got - exact) / ulp
+    found = np.abs(got - exact) / SINGLE.ulp(exact)
     # What is subnormal, or comes of a subnormal number, is flushed on some libraries: the suite counts that apart.
-    tiny = float(np.finfo(np.float32).smallest_normal)
-    judged = np.isfinite(exact) & ((np.abs(exact) >= tiny) | (got != 0))
-    judged &= np.abs(arrays[0]) >= tiny
+    judged = np.isfinite(exact) & ((np.abs(exact) >= SINGLE.tiny) | (got != 0))
+    judged &= np.abs(arrays[0]) >= SINGLE.tiny
     if name.startswith("xlog"):
-        judged &= np.abs(arrays[1]) >= tiny
+        judged &= np.abs(arrays[1]) >= SINGLE.tiny
     largest = np.where(judged, found, -1).max(axis=1)
     return [None if e < 0 else float(f"{e:.3g}") for e in largest.tolist()]
 
@@ -215,15 +214,6 @@ def timed(library: str, functions: list[Callable[..., Any]], arrays: list[Any]) 
     return seconds(*map(waiting, functions))
 
 
-def processor() -> str:
-    """Return the name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
 def main() -> None:
     """Measure; write the file."""
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
@@ -254,11 +244,12 @@ def main() -> None:
                 if theirs:
                     of["times"][str(size)] = theirs[0]
             times[name][library] = of
+    here = environment()
     facts = {
-        "processor": processor(),
+        "processor": here["processor"],
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": here["date"],
         "versions": {"xbce": xbce.__version__, **{name: version(name) for name in VERSIONS}},
     }
     DATA.parent.mkdir(exist_ok=True)

@@ -1,7 +1,6 @@
 """Pictures of the reference: errors against the argument, and times against the size; for light pages and dark ones."""
 
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from xbce_conformance.report.digits import digits_lost, digits_of
 
 Series = Mapping[str, Sequence[float | None]]
 Draw = Callable[[Figure, dict[str, Any]], None]
@@ -75,10 +76,11 @@ def digits(series: Series, edges: Sequence[float]) -> Draw:
         ax = figure.subplots()
         palette = [colours["text"], *colours["lines"], colours["other"]]
         widths = [1.4] * (len(series) - 1) + [2.6]
+        all_digits = digits_of("float32")
         for (name, errors), style, colour, width in zip(
             series.items(), ((0, (1, 1)), "--", "-.", (0, (4, 1)), "-"), _last_first(palette), widths, strict=True
         ):
-            y = [float("nan") if e is None else right_digits(e) for e in errors]
+            y = [float("nan") if e is None else all_digits - digits_lost(e, "float32") for e in errors]
             ax.plot(middles, y, linestyle=style, color=colour, linewidth=width, label=name)
         ax.set_xlim(-42, 42)
         ax.set_ylim(-0.2, 7.9)
@@ -88,11 +90,6 @@ def digits(series: Series, edges: Sequence[float]) -> Draw:
         figure.legend(*ax.get_legend_handles_labels(), ncols=3, loc="outside upper left", frameon=False)
 
     return draw
-
-
-def right_digits(ulp: float) -> float:
-    """Return how many decimal digits of float32 are right at an error in ULP: 7.2 at half of one, none at 2^24."""
-    return max(0.0, 23 * math.log10(2) - math.log10(max(ulp, 0.5))) if ulp < 2**23 else 0.0
 
 
 def _last_first(palette: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ PLACES = {
     "benchmarks/README.md": "evidence/benchmarks-method.md",
     "conformance/results/README.md": "evidence/results.md",
     "conformance/results/behaviour/README.md": "evidence/behaviour.md",
+    "conformance/results/cuda-host/README.md": "evidence/cuda-host.md",
     "conformance/results/faults/README.md": "evidence/faults.md",
     "conformance/results/findings/README.md": "evidence/findings-on-data.md",
     "conformance/results/functions/README.md": "evidence/functions.md",

@@ -1,11 +1,14 @@
 """What all of these tests share: exact values, which take most of the time of a small run, a wide screen, a browser."""
 
-import shutil
-
 import pytest
 
-# For a run of this folder alone. Both may be called twice, where tests/ is run as well.
-from tests.conftest import pytest_collection_finish, pytest_configure  # noqa: F401
+# For a run of this folder alone. All may be called twice, where tests/ is run as well.
+from tests.conftest import (
+    pytest_collection_finish,  # noqa: F401
+    pytest_collection_modifyitems,  # noqa: F401
+    pytest_configure,  # noqa: F401
+)
+from tests.helpers import chromium
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,11 +27,5 @@ def _surroundings(pytestconfig):
 @pytest.fixture(scope="module")
 def browser():
     """Chromium; of one module, as its loop of asyncio runs until it is closed."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no chromium is here: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()

@@ -14,7 +14,7 @@ from xbce_conformance.cases import case_named
 from xbce_conformance.cli import main
 from xbce_conformance.cli.exit_codes import ExitCode
 from xbce_conformance.exact_values.by_series import SeriesReference
-from xbce_conformance.explore import EXPLORED, LABELS, LOGITS, measure_tables, read, write, write_page
+from xbce_conformance.explore import EXPLORED, LABELS, LOGITS, expand, measure_tables, read, write, write_page
 from xbce_conformance.explore.certified import certified, pair
 from xbce_conformance.explore.tables import function_of
 from xbce_conformance.inputs.formats import FORMATS
@@ -41,12 +41,6 @@ def subjects():
 def measured(subjects):
     """Tables of one loss in two dtypes."""
     return measure_tables(subjects, {"nothing": "it is not here"}, (PLAIN,), ("float16", "float32"))
-
-
-def expand(text):
-    """Write out the runs of a text."""
-    parts = [part.rpartition("*") for part in text.split()]
-    return [number for count, _, number in parts for _ in range(int(count or 1))]
 
 
 def placed(fmt, numbers, steps):

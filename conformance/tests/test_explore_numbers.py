@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xbce_conformance.exact_values.exact import Exact
-from xbce_conformance.explore import read
+from xbce_conformance.explore import expand, read
 from xbce_conformance.explore.certified import pair
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.measurement.errors import measure
@@ -28,12 +28,6 @@ def functions(browser):
     page.add_script_tag(content=files("xbce_conformance").joinpath("explore", "numbers.js").read_text("utf-8"))
     yield page
     page.close()
-
-
-def expand(text):
-    """Write out the runs of a text."""
-    parts = [part.rpartition("*") for part in text.split()]
-    return [number for count, _, number in parts for _ in range(int(count or 1))]
 
 
 def facts(fmt):

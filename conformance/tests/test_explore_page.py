@@ -9,18 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xbce_conformance.explore import LABELS, LOGITS, read
+from xbce_conformance.explore import LABELS, LOGITS, expand, read
 from xbce_conformance.explore.certified import pair
 from xbce_conformance.inputs.formats import FORMATS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "interactive"
 FOCAL = "sigmoid_focal_loss(gamma=2, alpha=0.25)"
-
-
-def expand(text):
-    """Write out the runs of a text."""
-    parts = [part.rpartition("*") for part in text.split()]
-    return [number for count, _, number in parts for _ in range(int(count or 1))]
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ Run it as ``python docs/images/right_digits.py`` after ``xbce-conformance explor
 ``docs/interactive/tables.json`` anew: that is what is drawn.
 """
 
-import math
 from pathlib import Path
 
 import numpy as np
 
-from xbce_conformance.explore import tables
-from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.explore import expand, read
+from xbce_conformance.report.digits import digits_lost, digits_of
 
 HERE = Path(__file__).parent
 DTYPE, LABEL = "float32", 1.0
@@ -28,33 +27,24 @@ SYSTEMS = {
     "textbook": "textbook, log(sigmoid(x))",
 }
 """What is drawn, by the name of the subject."""
-ALL = FORMATS[DTYPE].p * math.log10(2)
+ALL = digits_of(DTYPE)
 """The digits that the format holds."""
-
-
-def numbers_of(runs):
-    """Return the numbers that "N*M ..." stands for."""
-    pairs = [run.rpartition("*") for run in runs.split()]
-    return [float(number) for count, _, number in pairs for _ in range(int(count or 1))]
 
 
 def right_digits(table, subject, quantity):
     """Return the right digits at each logit, or None where a system has no such result.
 
-    A result that is correctly rounded has all digits; so has one that is 0 where nothing else is nearer.
+    An error is the distance from the correctly rounded result, counted in numbers of the format.
     """
     at = table["labels"].index(LABEL)
-    fmt, loss = FORMATS[DTYPE], table["losses"][0]
-    exact = np.array([float(text) for text in loss["exact"][quantity][at].split()])
+    loss = table["losses"][0]
     ways = [system for system in table["systems"] if system["subject"] == subject and DTYPE in of_dtypes(system)]
     results = [r for way in ways for r in way["results"] if (r["case"], r["quantity"]) == (loss["case"], quantity)]
     if not results:
         return None
-    steps = np.array([numbers_of(result["steps"][DTYPE][at]) for result in results])
+    steps = np.array([expand(result["steps"][DTYPE][at]) for result in results], float)
     worst = np.where(np.isnan(steps).any(axis=0), np.inf, np.abs(steps).max(axis=0))
-    with np.errstate(divide="ignore"):
-        lost = np.log10(np.maximum(worst * fmt.ulp(exact) / np.maximum(np.abs(exact), fmt.ulp(exact)) * 2**fmt.p, 1))
-    return np.clip(ALL - lost, 0, ALL)
+    return np.array([ALL - digits_lost(error, DTYPE) for error in worst])
 
 
 def of_dtypes(system):
@@ -70,7 +60,7 @@ def main():
     mpl.rcParams.update({"font.size": 11, "savefig.dpi": 120})
     from matplotlib import pyplot as plt
 
-    table = tables.read(HERE.parent / "interactive" / "tables.json")
+    table = read(HERE.parent / "interactive" / "tables.json")
     logits = np.array(table["logits"])
     near = np.abs(logits) <= LARGEST
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2), sharey=True, layout="constrained")

@@ -18,6 +18,7 @@ from xbce_conformance.cli.completion import SubjectName
 from xbce_conformance.cli.exit_codes import ExitCode, FileProblem, NotLoaded
 from xbce_conformance.cli.help import OneOf, one_of
 from xbce_conformance.cli.machine import wants_json
+from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.results.model import Results
 from xbce_conformance.subjects.model import Subject
 from xbce_conformance.subjects.selection import ALL_BACKEND_NAMES, Choice
@@ -63,6 +64,13 @@ def out_folder(description: str, default: str = "conformance-report") -> Callabl
     return decorate
 
 
+dtypes_option = click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(list(FORMATS)),
+    help="Measure this dtype only. More than once.",
+)
 exact_values_option = click.option(
     "--exact-values",
     type=click.Path(file_okay=False, path_type=Path),

@@ -7,7 +7,16 @@ from rich.console import Console
 from rich.text import Text
 
 from xbce_conformance.cases import FAMILY, Case, case_named
-from xbce_conformance.cli.common import console, find, nothing, out_folder, reading, results_file, subject_options
+from xbce_conformance.cli.common import (
+    console,
+    dtypes_option,
+    find,
+    nothing,
+    out_folder,
+    reading,
+    results_file,
+    subject_options,
+)
 from xbce_conformance.cli.exit_codes import codes
 from xbce_conformance.cli.help import HelpedCommand
 from xbce_conformance.cli.machine import json_option, print_file
@@ -32,13 +41,7 @@ _TABLES = "tables.json"
     codes=codes(),
 )
 @subject_options
-@click.option(
-    "--dtype",
-    "dtypes",
-    multiple=True,
-    type=click.Choice(list(FORMATS)),
-    help="Measure this dtype only. More than once.",
-)
+@dtypes_option
 @click.option("--tables", type=results_file, help=f"Make the page of this {_TABLES}, and measure nothing.")
 @out_folder(f"Folder for {_TABLES} and index.html.", str(Path("conformance-report", EXPLORE).parent))
 @json_option

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import TaskProgressColumn, TimeElapsedColumn
 from rich.text import Text
 
-from xbce_conformance.cli.common import console, nothing, out_folder, reading
+from xbce_conformance.cli.common import console, dtypes_option, nothing, out_folder, reading
 from xbce_conformance.cli.exit_codes import ExitCode, codes
 from xbce_conformance.cli.help import HelpedCommand, OneOf, one_of
 from xbce_conformance.cli.interrupt import interruptible
@@ -64,13 +64,7 @@ _BACKENDS = [name for name in BACKEND_NAMES if name.partition(":")[0] in LIBRARI
     type=OneOf(list(ELEMENTARY), "FUNCTION"),
     help=f"Measure this function only. More than once. {one_of(list(ELEMENTARY))}",
 )
-@click.option(
-    "--dtype",
-    "dtypes",
-    multiple=True,
-    type=click.Choice(list(FORMATS)),
-    help="Measure this dtype only. More than once.",
-)
+@dtypes_option
 @click.option(
     "--samples",
     type=click.IntRange(min=1, max=2**32),

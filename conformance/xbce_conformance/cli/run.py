@@ -16,6 +16,7 @@ from xbce_conformance.cases import FUNCTIONS
 from xbce_conformance.cli.common import (
     check_writable,
     console,
+    dtypes_option,
     exact_values_option,
     find,
     nothing,
@@ -76,13 +77,7 @@ from xbce_conformance.subjects.spec import BadOption
     type=OneOf(FUNCTIONS, "FUNCTION"),
     help=f"Measure this function of xbce, and what is compared with it, only. More than once. {one_of(FUNCTIONS)}",
 )
-@click.option(
-    "--dtype",
-    "dtypes",
-    multiple=True,
-    type=click.Choice(list(FORMATS)),
-    help="Measure this dtype only. More than once.",
-)
+@dtypes_option
 @click.option(
     "--level",
     type=click.Choice(list(LEVELS)),

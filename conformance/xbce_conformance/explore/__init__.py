@@ -2,6 +2,6 @@
 
 from xbce_conformance.explore.grid import EXPLORED, LABELS, LOGITS
 from xbce_conformance.explore.page import write_page
-from xbce_conformance.explore.tables import SCHEMA_VERSION, measure_tables, read, write
+from xbce_conformance.explore.tables import SCHEMA_VERSION, expand, measure_tables, read, write
 
-__all__ = ["EXPLORED", "LABELS", "LOGITS", "SCHEMA_VERSION", "measure_tables", "read", "write", "write_page"]
+__all__ = ["EXPLORED", "LABELS", "LOGITS", "SCHEMA_VERSION", "expand", "measure_tables", "read", "write", "write_page"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from xbce_conformance.exact_values.definitions import Definition, evaluate
 from xbce_conformance.exact_values.rounding import nearest, rounded
-from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT, Ball
+from xbce_conformance.exact_values.signed_series import PRECISION_LIMIT, Ball, more_precise
 
 DIGITS = 21
 """Digits of a text, where no format needs more to be rounded to."""
@@ -41,7 +41,7 @@ def certified(definition: Definition, numbers: tuple[float, float]) -> tuple[tup
         if last and len(found) < len(_BOTH):
             msg = f"the definition has no digits at {numbers}"
             raise ArithmeticError(msg)
-        precision *= 2
+        precision = more_precise(precision)
     return found[0], found[1]
 
 

@@ -192,6 +192,12 @@ def _places(fmt: Format, x: Floats) -> list[int]:
     return [-(each - sign) if each & sign else each for each in bits]
 
 
+def expand(text: str) -> list[str]:
+    """Return the numbers of a text, of which N*M is N times M."""
+    runs = (run.rpartition("*") for run in text.split())
+    return [number for count, _, number in runs for _ in range(int(count or 1))]
+
+
 def _with_runs(numbers: Iterator[int | str]) -> str:
     """Write numbers; N*M is N times M."""
     runs = ((number, len([*same])) for number, same in groupby(numbers))
