@@ -22,6 +22,7 @@ import click
 import numpy as np
 from benchmarks.calls import versions
 from page import HALF_BINOMIAL, with_section
+from pairs import Call, ratios
 from sklearn._loss.loss import HalfBinomialLoss as Theirs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, _logistic
@@ -38,9 +39,7 @@ SIZES = (10**3, 10**4, 10**5, 10**6)
 SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky")
 SAMPLES = (1_000, 100_000)
 _FEATURES = 20
-_BATCH = 2e-3
-"""Short calls are timed in batches of this many seconds."""
-
+_LEAST_PAIRS = 7
 _QUIET = 0.5
 """Most processors that other work may keep busy where several threads are timed."""
 
@@ -48,27 +47,10 @@ Quartiles = tuple[float, float, float]
 Clock = Callable[[], float]
 
 
-def quartiles(
-    ours: Callable[[], Any], theirs: Callable[[], Any], seconds: float, clock: Clock = time.process_time, least: int = 7
-) -> Quartiles:
+def quartiles(ours: Call, theirs: Call, seconds: float, clock: Clock = time.process_time) -> Quartiles:
     """Return the quartiles of the ratios of pairs of calls."""
-    for call in (ours, theirs, ours):
-        once = _seconds(call, clock)
-    calls = max(1, int(_BATCH / max(once, 1e-7)))
-    ratios: list[float] = []
-    end = clock() + seconds
-    while len(ratios) < least or clock() < end:
-        first = _seconds(theirs, clock, calls)
-        ratios.append(_seconds(ours, clock, calls) / first)
-    low, middle, high = statistics.quantiles(ratios, n=4)
+    low, middle, high = statistics.quantiles(ratios(ours, theirs, seconds, clock, _LEAST_PAIRS), n=4)
     return low, middle, high
-
-
-def _seconds(call: Callable[[], Any], clock: Clock, calls: int = 1) -> float:
-    begin = clock()
-    for _ in range(calls):
-        call()
-    return (clock() - begin) / calls
 
 
 def of_method(method: str, dtype: str, size: int, threads: int, seconds: float) -> Quartiles:
@@ -77,7 +59,7 @@ def of_method(method: str, dtype: str, size: int, threads: int, seconds: float) 
     x, z = rng.normal(0, 4, size).astype(dtype), (rng.random(size) < 0.5).astype(dtype)
     outs = np.empty(size, dtype), np.empty(size, dtype)
 
-    def call(loss: Any) -> Callable[[], Any]:
+    def call(loss: Any) -> Call:
         run = getattr(loss, method)
         return lambda: run(z, x, None, *outs, threads)
 

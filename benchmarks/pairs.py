@@ -24,6 +24,8 @@ import xbce
 Call = Callable[[], Any]
 _BATCH = 1e-3
 """Short calls are timed in batches of this many seconds."""
+_TICK = 1e-7
+"""Seconds that a call takes at least: a clock may not have moved."""
 _MOST = {True: 0.8, False: 1.5}
 """Seconds for the pairs of a figure, quickly or not."""
 _LEAST_PAIRS = 5
@@ -31,24 +33,30 @@ _COMPILATION = 10
 """A figure that torch.compile takes part in counts as this many others."""
 
 
-def _seconds(call: Call, calls: int = 1) -> float:
-    begin = time.perf_counter()
+def _seconds(call: Call, clock: Callable[[], float] = time.perf_counter, calls: int = 1) -> float:
+    begin = clock()
     for _ in range(calls):
         call()
-    return (time.perf_counter() - begin) / calls
+    return (clock() - begin) / calls
+
+
+def ratios(first: Call, second: Call, seconds: float, clock: Callable[[], float], least: int) -> list[float]:
+    """Return how many times as long the first takes, over at least so many pairs of calls by a clock in seconds."""
+
+    for call in (first, second, first):  # the first compiles and starts threads
+        once = _seconds(call, clock)
+    calls = max(1, int(_BATCH / max(once, _TICK)))
+    found: list[float] = []
+    end = clock() + seconds
+    while len(found) < least or clock() < end:
+        time_of_first = _seconds(first, clock, calls)
+        found.append(time_of_first / _seconds(second, clock, calls))
+    return found
 
 
 def ratio(other: Call, ours: Call, seconds: float) -> float:
     """Return how many times as long the other takes, as the median over pairs of calls."""
-    for call in (other, ours, other):  # the first compiles and starts threads
-        once = _seconds(call)
-    calls = max(1, int(_BATCH / once))
-    ratios: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(ratios) < _LEAST_PAIRS or time.perf_counter() < end:
-        theirs = _seconds(other, calls)
-        ratios.append(theirs / _seconds(ours, calls))
-    return statistics.median(ratios)
+    return statistics.median(ratios(other, ours, seconds, time.perf_counter, _LEAST_PAIRS))
 
 
 @functools.cache
