@@ -22,6 +22,7 @@ import xbce
 from tests.backends.checks import Checks, say
 from tests.device.family import bce, call_of, numbers, of_probabilities
 from tests.device.test_transfers import OPTIONS
+from tests.helpers import NUMPY, assert_same_bits
 from xbce_conformance.cases import METHODS, WITH_NUMBERS
 
 check = Checks()
@@ -46,13 +47,6 @@ def placed(arrays, place):
 def four(case, dtype="float32"):
     x, z, _, w, kept = numbers(dtype, SHAPE, probabilities=of_probabilities(case))
     return x, z, w, kept
-
-
-def same_bits(got, wanted):
-    for a, b in zip(got, wanted, strict=True):
-        a, b = np.asarray(a), np.asarray(b)
-        assert (a.dtype, a.shape) == (b.dtype, b.shape)
-        np.testing.assert_array_equal(a.reshape(-1).view(f"u{a.itemsize}"), b.reshape(-1).view(f"u{b.itemsize}"))
 
 
 def close(got, wanted, ulps=16):
@@ -141,7 +135,8 @@ def high_precision_has_the_same_bits_sharded_or_not():
                 wanted = call(*arrays[:2], weight=arrays[2], where=arrays[3])
                 for spec in CHOSEN.values():
                     x, z, w, kept = placed(arrays, NamedSharding(MESH, spec))
-                    same_bits(call(x, z, weight=w, where=kept), wanted)
+                    got = call(x, z, weight=w, where=kept)
+                    assert_same_bits(NUMPY, [np.asarray(a) for a in got], wanted, context=str(spec))
 
 
 @check

@@ -1,27 +1,22 @@
 """Without a GPU: what the fuser of CuPy makes of every kernel, compiled by NVRTC for a real GPU; nothing runs."""
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import xbce
+from tests.cuda_host.ptx import ptx
 from tests.helpers import some_long, step
 from xbce._call.kernel import Kernel, Output, SumSpec
 from xbce._formulas import CrossEntropy
 
 cupy = pytest.importorskip("cupy", exc_type=ImportError)
 cupy_fusion = pytest.importorskip("cupy_fusion", exc_type=ImportError)
-nvrtc = cupy.cuda.nvrtc
 try:
-    nvrtc.getVersion()
+    cupy.cuda.nvrtc.getVersion()
 except RuntimeError as error:
     pytest.skip(f"NVRTC cannot be loaded: {error}", allow_module_level=True)
 
-NVIDIA = getattr(find_spec("nvidia"), "submodule_search_locations", None) or []
-ARCHITECTURE = "--gpu-architecture=compute_90"
-HEADERS = [Path(cupy.__file__).parent / "_core" / "include", *(Path(p) / "cu13" / "include" for p in NVIDIA)]
+ARCHITECTURE = "90"
 LOSSES = [
     ("binary_cross_entropy_with_logits", {}),
     ("binary_cross_entropy_with_logits", {"label_smoothing": 0.1}),
@@ -59,14 +54,7 @@ def compiled(kernel):
         f'extern "C" __global__ void fused({pointers}) {{\n'
         f"int i = blockIdx.x * blockDim.x + threadIdx.x;\n{loads}{kernel.operation}\n{stores}}}\n"
     )
-    program = nvrtc.createProgram(source, "fused.cu", [], [])
-    options = [ARCHITECTURE, "--std=c++17", *(f"-I{folder}" for folder in HEADERS)]
-    try:
-        nvrtc.compileProgram(program, options)
-    except nvrtc.NVRTCError as error:
-        pytest.fail(f"{error}\n{nvrtc.getProgramLog(program)}\n{source}")
-    finally:
-        nvrtc.destroyProgram(program)
+    ptx(source, ("--std=c++17",), ARCHITECTURE)
 
 
 def formula_of(name, **options):
