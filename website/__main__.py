@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx
 
-from website import capability, commands, interactive, links, measured, reference, stage
+from website import capability, commands, gallery, interactive, links, measured, reference, stage
 
 OUT = stage.ROOT / "build" / "docs"
 SOURCE = stage.ROOT / "build" / "docs-source"
@@ -43,6 +43,7 @@ def generate(source: Path) -> None:
     reference.write(source)
     commands.write(source)
     capability.write(source)
+    gallery.write(source)
     measured.write_pictures(source)
     interactive.write(source)
 

@@ -56,10 +56,12 @@ PLACES = {
     "tests/README.md": "project/tests.md",
     "website/README.md": "project/site.md",
 }
-"""Where a page of the repository stands in the site; pages of docs/guide and docs/conformance keep their folders."""
+"""Where a page of the repository stands in the site; pages of the folders in `KEPT` keep them."""
+
+KEPT = ("conformance", "examples", "guide")
+"""Folders of docs/ whose pages stand in a section of the same name."""
 
 FURTHER = (
-    ("docs/examples/*.md", "guide/index.md", "Examples"),
     ("docs/*.md", "project/index.md", "More"),
     ("SECURITY.md", "project/index.md", "More"),
     ("CODE_OF_CONDUCT.md", "project/index.md", "More"),
@@ -102,7 +104,7 @@ def places() -> dict[str, str]:
     """Return the place in the site of each page of the repository that is in it."""
     folders = {
         f"docs/{path.relative_to(ROOT / 'docs').as_posix()}": path.relative_to(ROOT / "docs").as_posix()
-        for folder in ("guide", "conformance")
+        for folder in KEPT
         for path in sorted((ROOT / "docs" / folder).glob("*.md"))
     }
     placed = PLACES | folders

@@ -1,7 +1,6 @@
 """What docs/conventions.md and docs/porting.md say is what was run; the examples beside them work."""
 
 import importlib.util
-import json
 import subprocess
 import sys
 from importlib import import_module
@@ -53,49 +52,6 @@ def test_nothing_is_unexplained(row):
 def test_modules_and_functions_are_listed():
     listed = PAGE.partition("<!-- modules: begin -->\n")[2].partition("<!-- modules: end -->")[0].splitlines()
     assert listed == table_of_modules(), "renew the table: make conventions"
-
-
-def example(name):
-    spec = importlib.util.spec_from_file_location(name, DOCS / "examples" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_digits():
-    """The first steps: one curve in float32, and zeros in PyTorch's bfloat16 gradient alone."""
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("sklearn")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        digits = example("digits")
-        results = digits.runs(steps=60)
-    finally:
-        torch.set_num_threads(threads)
-    assert digits.summary(results)["float32: largest relative difference of the curves"] < 1e-3
-    losses = results["float32"]["xbce"]["loss"]
-    assert losses[-1] < 0.1 * losses[0]
-    half = results["bfloat16"]
-    assert half["PyTorch"]["zero gradients"][-1] > 0.1
-    assert max(half["xbce"]["zero gradients"]) == 0
-    assert max(half["xbce"]["gradient error"]) < 4e-3  # bfloat16's rounding
-    assert half["PyTorch"]["gradient error"][-1] > 2 * half["xbce"]["gradient error"][-1]
-
-
-def test_digits_figures():
-    """Those in the table are those that the script recorded."""
-    figures = json.loads((DOCS / "images" / "digits.json").read_text("utf-8"))
-    rows = {
-        "reported loss": "loss",
-        "exact loss of the same logits": "exact loss",
-        "gradients that are 0": "zero gradients",
-        "error of the gradient": "gradient error",
-    }
-    for row, key in rows.items():
-        values = " | ".join(f"{figures[f'bfloat16, {name}: {key} at the end']:.3g}" for name in ("PyTorch", "xbce"))
-        assert f"\n| {row} | {values} |\n" in PAGE, row
-    assert f"{figures['float32: largest relative difference of the curves']:.3%}".replace("%", " %") in PAGE
 
 
 @pytest.mark.parametrize(("logit", "vanished"), [(6.21875, False), (6.25, True)])

@@ -40,7 +40,7 @@ def test_a_page_without_a_place_stands_at_the_end_of_a_section(tmp_path, monkeyp
     monkeypatch.setattr(stage, "ROOT", tmp_path)
     monkeypatch.setattr(stage, "PLACES", {})
     stage.stage(tmp_path / "source")
-    assert (tmp_path / "source/guide/fit.md").read_text("utf-8").startswith("# A page")
+    assert (tmp_path / "source/examples/fit.md").read_text("utf-8").startswith("# A page")
     end = (tmp_path / "source/project/index.md").read_text("utf-8").partition(":caption: More")[2]
     assert end.split() == ["more", "security", "```"]
 
@@ -202,6 +202,8 @@ PAGES = (
     "index.html",
     "start/quickstart.html",
     "guide/capabilities.html",
+    "examples/index.html",
+    "examples/digits.html",
     "reference/index.html",
     "reference/xbce.sigmoid_focal_loss.html",
     "evidence/theory.html",

@@ -1,0 +1,49 @@
+"""Where the examples of the gallery put their picture and their figures, and what they say of the machine.
+
+A script that is copied needs none of this: it can show its figure, and print what it found.
+"""
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("agg")
+IMAGES = Path(__file__).parents[1] / "images"
+"""What the pages show."""
+
+
+def save(script, found, figure, *, settings, threads, packages, directory=None):
+    """Write NAME.json and NAME.png, named like the script, into the directory; print what was found."""
+    directory = Path(directory or IMAGES)
+    name = Path(script).stem
+    on = {"processor": processor(), "threads": threads, "Python": platform.python_version()}
+    on |= {package: version(package) for package in ("xbce", *packages)}
+    written = json.dumps({"found": found, "settings": settings, "on": on}, indent=1, ensure_ascii=False)
+    (directory / f"{name}.json").write_text(written + "\n", "utf-8")
+    figure.savefig(directory / f"{name}.png", dpi=110, metadata={"Software": None})
+    for key, value in found.items():
+        print(f"{key}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}")  # noqa: T201
+    print(run_on(on))  # noqa: T201
+
+
+def run_on(on):
+    """Return the line that a page ends with."""
+    versions = [f"{name} {value}" for name, value in on.items() if name not in ("processor", "threads")]
+    threads = f"{on['threads']} thread{'s' * (on['threads'] > 1)}"
+    return f"*Run on {on['processor']}, {threads}; {', '.join(versions)}.*"
+
+
+def processor():
+    """Return the processor's name and how many are here, with the widest of the instructions that results depend on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = facts.get("flags", "").split()
+    widest = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "no AVX2")
+    return f"{facts.get('model name', platform.machine())}, {os.cpu_count()} cores, {widest}"

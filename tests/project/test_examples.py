@@ -1,0 +1,145 @@
+"""The gallery of examples: what a page says is in the JSON of its script, and the script shows it again, made small."""
+
+import contextlib
+import json
+import re
+from importlib import import_module
+
+import pytest
+
+from docs.examples import gallery as writer
+from website import gallery
+from website.stage import ROOT
+
+FOLDER = ROOT / "docs" / "examples"
+PAGES = sorted(path.stem for path in FOLDER.glob("*.md"))
+_NUMBER = re.compile(r"(?<![\w.])(\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w])( %)?")
+
+
+def written(name, folder=ROOT / "docs" / "images"):
+    return json.loads((folder / f"{name}.json").read_text("utf-8"))
+
+
+def leaves(data):
+    """Return the numbers in a JSON, those in its lists and keys included."""
+    if isinstance(data, dict):
+        return [number for key, value in data.items() for number in (*leaves(key), *leaves(value))]
+    if isinstance(data, list):
+        return [number for value in data for number in leaves(value)]
+    if isinstance(data, str):
+        return [float(number.replace(",", "")) for number, _ in _NUMBER.findall(data)]
+    return [] if data is None else [float(data)]
+
+
+def numbers(page):
+    """Return the numbers that a page says in words, not those in code, names of files and its last line."""
+    text = re.sub(r"^```.*?^```$", "", page, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"`[^`]*`|(?<=\])\([^()]*\)|^\*Run on .*$", "", text, flags=re.MULTILINE)
+    return _NUMBER.findall(text)
+
+
+def is_among(number, percent, data):
+    """Say whether a number is one of the data, rounded to the digits that are shown."""
+    digits = number.replace(",", "")
+    mantissa, exponential, _ = digits.partition("e")
+    places = f".{len(mantissa.partition('.')[2])}{'e' if exponential else 'f'}"
+    factor = 100 if percent else 1
+    return any(float(format(abs(factor * value), places)) == float(digits) for value in data)
+
+
+@pytest.mark.parametrize(
+    ("number", "percent", "among"),
+    [
+        ("0.0123", "", True),
+        ("0.0124", "", False),
+        ("1.2", " %", True),
+        ("1.2", "", False),
+        ("1.2e-02", "", True),
+        ("50,000", "", True),
+    ],
+)
+def test_numbers_are_compared_as_they_are_shown(number, percent, among):
+    assert is_among(number, percent, [0.01234, 50000.0]) == among
+    assert numbers(f"Of {number}{percent} it says `7` and [that](9.md) in float32.\n```\n8\n```\n") == [
+        (number, percent)
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_says_what_its_script_wrote(name):
+    page = (FOLDER / f"{name}.md").read_text("utf-8")
+    data = written(name)
+    assert numbers(page)
+    among = leaves(data)
+    assert [number for number in numbers(page) if not is_among(*number, among)] == []
+    assert page.rstrip().endswith(writer.run_on(data["on"]))
+    assert f"]({name}.py)" in page, "a page links to its script"
+    assert gallery.card(FOLDER / f"{name}.md").picture == f"docs/images/{name}.png"
+
+
+def test_the_gallery_is_made_of_the_pages(tmp_path):
+    (tmp_path / "examples").mkdir()
+    gallery.write(tmp_path)
+    text = (tmp_path / "examples" / "index.md").read_text("utf-8")
+    assert sorted(re.findall(r"^:link: (.+)$", text, re.MULTILINE)) == PAGES
+    assert all((ROOT / one.picture).exists() for one in gallery.cards())
+    assert text.count("\n:::{grid-item-card} ") == len(PAGES)
+
+
+@pytest.mark.parametrize(
+    ("page", "missing"),
+    [
+        ("no heading\n", "heading"),
+        ("# A\n\n```\ncode\n```\n", "sentence below its heading"),
+        ("# A\n\nIs it so? It is.\n\n![](../images/digits.png)\n", "picture"),
+    ],
+)
+def test_a_page_that_has_no_card_is_refused(page, missing, tmp_path):
+    (tmp_path / "a.md").write_text(page, "utf-8")
+    with pytest.raises(gallery.NoCard, match=f"^a\\.md has no {missing}$"):
+        gallery.card(tmp_path / "a.md")
+
+
+def test_a_card_has_the_first_sentence(tmp_path):
+    text = "# Digits\n\nDo [they](a.md) learn 0.5\nthe same? They do.\n\n![Text.](../images/digits.png)\n"
+    (tmp_path / "a.md").write_text(text, "utf-8")
+    expected = gallery.Card("a", "Digits", "Do they learn 0.5 the same?", "docs/images/digits.png")
+    assert gallery.card(tmp_path / "a.md") == expected
+
+
+# --- the scripts ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def threads_of_torch():
+    """Give PyTorch its threads back: scripts set their number."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    number = torch.get_num_threads()
+    try:
+        yield torch
+    finally:
+        torch.set_num_threads(number)
+
+
+def found_by(name, folder, **sizes):
+    """Run a script at a small size, and return what it wrote."""
+    script = import_module(name)
+    script.main(folder, **sizes)
+    assert (folder / f"{name}.png").stat().st_size > 10_000
+    assert {*written(name, folder)["found"]} == {*written(name)["found"]}, "renew the committed JSON: run the script"
+    return written(name, folder)["found"]
+
+
+def test_digits(tmp_path):
+    """One curve in float32, and zeros in PyTorch's bfloat16 gradient alone."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    with threads_of_torch():
+        found = found_by("digits", tmp_path, steps=60)
+    assert found["float32: largest relative difference of the curves"] < 1e-3
+    assert found["float32, xbce: loss at the end"] < 0.1 * found["float32, xbce: loss at the beginning"]
+    assert found["bfloat16, PyTorch: zero gradients at the end"] > 0.1
+    assert found["bfloat16, xbce: zero gradients, at most"] == 0
+    assert found["bfloat16, xbce: gradient error, at most"] < 4e-3  # bfloat16's rounding
+    errors = [found[f"bfloat16, {name}: gradient error at the end"] for name in ("PyTorch", "xbce")]
+    assert errors[0] > 2 * errors[1]
