@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 LIST = Path(__file__).with_name("long.txt")
-LONG = 0.5
+LONG = 0.2
 """Seconds of processor time from which a test is long."""
 AT_MOST = 3.0
 """Seconds that the quickest case of a function may take to stay in `make test` all the same."""
