@@ -1,31 +1,18 @@
 """Source distributions and wheels of both: built as for an index, and what is in them."""
 
-import subprocess
 import sys
 import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
 
-from release.outcome import Failed, expect
+from release.outcome import expect, run
 
 PACKAGES = {"xbce": ("xbce", "."), "xbce-conformance": ("xbce_conformance", "conformance")}
 """The package and the folder of each distribution."""
 _BESIDE_PACKAGE = {"xbce": {"CHANGELOG.md", "CITATION.cff", "docs"}, "xbce-conformance": set()}
 """What a source distribution has besides the package and what every one has."""
 _ALWAYS = {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
-
-
-def run(*command: str | Path, **options: str) -> str:
-    """Run a command, and return what it prints; fail with what it says."""
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, cwd=options.get("cwd")
-    )
-    if done.returncode != 0:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        msg = f"{' '.join(map(str, command))[:120]} ended with {done.returncode}: {' | '.join(said[-5:])}"
-        raise Failed(msg)
-    return done.stdout
 
 
 def build(root: Path, out: Path) -> str:

@@ -7,8 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from release.distributions import run, wheel_of
-from release.outcome import Failed, expect
+from release.distributions import wheel_of
+from release.outcome import Failed, expect, run
 
 _LOSS = 2.061153620314381e-09
 """The loss of logit 20 and label 1, log(1 + exp(-20)); PyTorch's own in float32 is 0."""

@@ -1,7 +1,6 @@
 """What the files of the repository say: one version, a section of the changelog, addresses, a clean tree."""
 
 import re
-import subprocess
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from release.outcome import Failed, NotSet, expect
+from release.outcome import Failed, NotSet, expect, run
 
 
 def version(root: Path) -> str:
@@ -87,8 +86,6 @@ def addresses(root: Path) -> str:
 
 def clean_tree(root: Path) -> str:
     """Check that nothing is changed or added: what is built is what is committed."""
-    command = ["git", "status", "--porcelain"]
-    found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = run("git", "status", "--porcelain", cwd=str(root)).splitlines()
     expect(not found, f"the tree has {len(found)} changes: {', '.join(line[3:] for line in found[:4])}")
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    return run("git", "rev-parse", "--short", "HEAD", cwd=str(root)).strip()

@@ -51,6 +51,10 @@ def _page() -> list[str]:
     facts = figures.results()["environment"]
     failed = sum(not row.passed for row in all_rows)
     lines = [
+        "---",
+        "html_theme.sidebar_secondary.remove: true",  # for its width
+        "---",
+        "",
         "# What runs where",
         "",
         "Each cell has a largest error in ULP and its bound, of the row that is nearest to its bound, over all cases",

@@ -14,6 +14,7 @@ _PAGE = """# Try it
 <iframe class="interactive" src="../interactive/index.html" title="Losses of every system, and the exact one"></iframe>
 ```
 """
+_BACK = '<header>\n<p><a href="../index.html" target="_top">Documentation of xbce</a></p>'
 _BUTTON = """```{button-ref} start/try-it
 :ref-type: doc
 :color: primary
@@ -36,6 +37,8 @@ def write(source: Path) -> None:
 
 
 def copy(site: Path) -> None:
-    """Copy the page into a built site."""
+    """Copy the page into a built site, with a link to its front page."""
     if (FOLDER / "index.html").exists():
         shutil.copytree(FOLDER, site / "interactive", dirs_exist_ok=True)
+        page = site / "interactive" / "index.html"
+        page.write_text(page.read_text("utf-8").replace("<header>", _BACK, 1), "utf-8")

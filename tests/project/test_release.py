@@ -16,7 +16,7 @@ pytest.importorskip("yaml", reason="PyYAML reads CITATION.cff: it comes with the
 
 from release import distributions, environments, facts
 from release.__main__ import _run_all, report
-from release.outcome import Failed, NotSet
+from release.outcome import Failed, NotSet, run
 
 ROOT = Path(__file__).parents[2]
 FILES = ["pyproject.toml", "conformance/pyproject.toml", "CITATION.cff", "CHANGELOG.md", "xbce/__init__.py"]
@@ -115,7 +115,7 @@ def test_a_tree_with_changes_is_found(tmp_path):
 
 def committed(name):
     package, folder = distributions.PACKAGES[name]
-    listed = distributions.run("git", "ls-files", package, cwd=str(ROOT / folder))
+    listed = run("git", "ls-files", package, cwd=str(ROOT / folder))
     return dict.fromkeys(listed.splitlines(), b"")
 
 
@@ -163,7 +163,7 @@ def test_contents(tmp_path, changes, says):
 
 def test_a_command_that_fails_says_so(tmp_path):
     with pytest.raises(Failed, match=r"ended with 128: fatal: not a git repository"):
-        distributions.run("git", "ls-files", cwd=str(tmp_path))
+        run("git", "ls-files", cwd=str(tmp_path))
 
 
 # --- what it comes to -----------------------------------------------------------------------------------------------
