@@ -22,7 +22,7 @@ space := $(empty) $(empty)
 required = XBCE_REQUIRED_BACKENDS=$(subst $(space),$(comma),$(1))
 PYTEST := $(call required,$(BACKENDS)) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-asv bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs release-check release-rehearsal docs
+.PHONY: help conformance conventions peers peer-tests test check-long fuzz mutants lint bench bench-asv bench-full bench-compare gpu gpu-wheels gpu-exact-values clean oldest platforms proofs release-check threads release-rehearsal docs
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -63,9 +63,14 @@ proofs: $(VENV)/installed  ## Prove the error bounds of the plain loss; needs ga
 	$(BIN)/python -m proofs $(ARGS)
 	$(BIN)/python -m proofs.native
 
-check-long: mutants  ## What `make test` leaves out: tests that take long, the mutants, ten minutes of the fuzzer.
+check-long: mutants  ## What `make test` leaves out: long tests, the mutants, tests on threads, ten minutes of the fuzzer.
 	$(PYTEST) -m long $(ARGS)
+	$(MAKE) threads
 	$(MAKE) fuzz MINUTES=10
+
+threads: $(VENV)/installed  ## Run each test of the library's own on four threads at once, but those that change what all share.
+	$(BIN)/python -m pytest -p pytest_run_parallel.plugin --parallel-threads 4 --timeout 900 -m "not long" \
+	  tests/api tests/special tests/compiler tests/backends $(ARGS)
 
 docs: $(VENV)/installed  ## Make the documentation as a site, build/docs/index.html; a warning or a broken link is an error.
 	$(BIN)/python -m website $(ARGS)
