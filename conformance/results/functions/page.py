@@ -1,6 +1,6 @@
 """Write README.md and its plots beside this file from the files of platforms beside it.
 
-Given files that `xbce-conformance functions` has written, put what they have of their platform beside this file first.
+Given files that `xbce-conformance functions` has written, all of a platform, put what they have beside this file first.
 """
 
 import io
@@ -44,14 +44,15 @@ LEVELS = """\
 A level is what the library uses: by its own word for NumPy and PyTorch, by the flag of XLA for JAX. SciPy stands with
 NumPy: it has one build for all processors, and so has NumPy where it calls the C library, which looks at the processor
 itself. A level below that of the machine was played: `NPY_DISABLE_CPU_FEATURES`, `ATEN_CPU_CAPABILITY` with
-`MKL_ENABLE_INSTRUCTIONS`, `XLA_FLAGS=--xla_cpu_max_isa`.
+`MKL_ENABLE_INSTRUCTIONS`, `XLA_FLAGS=--xla_cpu_max_isa`; at x86-64-v2 the C library, too, was kept from AVX and FMA
+(`GLIBC_TUNABLES`). There JAX cannot compile float16.
 """
 
 DIFFERENCES = """\
 ## What depends on the level
 
-Functions whose largest errors differ by more than 2 % where every number was tried, else by more than 10 %: of samples
-and a search they differ by chance, too. Without logaddexp near its zero.
+Functions whose largest errors differ by more than 2 % where every number was tried at every level, else by more than
+10 %: of samples and a search they differ by chance, too. Without logaddexp near its zero.
 """
 
 DEFECTS = f"""\
@@ -78,7 +79,10 @@ for f in exp expm1 log log1p tanh sigmoid; do                # hours; may be int
 done
 NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR" ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \\
   XLA_FLAGS=--xla_cpu_max_isa=AVX2 xbce-conformance functions --samples 16777216 --out v3
-python conformance/results/functions/page.py v4/functions.json v3/functions.json
+export NPY_DISABLE_CPU_FEATURES=X86_V3 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2  # with AVX2 alone
+export XLA_FLAGS=--xla_cpu_max_isa=SSE4_2 GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4
+xbce-conformance functions --samples 16777216 --out v2
+python conformance/results/functions/page.py v4/functions.json v3/functions.json v2/functions.json
 ```
 """
 
@@ -155,10 +159,15 @@ def best_rows(rows: list[FunctionRow]) -> list[FunctionRow]:
     return sorted(best.values(), key=lambda row: (list(FORMATS).index(row.dtype), order.index(row.function)))
 
 
-def take(file: Path) -> None:
-    """Put what a file has beside this one, under the name of its platform."""
-    report = Report.read(file)
-    replace(report, rows=best_rows(report.rows)).write(FOLDER / f"{platform_of(report)}.json")
+def taken(files: list[Path]) -> dict[str, Report]:
+    """Return what files have, those of one platform as one."""
+    found: dict[str, Report] = {}
+    for report in map(Report.read, files):
+        name = platform_of(report)
+        first = found.setdefault(name, replace(report, rows=[], missing={}))
+        rows = best_rows([*first.rows, *report.rows])
+        found[name] = replace(first, rows=rows, missing=first.missing | report.missing)
+    return found
 
 
 def platforms(folder: Path = FOLDER) -> dict[str, Report]:
@@ -214,10 +223,11 @@ def differences(reports: dict[str, Report]) -> str:
     ]
     for row in reports[names[0]].rows:
         others = [_same(report, row) for report in reports.values()]
-        errors = [other.max_ulp for other in others if other is not None and other.exhaustive == row.exhaustive]
+        measured = [other for other in others if other is not None]
+        errors = [other.max_ulp for other in measured]
         by_chance = ELEMENTARY[row.function].cancels and not ELEMENTARY[row.function].scale
-        much = 1.02 if row.exhaustive else 1.1
-        if len(errors) == len(names) and max(errors) > much * min(errors) and not by_chance:
+        much = 1.02 if all(other.exhaustive for other in measured) else 1.1
+        if max(errors) > much * min(errors) and not by_chance:
             cells = " | ".join(map(cell, others))
             lines.append(f"| {row.function} | {library(row)} | {row.dtype} | {cells} |")
     return "\n".join(lines) + "\n"
@@ -344,8 +354,8 @@ def page(reports: dict[str, Report]) -> str:
 
 
 if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:]):
-        take(path)
+    for platform, report in taken([Path(path) for path in sys.argv[1:]]).items():
+        report.write(FOLDER / f"{platform}.json")
     found = platforms()
     (FOLDER / "README.md").write_text(page(found), "utf-8")
     for name in ("float32", "float64"):
