@@ -80,11 +80,11 @@ def binary_cross_entropy_with_logits(
     ``max(x, 0) - x z + log1p(exp(-|x|))`` of TensorFlow's ``sigmoid_cross_entropy_with_logits`` [1]_, which loses the
     digits of soft labels.
 
-    **Accuracy**, for finite logits and labels in [0, 1]: at most 4 ULP for float32 and float64. The half types are
-    computed in float32 and rounded once: value within 0.51 ULP, derivatives within 0.51 ULP for hard labels and 1 ULP
-    of the larger of their two terms for soft ones. The command ``xbce-conformance run`` checks this on the machine it
-    runs on; docs/accuracy.md of the source distribution has the metric and the stated exceptions. JAX and CuPy flush
-    subnormal numbers to zero.
+    **Accuracy**, for finite logits and labels in [0, 1]: at most 4 ULP for float32 and float64, 7 with a `weight` or
+    `pos_weight`, stated exceptions apart. The half types are computed in float32 and rounded once: value within 0.51
+    ULP, derivatives within 0.51 ULP for hard labels and 1 ULP of the larger of their two terms for soft ones. The
+    command ``xbce-conformance run`` checks this on the machine it runs on; docs/accuracy.md of the source distribution
+    has the metric and the exceptions. JAX and CuPy flush subnormal numbers to zero.
 
     **Special values.** At x = +inf the loss is 0 for z = 1 and inf for z in [0, 1); mirrored at -inf; the gradient
     there is the limit of ``sigmoid(x) - z`` and the hessian 0. NaN gives NaN. The mean of no elements is NaN. A term

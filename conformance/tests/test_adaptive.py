@@ -114,8 +114,29 @@ def test_two_runs_find_the_same():
     assert samples(subject) == samples(subject)
 
 
+FOCAL = "sigmoid_focal_loss(gamma=1.7, alpha=0.3)"
+
+
+def focal(x, z):
+    return xbce.sigmoid_focal_loss(x, z, gamma=1.7, alpha=0.3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
+def test_a_band_in_a_loss_with_numbers_as_options(dtype):
+    def with_band(x, z):
+        value = focal(x, z)
+        return np.where((x > 7.34) & (x < 7.341), value * x.dtype.type(1.0001), value).astype(x.dtype)
+
+    (row,) = measure(with_band, case=FOCAL, dtypes=[dtype], parts=["samples"]).rows
+    assert row.regimes[FOUND] == row.figures.max_ulp > 400
+    assert 7.34 < float.fromhex(row.worst.inputs["logits"]) < 7.341
+    (row,) = measure(focal, case=FOCAL, dtypes=[dtype], parts=["samples"]).rows
+    assert row.violations == []
+    assert row.regimes[FOUND] > 0
+
+
 def test_other_cases_and_derivatives():
-    """Derivatives are searched, too; other functions are not."""
+    """Derivatives of the plain loss are searched, too; other functions are not."""
     theirs = Adapter(right, gradient=xbce.binary_cross_entropy_with_logits.gradient)
     found = measure(theirs, dtypes=["float32"], parts=["samples"])
     assert [FOUND in row.regimes for row in found.rows] == [True, True]

@@ -58,14 +58,12 @@ def test_bounds_are_stated(case):
         for quantity in {*case.quantities, "sum", "mean"}:
             for hard in (True, False):
                 bound = contract.bound(quantity, dtype, hard=hard, case=case)
-                assert 0.5 <= bound <= (10 if case.exponent else 6) + 4 * case.exponent
-    for quantity in case.derivatives_of_mean:
-        assert contract.bound(quantity, "float32", hard=True, case=case, of_weighted_mean=True) == 6
+                assert 0.5 <= bound <= (10 if case.exponent else 7) + 6 * case.exponent
 
 
 def test_bounds_that_differ_have_reasons():
     for row in load("contract.json")["bounds"]:
-        special = {"functions", "option", "exponent_below", "of_weighted_mean"} & set(row)
+        special = {"functions", "option", "exponent_below"} & set(row)
         assert bool(special) == ("reason" in row)
         assert set(row.get("functions", ())) <= set(FUNCTIONS)
 

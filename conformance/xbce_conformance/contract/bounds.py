@@ -23,20 +23,17 @@ def bound(
     case: Case = PLAIN,
     backend: str = "",
     regime: str = "",
-    of_weighted_mean: bool = False,
     precision: str = "native",
     compiled: bool = False,
 ) -> float:
-    """Return the bound in ULP, with the exceptions stated for `backend` and `regime`.
-
-    `of_weighted_mean` asks for a derivative of a weighted mean.
-    """
+    """Return the bound in ULP, with the exceptions stated for `backend` and `regime`: they raise it."""
     labels = "hard" if hard else "soft"
+    row = bound_row(quantity, dtype, labels, case, precision=precision)
+    of_all = float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * case.exponent
     for row in exceptions(quantity, dtype, backend, case, precision=precision, compiled=compiled):
         if row.get("labels", labels) == labels and row.get("regime", regime) == regime:
-            return float(row["ulp"])
-    row = bound_row(quantity, dtype, labels, case, of_weighted_mean=of_weighted_mean, precision=precision)
-    return float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * case.exponent
+            return max(float(row["ulp"]), of_all)
+    return of_all
 
 
 def bound_row(
@@ -45,7 +42,6 @@ def bound_row(
     labels: str,
     case: Case = PLAIN,
     *,
-    of_weighted_mean: bool = False,
     precision: str = "native",
 ) -> dict[str, Any]:
     """Return the first row of the bounds that fits; `labels` are hard or soft."""
@@ -55,7 +51,6 @@ def bound_row(
             and stated(quantity) in row["quantities"]
             and dtype in row["dtypes"]
             and row.get("labels", labels) == labels
-            and row.get("of_weighted_mean", of_weighted_mean) == of_weighted_mean
             and ("exponent_below" not in row or 0 < case.exponent < row["exponent_below"])
             and case.function in row.get("functions", (case.function,))
             and ("option" not in row or row["option"] in case.keywords)
@@ -83,6 +78,13 @@ def exceptions(
         and row["quantity"] == stated(quantity)
         and row["dtype"] == dtype
         and backend in row["backends"]
-        and case.name in row.get("cases", (PLAIN.name,))
+        and holds_for(row, case)
         and (compiled or not row.get("compiled", False))
     ]
+
+
+def holds_for(row: dict[str, Any], case: Case) -> bool:
+    """Tell whether an exception holds for a case: of its list, of its functions, or the plain loss."""
+    if "functions" in row:
+        return case.function in row["functions"] and ("option" not in row or row["option"] in case.keywords)
+    return case.name in row.get("cases", (PLAIN.name,))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xbce_conformance.behaviour.invariance import measure_invariance
 from xbce_conformance.behaviour.measure import measure_behaviour
-from xbce_conformance.cases import PLAIN, Case
+from xbce_conformance.cases import Case
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.restriction import Restriction
 from xbce_conformance.judge.verdict import failed_row, row_of
@@ -17,7 +17,7 @@ from xbce_conformance.measurement.measured import Measured
 from xbce_conformance.measurement.reductions import measure_mean_derivative, measure_reduction
 from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.results.model import Row
-from xbce_conformance.search.adaptive import add_found
+from xbce_conformance.search.adaptive import add_found, is_searched
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job, Part
 
@@ -83,8 +83,11 @@ def _samples(job: Job, trial: Trial, level: str) -> list[Measured]:
     measured = measure_elementwise(job, trial)
     if not job.subject.own:
         return measured
-    if job.function.case is PLAIN and not job.only.regimes:
-        measured = [add_found(job, trial, each, level) for each in measured]
+    if not job.only.regimes:
+        case = job.function.case
+        measured = [
+            add_found(job, trial, each, level) if is_searched(case, each.quantity) else each for each in measured
+        ]
     return [with_hint(job, trial, each) for each in measured]
 
 

@@ -1,7 +1,7 @@
 """What samples miss of a subject of one's own: a narrow band of logits in which it is wrong, or a peak of its error.
 
 A grid has a logit in every cell of a width, and a climb goes on from where the errors are largest. Errors are estimated
-by a reference that is quick; the worst inputs that were found are then measured like all others.
+by what is quick; the worst inputs that were found are then measured like all others.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ from itertools import islice
 
 import numpy as np
 
-from xbce_conformance.exact_values.exact import Reference
+from xbce_conformance.cases import PLAIN, Case
+from xbce_conformance.exact_values.exact import Exact, Reference
 from xbce_conformance.exact_values.plain_loss import ExtendedReference, Float64Reference
 from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.inputs.input_set import FOUND, InputSet
@@ -23,6 +24,7 @@ from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.search.climb import ascend, explained_by_flushing, moved
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
+from xbce_conformance.subjects.xbce import bound
 
 CELLS = {"quick": 2.0**-11, "full": 2.0**-13}
 """Width of the cells of the grid: a band of twice that holds one of them as a whole, such as 10^-3."""
@@ -38,8 +40,30 @@ _KEPT = 64
 _SEED = 22
 
 
+def is_searched(case: Case, quantity: str) -> bool:
+    """Tell whether there is a quick estimate: of the plain loss, and of values of losses whose options are numbers."""
+    return case is PLAIN or (quantity == "value" and case.arguments == PLAIN.arguments)
+
+
+class _Estimate:
+    """The values of xbce in float64: they only choose what is measured, which is compared with certified values."""
+
+    def __init__(self, case: Case, fmt: Format) -> None:
+        self._values = bound(case, **({"precision": "high"} if fmt.name == "float64" else {}))
+
+    def exact(self, quantity: str, arrays: tuple[Floats, ...]) -> dict[str, Exact]:
+        values: Doubles = self._values(*(np.float64(x) for x in arrays))
+        return {quantity: Exact(values, np.zeros_like(values), values)}
+
+
+def _estimates(case: Case, fmt: Format) -> Reference:
+    if case is not PLAIN:
+        return _Estimate(case, fmt)
+    return ExtendedReference() if fmt.name == "float64" else Float64Reference()
+
+
 def add_found(job: Job, trial: Trial, measured: Measured, level: str) -> Measured:
-    """Search for inputs of the plain loss with larger errors, and add what is found to the measurement."""
+    """Search for inputs with larger errors, and add what is found to the measurement."""
     pairs = _worst_pairs(job, trial, measured, level)
     inputs = InputSet(trial.fmt, {"logits": pairs[0], "labels": pairs[1]}, {FOUND: slice(0, pairs[0].size)})
     there = Trial(trial.case, trial.fmt, level, inputs=inputs)
@@ -68,7 +92,7 @@ def add_found(job: Job, trial: Trial, measured: Measured, level: str) -> Measure
 
 def _worst_pairs(job: Job, trial: Trial, measured: Measured, level: str) -> tuple[Floats, Floats]:
     fmt, rng = trial.fmt, np.random.default_rng(_SEED)
-    reference: Reference = ExtendedReference() if fmt.name == "float64" else Float64Reference()
+    reference = _estimates(trial.case, fmt)
     bounds, flushes = measured.bounds, job.subject.backend.flushes_subnormals(fmt)
 
     def errors(x: Floats, z: Floats) -> tuple[Doubles, Floats]:

@@ -115,7 +115,6 @@ class Job:
             case=case,
             backend=self.subject.backend.name if excepted else "",
             regime=regime,
-            of_weighted_mean=self.function.of_weighted_mean,
             precision=self.subject.precision,
             compiled=self.function.compiled,
         )
