@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import approx
+from xbce_conformance.cases import PLAIN
 from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, detector_like_logits, real_logits
 from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import SEARCHED, descriptions, drawn_set, input_set
@@ -40,7 +41,7 @@ def test_regimes(fmt):
     assert set(inputs.regimes) == {
         *LOGIT_REGIMES,
         STRATIFIED,
-        *([SEARCHED] if known(fmt)[0].size else []),
+        *([SEARCHED] if known(fmt, PLAIN.name, PLAIN.arguments)[0].size else []),
         BREAST_CANCER,
         DIGITS,
     }

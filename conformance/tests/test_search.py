@@ -1,6 +1,7 @@
 """The search for worst cases: it finds what is hidden, and what it found is kept, certified and tried again."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from tests.helpers import approx
-from xbce_conformance.cases import PLAIN
+from xbce_conformance.cases import BY_NAME, PLAIN
 from xbce_conformance.cli import main
 from xbce_conformance.inputs import worst_cases
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.inputs.input_set import SEARCHED, input_set
-from xbce_conformance.inputs.worst_cases import WorstCase, add, known, load
+from xbce_conformance.inputs.input_set import SEARCHED, InputSet, input_set
+from xbce_conformance.inputs.worst_cases import WorstCase, add, load
 from xbce_conformance.measurement.errors import measure
+from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.search.climb import CLIMBERS, climb
 
 SINGLE = FORMATS["float32"]
@@ -33,7 +35,11 @@ def with_a_hidden_peak(x, z):
 def test_the_climb_reaches_the_top():
     inputs = input_set(SINGLE, "quick").arrays
     starts = inputs["logits"], inputs["labels"]
-    peaks = climb(with_a_hidden_peak, "value", PLAIN.reference(SINGLE), SINGLE, starts, np.random.default_rng(1))
+
+    def exactly(arrays):
+        return PLAIN.reference(SINGLE).exact("value", arrays)["value"]
+
+    peaks = climb(with_a_hidden_peak, exactly, SINGLE, starts, np.random.default_rng(1))
     found = list(islice(peaks, 300))
     heights = [peak.ulp for peak in found]
     assert heights == sorted(heights)
@@ -48,9 +54,10 @@ def test_the_climb_reaches_the_top():
 def test_the_file_only_grows(tmp_path):
     path = tmp_path / "cases.json"
     path.write_text(json.dumps({"cases": []}), "utf-8")
-    first = WorstCase("float64", "value", "xbce", "1", "numpy", "0x1p+0", "0x0p+0", "0x1p+0", 1.5)
+    inputs = {"logits": "0x1p+0", "labels": "0x0p+0"}
+    first = WorstCase(PLAIN.name, "value", "float64", "xbce", "1", "numpy", inputs, "0x1p+0", 1.5)
     assert add(first, path)
-    assert not add(replace(first, logits="0x1p+1"), path)
+    assert not add(replace(first, inputs=inputs | {"logits": "0x1p+1"}), path)
     assert not add(replace(first, ulp=1.4), path)
     assert add(replace(first, backend="torch:cpu", ulp=0.5), path)
     before = path.read_text("utf-8").splitlines()
@@ -65,14 +72,14 @@ def test_known_cases_are_what_they_say():
     cases = load()
     for case in cases:
         fmt = FORMATS[case.dtype]
-        x, z, computed = (fmt.round([float.fromhex(getattr(case, name))]) for name in ("logits", "labels", "computed"))
-        ulp = measure(computed, PLAIN.reference(fmt).exact(case.quantity, (x, z))[case.quantity], fmt).ulp[0]
+        tried = BY_NAME[case.case]
+        arrays = tuple(fmt.round([float.fromhex(case.inputs[name])]) for name in tried.arguments)
+        there = Trial(tried, fmt, "quick", inputs=InputSet(fmt, dict(zip(tried.arguments, arrays, strict=True)), {}))
+        ulp = measure(fmt.round([float.fromhex(case.computed)]), there.exact(case.quantity), fmt).ulp[0]
         assert ulp == approx(case.ulp, rel=1e-5)
-        inputs = input_set(fmt, "quick")
-        regime = inputs.regimes[SEARCHED]
-        pairs = zip(inputs.arrays["logits"][regime].tolist(), inputs.arrays["labels"][regime].tolist(), strict=True)
-        assert (float(x[0]), float(z[0])) in set(pairs)
-    assert {fmt.name for fmt in FORMATS.values() if known(fmt)[0].size} == {case.dtype for case in cases}
+        inputs = tried.inputs(fmt, "quick")
+        columns = [array[inputs.regimes[SEARCHED]].tolist() for array in inputs.arrays.values()]
+        assert tuple(float(array[0]) for array in arrays) in set(zip(*columns, strict=True))
 
 
 def test_command(tmp_path):
@@ -88,6 +95,20 @@ def test_command(tmp_path):
     result = CliRunner().invoke(main, [*options, "--subject", "mlx"])
     assert result.exit_code == 3
     assert "nothing to search in float32" in result.output
+
+
+def test_another_loss_and_all_of_its_arguments(tmp_path):
+    """Weights are moved, too, within what the suite draws; a mask stays."""
+    name = "binary_cross_entropy_with_logits(weight, where)"
+    options = ["search", "--case", name, "--dtype", "float32", "--backend", "numpy", "--quantity", "value"]
+    result = CliRunner().invoke(main, [*options, "--seconds", "0", "--data", str(tmp_path / "found.json")])
+    assert result.exit_code == 0
+    where = r"logits=-?0x\S+, labels=0x\S+, weight=0x\S+, where=0x1.0+p\+0 \("
+    assert re.search(rf"{re.escape(name)}: [\d.]+ ULP at {where}", result.output)
+    (found,) = load(tmp_path / "found.json")
+    assert (found.case, found.quantity) == (name, "value")
+    weights = BY_NAME[name].inputs(SINGLE, "quick").arrays["weight"]
+    assert weights.min() <= float.fromhex(found.inputs["weight"]) <= weights.max()
 
 
 def test_without_a_file_it_makes_one_in_the_working_folder(tmp_path, monkeypatch):

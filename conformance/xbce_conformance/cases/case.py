@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from xbce_conformance.exact_values.by_series import SeriesReference, gradient_in
 from xbce_conformance.exact_values.definitions import Definition
 from xbce_conformance.exact_values.exact import Reference
+from xbce_conformance.inputs import worst_cases
 from xbce_conformance.inputs.formats import Format
 from xbce_conformance.inputs.input_set import InputSet, drawn_set
 
@@ -99,7 +100,8 @@ class Case:
 
     def inputs(self, fmt: Format, level: str) -> InputSet:
         """Return what is tried."""
-        return drawn_set(fmt, SAMPLES[level], self.regimes, self.arguments)
+        searched = worst_cases.known(fmt, self.name, self.arguments)
+        return drawn_set(fmt, SAMPLES[level], self.regimes, self.arguments, searched)
 
     def reference(self, fmt: Format) -> Reference:  # noqa: ARG002
         """Return the reference for subjects of a format."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import TimeElapsedColumn
 from rich.text import Text
 
-from xbce_conformance.cases import PLAIN
+from xbce_conformance.cases import PLAIN, case_named
 from xbce_conformance.cli.common import (
     check_writable,
     console,
@@ -25,9 +25,11 @@ from xbce_conformance.cli.exit_codes import ExitCode, codes
 from xbce_conformance.cli.help import HelpedCommand
 from xbce_conformance.cli.machine import json_option, print_json
 from xbce_conformance.cli.progress import Progress
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import FORMATS, Floats, Format
-from xbce_conformance.inputs.input_set import input_set
+from xbce_conformance.inputs.input_set import InputSet
 from xbce_conformance.inputs.worst_cases import WorstCase, add, load
+from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.search.climb import Loss, Peak, climb
 from xbce_conformance.subjects.backend import Backend
 from xbce_conformance.subjects.model import Function, Subject
@@ -40,6 +42,7 @@ from xbce_conformance.subjects.selection import Choice
     examples={
         "search --subject my_loss:loss --seconds 600": "ten minutes for each function of a loss of your own",
         "search --backend numpy --dtype float32 --quantity gradient": "xbce on NumPy, the gradient alone",
+        'search --backend numpy --case "sigmoid_focal_loss(gamma=1.7, alpha=0.3)"': "another loss, with its options",
     },
     codes=codes(),
 )
@@ -60,33 +63,37 @@ from xbce_conformance.subjects.selection import Choice
 )
 @json_option
 def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: float, seed: int, data: Path) -> None:
-    """Look for the inputs with the largest errors by hill climbing.
+    """Look for the inputs with the largest errors by hill climbing: of the plain loss, or of a --case.
 
     What is found is printed, and kept if it is worse than what the file has of the same function.
     """
     screen = console()
     subjects, missing = find(choice if choice.subjects else replace(choice, subjects=("xbce",)))
+    case = case_named(choice.case) if choice.case else PLAIN
     todo = [
         (subject, function)
         for subject in subjects
         for function in subject.functions
-        if dtype in subject.dtypes and function.case is PLAIN and function.quantities in {(q,) for q in quantities}
+        if dtype in subject.dtypes
+        and function.case is case
+        and function.quantities in {(q,) for q in quantities}
+        and not function.of_weighted_mean
     ]
     if not todo:
-        raise nothing(f"search in {dtype}", missing, "no subject has the plain loss, the quantity and the dtype")
+        raise nothing(f"search in {dtype}", missing, f"no subject has {case.name}, the quantity and the dtype")
     _open(data)
     told = []
     for subject, function in todo:
         peak, interrupted = _climb(subject, function, FORMATS[dtype], seconds, seed, screen)
-        logits, labels = peak.inputs or (0.0, 0.0)
+        numbers = peak.inputs or (0.0,) * len(case.arguments)
         found = WorstCase(
-            dtype,
+            case.name,
             function.quantities[0],
+            dtype,
             subject.name,
             subject.version,
             subject.backend.name,
-            logits.hex(),
-            labels.hex(),
+            {name: number.hex() for name, number in zip(case.arguments, numbers, strict=True)},
             peak.computed.hex(),
             float(f"{peak.ulp:.6g}"),
         )
@@ -96,7 +103,8 @@ def search(choice: Choice, dtype: str, quantities: tuple[str, ...], seconds: flo
         screen.print(
             Text(
                 f"{subject.name}, {subject.backend.name}, {function.name}: {found.ulp:.4g} ULP "
-                f"at {found.logits}, {found.labels} ({news}; {peak.tried:,} inputs were tried)"
+                f"at {', '.join(f'{name}={number}' for name, number in found.inputs.items())} "
+                f"({news}; {peak.tried:,} inputs were tried)"
             ),
             soft_wrap=True,
         )
@@ -119,13 +127,17 @@ def _climb(
     subject: Subject, function: Function, fmt: Format, seconds: float, seed: int, screen: Console
 ) -> tuple[Peak, bool]:
     """Return what was found in the time, and whether it was cut short."""
-    inputs = input_set(fmt, "quick").arrays
+    case, quantity = function.case, function.quantities[0]
+
+    def exactly(arrays: tuple[Floats, ...]) -> Exact:
+        inputs = InputSet(fmt, dict(zip(case.arguments, arrays, strict=True)), {})
+        return Trial(case, fmt, "quick", inputs=inputs).exact(quantity)
+
     peaks = climb(
         _in_numpy(function, subject.backend),
-        function.quantities[0],
-        PLAIN.reference(fmt),
+        exactly,
         fmt,
-        (inputs["logits"], inputs["labels"]),
+        tuple(case.inputs(fmt, "quick").arrays.values()),
         np.random.default_rng(seed),
         flushes=subject.backend.flushes_subnormals(fmt),
     )
@@ -144,7 +156,7 @@ def _climb(
 
 
 def _in_numpy(function: Function, backend: Backend) -> Loss:
-    def loss(x: Floats, z: Floats) -> Floats:
-        return backend.to_numpy(function.call(backend.from_numpy(x), backend.from_numpy(z)))
+    def loss(*arrays: Floats) -> Floats:
+        return backend.to_numpy(function.call(*map(backend.from_numpy, arrays)))
 
     return loss

@@ -46,15 +46,17 @@ def input_set(fmt: Format, level: str) -> InputSet:
     """Return all regimes of logits and labels and all real data in one format."""
     drawn = {name: draw(name, fmt, LEVELS[level]) for name in LOGIT_REGIMES}
     drawn[STRATIFIED] = stratified(fmt)
-    if worst_cases.known(fmt)[0].size:
-        drawn[SEARCHED] = worst_cases.known(fmt)
+    if (searched := worst_cases.known(fmt, "binary_cross_entropy_with_logits", ("logits", "labels")))[0].size:
+        drawn[SEARCHED] = searched
     for name, (logits, labels) in real_logits().items():
         drawn[name] = fmt.round(logits), fmt.round(labels)
     return _joined(fmt, ("logits", "labels"), drawn)
 
 
-def drawn_set(fmt: Format, n: int, regimes: tuple[str, ...], arguments: tuple[str, ...]) -> InputSet:
-    """Return n elements of each regime.
+def drawn_set(
+    fmt: Format, n: int, regimes: tuple[str, ...], arguments: tuple[str, ...], searched: Arrays = ()
+) -> InputSet:
+    """Return n elements of each regime, and those that a search has found.
 
     A regime draws the leading arguments; those that are left are drawn by name, alike in all regimes.
     """
@@ -63,6 +65,8 @@ def drawn_set(fmt: Format, n: int, regimes: tuple[str, ...], arguments: tuple[st
         leading = draw(regime, fmt, n)[: len(arguments)]
         others = tuple(EXTRAS[name](fmt, n, rng_of(regime + name, fmt)) for name in arguments[len(leading) :])
         drawn[regime] = leading + others
+    if searched and searched[0].size:
+        drawn[SEARCHED] = searched
     return _joined(fmt, arguments, drawn)
 
 

@@ -1,6 +1,6 @@
-"""Worst cases: inputs of the plain loss with large errors, found by hill climbing, in a data file that only grows.
+"""Worst cases: inputs with large errors, found by hill climbing, in a data file that only grows.
 
-Every case that was ever found is tried in every run.
+Every one that was ever found is tried in every run.
 """
 
 import json
@@ -19,13 +19,15 @@ DATA = Path(str(files("xbce_conformance").joinpath("inputs", "worst_cases.json")
 class WorstCase:
     """One input, and the error that a function has there."""
 
-    dtype: str
+    case: str
+    """A function with its options."""
     quantity: str
+    dtype: str
     subject: str
     version: str
     backend: str
-    logits: str
-    labels: str
+    inputs: dict[str, str]
+    """Each argument, in hexadecimal."""
     computed: str
     ulp: float
 
@@ -38,7 +40,7 @@ def load(path: Path = DATA) -> list[WorstCase]:
 def add(found: WorstCase, path: Path = DATA) -> bool:
     """Append a case if it is worse than all that are known of the same function; return whether it was."""
     data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    same = ("dtype", "quantity", "subject", "backend")
+    same = ("case", "quantity", "dtype", "subject", "backend")
     known = [case["ulp"] for case in data["cases"] if all(case[name] == getattr(found, name) for name in same)]
     if known and found.ulp <= max(known):
         return False
@@ -49,8 +51,8 @@ def add(found: WorstCase, path: Path = DATA) -> bool:
 
 
 @cache
-def known(fmt: Format) -> tuple[Floats, Floats]:
-    """Return logits and labels of all cases that were found in a format."""
-    cases = [case for case in load() if case.dtype == fmt.name]
-    logits, labels = ([float.fromhex(getattr(case, name)) for case in cases] for name in ("logits", "labels"))
-    return fmt.round(logits), fmt.round(labels)
+def known(fmt: Format, case: str, arguments: tuple[str, ...]) -> tuple[Floats, ...]:
+    """Return the arguments of all inputs of a case that were found in a format."""
+    found = [one for one in load() if (one.dtype, one.case) == (fmt.name, case)]
+    columns = ((name, fmt.round([float.fromhex(one.inputs[name]) for one in found])) for name in arguments)
+    return tuple(column != 0 if name == "where" else column for name, column in columns)

@@ -38,6 +38,8 @@ STEPS = {"quick": 200, "full": 2000}
 _KEPT = 64
 """How many of the worst inputs are measured."""
 _SEED = 22
+_SPANS = ((-np.inf, np.inf), (0.0, 1.0))
+"""Of logits and labels."""
 
 
 def is_searched(case: Case, quantity: str) -> bool:
@@ -108,7 +110,7 @@ def _worst_pairs(job: Job, trial: Trial, measured: Measured, level: str) -> tupl
         return np.asarray(ratio, np.float64), computed
 
     def near(x: Floats, z: Floats) -> tuple[Floats, ...]:
-        new_x, new_z = moved(x, z, fmt, rng)
+        new_x, new_z = moved((x, z), _SPANS, fmt, rng)
         return new_x, np.where(job.only.admits(_hard(new_z)), new_z, z)
 
     x, z = grid(fmt, rng, CELLS[level])

@@ -4,18 +4,22 @@ For float64, and for functions of two numbers, not all inputs can be tried. The 
 of the inputs, and keeps what makes the error larger.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbce_conformance.exact_values.exact import Reference
+from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.inputs.formats import Doubles, Floats, Format, Mask
 from xbce_conformance.measurement.errors import measure
 
 Rng = np.random.Generator
-Loss = Callable[[Floats, Floats], Floats]
-"""Logits and labels in, results out, as NumPy arrays of the format."""
+Loss = Callable[..., Floats]
+"""Arguments in, results out, as NumPy arrays of the format."""
+Exactly = Callable[[tuple[Floats, ...]], Exact]
+"""Arguments in, exact results out."""
+Span = tuple[float, float]
+"""The least and the largest number that an argument may be."""
 
 CLIMBERS = 256
 """How many inputs climb at once."""
@@ -34,29 +38,28 @@ class Peak:
 
 
 def climb(
-    loss: Loss,
-    quantity: str,
-    reference: Reference,
-    fmt: Format,
-    starts: tuple[Floats, Floats],
-    rng: Rng,
-    *,
-    flushes: bool = False,
+    loss: Loss, exactly: Exactly, fmt: Format, starts: tuple[Floats, ...], rng: Rng, *, flushes: bool = False
 ) -> Iterator[Peak]:
-    """Yield the worst logit and label of a loss so far.
+    """Yield the worst arguments of a loss so far; each argument keeps to the span of those that it starts from.
 
     With `flushes`, inputs and results near subnormal numbers are left out: flushing explains their errors.
     """
+    spans = [span_of(start) for start in starts]
 
-    def errors(x: Floats, z: Floats) -> tuple[Doubles, Floats]:
-        computed, exact = loss(x, z), reference.exact(quantity, (x, z))[quantity]
+    def errors(*arrays: Floats) -> tuple[Doubles, Floats]:
+        computed, exact = loss(*arrays), exactly(arrays)
         ulp = measure(computed, exact, fmt).ulp
         counts = np.isfinite(ulp)  # one that is not finite needs no search
         if flushes:
-            counts &= ~explained_by_flushing(fmt, x, z, exact.scale)
+            counts &= ~explained_by_flushing(fmt, *arrays, exact.scale)
         return np.where(counts, ulp, 0.0), computed
 
-    return ascend(errors, lambda x, z: moved(x, z, fmt, rng), starts, rng)
+    return ascend(errors, lambda *arrays: moved(arrays, spans, fmt, rng), starts, rng)
+
+
+def span_of(x: Floats) -> Span:
+    """Return the least and the largest number."""
+    return float(np.min(x)), float(np.max(x))
 
 
 def explained_by_flushing(fmt: Format, *numbers: Floats) -> Mask:
@@ -65,10 +68,17 @@ def explained_by_flushing(fmt: Format, *numbers: Floats) -> Mask:
     return np.asarray(np.any([(number != 0) & (np.abs(number) < 4 * fmt.tiny) for number in wide], axis=0))
 
 
-def moved(x: Floats, z: Floats, fmt: Format, rng: Rng) -> tuple[Floats, Floats]:
-    """Return logits and labels that are near these; half of the labels stay."""
-    new_x, new_z = step(x, fmt, rng), np.where(rng.random(z.shape) < 0.5, step(z, fmt, rng), z)
-    return new_x, np.where((new_z >= 0) & (new_z <= 1), new_z, z).astype(fmt.dtype)
+def moved(arrays: tuple[Floats, ...], spans: Sequence[Span], fmt: Format, rng: Rng) -> tuple[Floats, ...]:
+    """Return arguments that are near these, in their spans; half of all but the first stay, and so do masks."""
+
+    def near(i: int, x: Floats) -> Floats:
+        if x.dtype == np.bool_:
+            return x
+        new = np.where(rng.random(x.shape) < 0.5, step(x, fmt, rng), x) if i else step(x, fmt, rng)
+        low, high = spans[i]
+        return np.where((new >= low) & (new <= high), new, x).astype(fmt.dtype)
+
+    return tuple(near(i, x) for i, x in enumerate(arrays))
 
 
 def ascend(
