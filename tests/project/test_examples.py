@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 from importlib import import_module
 
@@ -143,3 +144,53 @@ def test_digits(tmp_path):
     assert found["bfloat16, xbce: gradient error, at most"] < 4e-3  # bfloat16's rounding
     errors = [found[f"bfloat16, {name}: gradient error at the end"] for name in ("PyTorch", "xbce")]
     assert errors[0] > 2 * errors[1]
+
+
+def test_what_the_detectors_focal_loss_loses():
+    """In bfloat16 it has no loss of negatives at the prior, and no gradient from a probability of 2**-9 down."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    detector = import_module("detector")
+    prior = -math.log((1 - detector.PRIOR) / detector.PRIOR)
+    for logit, labels, zeros in (
+        (prior, 0.0, (True, False)),
+        (-6.1875, 0.0, (True, False)),
+        (-6.25, 0.0, (True, True)),
+    ):
+        for loss_of, expected in ((detector.torchvision_formula, zeros), (detector.sigmoid_focal_loss, (False, False))):
+            for autocast in (False, True):
+                x = torch.tensor([logit], dtype=torch.bfloat16, requires_grad=True)
+                z = torch.full_like(x, labels, requires_grad=False)
+                with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                    loss = loss_of(x, z, reduction="sum", **detector.OPTIONS)
+                loss.backward()
+                context = f"{loss_of.__name__} at {logit}, autocast {autocast}"
+                assert (x.grad.item() == 0) == expected[1], context
+                if not autocast:
+                    assert (loss.item() == 0) == expected[0], context
+    x = torch.linspace(-9, 9, 100, dtype=torch.float64)
+    for labels in (torch.zeros_like(x), torch.ones_like(x)):
+        losses = [
+            f(x, labels, reduction="none", **detector.OPTIONS)
+            for f in (detector.torchvision_formula, detector.sigmoid_focal_loss)
+        ]
+        torch.testing.assert_close(*losses, rtol=1e-8, atol=0)
+
+
+@pytest.mark.long
+def test_detector(tmp_path):
+    """All runs learn the same; torchvision's formula alone has gradients that are 0."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    with threads_of_torch():
+        found = found_by("detector", tmp_path, steps=200, seeds=1, every=100)
+    for name in ("torchvision, bfloat16", "torchvision, autocast"):
+        assert found[f"{name}: zero gradients, at the end"] > 1e-3, name
+        assert (
+            found[f"{name}: gradient error, at the end"] > 1.5 * found["xbce, bfloat16: gradient error, at the end"]
+        ), name
+    assert found["xbce, bfloat16: zero gradients, at the end"] == 0
+    assert found["xbce, bfloat16: gradient error, at the end"] < 4e-3  # bfloat16's rounding
+    for name in import_module("detector").RUNS:
+        assert found[f"{name}: exact loss, at the end"] < 0.2 * found[f"{name}: exact loss, first step"], name
+        assert found[f"{name}: average precision"] > 0.7, name
