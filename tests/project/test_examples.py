@@ -194,3 +194,21 @@ def test_detector(tmp_path):
     for name in import_module("detector").RUNS:
         assert found[f"{name}: exact loss, at the end"] < 0.2 * found[f"{name}: exact loss, first step"], name
         assert found[f"{name}: average precision"] > 0.7, name
+
+
+@pytest.mark.long
+def test_jax_optax(tmp_path):
+    """Both losses train alike; neither loses a gradient."""
+    for package in ("jax", "optax", "sklearn", "matplotlib"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    found = found_by("jax_optax", tmp_path, steps=40)
+    assert found["float32: relative difference of the losses, at most"] < 1e-5
+    assert found["bfloat16: relative difference of the losses, at most"] < 0.05
+    for dtype, error in (("float32", 1e-6), ("bfloat16", 2**-8)):
+        for name in ("optax", "xbce"):
+            assert found[f"{dtype}, {name}: lost gradients, at most"] == 0, (dtype, name)
+            assert found[f"{dtype}, {name}: loss at the end"] < 0.1, (dtype, name)
+            assert found[f"{dtype}, {name}: error of the loss, at most"] < 1.5 * error, (dtype, name)
+        assert found[f"{dtype}, xbce: error of the gradient, at most"] < error, dtype
+    errors = [found[f"bfloat16, {name}: error of the gradient, at most"] for name in ("optax", "xbce")]
+    assert errors[0] > errors[1]
