@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import re
+import shutil
 from importlib import import_module
 
 import pytest
@@ -212,3 +213,26 @@ def test_jax_optax(tmp_path):
         assert found[f"{dtype}, xbce: error of the gradient, at most"] < error, dtype
     errors = [found[f"bfloat16, {name}: error of the gradient, at most"] for name in ("optax", "xbce")]
     assert errors[0] > errors[1]
+
+
+@pytest.mark.long
+def test_multilabel(tmp_path):
+    """A step is the same in all ways; with either loss training under autocast is the same but for roundings."""
+    for package in ("sklearn", "matplotlib"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    if shutil.which("g++") is None:
+        pytest.skip("torch.compile needs g++, which is not installed")
+    with threads_of_torch():
+        found = found_by("multilabel", tmp_path, count=1000, epochs=4)
+    for name in ("compiled", "two processes"):
+        assert found[f"{name}: relative difference of the loss"] < 1e-6, name
+        assert found[f"{name}: relative difference of the gradient"] < 1e-6, name
+    assert found["compiled, high: same bits of all losses"]
+    assert found["two processes, high: same bits of the sum"]
+    for mode, error in (("float32", 1e-6), ("autocast", 2**-8)):
+        assert found[f"{mode}: relative difference of the losses, first step"] < 1e-6, mode
+        assert found[f"{mode}: relative difference of the losses, at most"] < 0.05, mode
+        for name in ("PyTorch", "xbce"):
+            assert found[f"{mode}, {name}: error of the loss, at most"] < 1e-6, (mode, name)
+            assert found[f"{mode}, {name}: error of the gradient, at most"] < error, (mode, name)
+            assert found[f"{mode}, {name}: held-out loss"] < 0.55, (mode, name)
