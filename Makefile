@@ -44,7 +44,7 @@ test: lint  ## Lint, type-check and test: all but what takes long.
 # What needs peers or asv, which are not among the oldest, or the namespace of NumPy 2.1 (a walk's library is made of it);
 # scikit-learn's log_loss, compared with 1.9 only; and JAX at x86-64-v2: without F16C the compiler of JAX 0.6 ends the
 # process at half precision.
-LEFT_OUT := --ignore=docs/porting.md --ignore=docs/examples/porting.py --ignore=tests/project/test_benchmarks.py \
+LEFT_OUT := --ignore=docs/porting.md --ignore=docs/examples --ignore=tests/project/test_benchmarks.py \
   --ignore=tests/conventions/test_sklearn.py \
   --deselect=tests/conventions/test_docs.py::test_nothing_is_unexplained \
   --deselect=tests/conventions/test_one_library.py::test_every_array_is_here \
