@@ -203,7 +203,7 @@ PAGES = (
     "start/quickstart.html",
     "guide/capabilities.html",
     "examples/index.html",
-    "examples/digits.html",
+    *(f"examples/{path.stem}.html" for path in sorted((ROOT / "docs" / "examples").glob("*.md"))),
     "reference/index.html",
     "reference/xbce.sigmoid_focal_loss.html",
     "evidence/theory.html",
