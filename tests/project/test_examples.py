@@ -133,6 +133,13 @@ def found_by(name, folder, **sizes):
     return written(name, folder)["found"]
 
 
+def snippet(name, **names):
+    """Run the first lines of Python in a page, with the names that they take for given; return all names."""
+    lines = re.search(r"^```python\n(.*?)^```$", (FOLDER / f"{name}.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    exec(lines[1], names)  # noqa: S102  # lines of this repository
+    return names
+
+
 def test_digits(tmp_path):
     """One curve in float32, and zeros in PyTorch's bfloat16 gradient alone."""
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
