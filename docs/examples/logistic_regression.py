@@ -145,8 +145,8 @@ def summary(differences, checks):
         for key, values in one.items():
             if library == "NumPy" and key != "curve":
                 found[f"C = {penalty:g}, {dtype}: {key}"] = values
-            name = f"{dtype}: {key}, largest difference between libraries"
             difference = float(np.abs(values - checks["NumPy", dtype, penalty][key]).max())
+            name = f"{dtype}: {key}, largest difference between libraries"
             found[name] = max(difference, found.get(name, 0.0))
     return found
 
@@ -157,14 +157,12 @@ def plot(differences, checks, sweep):
     for (key, difference), marker in zip(differences.items(), ".oo++xx", strict=True):
         color = "tab:orange" if key == DEFAULT else "tab:blue" if "float64" in key else "tab:green"
         left.semilogy(np.maximum(difference, 1e-18), marker, color=color, fillstyle="none", label=" ".join(key))
-    left.set(
-        title="Coefficients against scikit-learn's at tol=1e-14", xlabel="coefficient", ylabel="relative difference"
-    )
+    left.set(title="Coefficients against scikit-learn's at tol=1e-14", xlabel="coefficient", ylim=(1e-19, 1e6))
+    left.set_ylabel("relative difference")
     middle.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     for (penalty, color), (library, style) in product(PENALTIES.items(), zip(LIBRARIES, ("-", "--", ":"), strict=True)):
-        middle.plot(
-            *checks[library, "float64", penalty]["curve"], style, color=color, label=f"C = {penalty:g}, {library}"
-        )
+        curve = checks[library, "float64", penalty]["curve"]
+        middle.plot(*curve, style, color=color, label=f"C = {penalty:g}, {library}")
     middle.set(title="Reliability: odd or even?", xlabel="predicted probability", ylabel="share of odd digits")
     for key, of in (("log loss", "xbce, logits"), ("sklearn's log loss", "scikit-learn, probabilities")):
         for dtype, style in zip(DTYPES, ("-", "--"), strict=True):
@@ -174,7 +172,6 @@ def plot(differences, checks, sweep):
     right.set(title="Mean log loss of the other half of the digits", xlabel="C", ylabel="mean log loss")
     for axis in (left, middle, right):
         axis.legend(fontsize="x-small", ncols=2 if axis is left else 1)
-    left.set_ylim(top=1e6)  # room for the legend
     return figure
 
 

@@ -87,10 +87,10 @@ def write(folder, n):
 
 
 def child(connection, way, folder, limit):
-    """Run a way in this process, with a limit, and send what came."""
+    """Run a way in this process, which may take so much memory more than it has, and send what came."""
     warnings.simplefilter("ignore", RuntimeWarning)  # the textbook's logarithm of 0
     if limit:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_DATA, (limit + psutil.Process().memory_info().data,) * 2)
     connection.send("ready")
     connection.recv()
     start = time.process_time()
