@@ -1,6 +1,7 @@
 """The check that labels are in [0, 1], where losses are accurate."""
 
 from ._backends import runner_for
+from ._call.array_kinds import require_local
 from ._call.checks import concrete_bool, digits, eager_real
 from ._typing import Array, ArrayObject, Namespace
 
@@ -20,7 +21,8 @@ def check_labels(labels: ArrayObject, /) -> None:
     Raises
     ------
     TypeError
-        If `labels` is not a real array, or has no values yet.
+        If `labels` is not a real array, or has no values yet; or if it is a DTensor of PyTorch, of which each process
+        checks ``labels.to_local()``.
     ValueError
         If a label is NaN or not in [0, 1]; the message names the first one and its index.
 
@@ -33,6 +35,7 @@ def check_labels(labels: ArrayObject, /) -> None:
     ...
     ValueError: labels must be in [0, 1], got 1.5 at index (2,)
     """
+    require_local("labels", labels)
     xp, numbers = eager_real("labels", labels)
     found = _first_outside(xp, numbers)
     if found is None:

@@ -170,6 +170,23 @@ def test_compiled(way, dtype):
         same(got, wanted)
 
 
+def test_compiled_for_any_length():
+    """`mx.compile` compiles once more for each shape; `shapeless=True` is refused by MLX, never a wrong number."""
+    slope = mx.compile(partial(bce.value_and_gradient, reduction="mean"))
+    for size in (3, 24, 7):
+        with step("mlx", bce, size):
+            x, z = (MLX.from_numpy(np.resize(a, size).astype("float32")) for a in (LOGITS, LABELS))
+            for got, wanted in zip(slope(x, z), bce.value_and_gradient(x, z, reduction="mean"), strict=True):
+                same(got, wanted)
+    for way in (bce, bce.gradient, xbce.binary_cross_entropy, partial(bce, precision="high"), partial(total, bce)):
+        with pytest.raises(ValueError, match=r"(View float32|CustomTransforms) cannot infer output shapes"):
+            mx.compile(way, shapeless=True)(x, z)
+    of_mlx_alone = mx.custom_function(mx.exp)
+    of_mlx_alone.vjp(lambda _x, cotangent, result: cotangent * result)
+    with pytest.raises(ValueError, match="CustomTransforms cannot infer output shapes"):
+        mx.compile(of_mlx_alone, shapeless=True)(x)
+
+
 @pytest.mark.parametrize(("dtype", "edges"), [("float32", (-104, 89)), ("float64", (-746, 710))])
 def test_own_exp(dtype, edges):
     """Within 1.5 ULP, subnormal results included; exact at its ends."""

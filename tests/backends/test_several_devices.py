@@ -41,7 +41,7 @@ def test_two_processes_of_pytorch(tmp_path, arguments):
         pytest.skip("PyTorch without gloo")
     count, failed = found_by("two_processes", str(tmp_path), *arguments)
     assert not failed, failed
-    assert count == 7
+    assert count == 8
 
 
 def test_example_on_four_devices():

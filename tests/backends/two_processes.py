@@ -91,6 +91,24 @@ def dtensor_beside_a_tensor_is_refused(mesh):
 
 
 @check
+def labels_are_checked_by_each_process(mesh):
+    """PyTorch flattens no unevenly sharded tensor, so that the whole has no first wrong label."""
+    _, z, *_ = arrays()
+    text = "labels must be a tensor of this process, got a DTensor: pass what its method to_local returns"
+    for place in PLACES.values():
+        (shared,) = placed(mesh, (z,), place)
+        with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+            xbce.check_labels(shared)
+    z[9, 4] = 1.5  # of the second process, whose row 2 it is
+    (shared,) = placed(mesh, (z,), PLACES["rows"])
+    if dist.get_rank() == 0:
+        xbce.check_labels(shared.to_local())
+    else:
+        with pytest.raises(ValueError, match=r"^labels must be in \[0, 1\], got 1\.5 at index \(2, 4\)$"):
+            xbce.check_labels(shared.to_local())
+
+
+@check
 def high_precision_has_the_same_bits_sharded_or_not(mesh):
     """A DTensor gathers the digits of an exact sum, and so does an accumulator of parts."""
     x, z, _, w, kept = arrays()
