@@ -116,20 +116,45 @@ def test_weights_and_masks(tmp_path):
                 np.testing.assert_array_max_ulp(a, b, 8)
 
 
-def test_what_onnxruntime_leaves_out(tmp_path):
-    """By default products with a float64 constant that float32 takes for 1: docs/accuracy.md says how to keep them."""
+MISTAKEN = {
+    "label_smoothing": (bce, {"label_smoothing": 1e-9}),
+    "label_smoothing next to 1": (bce, {"label_smoothing": 1 - 1e-9}),
+    "weight": (bce, {"weight": 1 + 1e-9}),
+    "weight of a mean": (bce, {"weight": 1 + 1e-9, "reduction": "mean", "normalize_by": "size"}),
+    "mean by weight": (bce, {"weight": 1 - 1e-9, "reduction": "mean", "normalize_by": "weight"}),
+    "exponents": (xbce.asymmetric_loss, {"gamma_pos": 1e-9, "gamma_neg": 1 + 1e-9}),
+    'precision="high"': (bce, {"weight": 1 + 1e-9, "precision": "high"}),
+}
+
+
+@pytest.mark.parametrize(("loss", "options"), MISTAKEN.values(), ids=MISTAKEN)
+def test_what_onnxruntime_would_leave_out(tmp_path, loss, options):
+    """Products with a float64 constant that float32 takes for 1: xbce has none."""
     arrays = LOGITS, LABELS
-    for options in ({"label_smoothing": 1e-9}, {"weight": 1 + 1e-9}):
-        with step("ndonnx", bce, **options):
-            wanted = bce(*arrays, **options)
-            saved(tmp_path / "model", functools.partial(bce, **options), *arrays)
-            errors = []
-            for disabled in (["NoopElimination"], []):
-                session = onnxruntime.InferenceSession(tmp_path / "model", disabled_optimizers=disabled)
-                (got,) = session.run(None, dict(zip(("x0", "x1"), arrays, strict=True)))
-                errors.append(np.max(abs(got - wanted) / wanted))
-            assert errors[0] <= 8 * 2**-52
-            assert 1e-11 < errors[1] < 2e-9
+    got, wanted = computed(tmp_path / "model", functools.partial(loss, **options), *arrays)[0], loss(*arrays, **options)
+    plain = loss(*arrays, **{name: word for name, word in options.items() if isinstance(word, str)})
+    assert np.max(abs(got - wanted) / wanted) <= 8 * 2**-52
+    assert "normalize_by" in options or np.max(abs(plain - wanted) / wanted) > 1e-11
+
+
+def test_what_onnxruntime_leaves_out(tmp_path):
+    """Of a graph of its users': the reason for the selections of xbce's."""
+    saved(tmp_path / "model", lambda x: -(-x * (1 + 1e-9)), LOGITS)
+    for disabled, factor in ((["NoopElimination"], 1 + 1e-9), ([], 1)):
+        session = onnxruntime.InferenceSession(tmp_path / "model", disabled_optimizers=disabled)
+        np.testing.assert_array_equal(session.run(None, {"x0": LOGITS})[0], LOGITS * factor)
+
+
+def test_other_constants_stay_constants():
+    """Numbers that are not taken for another cost no operation."""
+    places = [ndx.argument(shape=("N",), dtype=ndx.float64) for _ in range(2)]
+
+    def nodes(**options):
+        model = ndx.build({"x": places[0], "z": places[1]}, {"y": bce(*places, **options)})
+        return [node.op_type for node in model.graph.node]
+
+    assert nodes(weight=1.5) == nodes(weight=2.0)
+    assert len(nodes(weight=1 + 1e-9)) == len(nodes(weight=1.5)) + 2
 
 
 def test_a_small_offset_is_not_left_out(tmp_path):

@@ -138,29 +138,41 @@ def _list(array: Array) -> str:
 def _dtype(library: str, name: str) -> str:
     if library in ("numpy", "dask"):
         return "ml_dtypes.bfloat16" if name == "bfloat16" else f"np.{name}"
-    return f"{_MODULE[library]}.{name}"
+    return f"{_MODULE[library]}.{'bool_' if library == 'mlx' and name == 'bool' else name}"
 
 
-_MODULE = {"numpy": "np", "torch": "torch", "jax": "jnp", "dask": "da", "array-api-strict": "xp"}
+_MODULE = {
+    "numpy": "np",
+    "torch": "torch",
+    "jax": "jnp",
+    "dask": "da",
+    "array-api-strict": "xp",
+    "mlx": "mx",
+    "ndonnx": "ndx",
+}
 _IMPORTS = {
     "numpy": (),
     "torch": ("import torch",),
     "jax": ("import jax", "jax.config.update('jax_enable_x64', True)", "import jax.numpy as jnp"),
     "dask": ("import dask.array as da",),
     "array-api-strict": ("import array_api_strict as xp",),
+    "mlx": ("import mlx.core as mx", "mx.set_default_device(mx.cpu)"),
+    "ndonnx": ("import ndonnx as ndx",),
 }
+_OF_NUMPY = {"dask": "{}", "numpy": "{}", "array-api-strict": "xp.asarray({})", "ndonnx": "ndx.asarray({})"}
+"""Libraries whose arrays are made of arrays of NumPy, and how."""
 
 
 def _plain(library: str, array: Array) -> str:
     """Return an expression of an array that owns its elements in C order."""
     maker = {"torch": "torch.tensor"}.get(library, f"{_MODULE[library]}.array")
-    if library in ("dask", "numpy", "array-api-strict"):
+    if library in _OF_NUMPY:
         maker = "np.array"
     dtype = _dtype("numpy" if maker == "np.array" else library, array.dtype)
     text = f"{maker}({_list(array)}, dtype={dtype})"
     if 0 in array.dims[1:] or (array.dims and array.dims[0] == 0):
         text += f".reshape({array.dims})"
-    return f"xp.asarray({text})" if library == "array-api-strict" else text
+    return _OF_NUMPY.get(library, "{}").format(text)
 
 
 _ANY = "{a}"
@@ -213,6 +225,15 @@ _HOLDERS = {
         "list": "{list}",
     },
     "array-api-strict": {"plain": _ANY, "another library": "np.zeros({shape})", "list": "{list}"},
+    "mlx": {
+        "plain": _ANY,
+        "strided": "mx.repeat({a}, 2, axis=-1)[..., ::2]",
+        "transposed": "mx.contiguous({a}.swapaxes(-1, -2)).swapaxes(-1, -2)",
+        "zero strides": "mx.broadcast_to({row}, {shape})",
+        "another library": "np.zeros({shape})",
+        "list": "{list}",
+    },
+    "ndonnx": {"plain": _ANY, "another library": "np.zeros({shape})", "list": "{list}"},
 }
 """How each library holds the numbers of an array."""
 
@@ -299,6 +320,7 @@ def source(call: Call) -> str:
     imports = [f"import {name}" for name in ("ml_dtypes", "tempfile") if f"{name}." in body + "".join(helpers)]
     imports += ["import numpy as np"]
     imports += [line for line in _IMPORTS[call.library] if line not in imports]
+    imports += ["import onnxruntime"] if "onnxruntime." in body else []
     if "torch." in body and "import torch" not in imports:
         imports.append("import torch")
     needs = [f"from math import {name}" for name in ("inf", "nan") if name in body]
@@ -317,7 +339,7 @@ def _called(call: Call) -> str:
 
 def _traced(call: Call) -> bool:
     """Tell whether scalars are arguments of the function that is traced, and not constants in it."""
-    return call.mode in ("jit", "debug_nans, jit", "trace", "compile", "export", "export, backward")
+    return call.mode in ("jit", "debug_nans, jit", "trace", "compile", "export", "export, backward", "graph")
 
 
 def names(call: Call) -> list[str]:
@@ -388,8 +410,13 @@ def _parameters(call: Call) -> list[str]:
     return list(dict.fromkeys((*names(call), *items, *extra)))
 
 
+_TRANSFORMS = {"torch": "torch.func", "jax": "jax", "mlx": "mx"}
+"""Where libraries have vmap, grad, vjp and jvp."""
+
+
 def _jitted(call: Call, expression: str) -> list[str]:
-    return [*_function(call, expression), f"result = jax.jit(f)({', '.join(_parameters(call))})"]
+    jit = {"jax": "jax.jit", "mlx": "mx.compile"}[call.library]
+    return [*_function(call, expression), f"result = {jit}(f)({', '.join(_parameters(call))})"]
 
 
 def _debug_nans(lines: Any) -> Any:
@@ -401,15 +428,16 @@ def _debug_nans(lines: Any) -> Any:
 
 
 def _vmapped(call: Call, expression: str) -> list[str]:
-    module = {"torch": "torch.func", "jax": "jax"}[call.library]
+    module = _TRANSFORMS[call.library]
     return [*_function(call, expression), f"result = {module}.vmap(f)({', '.join(_parameters(call))})"]
 
 
-def _jax_grad(call: Call, expression: str) -> list[str]:
+def _grad(call: Call, expression: str) -> list[str]:
     lines, arguments = _function(call, expression, ".sum()"), ", ".join(_parameters(call))
+    grad = f"{_TRANSFORMS[call.library]}.grad"
     if call.method == "hessian":
-        return [*lines, f"result = jax.grad(lambda *a: jax.grad(f)(*a).sum())({arguments})"]
-    return [*lines, f"result = jax.grad(f, {int(call.method == 'label_gradient')})({arguments})"]
+        return [*lines, f"result = {grad}(lambda *a: {grad}(f)(*a).sum())({arguments})"]
+    return [*lines, f"result = {grad}(f, {int(call.method == 'label_gradient')})({arguments})"]
 
 
 def _one_argument(call: Call, expression: str) -> tuple[list[str], str]:
@@ -419,7 +447,7 @@ def _one_argument(call: Call, expression: str) -> tuple[list[str], str]:
 
 def _vector(call: Call, like: str) -> str:
     values = f"[{', '.join(map(number, call.vector))}]"
-    maker = "torch.tensor" if call.library == "torch" else "jnp.array"
+    maker = {"torch": "torch.tensor", "jax": "jnp.array", "mlx": "mx.array"}[call.library]
     return f"{maker}({values}, dtype={like}.dtype).reshape({like}.shape)"
 
 
@@ -428,10 +456,16 @@ def _jax_vjp(call: Call, expression: str) -> list[str]:
     return [*lines, f"y, back = jax.vjp(f, {x})", f"(result,) = back({_vector(call, 'y')})"]
 
 
+def _mlx_vjp(call: Call, expression: str) -> list[str]:
+    lines, x = _one_argument(call, expression)
+    return [*lines, f"y = f({x})", f"(result,) = mx.vjp(f, ({x},), ({_vector(call, 'y')},))[1]"]
+
+
 def _jvp(call: Call, expression: str) -> list[str]:
     lines, x = _one_argument(call, expression)
-    module = {"torch": "torch.func", "jax": "jax"}[call.library]
-    return [*lines, f"result = {module}.jvp(f, ({x},), ({_vector(call, x)},))[1]"]
+    of_lists = "[0]" if call.library == "mlx" else ""
+    module = _TRANSFORMS[call.library]
+    return [*lines, f"result = {module}.jvp(f, ({x},), ({_vector(call, x)},))[1]{of_lists}"]
 
 
 def _backward(call: Call, expression: str) -> list[str]:
@@ -447,13 +481,6 @@ def _backward(call: Call, expression: str) -> list[str]:
 def _anomalies(call: Call, expression: str) -> list[str]:
     first, *rest = _backward(call, expression)
     return [first, "with torch.autograd.set_detect_anomaly(True):", *(f"    {line}" for line in rest)]
-
-
-def _torch_func(call: Call, expression: str) -> list[str]:
-    lines, arguments = _function(call, expression, ".sum()"), ", ".join(_parameters(call))
-    if call.method == "hessian":
-        return [*lines, f"result = torch.func.grad(lambda *a: torch.func.grad(f)(*a).sum())({arguments})"]
-    return [*lines, f"result = torch.func.grad(f, {int(call.method == 'label_gradient')})({arguments})"]
 
 
 def _torch_vjp(call: Call, expression: str) -> list[str]:
@@ -500,6 +527,25 @@ def _exported_backward(call: Call, expression: str) -> list[str]:
     ]
 
 
+def _onnx(call: Call, expression: str) -> list[str]:
+    """Make a graph of ONNX in which the length of arrays is not known, and have onnxruntime run it."""
+    given = dict(call.arguments)
+    shapes = {name: getattr(given[name], "dims", ()) for name in _parameters(call)}
+    shapes |= {name: ("N", *shape[1:]) for name, shape in shapes.items() if shape == call.first.dims}
+    places = (f"{name}=ndx.argument(shape={shape}, dtype={name}.dtype)" for name, shape in shapes.items())
+    return [
+        *_function(call, expression),
+        f"places = dict({', '.join(places)})",
+        "found = f(**places)",
+        "found = found if isinstance(found, tuple) else (found,)",
+        "model = ndx.build(places, {f'y{i}': y for i, y in enumerate(found)}).SerializeToString()",
+        "session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])",
+        f"given = dict({', '.join(f'{name}={name}' for name in shapes)})",
+        "found = session.run(None, {name: a.unwrap_numpy() for name, a in given.items()})",
+        "result = tuple(map(ndx.asarray, found))",
+    ]
+
+
 _MODES: dict[tuple[str, str], Any] = {
     ("numpy", "eager"): _assigned,
     ("numpy", "errors raised"): _under("np.errstate(all='raise')"),
@@ -511,7 +557,7 @@ _MODES: dict[tuple[str, str], Any] = {
     ("torch", "autocast"): _under("torch.autocast('cpu', torch.bfloat16)"),
     ("torch", "backward"): _backward,
     ("torch", "backward, anomalies"): _anomalies,
-    ("torch", "func"): _torch_func,
+    ("torch", "func"): _grad,
     ("torch", "vjp"): _torch_vjp,
     ("torch", "jvp"): _jvp,
     ("torch", "vmap"): _vmapped,
@@ -521,13 +567,21 @@ _MODES: dict[tuple[str, str], Any] = {
     ("torch", "compile"): _compiled(""),
     ("jax", "eager"): _assigned,
     ("jax", "jit"): _jitted,
-    ("jax", "grad"): _jax_grad,
+    ("jax", "grad"): _grad,
     ("jax", "vjp"): _jax_vjp,
     ("jax", "jvp"): _jvp,
     ("jax", "vmap"): _vmapped,
     ("jax", "debug_nans"): _debug_nans(_assigned),
     ("jax", "debug_nans, jit"): _debug_nans(_jitted),
-    ("jax", "debug_nans, grad"): _debug_nans(_jax_grad),
+    ("jax", "debug_nans, grad"): _debug_nans(_grad),
+    ("mlx", "eager"): _assigned,
+    ("mlx", "jit"): _jitted,
+    ("mlx", "grad"): _grad,
+    ("mlx", "vjp"): _mlx_vjp,
+    ("mlx", "jvp"): _jvp,
+    ("mlx", "vmap"): _vmapped,
+    ("ndonnx", "eager"): _assigned,
+    ("ndonnx", "graph"): _onnx,
 }
 MODES = tuple(_MODES)
 """Every library with every way in which it runs a call."""

@@ -95,7 +95,7 @@ def run(call: Call) -> list[Floats]:
 
 _COMPILED = ("trace", "compile", "export", "export, backward")
 
-_QUIET = ("eager", "large", "errors raised", "lazy", "backward", "jit", "grad", "vjp", "func")
+_QUIET = ("eager", "large", "errors raised", "lazy", "backward", "jit", "grad", "vjp", "func", "graph")
 """Modes in which a warning is an error: the others make the library warn of itself."""
 
 _THEIR_OWN = (
@@ -116,6 +116,8 @@ def _to_numpy(call: Call, x: Any) -> Floats:
         "jax": lambda: isinstance(x, sys.modules["jax"].Array),
         "dask": lambda: isinstance(x, sys.modules["dask.array"].Array),
         "array-api-strict": lambda: type(x).__module__.startswith("array_api_strict"),
+        "mlx": lambda: isinstance(x, sys.modules["mlx.core"].array),
+        "ndonnx": lambda: isinstance(x, sys.modules["ndonnx"].Array),
     }[call.library]
     if not own():
         msg = f"the result is of the class {type(x).__module__}.{type(x).__qualname__}"

@@ -20,11 +20,18 @@ Runner = tuple[str, str]
 Key = tuple[tuple[str, ...], int]
 """The signature of a finding, and its kind: what tells it from another."""
 
-_EXAMPLES = {"compile": 2, "trace": 6, "export": 15, "export, backward": 15, "large": 60}
-_EXAMPLES_OF = {"jax": 25, "dask": 120}
+_EXAMPLES = {"compile": 2, "graph": 40, "trace": 6, "export": 15, "export, backward": 15, "large": 60}
+_EXAMPLES_OF = {"jax": 25, "dask": 120, "ndonnx": 20}
+_EXAMPLES_OF_RUNNER = {("mlx", "jit"): 4}  # a C++ compiler takes seconds for each
 _USUAL_EXAMPLES = 150
-_SHARES = {"jit": 4, "lazy": 3, "compile": 2}
+_SHARES = {"jit": 4, "lazy": 3, "compile": 2, "graph": 2}
 """Of the time: what is dear is tried as often."""
+
+
+def _examples(runner: Runner) -> int:
+    library, mode = runner
+    usual = _EXAMPLES.get(mode, _EXAMPLES_OF.get(library, _USUAL_EXAMPLES))
+    return _EXAMPLES_OF_RUNNER.get(runner, usual)
 
 
 class _Wrong(Exception):  # noqa: N818 - a call, not this code, is wrong
@@ -152,7 +159,7 @@ class Hunt:
         # Of the mode alone, so that a search of one mode draws what it drew among others.
         @hypothesis.seed(f"{self.seed}, {library}, {mode}, {tally.rounds}")
         @settings(
-            max_examples=_EXAMPLES.get(mode, _EXAMPLES_OF.get(library, _USUAL_EXAMPLES)),
+            max_examples=_examples(runner),
             database=None,
             deadline=None,
             phases=(Phase.generate, Phase.shrink),

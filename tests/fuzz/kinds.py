@@ -141,7 +141,7 @@ def _kept(call: Call) -> Call:
 
 
 def _eagerly(call: Call) -> Call:
-    return replace(call, mode="eager") if call.mode in ("jit", "trace", "compile", "export") else call
+    return replace(call, mode="eager") if call.mode in ("jit", "trace", "compile", "export", "graph") else call
 
 
 _UNWATCHED = {

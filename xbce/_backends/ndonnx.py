@@ -3,11 +3,14 @@
 What is not plain is for onnxruntime, and for lengths that a graph does not know.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import ndonnx as ndx
 
+from .._call.denominator import Counts
+from .._call.kernel import Arguments, Kernel
 from .._formulas import WithForms
 from .._precision import Table
 from .._typing import Array, Namespace
@@ -47,6 +50,36 @@ class NdonnxRunner(EagerRunner):
     """Calls functions with the adapter."""
 
     namespace = NAMESPACE
+
+    def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
+        """Return `function(xp, *arrays)`, with no constants that onnxruntime would take for 0 or 1."""
+        if isinstance(function, (Kernel, Counts)):
+            wide = getattr(function, "computing", None) == ndx.float64
+            arrays = tuple(_variable(arrays[0], x, wide=wide) if _is_mistaken(x) else x for x in arrays)
+        return function(xp, *arrays)
+
+
+def _variable(first: Array, x: Any, *, wide: bool) -> Any:
+    """Return a constant as what depends on an array; a number of a computation in float32 is 0 or 1 there."""
+    if not isinstance(x, ndx.Array):
+        if not wide:
+            return x
+        x = ndx.asarray(x, dtype=ndx.float64)
+    return ndx.where(first == first, x, x)
+
+
+def _is_mistaken(x: Any) -> bool:
+    """Tell whether float32 takes a constant of one element, or 1 without it, for 1: so does `NoopElimination`."""
+    if isinstance(x, ndx.Array):
+        try:
+            x = x.unwrap_numpy() if x.ndim == 0 or set(x.shape) == {1} else 0.0
+        except ValueError:  # an argument of the graph
+            return False
+    return any(0 < abs(float(x) - whole) <= _LEAST_OF_FLOAT32 for whole in (0, 1))
+
+
+_LEAST_OF_FLOAT32 = 2.0**-24
+"""Of what changes 1 at all."""
 
 
 RUNNER = NdonnxRunner()
