@@ -10,6 +10,7 @@ from xbce_conformance.inputs.formats import Floats
 from xbce_conformance.invariance.functions import Call
 from xbce_conformance.invariance.grid import POINTS
 from xbce_conformance.subjects.backend import Backend
+from xbce_conformance.subjects.compiled import OnnxGraph
 
 Results = Callable[..., Sequence[Any]]
 """Takes arrays of the backend, and returns the results of a group of functions."""
@@ -44,6 +45,9 @@ def _even_chunks(n: int, shards: int) -> tuple[int, ...]:
 
 def modes_of(backend: Backend, *, compiled: bool = True) -> Iterator[Mode]:
     """Yield the modes of a backend, without its compiler if that is not asked for."""
+    if backend.makes_graphs:  # of which its own calls make one for each operation
+        yield Mode(f"{backend.name}, onnxruntime", backend, _onnx)
+        return
     yield Mode(backend.name, backend, _all)
     library = backend.name.partition(":")[0]
     if library in ("numpy", "torch"):  # JAX would compile for every length of a shard
@@ -63,6 +67,10 @@ def _jitted(calls: Sequence[Call]) -> Results:
 
     compiled: Results = jax.jit(_all(calls))
     return compiled
+
+
+def _onnx(calls: Sequence[Call]) -> Results:
+    return OnnxGraph(_all(calls))
 
 
 def _torch_compiled(calls: Sequence[Call]) -> Results:

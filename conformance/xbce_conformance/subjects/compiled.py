@@ -69,7 +69,7 @@ def _ndonnx(eager: Sequence[Function]) -> Iterator[Function]:
     # The length of a batch is not known in a graph: a mean over it is refused.
     able = [function for function in eager if not function.autodiff and function.denominator != "batch"]
     for group in _graphs(able).values():
-        graph = _OnnxGraph(_all(group))
+        graph = OnnxGraph(_all(group))
         for i, function in enumerate(group):
             compiled = _compiled(function, "onnxruntime", _result(graph, i), JIT_QUICK)
             yield replace(compiled, code="")
@@ -112,7 +112,7 @@ class _TorchGraph:
         return self._compiled(*arrays)
 
 
-class _OnnxGraph:
+class OnnxGraph:
     """A graph of ONNX, made of ndonnx's arrays when it is first called, and kept for each combination of dtypes."""
 
     def __init__(self, function: Call) -> None:
