@@ -120,6 +120,7 @@ class OnnxGraph:
         self._sessions: dict[Any, Any] = {}
 
     def __call__(self, *arrays: Any) -> Any:
+        """Return what onnxruntime computes for arrays of ndonnx."""
         import ndonnx
 
         inputs = {f"x{i}": array.unwrap_numpy() for i, array in enumerate(arrays)}
