@@ -19,6 +19,8 @@ LIBRARIES = {
     "jax": "JAX",
     "dask": "Dask",
     "array-api-strict": "array-api-strict",
+    "mlx": "MLX",
+    "ndonnx": "ndonnx",
 }
 WAYS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("the call", lambda row: not row.way and row.quantity == "value" and not row.high),
@@ -96,10 +98,11 @@ def _page() -> list[str]:
         f"- Versions: {versions}.",
         "- Means and sums, and derivatives of soft labels, have bounds of their own, and so have stated exceptions:",
         "  [accuracy](../evidence/accuracy.md) has them, with reasons.",
-        '- `precision="high"` is judged by bounds of its own. On PyTorch and JAX its bits are compared with those of',
+        '- `precision="high"` is judged by bounds of its own. Its bits on other libraries are compared with those of',
         "  NumPy: [the same bits](../evidence/hashes.md).",
         "- Dask computes in the library of its chunks, here NumPy. It has no automatic differentiation and no",
-        "  compiler; neither have NumPy and array-api-strict.",
+        "  compiler; neither have NumPy and array-api-strict. ndonnx makes graphs of ONNX, which onnxruntime runs: its",
+        "  derivatives are those in closed form.",
         *_of_gpus(all_rows),
         "- The same with each [level of a processor](../evidence/platforms.md).",
         "",

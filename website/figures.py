@@ -14,8 +14,8 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 _FUNCTION = re.compile(
     r"^(?P<function>special\.\w+|\w+)(?P<case>\([^)]*\))?(?:\.(?P<method>\w+))?(?P<rest>(?:, [^,]+)*)$"
 )
-_AUTOMATIC = ("backward", "torch.func.", "jax.grad", "jax.jvp")
-_COMPILED = ("torch.compile", "jax.jit")
+_AUTOMATIC = ("backward", "torch.func.", "jax.grad", "jax.jvp", "mx.grad", "mx.jvp")
+_COMPILED = ("torch.compile", "jax.jit", "onnxruntime")
 
 
 @dataclass(frozen=True)
