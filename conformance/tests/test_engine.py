@@ -14,8 +14,10 @@ from xbce_conformance.cases import CASES, PLAIN
 from xbce_conformance.contract.data import load
 from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.exact_values.reductions import exact_denominator, exact_quotient, exact_reduction
+from xbce_conformance.inputs.formats import FORMATS
 from xbce_conformance.inputs.input_set import SEARCHED
 from xbce_conformance.judge import runner
+from xbce_conformance.measurement.errors import measure
 from xbce_conformance.subjects.jobs import jobs
 from xbce_conformance.subjects.model import Function, Subject
 
@@ -154,6 +156,33 @@ def test_exact_derivative_of_a_mean():
     np.testing.assert_array_equal(quotient.high, [1 / 3, 0])
     assert Fraction(quotient.high[0]) + Fraction(quotient.low[0]) == approx(Fraction(1, 3), rel=1e-30)
     np.testing.assert_array_equal(quotient.scale, [1 / 3, 0])
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "got", "ulp"),
+    [
+        (65520.0, -1e-20, np.inf, 0.5),  # less than the middle by what float32 cannot tell
+        (65508.0, 0.0, np.inf, 0.875),
+        (65520.0, 0.0, np.inf, 0.5),  # rounds to infinity
+        (65520.0, 0.0, 65504.0, 0.5),
+        (65504.0, 0.0, np.inf, np.inf),
+        (65508.0, 0.0, -np.inf, np.inf),
+        (65508.0, 0.0, np.nan, np.inf),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_infinity_is_the_next_number_beyond_the_largest(high, low, got, ulp, sign):
+    exact = Exact(np.array([sign * high]), np.array([sign * low]), np.array([high]))
+    with np.errstate(invalid="ignore"):
+        errors = measure(np.array([sign * got], np.float16), exact, FORMATS["float16"])
+    assert errors.ulp[0] == approx(ulp, rel=1e-15) if np.isfinite(ulp) else np.isinf(errors.ulp[0])
+    assert errors.correctly_rounded[0] == (low == 0 and high == 65520.0 and got == np.inf)
+
+
+def test_nothing_is_beyond_the_largest_number_of_float64():
+    largest = FORMATS["float64"].max
+    exact = Exact(np.array([largest]), np.array([0.0]), np.array([largest]))
+    assert np.isinf(measure(np.array([np.inf]), exact, FORMATS["float64"]).ulp[0])
 
 
 def test_a_subject_must_return_the_dtype_of_its_logits():

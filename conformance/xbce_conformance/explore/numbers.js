@@ -79,8 +79,13 @@ function numberAt(format, place) {
 function ulpsOf(format, got, exact, right, scaleExponent) {
   if (Number.isNaN(got)) return Infinity;
   if (!Number.isFinite(right)) return got === right ? 0.5 : Infinity;
-  if (!Number.isFinite(got)) return Infinity;
-  const unit = Math.max(scaleExponent, format.least_exponent) - format.precision + 1;
+  const { precision, least_exponent: least } = format;
+  if (!Number.isFinite(got)) {  // the number that would come after the largest one, for what lies between
+    const next = 2 ** (2 - least), largest = 2 ** (1 - least) * (2 - 2 ** (1 - precision));
+    if (!(Math.abs(exact.high) > largest && got * exact.high > 0)) return Infinity;
+    got = Math.sign(got) * next;
+  }
+  const unit = Math.max(scaleExponent, least) - precision + 1;
   const error = Math.abs(got - exact.high - exact.low);
   return unit < -1000 ? (error * 2 ** 1000) / 2 ** (unit + 1000) : error / 2 ** unit;
 }

@@ -70,12 +70,16 @@ def measure(computed: Floats, exact: Exact, fmt: Format) -> Errors:
     """Measure results against exact values, with no allowance for flushing."""
     with np.errstate(invalid="ignore", over="ignore"):
         got = np.asarray(computed, np.float64)
-        error = np.abs((got - exact.high) - exact.low)
+        nearest = np.asarray(fmt.round_pair(exact.high, exact.low), np.float64)
+        # Between the largest number and what rounds to inf, inf is the number that would come next: a computation in
+        # a wider format cannot tell 65520 from less, which float16 rounds to another side.
+        beyond = np.isinf(got) & (got * exact.high > 0) & (np.abs(exact.high) > fmt.max) & np.isfinite(nearest)
+        following = np.copysign(np.ldexp(2.0, 1 - fmt.emin), got)  # infinite in float64, where nothing is beyond
+        error = np.abs((np.where(beyond, following, got) - exact.high) - exact.low)
         ulp = error / fmt.ulp(exact.scale)
     # An exact value beyond the largest number rounds to inf: then inf is right, and counts as half a ULP.
-    nearest = np.asarray(fmt.round_pair(exact.high, exact.low), np.float64)
     ulp = np.where(np.isinf(nearest) & (got == nearest), 0.5, ulp)
-    ulp = np.where(np.isnan(got) | (np.isinf(got) & (got != nearest)), np.inf, ulp)
+    ulp = np.where(np.isnan(got) | (np.isinf(got) & (got != nearest) & ~beyond), np.inf, ulp)
     # An exact value that is infinite itself is hit or missed.
     ulp = np.where(np.isinf(exact.high), np.where(got == exact.high, 0.0, np.inf), ulp)
     return Errors(
