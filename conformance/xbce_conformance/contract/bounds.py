@@ -31,20 +31,9 @@ def bound(
     row = bound_row(quantity, dtype, labels, case, precision=precision)
     of_all = float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * case.exponent
     for row in exceptions(quantity, dtype, backend, case, precision=precision, compiled=compiled):
-<<<<<<< HEAD
         if row.get("labels", labels) == labels and row.get("regime", regime) == regime:
             return max(float(row["ulp"]), of_all)
     return of_all
-=======
-        if (
-            row.get("labels", labels) == labels
-            and row.get("regime", regime) == regime
-            and row.get("of_weighted_mean", of_weighted_mean) == of_weighted_mean
-        ):
-            return float(row["ulp"])
-    row = bound_row(quantity, dtype, labels, case, of_weighted_mean=of_weighted_mean, precision=precision)
-    return float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * case.exponent
->>>>>>> 164dbea (ndonnx takes log1p by series; onnxruntime's sums at level full)
 
 
 def bound_row(
