@@ -66,10 +66,22 @@ workers. That of xbce on NumPy alone, value and gradient, took 3 min 41 s on the
 result is the correctly rounded one, but for subnormal ones that JAX flushes; its sweeps ran on a processor with AVX2,
 the others with AVX-512.
 
+The rows of MLX, of ndonnx and of the plain loss on JAX are of today's library, on a processor with AVX2. Older ones, on a
+processor with AVX-512: JAX's other rows and its sweeps in the half types, from before it had series in the place of XLA's
+functions, and the rows of NumPy and PyTorch in bfloat16.
+
 ## Again
 
 ```
 make peers ARGS="--level full"
+for backend in mlx ndonnx jax; do
+  xbce-conformance run --level full --part samples --subject xbce --backend $backend \\
+    --out conformance-report/parts/$backend
+done
+for backend in mlx ndonnx; do
+  xbce-conformance run --precision high --part samples --subject xbce --backend $backend \\
+    --out conformance-report/parts/$backend-high
+done
 xbce-conformance sweep --labels hard --subject xbce --subject torch --backend numpy --backend torch:cpu \\
   --out conformance-report/parts/sweep-float32
 for dtype in float16 bfloat16; do
