@@ -66,9 +66,9 @@ workers. That of xbce on NumPy alone, value and gradient, took 3 min 41 s on the
 result is the correctly rounded one, but for subnormal ones that JAX flushes; its sweeps ran on a processor with AVX2,
 the others with AVX-512.
 
-The rows of MLX, of ndonnx and of the plain loss on JAX are of today's library, on a processor with AVX2. Older ones, on a
-processor with AVX-512: JAX's other rows and its sweeps in the half types, from before it had series in the place of XLA's
-functions, and the rows of NumPy and PyTorch in bfloat16.
+The rows of MLX, of ndonnx and of the plain loss on JAX are the latest, measured on a processor with AVX2. Older, and
+measured with AVX-512: JAX's other rows and its sweeps in the half types, from before it had series in the place of
+XLA's functions; the rows of NumPy and PyTorch in bfloat16.
 
 ## Again
 

@@ -21,8 +21,8 @@ from .eager import EagerRunner
 class _Namespace(WithForms):
     """`ndonnx`, with lookups and another `tanh`.
 
-    log(1 + exp(-|x|)) is the series that others have. ONNX has no log1p: by log(1 + e) the loss is off by up to 4.1 ULP in
-    float32.
+    log(1 + exp(-|x|)) is the series that others have. ONNX has no log1p: by log(1 + e) the loss is off by up to 4.1 ULP
+    in float32.
     """
 
     def tanh(self, x: Array) -> Array:
