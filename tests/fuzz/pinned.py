@@ -497,4 +497,17 @@ PINNED = (
             (-5000.0, 0.0625, "float64", 9.592898254403234e-133),
         )
     ),
+    # onnxruntime would take constants of one element for 1: they are looked at, whatever their shape.
+    Pinned(
+        "array of one element",
+        0,
+        _call("reduce", {"losses": Array((0.0,))}, ("ndonnx", "eager"), words=(("reduction", "none"),)),
+        (0.0,),
+    ),
+    Pinned(
+        "option in an array of one element",
+        7,
+        _call(_BCE, _of_x(0.0, 1.0, "float64"), ("ndonnx", "graph"), label_smoothing=Scalar(1e-9, "1-d float64")),
+        (0.6931471805599453,),
+    ),
 )

@@ -77,7 +77,7 @@ def _is_mistaken(x: Any) -> bool:
     """Tell whether float32 takes a constant of one element, or 1 without it, for 1: so does `NoopElimination`."""
     if isinstance(x, ndx.Array):
         try:
-            x = x.unwrap_numpy() if x.ndim == 0 or set(x.shape) == {1} else 0.0
+            x = x.unwrap_numpy().item() if x.ndim == 0 or set(x.shape) == {1} else 0.0
         except ValueError:  # an argument of the graph
             return False
     return any(0 < abs(float(x) - whole) <= _LEAST_OF_FLOAT32 for whole in (0, 1))
