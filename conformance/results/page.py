@@ -66,9 +66,10 @@ workers. That of xbce on NumPy alone, value and gradient, took 3 min 41 s on the
 result is the correctly rounded one, but for subnormal ones that JAX flushes; its sweeps ran on a processor with AVX2,
 the others with AVX-512.
 
-The rows of MLX, of ndonnx and of the plain loss on JAX are the latest, measured on a processor with AVX2. Older, and
-measured with AVX-512: JAX's other rows and its sweeps in the half types, from before it had series in the place of
-XLA's functions; the rows of NumPy and PyTorch in bfloat16.
+The rows of MLX and ndonnx, of the plain loss on JAX, and of NumPy in bfloat16 are the latest, measured on a processor
+with AVX2. Older, and measured with AVX-512: JAX's other rows and its sweeps in the half types, from before it had
+series in the place of XLA's functions; the rows of PyTorch in bfloat16. Of xbce (high) MLX has all cases in float32,
+ndonnx those of the loss of logits with weights, a mask and smoothed labels.
 
 ## Again
 

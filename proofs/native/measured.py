@@ -12,8 +12,6 @@ _HARD = (
     "every logit, label 0", "every logit, label 1",
 )  # fmt: skip
 """Regimes of labels 0 and 1 alone."""
-_OF_OTHER_FUNCTIONS = ("jax",)
-"""Whose errors in results/cpu are from before xbce had series in the place of XLA's exp and log1p."""
 
 Key = tuple[str, str, str]
 """Backend, dtype and quantity."""
@@ -41,8 +39,6 @@ def read() -> Measured:
             continue
         key = (row["backend"], row["dtype"], row["quantity"])
         found.promised[key] = row["verdict"]["bound"]
-        if row["backend"] in _OF_OTHER_FUNCTIONS:
-            continue
         hard = (float(row["regimes"][name]) for name in _HARD if name in row["regimes"])
         found.hard[key] = max(found.hard.get(key, 0.0), *hard)
         found.any_label[key] = max(found.any_label.get(key, 0.0), float(row["figures"]["max_ulp"]))

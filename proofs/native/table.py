@@ -21,7 +21,7 @@ ULP, as [docs/accuracy.md](../../docs/accuracy.md) counts them, of the plain los
 - **found**: the largest error of [results/cpu](../../conformance/results/cpu/report.md), on processors of both levels;
   in rows of labels that are not only hard, then that of
   [results/platforms](../../conformance/results/platforms/README.md), where the library uses this level. “–”: not
-  measured. Of JAX only the latter, since the former was measured with XLA's own functions.
+  measured. Of JAX both are of x86-64-v3.
 - **proved**: whether the promised bound follows. “yes”: from figures of which every argument was tried. “if”: it
   follows if the given figures are the largest ones, which samples and published tables do not show. “no”: the theorem
   gives more than is promised.
