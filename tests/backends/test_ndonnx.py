@@ -198,6 +198,19 @@ def test_high_precision_has_the_bits_of_numpy(tmp_path, name, dtype):
         assert run(tmp_path / "model", *(x[:0] for x in arrays))[0].shape == (0, 3)
 
 
+def test_the_sign_of_a_zero_is_not_kept(tmp_path):
+    """onnxruntime's Where drops it: docs/accuracy.md says so."""
+    zeros = np.array([-0.0, -0.0])
+    (got,) = computed(tmp_path / "model", lambda x: ndx.where(x == x, x, ndx.asarray(1.0)), zeros)
+    assert not np.signbit(got).any()
+    high = functools.partial(xbce.special.log_expit, precision="high")
+    x = np.float32([1e30, 3e38])
+    (got,), wanted = computed(tmp_path / "model", high, x), high(x)
+    np.testing.assert_array_equal(got, wanted)
+    assert np.signbit(wanted).all()
+    assert not np.signbit(got).any()
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_values(dtype):
     """Arrays with values are computed at once, with the bits of the graph."""
