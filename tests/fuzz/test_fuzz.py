@@ -30,7 +30,15 @@ from xbce_conformance.inputs.regimes import DRAWN
 # How many calls: as many as seconds allow. The compilers of PyTorch and MLX take as long as all the others:
 # `make fuzz` has them.
 _EXAMPLES = {"numpy": 40, "array-api-strict": 10, "dask": 8, "torch": 10, "jax": 2, "mlx": 8, "ndonnx": 3}
-_EXAMPLES_OF_MODE = {"eager": 3, "large": 0.5, "export": 0.2, "export, backward": 0.2, "trace": 0.1, "compile": 0, "graph": 0.4}
+_EXAMPLES_OF_MODE = {
+    "eager": 3,
+    "large": 0.5,
+    "export": 0.2,
+    "export, backward": 0.2,
+    "trace": 0.1,
+    "compile": 0,
+    "graph": 0.4,
+}
 
 
 def _examples(library: str, mode: str) -> int:
