@@ -19,8 +19,8 @@ INTRODUCTION = """\
 One folder per device; `cpu` is two cores of the processors that `results.json` names; `make gpu` makes those of GPUs.
 [page.py](page.py) writes this page from them.
 
-- [cpu/report.md](cpu/report.md): every row, with worst cases and environment; judged by the contract as it is now, whenever
-  it was measured
+- [cpu/report.md](cpu/report.md): every row, with worst cases and environment; judged by the contract as it is now,
+  whenever it was measured
 - [cpu/results.json](cpu/results.json): the same as data ([schema](../../docs/results.schema.json))
 - [functions](functions/README.md): how accurate exp, log1p and the like of each library are
 - [platforms](platforms/README.md): xbce at every level of a processor, and on aarch64

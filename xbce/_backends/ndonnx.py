@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import ndonnx as ndx
+import numpy as np
 
 from .._call.denominator import Counts
 from .._call.kernel import Arguments, Kernel
@@ -57,34 +58,35 @@ class NdonnxRunner(EagerRunner):
     namespace = NAMESPACE
 
     def map(self, xp: Namespace, function: Callable[..., Any], arrays: Arguments) -> Any:
-        """Return `function(xp, *arrays)`, with no constants that onnxruntime would take for 0 or 1."""
-        if isinstance(function, (Kernel, Counts)):
-            wide = getattr(function, "computing", None) == ndx.float64
-            arrays = tuple(_variable(arrays[0], x, wide=wide) if _is_mistaken(x) else x for x in arrays)
+        """Return `function(xp, *arrays)`, with no constants that onnxruntime would take for 0 or 1.
+
+        Its optimizer, NoopElimination, compares a constant of float64 as float32 does, also one that a formula derives:
+        gamma - 1 of gamma = 2 + 1e-9.
+        """
+        if isinstance(function, (Kernel, Counts)) and getattr(function, "computing", ndx.float64) == ndx.float64:
+            arrays = tuple(_variable(arrays[0], x) if _has_more_digits(x) else x for x in arrays)
         return function(xp, *arrays)
 
 
-def _variable(first: Array, x: Any, *, wide: bool) -> Any:
-    """Return a constant as what depends on an array; a number of a computation in float32 is 0 or 1 there."""
-    if not isinstance(x, ndx.Array):
-        if not wide:
-            return x
-        x = ndx.asarray(x, dtype=ndx.float64)
-    return ndx.where(first == first, x, x)
+def _variable(first: Array, x: Any) -> Any:
+    """Return a constant as what depends on an array."""
+    constant = x if isinstance(x, ndx.Array) else ndx.asarray(x, dtype=ndx.float64)
+    return ndx.where(first == first, constant, constant)
 
 
-def _is_mistaken(x: Any) -> bool:
-    """Tell whether float32 takes a constant of one element, or 1 without it, for 1: so does `NoopElimination`."""
+def _has_more_digits(x: Any) -> bool:
+    """Tell whether a constant of one element, or 1 without it, has digits that float32 has not."""
     if isinstance(x, ndx.Array):
         try:
             x = x.unwrap_numpy().item() if x.ndim == 0 or set(x.shape) == {1} else 0.0
         except ValueError:  # an argument of the graph
             return False
-    return any(0 < abs(float(x) - whole) <= _LEAST_OF_FLOAT32 for whole in (0, 1))
+    number = float(x)
+    return number != 0 and (abs(number) <= _LEAST or abs(number) > _LARGEST or float(np.float32(number)) != number)
 
 
-_LEAST_OF_FLOAT32 = 2.0**-24
-"""Of what changes 1 at all."""
+_LEAST, _LARGEST = 2.0**-24, float(np.finfo(np.float32).max)
+"""A number up to the first one is lost in 1 + x; one beyond the second one is infinite."""
 
 
 RUNNER = NdonnxRunner()
