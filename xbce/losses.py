@@ -181,6 +181,8 @@ def binary_cross_entropy(
     **Formula.** ``log1p(-u)`` stands for ``log(1 - u)``. ``log(1 - u + eps)`` and ``log(u + eps)`` go through log1p
     where their argument is near 1. The gradient is ``(1 - z) / (1 - u) - p z / u``.
 
+    **Accuracy** is that of `binary_cross_entropy_with_logits`; the hessian with `log_offset` within 6 ULP.
+
     Examples
     --------
     >>> import numpy as np
@@ -255,6 +257,9 @@ def sigmoid_focal_loss(
 
     The dtype of an option does not decide that of the result. Beside logits of a narrower dtype, an option that is an
     array of float64 has the computation run in float64: give it the dtype of the logits for speed.
+
+    **Accuracy**: within 7 + 6 `gamma` ULP in float32 and float64, since the power multiplies the error of
+    ``1 - p_t`` by `gamma`; half types as `binary_cross_entropy_with_logits`.
 
     References
     ----------
@@ -332,6 +337,9 @@ def asymmetric_loss(
     The authors' code [1]_ clamps logarithms at 1e-8, which stops the loss at 18.4 and its gradient beyond; there is no
     such clamp here. With a shift, the subtraction ``f - shift`` loses digits next to the threshold, as in any
     floating-point evaluation.
+
+    **Accuracy**: within 7 + 6 g ULP in float32 and float64, where g is the larger exponent; half types as
+    `binary_cross_entropy_with_logits`.
 
     References
     ----------

@@ -65,7 +65,8 @@ def test_every_exception_is_met():
     for row in CONTRACT["exceptions"]:
         assert set(row.get("cases", ())) <= {*BY_NAME}
         case = next(name for name in row.get("cases", BY_NAME) if contract.holds_for(row, BY_NAME[name]))
-        met = contract.exceptions(row["quantity"], row["dtype"], row["backends"][0], BY_NAME[case], compiled=True)
+        of = {"compiled": True, "of_weighted_mean": True}
+        met = contract.exceptions(row["quantity"], row["dtype"], row["backends"][0], BY_NAME[case], **of)
         earlier = [other for other in met[: met.index(row)] if _covers(other, row)]
         assert earlier == [], "an earlier exception holds wherever this one does"
 
@@ -80,8 +81,15 @@ def test_an_exception_of_functions_holds_for_all_their_cases_with_its_option():
     assert gradient("binary_cross_entropy_with_logits(weight)", hard=False) == 7, "an exception lowers no bound"
 
 
+def test_an_exception_of_means_holds_for_no_element():
+    case = BY_NAME["binary_cross_entropy_with_logits(weight, where)"]
+    of = {"hard": True, "case": case, "backend": "ndonnx", "compiled": True}
+    assert contract.bound("gradient", "float64", **of) == 7
+    assert contract.bound("gradient", "float64", **of, of_weighted_mean=True) == 12
+
+
 def _covers(one, other):
-    keys = ("labels", "regime", "compiled", "option")
+    keys = ("labels", "regime", "compiled", "of_weighted_mean", "option")
     return all(key not in one or one[key] == other.get(key) for key in keys) and set(one["backends"]) >= set(
         other["backends"]
     )

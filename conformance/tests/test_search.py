@@ -124,6 +124,16 @@ def test_without_a_file_it_makes_one_in_the_working_folder(tmp_path, monkeypatch
     assert Path(worst_cases.DATA).read_bytes() == before
 
 
+def test_a_file_of_an_older_version(tmp_path):
+    file = tmp_path / "cases.json"
+    file.write_text('{"cases": [{"dtype": "float32", "logits": "0x1p+0", "labels": "0x0p+0"}]}', "utf-8")
+    result = CliRunner().invoke(main, ["search", "--backend", "numpy", "--seconds", "9", "--data", str(file)])
+    assert result.exit_code == 4
+    assert "it is of an older version, which named logit and label, not case and inputs" in " ".join(
+        result.output.split()
+    )
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"rows": []}', '{"cases": [{"dtype": "float32"}]}'])
 def test_a_file_that_holds_something_else(tmp_path, content):
     file = tmp_path / "cases.json"

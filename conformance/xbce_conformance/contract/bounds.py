@@ -23,14 +23,19 @@ def bound(
     case: Case = PLAIN,
     backend: str = "",
     regime: str = "",
+    of_weighted_mean: bool = False,
     precision: str = "native",
     compiled: bool = False,
 ) -> float:
-    """Return the bound in ULP, with the exceptions stated for `backend` and `regime`: they raise it."""
+    """Return the bound in ULP, with the exceptions stated for `backend` and `regime`: they raise it.
+
+    `of_weighted_mean` asks for a derivative of a mean that is divided by the sum of weights.
+    """
     labels = "hard" if hard else "soft"
     row = bound_row(quantity, dtype, labels, case, precision=precision)
     of_all = float(row["ulp"]) + float(row.get("ulp_per_exponent", 0)) * case.exponent
-    for row in exceptions(quantity, dtype, backend, case, precision=precision, compiled=compiled):
+    of: dict[str, Any] = {"of_weighted_mean": of_weighted_mean, "precision": precision, "compiled": compiled}
+    for row in exceptions(quantity, dtype, backend, case, **of):
         if row.get("labels", labels) == labels and row.get("regime", regime) == regime:
             return max(float(row["ulp"]), of_all)
     return of_all
@@ -67,6 +72,7 @@ def exceptions(
     backend: str,
     case: Case = PLAIN,
     *,
+    of_weighted_mean: bool = False,
     precision: str = "native",
     compiled: bool = False,
 ) -> list[dict[str, Any]]:
@@ -80,6 +86,7 @@ def exceptions(
         and backend in row["backends"]
         and holds_for(row, case)
         and (compiled or not row.get("compiled", False))
+        and (of_weighted_mean or not row.get("of_weighted_mean", False))
     ]
 
 

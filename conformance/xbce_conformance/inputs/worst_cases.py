@@ -34,7 +34,11 @@ class WorstCase:
 
 def load(path: Path = DATA) -> list[WorstCase]:
     """Return every case that was found."""
-    return [WorstCase(**case) for case in json.loads(path.read_text("utf-8"))["cases"]]
+    cases = json.loads(path.read_text("utf-8"))["cases"]
+    if any("logits" in case for case in cases):
+        msg = "it is of an older version, which named logit and label, not case and inputs"
+        raise ValueError(msg)
+    return [WorstCase(**case) for case in cases]
 
 
 def add(found: WorstCase, path: Path = DATA) -> bool:

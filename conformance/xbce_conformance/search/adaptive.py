@@ -24,7 +24,7 @@ from xbce_conformance.measurement.trial import Trial
 from xbce_conformance.search.climb import ascend, explained_by_flushing, moved
 from xbce_conformance.subjects.failure import Failure
 from xbce_conformance.subjects.jobs import Job
-from xbce_conformance.subjects.xbce import bound
+from xbce_conformance.subjects.xbce import function_of
 
 CELLS = {"quick": 2.0**-11, "full": 2.0**-13}
 """Width of the cells of the grid: a band of twice that holds one of them as a whole, such as 10^-3."""
@@ -51,7 +51,7 @@ class _Estimate:
     """The values of xbce in float64: they only choose what is measured, which is compared with certified values."""
 
     def __init__(self, case: Case, fmt: Format) -> None:
-        self._values = bound(case, **({"precision": "high"} if fmt.name == "float64" else {}))
+        self._values = function_of(case, **({"precision": "high"} if fmt.name == "float64" else {}))
 
     def exact(self, quantity: str, arrays: tuple[Floats, ...]) -> dict[str, Exact]:
         values: Doubles = self._values(*(np.float64(x) for x in arrays))

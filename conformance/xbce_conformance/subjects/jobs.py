@@ -115,6 +115,7 @@ class Job:
             case=case,
             backend=self.subject.backend.name if excepted else "",
             regime=regime,
+            of_weighted_mean=self.function.of_weighted_mean,
             precision=self.subject.precision,
             compiled=self.function.compiled,
         )
@@ -133,6 +134,7 @@ class Job:
             self.dtype,
             self.subject.backend.name,
             self.function.case,
+            of_weighted_mean=self.function.of_weighted_mean,
             precision=self.subject.precision,
             compiled=self.function.compiled,
         )

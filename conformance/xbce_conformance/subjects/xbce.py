@@ -52,7 +52,7 @@ def _autodiff(library: str, cases: tuple[Case, ...], chosen: Mapping[str, str]) 
     """Yield what a library's automatic differentiation finds: the same derivatives, within the same bounds."""
     for case in cases:
         for name, quantity, make in autodiff.derivatives(library, case):
-            call = make(bound(case, **chosen))
+            call = make(function_of(case, **chosen))
             yield Function(f"{case.name}, {name}", (quantity,), call, case=case, autodiff=True)
 
 
@@ -61,17 +61,17 @@ def _functions(case: Case, chosen: Mapping[str, str]) -> Iterator[Function]:
     for method, quantities in METHODS.items():
         if method in case.methods:
             name = f"{case.name}.{method}" if method else case.name
-            call, code = bound(case, method, **chosen), _code(case, method, chosen)
+            call, code = function_of(case, method, **chosen), _code(case, method, chosen)
             yield Function(name, quantities, call, case=case, code=code, imports="import xbce")
     if not case.means:
         return
-    yield Function(f"{case.name}, sum", ("sum",), bound(case, reduction="sum", **chosen), case=case)
+    yield Function(f"{case.name}, sum", ("sum",), function_of(case, reduction="sum", **chosen), case=case)
     for denominator in case.means:
         mean = "mean" if case is PLAIN else f"mean by {denominator}"
-        call = bound(case, reduction="mean", normalize_by=denominator, **chosen)
+        call = function_of(case, reduction="mean", normalize_by=denominator, **chosen)
         yield Function(f"{case.name}, {mean}", ("mean",), call, case=case, denominator=denominator)
     for quantity in case.derivatives_of_mean:
-        call = bound(case, quantity, reduction="mean", normalize_by="weight", **chosen)
+        call = function_of(case, quantity, reduction="mean", normalize_by="weight", **chosen)
         name = f"{case.name}, mean by weight, {quantity}"
         yield Function(name, (quantity,), call, case=case, denominator="weight", of_weighted_mean=True)
 
@@ -84,7 +84,7 @@ def _code(case: Case, method: str, chosen: Mapping[str, str]) -> str:
     return f"xbce.{case.function}{'.' * bool(method)}{method}({', '.join(arrays + options)})"
 
 
-def bound(case: Case, method: str = "", **options: Any) -> Callable[..., Any]:
+def function_of(case: Case, method: str = "", **options: Any) -> Callable[..., Any]:
     """Return the function of xbce that takes all arrays of the case by position."""
     function = attrgetter(f"{case.function}.{method}" if method else case.function)(xbce)
     names = case.arguments[case.positional :]
