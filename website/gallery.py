@@ -1,4 +1,7 @@
-"""The gallery of the section "Examples": a card for each page of docs/examples, made of the page itself."""
+"""The gallery of the section "Examples": a card for each page of docs/examples, made of the page itself.
+
+``python -m website.gallery`` writes the same as a list, for the forge: docs/examples/README.md.
+"""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from posixpath import normpath
 from website.stage import ROOT
 
 FOLDER = "docs/examples"
+LIST = f"{FOLDER}/README.md"
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,12 @@ class NoCard(Exception):  # noqa: N818  # what it is about is a page
 
 def cards() -> list[Card]:
     """Return the card of each page, in the order of the titles."""
-    return sorted((card(path) for path in (ROOT / FOLDER).glob("*.md")), key=lambda one: one.title.casefold())
+    return sorted((card(path) for path in pages()), key=lambda one: one.title.casefold())
+
+
+def pages() -> list[Path]:
+    """Return the pages of examples: not the list of them."""
+    return sorted(path for path in (ROOT / FOLDER).glob("*.md") if path != ROOT / LIST)
 
 
 def card(path: Path) -> Card:
@@ -68,3 +77,14 @@ def write(source: Path) -> None:
     lines += ["::::", "", "```{toctree}", ":hidden:", "", *(one.page for one in cards()), "```", ""]
     with (source / "examples" / "index.md").open("a", encoding="utf-8") as file:
         file.write("\n".join(lines))
+
+
+def listing() -> str:
+    """Return the list of the pages that stands in their folder."""
+    lines = [f"- [{one.title}]({one.page}.md). {one.sentence}" for one in cards()]
+    head = "Scripts that were run, each with a page, a picture of what came out, and a verdict."
+    return "\n".join(["# Examples", "", head, "", *lines, ""])
+
+
+if __name__ == "__main__":
+    (ROOT / LIST).write_text(listing(), "utf-8")

@@ -91,6 +91,7 @@ vectors
 INSTEAD = {
     "README.md": "index.md",
     "conformance/README.md": "conformance/index.md",
+    "docs/examples/README.md": "examples/index.md",
     "docs/interactive/index.html": "start/try-it.md",
 }
 """Pages that the site has not, or not as they are, and where links to them lead."""
@@ -106,6 +107,7 @@ def places() -> dict[str, str]:
         f"docs/{path.relative_to(ROOT / 'docs').as_posix()}": path.relative_to(ROOT / "docs").as_posix()
         for folder in KEPT
         for path in sorted((ROOT / "docs" / folder).glob("*.md"))
+        if f"docs/{folder}/{path.name}" not in INSTEAD
     }
     placed = PLACES | folders
     return placed | {page: place for page, place, *_ in _further() if page not in placed}

@@ -1,7 +1,8 @@
 """Objectives for XGBoost and LightGBM: the built-in one again, and focal and asymmetric loss, which they have not.
 
-Run it as ``python boosting.py [DIRECTORY]``; it writes boosting.json and boosting.png there and prints what it found.
-It needs XGBoost, LightGBM, scikit-learn and matplotlib, and a minute. boosting.md says what it shows.
+Run it as ``python boosting.py [DIRECTORY]``; it writes boosting.json and boosting.png there, or where it is called, and
+prints what it found. It needs record_example.py beside it, XGBoost, LightGBM, scikit-learn, matplotlib and a minute.
+boosting.md says what it shows.
 
 `objective` is what to copy: every loss of xbce, as an objective of either library.
 """
@@ -11,8 +12,8 @@ import sys
 import lightgbm
 import numpy as np
 import xgboost
-from gallery import save
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from record_example import save, writable
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import RepeatedStratifiedKFold
@@ -160,7 +161,8 @@ def summary(curves, folds, errors):
 
 def plot(curves, folds, scores, errors):
     """Draw average precision by round and by fold, and the error of hessians."""
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
+    figure = Figure(figsize=(14, 4.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     colors = dict(zip(OBJECTIVES, ("black", "tab:blue", "tab:green", "tab:orange"), strict=True))
     for place, (name, color) in enumerate(colors.items()):
         left.plot(range(1, len(curves[name]) + 1), curves[name], color=color, label=name)
@@ -179,8 +181,9 @@ def plot(curves, folds, scores, errors):
     return figure
 
 
-def main(directory=None, repeats=5):
+def main(directory=".", repeats=5):
     """Run, record, draw."""
+    directory = writable(directory)
     scores, positives = np.linspace(-10, 10, 401), int(eights()[1].sum())
     curves, folds, errors = precisions(), cross_validated(repeats), hessian_errors(scores)
     save(

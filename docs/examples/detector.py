@@ -1,7 +1,8 @@
 """Train a small detector with a focal loss in bfloat16: torchvision's formula against xbce's, beside float32.
 
-Run it as ``python detector.py [DIRECTORY]``; it writes detector.json and detector.png there, and prints what it found.
-It needs PyTorch, scikit-learn and matplotlib, and some minutes. detector.md says what it shows.
+Run it as ``python detector.py [DIRECTORY]``; it writes detector.json and detector.png there, or where it is called, and
+prints what it found. It needs record_example.py beside it, PyTorch, scikit-learn and matplotlib, and some minutes.
+detector.md says what it shows.
 
 The digits are scikit-learn's, handwritten; their places on the canvas are drawn. As in RetinaNet, each cell of a grid
 has a logit for each class, almost all labels are negative, and the last bias begins at a probability of 0.01. The
@@ -13,8 +14,8 @@ import sys
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from gallery import save
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from record_example import save, writable
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
@@ -130,7 +131,8 @@ def summary(results, last):
 
 def plot(results, every):
     """Draw the means over the seeds."""
-    figure, axes = plt.subplots(2, 2, figsize=(10, 6), layout="constrained")
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    axes = figure.subplots(2, 2)
     styles = {"float32": ("black", ":"), "autocast": ("tab:red", "-"), "bfloat16": ("tab:orange", "-")}
     for run, histories in results.items():
         color, style = ("tab:blue", "--") if run.startswith("xbce") else styles[run.split()[1]]
@@ -157,8 +159,9 @@ def plot(results, every):
     return figure
 
 
-def main(directory=None, steps=600, seeds=3, every=50):
+def main(directory=".", steps=600, seeds=3, every=50):
     """Run, record, draw."""
+    directory = writable(directory)
     torch.set_num_threads(1)
     results = {run: [train(run, seed, steps, every) for seed in range(seeds)] for run in RUNS}
     settings = {"steps": steps, "seeds": seeds, "canvas": CANVAS, "cells": CELLS, "digits": DIGITS, "batch": BATCH}

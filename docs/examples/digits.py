@@ -1,7 +1,8 @@
 """Train a small multilabel network with PyTorch's loss and with xbce's: the same curve in float32, not in bfloat16.
 
-Run it as ``python digits.py [DIRECTORY]``; it writes digits.json and digits.png there, and prints what it found. It
-needs PyTorch, scikit-learn and matplotlib, and less than a minute. digits.md says what it shows.
+Run it as ``python digits.py [DIRECTORY]``; it writes digits.json and digits.png there, or where it is called, and
+prints what it found. It needs record_example.py beside it, PyTorch, scikit-learn, matplotlib and less than a minute.
+digits.md says what it shows.
 
 The labels are properties of scikit-learn's handwritten digits. In the bfloat16 runs the parameters stay in float32, as
 is usual in mixed precision; activations, logits and the loss are bfloat16, and so is the gradient in the logits.
@@ -10,8 +11,8 @@ is usual in mixed precision; activations, logits and the loss are bfloat16, and 
 import sys
 
 import torch
-from gallery import save
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from record_example import save, writable
 from sklearn.datasets import load_digits
 
 import xbce
@@ -90,8 +91,8 @@ def summary(results):
 
 def plot(results):
     """Draw the curves."""
-    figure, axes = plt.subplots(2, 2, figsize=(9, 5.6), layout="constrained")
-    axes = axes.flat
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    axes = figure.subplots(2, 2).flat
     styles = {"PyTorch": ("tab:orange", "-"), "xbce": ("tab:blue", "--")}
     for axis, dtype, key, title in (
         (axes[0], "float32", "loss", "float32: loss"),
@@ -112,8 +113,9 @@ def plot(results):
     return figure
 
 
-def main(directory=None, steps=600):
+def main(directory=".", steps=600):
     """Run, record, draw."""
+    directory = writable(directory)
     torch.set_num_threads(1)  # so small a network is slower with more, and no two runs would add in the same order
     results = runs(steps)
     save(

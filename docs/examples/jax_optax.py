@@ -1,12 +1,14 @@
 """Train with JAX and optax's optimisers: optax's own loss against xbce's, in float32 and in bfloat16.
 
-Run it as ``python jax_optax.py [DIRECTORY]``; it writes jax_optax.json and jax_optax.png there, and prints what it
-found. It needs JAX, optax, scikit-learn and matplotlib, and less than a minute. jax_optax.md says what it shows.
+Run it as ``python jax_optax.py [DIRECTORY]``; it writes jax_optax.json and jax_optax.png there, or where it is called,
+and prints what it found. It needs record_example.py beside it, JAX, optax, scikit-learn and matplotlib, and less than a
+minute. jax_optax.md says what it shows.
 
 The data are scikit-learn's: 569 tumours, 30 measurements of each, malignant or benign. In the bfloat16 runs the
 parameters stay in float32; activations, logits and the losses of the elements are bfloat16, their mean is float32.
 """
 
+import os
 import sys
 from functools import partial
 
@@ -14,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from gallery import save
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from record_example import save, writable
 from sklearn.datasets import load_breast_cancer
 
 import xbce
@@ -117,7 +119,8 @@ def summary(results):
 
 def plot(results):
     """Draw the losses and the errors of loss and gradient."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    axes = figure.subplots(1, 3)
     for dtype, histories in results.items():
         for name, history in histories.items():
             look = {"color": {"optax": "tab:orange", "xbce": "tab:blue"}[name], "label": f"{name}, {dtype}"}
@@ -135,15 +138,16 @@ def plot(results):
     return figure
 
 
-def main(directory=None, steps=300):
+def main(directory=".", steps=300):
     """Run, record, draw."""
+    directory = writable(directory)
     results = {dtype: {name: train(loss, DTYPES[dtype], steps) for name, loss in LOSSES.items()} for dtype in DTYPES}
     save(
         __file__,
         summary(results),
         plot(results),
         settings={"steps": steps, "hidden units": HIDDEN, "learning rate": RATE, "rows": 569, "columns": 30},
-        threads=2,
+        threads=os.cpu_count(),  # which JAX takes
         packages=("jax", "optax", "scikit-learn"),
         directory=directory,
     )

@@ -1,8 +1,8 @@
 """Logistic regression and its calibration on the arrays of any library, with scikit-learn's coefficients.
 
-Run it as ``python logistic_regression.py [DIRECTORY]``; it writes logistic_regression.json and .png there and prints
-what it found. It needs scikit-learn, PyTorch, JAX, matplotlib and a minute or two. `LogisticRegression` and
-`calibration` are what to copy: they name no library.
+Run it as ``python logistic_regression.py [DIRECTORY]``; it writes logistic_regression.json and .png there, or where it
+is called, and prints what it found. It needs record_example.py beside it, scikit-learn, PyTorch, JAX, matplotlib and a
+minute or two. `LogisticRegression` and `calibration` are what to copy, or to import: they name no library.
 """
 
 import sys
@@ -10,16 +10,8 @@ from functools import partial
 from importlib import import_module
 from itertools import product
 
-import jax
 import numpy as np
-import torch
 from array_api_compat import array_namespace
-from gallery import save
-from matplotlib import pyplot as plt
-from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.linear_model import LogisticRegression as Reference
-from sklearn.metrics import log_loss
-from sklearn.preprocessing import minmax_scale
 
 import xbce
 
@@ -96,6 +88,9 @@ def calibration(probabilities, labels, bins=10):
 
 def data():
     """Return features in [0, 1] and labels: tumours, malignant or benign, and digits, odd or even."""
+    from sklearn.datasets import load_breast_cancer, load_digits
+    from sklearn.preprocessing import minmax_scale
+
     tumours, benign = load_breast_cancer(return_X_y=True)
     images, digits = load_digits(return_X_y=True)
     return {"tumours": (minmax_scale(tumours), benign), "digits": (images / 16, digits % 2)}
@@ -115,6 +110,8 @@ def coefficients(model):
 
 def compare_coefficients(X, y):  # noqa: N803
     """Return differences from scikit-learn's coefficients at a tolerance of 1e-14, relative to the largest of them."""
+    from sklearn.linear_model import LogisticRegression as Reference
+
     exact = coefficients(Reference(solver="newton-cholesky", tol=1e-14, max_iter=1000).fit(X, y))
     models = {DEFAULT: Reference(max_iter=1000).fit(X, y)}
     models |= {(name, dtype): fitted(name, dtype, X, y)[0] for name in LIBRARIES for dtype in DTYPES}
@@ -123,6 +120,8 @@ def compare_coefficients(X, y):  # noqa: N803
 
 def check(library, dtype, C, X, y):  # noqa: N803
     """Fit the first half, and return what there is to see of the second one."""
+    from sklearn.metrics import log_loss
+
     half = len(y) // 2
     model, array = fitted(library, dtype, X[:half], y[:half], C)
     features, labels = array(X[half:]), array(y[half:])
@@ -153,7 +152,10 @@ def summary(differences, checks):
 
 def plot(differences, checks, sweep):
     """Draw coefficients, reliability curves and log losses."""
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 4.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     for (key, difference), marker in zip(differences.items(), ".oo++xx", strict=True):
         color = "tab:orange" if key == DEFAULT else "tab:blue" if "float64" in key else "tab:green"
         left.semilogy(np.maximum(difference, 1e-18), marker, color=color, fillstyle="none", label=" ".join(key))
@@ -175,8 +177,13 @@ def plot(differences, checks, sweep):
     return figure
 
 
-def main(directory=None, sweep=SWEEP):
+def main(directory=".", sweep=SWEEP):
     """Run, record, draw."""
+    import jax
+    import torch
+    from record_example import save, writable
+
+    directory = writable(directory)
     jax.config.update("jax_enable_x64", True)
     sets = data()
     differences = {name: compare_coefficients(X, y) for name, (X, y) in sets.items()}

@@ -1,29 +1,26 @@
 """The log loss of predictions on disk that are larger than the memory a process may take, with xbce and Dask.
 
-Run it as ``python out_of_core.py [DIRECTORY]``; it writes out_of_core.json and out_of_core.png there and prints what it
-found. It needs Dask, scikit-learn, psutil, matplotlib, Linux for the limit, 1 GB of disk, and some minutes. `File` and
-`log_loss` are what to copy. The other ways run beside it, each in a process of its own whose memory is watched.
+Run it as ``python out_of_core.py [DIRECTORY]``; it writes out_of_core.json and out_of_core.png there, or where it is
+called, and prints what it found. It needs record_example.py beside it, Dask, scikit-learn, psutil, matplotlib, Linux
+for the limit, 1 GB of disk, and some minutes. `File` and `log_loss` are what to copy, or to import. The other ways run
+beside it, each in a process of its own whose memory is watched.
 """
 
 import multiprocessing
-import resource
+import os
 import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
-import psutil
-from gallery import save
-from matplotlib import pyplot as plt
-from sklearn import metrics
 
 import xbce
 
 CHUNK = 4_000_000
 LIMIT = 600_000_000
+THREADS = os.cpu_count()
 NAMES = ("probabilities", "labels")
 
 
@@ -40,13 +37,15 @@ class File:
 
 def dask_arrays(folder, stop=None, chunk=CHUNK):
     """Return probabilities (float32) and labels (int8) of two files, or the first of them; nothing is read yet."""
+    import dask.array as da
+
     return (da.from_array(File(Path(folder) / f"{name}.npy", stop), chunks=chunk) for name in NAMES)
 
 
 def log_loss(folder, stop=None, chunk=CHUNK, **options):
     """Return the mean log loss of two files, read chunk by chunk."""
     mean = xbce.binary_cross_entropy(*dask_arrays(folder, stop, chunk), reduction="mean", **options)
-    return float(mean.compute(scheduler="threads", num_workers=2))
+    return float(mean.compute(scheduler="threads", num_workers=THREADS))
 
 
 def memory_maps(folder, stop=None):
@@ -62,13 +61,17 @@ def textbook(folder, stop=None):
 
 def textbook_on_dask(folder, stop=None):
     """Return the same, read chunk by chunk."""
+    import dask.array as da
+
     p, y = dask_arrays(folder, stop)
     mean = da.mean(-(y * da.log(p) + (1 - y) * da.log(1 - p)))
-    return float(mean.compute(scheduler="threads", num_workers=2))
+    return float(mean.compute(scheduler="threads", num_workers=THREADS))
 
 
 def sklearn_by_parts(folder, stop=None):
     """Return the mean of scikit-learn's log losses of parts that fit."""
+    from sklearn import metrics
+
     p, y = memory_maps(folder, stop)
     parts = [(p[start : start + CHUNK], y[start : start + CHUNK]) for start in range(0, len(p), CHUNK)]
     return float(sum(len(y) * metrics.log_loss(y, p, labels=[0, 1]) for p, y in parts) / len(p))
@@ -88,6 +91,12 @@ def write(folder, n):
 
 def child(connection, way, folder, limit):
     """Run a way in this process, which may take so much memory more than it has, and send what came."""
+    import resource
+
+    import dask.array  # noqa: F401  # here, so that it is no memory of the way
+    import psutil
+    import sklearn.metrics  # noqa: F401
+
     warnings.simplefilter("ignore", RuntimeWarning)  # the textbook's logarithm of 0
     if limit:
         resource.setrlimit(resource.RLIMIT_DATA, (limit + psutil.Process().memory_info().data,) * 2)
@@ -103,6 +112,8 @@ def child(connection, way, folder, limit):
 
 def watched(way, folder, limit=None):
     """Run a way in a process of its own; return result, times, and the memory that it took more than before."""
+    import psutil
+
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=child, args=(there, way, folder, limit))
@@ -133,6 +144,8 @@ WAYS = {
 
 def errors(folder, part):
     """Return relative errors of the mean of a part of the data, which fits; exact is what `precision="high"` says."""
+    from sklearn import metrics
+
     exact = log_loss(folder, part, precision="high", dtype=np.float64)
     p, y = (np.asarray(one) for one in memory_maps(folder, part))
     clipped = np.clip(p, np.float32(1e-7), np.float32(1 - 1e-7))
@@ -156,7 +169,10 @@ def bits(folder, part, chunks=(4_000_000, 1_000_000, 300_007, 30_001)):
 
 def plot(runs, wrong, n):
     """Draw memory over time, and errors."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 4.2), width_ratios=(3, 2), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     for name, run in runs.items():
         if run["result"] != "MemoryError":
             progress, megabytes = run["times"] / run["times"][-1], np.maximum(run["memory"] / 1e6, 1)
@@ -170,8 +186,11 @@ def plot(runs, wrong, n):
     return figure
 
 
-def main(directory=None, n=200_000_000, part=4_000_000):
+def main(directory=".", n=200_000_000, part=4_000_000):
     """Run, record, draw."""
+    from record_example import save, writable
+
+    directory = writable(directory)
     with tempfile.TemporaryDirectory() as folder:
         write(folder, n)
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
@@ -189,7 +208,7 @@ def main(directory=None, n=200_000_000, part=4_000_000):
         found,
         plot(runs, wrong, n),
         settings={"elements": n, "of a part": part, "gigabytes on disk": size / 1e9, "limit in megabytes": LIMIT / 1e6},
-        threads=2,
+        threads=THREADS,
         packages=("dask", "numpy", "scikit-learn"),
         directory=directory,
     )

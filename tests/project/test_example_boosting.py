@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.project.test_examples import ROOT, found_by, snippet
+from tests.project.test_examples import ROOT, found_by
 
 example = pytest.importorskip(
     "boosting", reason="XGBoost, LightGBM, scikit-learn or matplotlib is not installed", exc_type=ImportError
@@ -57,12 +57,6 @@ def test_errors_of_hessians():
     assert np.median(errors["xbce, float32"]) < 1e-6
     assert np.median(errors["differences, float64"]) > 1e-3
     assert np.median(errors["differences, float32"]) >= 1
-
-
-def test_the_lines_of_the_page_run(rows):
-    features, labels, *_ = rows
-    names = snippet("boosting", features=features, labels=labels)
-    assert example.average_precision_score(labels, names["scores"]) > 0.9
 
 
 def test_the_page_names_what_was_found():

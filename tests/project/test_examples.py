@@ -3,19 +3,21 @@
 import contextlib
 import json
 import math
+import os
 import re
 import shutil
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
+import record_example
 
 from website import gallery
 from website.stage import ROOT
 
-writer = pytest.importorskip("docs.examples.gallery", reason="matplotlib is not installed")
-
 FOLDER = ROOT / "docs" / "examples"
-PAGES = sorted(path.stem for path in FOLDER.glob("*.md"))
+PAGES = [path.stem for path in gallery.pages()]
 _NUMBER = re.compile(r"(?<![\w.])(\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w])( %)?")
 
 
@@ -75,7 +77,7 @@ def test_a_page_says_what_its_script_wrote(name):
     assert numbers(page)
     among = leaves(data)
     assert [number for number in numbers(page) if not is_among(*number, among)] == []
-    assert page.rstrip().endswith(writer.run_on(data["on"]))
+    assert page.rstrip().endswith(record_example.run_on(data["on"]))
     assert f"]({name}.py)" in page, "a page links to its script"
     assert gallery.card(FOLDER / f"{name}.md").picture == f"docs/images/{name}.png"
 
@@ -87,6 +89,12 @@ def test_the_gallery_is_made_of_the_pages(tmp_path):
     assert sorted(re.findall(r"^:link: (.+)$", text, re.MULTILINE)) == PAGES
     assert all((ROOT / one.picture).exists() for one in gallery.cards())
     assert text.count("\n:::{grid-item-card} ") == len(PAGES)
+    assert "README" not in text
+
+
+def test_the_list_of_the_folder_is_that_of_the_pages():
+    assert (ROOT / gallery.LIST).read_text("utf-8") == gallery.listing(), "python -m website.gallery writes it anew"
+    assert sorted(re.findall(r"^- \[.+\]\((\w+)\.md\)\. .", gallery.listing(), re.MULTILINE)) == PAGES
 
 
 @pytest.mark.parametrize(
@@ -126,6 +134,7 @@ def threads_of_torch():
 
 def found_by(name, folder, **sizes):
     """Run a script at a small size, and return what it wrote."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     script = import_module(name)
     script.main(folder, **sizes)
     assert (folder / f"{name}.png").stat().st_size > 10_000
@@ -133,13 +142,46 @@ def found_by(name, folder, **sizes):
     return written(name, folder)["found"]
 
 
-def snippet(name, **names):
-    """Run the first lines of Python in a page, with the names that they take for given; return all names."""
-    lines = re.search(r"^```python\n(.*?)^```$", (FOLDER / f"{name}.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    exec(lines[1], names)  # noqa: S102  # lines of this repository
-    return names
+def test_what_is_to_be_imported_needs_little():
+    """Neither a library that draws nor one to compare with, nor the module that records."""
+    lines = "import sys, logistic_regression, out_of_core; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", lines], cwd=FOLDER, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    loaded = {*run.stdout.split()}
+    assert {"logistic_regression", "out_of_core", "numpy", "xbce"} <= loaded
+    others = {"dask", "jax", "matplotlib", "psutil", "record_example", "resource", "scipy", "sklearn", "torch"}
+    assert loaded & others == set()
 
 
+@pytest.mark.parametrize("where", ["missing", "file"])
+def test_a_folder_that_cannot_be_written_ends_a_script_before_its_work(where, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder", "utf-8")
+    script = import_module("out_of_core")
+    monkeypatch.setattr(script, "write", None)  # its work begins with it
+    with pytest.raises(SystemExit, match=rf"^cannot write into .*{where}: (No such file|Not a directory)"):
+        script.main(tmp_path / where)
+
+
+def test_a_script_writes_where_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert record_example.writable(".").resolve() == tmp_path.resolve()
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_script_looks_at_its_folder_first(name):
+    """What stands before it in `main` are imports."""
+    text = (FOLDER / f"{name}.py").read_text("utf-8")
+    lines = re.search(
+        r'^def main\(directory="\."(?:, \w+=[\w()]+)*\):\n    """.+"""\n((?:.*\n)+?)\n\n', text, re.MULTILINE
+    )
+    first = [line for line in lines[1].splitlines() if line and not re.match(r"    (?:from|import) ", line)]
+    assert first[0] == "    directory = writable(directory)"
+
+
+@pytest.mark.long
 def test_digits(tmp_path):
     """One curve in float32, and zeros in PyTorch's bfloat16 gradient alone."""
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")

@@ -13,7 +13,7 @@ import pytest
 import xbce
 import xbce_conformance
 from tests.helpers import chromium
-from website import figures, links, measured, stage
+from website import figures, gallery, links, measured, stage
 from website.stage import ROOT
 from xbce_conformance.cases.losses import FAMILY
 
@@ -29,7 +29,7 @@ PUBLIC = {*FAMILY, *(f"special.{name}" for name in xbce.special.__all__)}
 def test_every_page_has_a_place():
     assert {path for path in stage.PLACES if not (ROOT / path).exists()} == set()
     places = stage.places()
-    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")} <= {*places}
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")} <= {*places, *stage.INSTEAD}
     assert len({*places.values()}) == len(places), "two pages have one place"
 
 
@@ -203,7 +203,7 @@ PAGES = (
     "start/quickstart.html",
     "guide/capabilities.html",
     "examples/index.html",
-    *(f"examples/{path.stem}.html" for path in sorted((ROOT / "docs" / "examples").glob("*.md"))),
+    *(f"examples/{path.stem}.html" for path in gallery.pages()),
     "reference/index.html",
     "reference/xbce.sigmoid_focal_loss.html",
     "evidence/theory.html",

@@ -1,24 +1,28 @@
 """Where the examples of the gallery put their picture and their figures, and what they say of the machine.
 
-A script that is copied needs none of this: it can show its figure, and print what it found.
+Scripts write into the working folder, or into the one that they are called with; for the pages that is docs/images.
 """
 
 import json
 import os
 import platform
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-import matplotlib as mpl
 
-mpl.use("agg")
-IMAGES = Path(__file__).parents[1] / "images"
-"""What the pages show."""
+def writable(directory):
+    """Return a folder as a path; end the script where nothing can be written into it, before the work is done."""
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            return Path(directory)
+    except OSError as error:
+        msg = f"cannot write into {directory}: {error.strerror}"
+        raise SystemExit(msg) from error
 
 
-def save(script, found, figure, *, settings, threads, packages, directory=None):
+def save(script, found, figure, *, settings, threads, packages, directory):
     """Write NAME.json and NAME.png, named like the script, into the directory; print what was found."""
-    directory = Path(directory or IMAGES)
     name = Path(script).stem
     on = {"processor": processor(), "threads": threads, "Python": platform.python_version()}
     on |= {package: version(package) for package in ("xbce", *packages)}
