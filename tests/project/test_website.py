@@ -55,6 +55,7 @@ def test_a_page_without_a_place_stands_at_the_end_of_a_section(tmp_path, monkeyp
             "[a](../project/tests.md) b [c](https://example.org/a.md)",
         ),
         ("[a](../README.md)", "[a](../index.md)"),
+        ("[a](examples)", "[a](../examples/index.md)"),
         ("```\n[a](nowhere.md)\n```\n", "```text\n[a](nowhere.md)\n```\n"),
         ("[a](#here)", "[a](#here)"),
     ],
