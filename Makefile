@@ -69,7 +69,7 @@ check-long: mutants  ## What `make test` leaves out: long tests, the mutants, te
 	$(MAKE) fuzz MINUTES=10
 
 threads: $(VENV)/installed  ## Run each test of the library's own on four threads at once, but those that change what all share.
-	$(BIN)/python -m pytest -p pytest_run_parallel.plugin --parallel-threads 4 --timeout 900 -m "not long" \
+	$(BIN)/python -m pytest -p pytest_run_parallel.plugin --parallel-threads 4 --mark-hypothesis-as-unsafe --timeout 900 -m "not long" \
 	  tests/api tests/special tests/compiler tests/backends $(ARGS)
 
 docs: $(VENV)/installed  ## Make the documentation as a site, build/docs/index.html; a warning or a broken link is an error.

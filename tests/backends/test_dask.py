@@ -349,6 +349,7 @@ def test_the_two_of_value_and_gradient_are_made_once():
     assert calls == [20, 20, 20]
 
 
+@pytest.mark.thread_unsafe(reason="the scheduler that must not be called is that of all threads")
 def test_primitives_reduce_and_check_labels():
     x = da.from_array(X, (7, 6))
     with dask.config.set(scheduler=never):

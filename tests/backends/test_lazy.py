@@ -16,6 +16,7 @@ from xbce_conformance.subjects.backends import BACKEND_NAMES, find_backends
 testing = pytest.importorskip("array_api_extra.testing")
 lazy_xp_function = testing.lazy_xp_function
 
+pytestmark = pytest.mark.thread_unsafe(reason="array-api-extra counts the computations of all threads")
 LOSSES = tuple(FAMILY)
 METHODS = ("gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "label_gradient")
 PRIMITIVES = {

@@ -13,6 +13,7 @@ from tests.helpers import approx, forget_plans, saved_for_backward, some_long, s
 torch = pytest.importorskip("torch")
 
 bce = xbce.binary_cross_entropy_with_logits
+one_level = pytest.mark.thread_unsafe(reason="PyTorch has one level of forward mode in a process")
 
 
 def arguments(*, probabilities=False, requires_grad=True, seed=0):
@@ -36,6 +37,7 @@ REDUCTIONS = {
 }
 
 
+@one_level
 @pytest.mark.parametrize("reduced", some_long(REDUCTIONS, {"mean"}))
 def test_gradcheck_of_all_arguments_in_all_modes(loss, options, probabilities, reduced):
     def function(x, z, p, w):
@@ -48,6 +50,7 @@ def test_gradcheck_of_all_arguments_in_all_modes(loss, options, probabilities, r
     assert torch.autograd.gradgradcheck(function, arrays, check_fwd_over_rev=True, **batched)
 
 
+@one_level
 @pytest.mark.parametrize("method", ["gradient", "label_gradient", "value_and_gradient"])
 def test_methods_differentiate_too(method):
     def function(x, z, p, w):
@@ -56,6 +59,7 @@ def test_methods_differentiate_too(method):
     assert torch.autograd.gradcheck(function, arguments(), check_forward_ad=True)
 
 
+@one_level
 def test_reduce_differentiates():
     def function(losses, weight):
         return xbce.reduce(losses, weight=weight, where=torch.tensor(KEPT), normalize_by="weight", axis=0)
@@ -65,6 +69,7 @@ def test_reduce_differentiates():
     assert torch.autograd.gradgradcheck(function, (losses, weight))
 
 
+@one_level
 def test_gradient_in_the_tail_is_the_same_in_every_mode():
     x, one = torch.tensor(40.0, dtype=torch.float64, requires_grad=True), torch.tensor(1.0, dtype=torch.float64)
 
@@ -347,6 +352,7 @@ def test_labels_and_logits_both_get_their_gradients():
     torch.testing.assert_close(of_labels, -x.detach() / 50)
 
 
+@one_level
 @pytest.mark.filterwarnings("ignore:.torch.jit.trace:DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_a_known_call_asks_anew_what_may_change():
     x, z = torch.randn(50), torch.rand(50)

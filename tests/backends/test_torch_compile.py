@@ -11,6 +11,8 @@ from xbce_conformance.cases import WITH_NUMBERS
 
 torch = pytest.importorskip("torch")
 
+pytestmark = pytest.mark.thread_unsafe(reason="torch.compile traces one function at a time")
+
 bce = xbce.binary_cross_entropy_with_logits
 FAMILY = {
     **{

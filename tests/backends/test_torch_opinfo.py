@@ -17,6 +17,7 @@ from torch.testing._internal.common_dtype import floating_types_and  # noqa: E40
 from torch.testing._internal.common_utils import TestCase  # noqa: E402
 from torch.testing._internal.opinfo.core import OpInfo, SampleInput  # noqa: E402
 
+pytestmark = pytest.mark.thread_unsafe(reason="PyTorch's TestCase keeps its settings in one thread")
 SHAPES = [(), (3, 4), (2, 1, 3)]
 
 
