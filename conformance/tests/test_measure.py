@@ -48,7 +48,9 @@ def test_not_finite_where_a_finite_number_is_right(got):
 def test_overflow_is_right_where_the_exact_value_rounds_to_infinity():
     half = FORMATS["float16"]
     assert measure(np.float16([np.inf]), exactly([65520.0]), half).ulp == [0.5]
-    assert measure(np.float16([np.inf]), exactly([65519.0]), half).ulp == [np.inf]
+    assert measure(np.float16([np.inf]), exactly([65519.0]), half).ulp == [17 / 32], "as the next number, 65536"
+    assert measure(np.float16([np.inf]), exactly([65504.0]), half).ulp == [np.inf], "the largest number"
+    assert measure(np.float16([-np.inf]), exactly([65519.0]), half).ulp == [np.inf]
 
 
 def test_flushing_is_counted_apart():

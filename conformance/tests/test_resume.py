@@ -280,7 +280,7 @@ def raising(_x):
 
 def test_a_function_that_fails_costs_its_own_rows_only(tmp_path, monkeypatch):
     """It is named, the exit code is 1, and it is tried again when the run goes on."""
-    right = xbce._bind(next(case for case in CASES if case.name == "special.expit"))
+    right = xbce.function_of(next(case for case in CASES if case.name == "special.expit"))
     calls = {"first": raising, "second": right}
 
     def two(backends, _case):
