@@ -90,7 +90,6 @@ def _verdict(
     exceptions = [
         f"up to {exception['ulp']:g} ULP{_where(exception)}: {exception['reason']}"
         for exception in job.exceptions(quantity)
-        if exception["ulp"] > job.bound(quantity, hard=exception.get("labels") == "hard", excepted=False)
     ]
     return Verdict(bounds, violations, exceptions)
 
