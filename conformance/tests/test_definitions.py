@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from tests.helpers import approx
-from xbce_conformance.cases import WITH_NUMBERS
+from xbce_conformance.cases import PLAIN, WITH_NUMBERS
 from xbce_conformance.exact_values import definitions
 from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.exact_values.definitions import evaluate
 from xbce_conformance.exact_values.plain_loss import BallReference
 from xbce_conformance.exact_values.signed_series import Series, SignedTerms
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.inputs.input_set import input_set
 
 QUANTITIES = ("value", "gradient", "hessian", "label_gradient")
 DOUBLE = FORMATS["float64"]
@@ -34,7 +33,7 @@ def number(definition, quantity, *arguments):
 @pytest.mark.parametrize("name", ["bfloat16", "float64"])
 def test_ball_reference_is_certified(name, quantity):
     """The reference of the plain loss is the definition: same doubles, same scale, in every regime."""
-    inputs = input_set(FORMATS[name], "quick")
+    inputs = PLAIN.inputs(FORMATS[name], "quick")
     x, z = (array[::97] for array in inputs.arrays.values())
     series = exact(definitions.cross_entropy, quantity, x, z)
     ball = BallReference().exact(quantity, (x, z))[quantity]

@@ -7,7 +7,7 @@ from tests.helpers import approx
 from xbce_conformance.cases import PLAIN
 from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, detector_like_logits, real_logits
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.inputs.input_set import SEARCHED, descriptions, drawn_set, input_set
+from xbce_conformance.inputs.input_set import SEARCHED, descriptions, drawn_set
 from xbce_conformance.inputs.regimes import (
     LOGIT_REGIMES,
     PROBABILITY_REGIMES,
@@ -33,7 +33,7 @@ def test_a_regime_draws_finite_arguments_of_the_format(regime):
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 def test_regimes(fmt):
-    inputs = input_set(fmt, "quick")
+    inputs = PLAIN.inputs(fmt, "quick")
     assert {array.dtype for array in inputs.arrays.values()} == {fmt.dtype}
     x, z = (np.float64(inputs.arrays[name]) for name in ("logits", "labels"))
     assert np.isfinite(x).all()
@@ -89,7 +89,7 @@ def test_a_function_of_one_argument_has_no_labels():
 
 
 def test_deterministic():
-    first, second = (input_set(FORMATS["float32"], "quick") for _ in range(2))
+    first, second = (PLAIN.inputs(FORMATS["float32"], "quick") for _ in range(2))
     for name in ("logits", "labels"):
         np.testing.assert_array_equal(first.arrays[name], second.arrays[name])
 
@@ -114,7 +114,7 @@ def test_detector_like_logits_are_those_described():
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 def test_stratified(fmt):
     """Every exponent of both signs, subnormal numbers and 0 included, each with both labels."""
-    inputs = input_set(fmt, "quick")
+    inputs = PLAIN.inputs(fmt, "quick")
     x, z = (inputs.arrays[name][inputs.regimes[STRATIFIED]] for name in ("logits", "labels"))
     bits = x.view(fmt.bits)
     heads = {(int(b) >> (fmt.p - 1), float(label)) for b, label in zip(bits, z, strict=True)}

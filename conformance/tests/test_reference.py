@@ -6,12 +6,12 @@ import flint
 import numpy as np
 import pytest
 
+from xbce_conformance.cases import PLAIN
 from xbce_conformance.exact_values.by_series import SeriesReference
 from xbce_conformance.exact_values.definitions import cross_entropy
 from xbce_conformance.exact_values.exact import Exact
 from xbce_conformance.exact_values.plain_loss import BallReference, Float64Reference
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.inputs.input_set import input_set
 from xbce_conformance.measurement.errors import measure
 
 DOUBLE = FORMATS["float64"]
@@ -21,7 +21,7 @@ DOUBLE = FORMATS["float64"]
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
 def test_float64_reference_is_certified(name, quantity, bound):
     """On all inputs that it is used for: a sample of every regime of the format, every tenth pair."""
-    inputs = input_set(FORMATS[name], "quick")
+    inputs = PLAIN.inputs(FORMATS[name], "quick")
     x, z = (inputs.arrays[name][::10] for name in ("logits", "labels"))
     exact = getattr(BallReference(), quantity)(x, z)
     reference = getattr(Float64Reference(), quantity)(x, z)

@@ -15,7 +15,7 @@ from xbce_conformance.cases import BY_NAME, PLAIN
 from xbce_conformance.cli import main
 from xbce_conformance.inputs import worst_cases
 from xbce_conformance.inputs.formats import FORMATS
-from xbce_conformance.inputs.input_set import SEARCHED, InputSet, input_set
+from xbce_conformance.inputs.input_set import SEARCHED, InputSet
 from xbce_conformance.inputs.worst_cases import WorstCase, add, load
 from xbce_conformance.measurement.errors import measure
 from xbce_conformance.measurement.trial import Trial
@@ -33,7 +33,7 @@ def with_a_hidden_peak(x, z):
 
 
 def test_the_climb_reaches_the_top():
-    inputs = input_set(SINGLE, "quick").arrays
+    inputs = PLAIN.inputs(SINGLE, "quick").arrays
     starts = inputs["logits"], inputs["labels"]
 
     def exactly(arrays):

@@ -10,7 +10,7 @@ from xbce_conformance.exact_values.by_series import SeriesReference, gradient_in
 from xbce_conformance.exact_values.definitions import Definition
 from xbce_conformance.exact_values.exact import Reference
 from xbce_conformance.inputs import worst_cases
-from xbce_conformance.inputs.formats import Format
+from xbce_conformance.inputs.formats import Floats, Format
 from xbce_conformance.inputs.input_set import InputSet, drawn_set
 
 SAMPLES = {"quick": 128, "full": 2048}
@@ -100,8 +100,11 @@ class Case:
 
     def inputs(self, fmt: Format, level: str) -> InputSet:
         """Return what is tried."""
-        searched = worst_cases.known(fmt, self.name, self.arguments)
-        return drawn_set(fmt, SAMPLES[level], self.regimes, self.arguments, searched)
+        return drawn_set(fmt, SAMPLES[level], self.regimes, self.arguments, self.searched(fmt))
+
+    def searched(self, fmt: Format) -> tuple[Floats, ...]:
+        """Return the arguments that a search has found."""
+        return worst_cases.known(fmt, self.name, self.arguments)
 
     def reference(self, fmt: Format) -> Reference:  # noqa: ARG002
         """Return the reference for subjects of a format."""

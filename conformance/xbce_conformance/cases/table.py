@@ -17,7 +17,7 @@ class _Plain(Case):
     """The plain loss: references that are fast, so many samples; and real data."""
 
     def inputs(self, fmt: Format, level: str) -> InputSet:
-        return input_set(fmt, level)
+        return input_set(fmt, level, self.searched(fmt))
 
     def reference(self, fmt: Format) -> Reference:
         return BallReference() if fmt.name == "float64" else Float64Reference()

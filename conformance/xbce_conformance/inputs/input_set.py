@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbce_conformance.inputs import worst_cases
 from xbce_conformance.inputs.datasets import BREAST_CANCER, DIGITS, real_logits
 from xbce_conformance.inputs.formats import Floats, Format, Mask
 from xbce_conformance.inputs.regimes import (
@@ -42,12 +41,11 @@ class InputSet:
         return np.asarray((labels == 0) | (labels == 1))
 
 
-def input_set(fmt: Format, level: str) -> InputSet:
-    """Return all regimes of logits and labels and all real data in one format."""
+def input_set(fmt: Format, level: str, searched: Arrays = ()) -> InputSet:
+    """Return all regimes of logits and labels, those that a search has found, and all real data in one format."""
     drawn = {name: draw(name, fmt, LEVELS[level]) for name in LOGIT_REGIMES}
     drawn[STRATIFIED] = stratified(fmt)
-    if (searched := worst_cases.known(fmt, "binary_cross_entropy_with_logits", ("logits", "labels")))[0].size:
-        drawn[SEARCHED] = searched
+    drawn[SEARCHED] = searched
     for name, (logits, labels) in real_logits().items():
         drawn[name] = fmt.round(logits), fmt.round(labels)
     return _joined(fmt, ("logits", "labels"), drawn)
@@ -65,18 +63,19 @@ def drawn_set(
         leading = draw(regime, fmt, n)[: len(arguments)]
         others = tuple(EXTRAS[name](fmt, n, rng_of(regime + name, fmt)) for name in arguments[len(leading) :])
         drawn[regime] = leading + others
-    if searched and searched[0].size:
-        drawn[SEARCHED] = searched
+    drawn[SEARCHED] = searched
     return _joined(fmt, arguments, drawn)
 
 
 def _joined(fmt: Format, arguments: tuple[str, ...], drawn: dict[str, Arrays]) -> InputSet:
+    """Join the regimes that have elements."""
     regimes: dict[str, slice] = {}
     start = 0
-    for name, (first, *_) in drawn.items():
+    filled = {name: columns for name, columns in drawn.items() if columns and columns[0].size}
+    for name, (first, *_) in filled.items():
         regimes[name] = slice(start, start + first.size)
         start += first.size
-    columns = zip(*drawn.values(), strict=True)
+    columns = zip(*filled.values(), strict=True)
     return InputSet(fmt, dict(zip(arguments, map(np.concatenate, columns), strict=True)), regimes)
 
 

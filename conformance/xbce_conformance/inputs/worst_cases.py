@@ -55,8 +55,12 @@ def add(found: WorstCase, path: Path = DATA) -> bool:
 
 
 @cache
+def _of_package() -> list[WorstCase]:
+    return load()
+
+
 def known(fmt: Format, case: str, arguments: tuple[str, ...]) -> tuple[Floats, ...]:
     """Return the arguments of all inputs of a case that were found in a format."""
-    found = [one for one in load() if (one.dtype, one.case) == (fmt.name, case)]
+    found = [one for one in _of_package() if (one.dtype, one.case) == (fmt.name, case)]
     columns = ((name, fmt.round([float.fromhex(one.inputs[name]) for one in found])) for name in arguments)
     return tuple(column != 0 if name == "where" else column for name, column in columns)

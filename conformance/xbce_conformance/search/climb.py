@@ -44,7 +44,7 @@ def climb(
 
     With `flushes`, inputs and results near subnormal numbers are left out: flushing explains their errors.
     """
-    spans = [span_of(start) for start in starts]
+    spans = [(float(np.min(start)), float(np.max(start))) for start in starts]
 
     def errors(*arrays: Floats) -> tuple[Doubles, Floats]:
         computed, exact = loss(*arrays), exactly(arrays)
@@ -55,11 +55,6 @@ def climb(
         return np.where(counts, ulp, 0.0), computed
 
     return ascend(errors, lambda *arrays: moved(arrays, spans, fmt, rng), starts, rng)
-
-
-def span_of(x: Floats) -> Span:
-    """Return the least and the largest number."""
-    return float(np.min(x)), float(np.max(x))
 
 
 def explained_by_flushing(fmt: Format, *numbers: Floats) -> Mask:
