@@ -61,8 +61,8 @@ def _plain(text: str) -> str:
 
 def write(source: Path) -> None:
     """Add the cards to the section's index, below the sources of a site."""
-    lines = ["::::{grid} 1 2 2 3", ":gutter: 3", ""]
-    for one in cards():
+    lines, all_cards = ["::::{grid} 1 2 2 3", ":gutter: 3", ""], cards()
+    for one in all_cards:
         # The picture's text stands in its page; here it would be read beside the title that says the same.
         lines += [
             f":::{{grid-item-card}} {one.title}",
@@ -74,7 +74,7 @@ def write(source: Path) -> None:
             one.sentence,
             ":::",
         ]
-    lines += ["::::", "", "```{toctree}", ":hidden:", "", *(one.page for one in cards()), "```", ""]
+    lines += ["::::", "", "```{toctree}", ":hidden:", "", *(one.page for one in all_cards), "```", ""]
     with (source / "examples" / "index.md").open("a", encoding="utf-8") as file:
         file.write("\n".join(lines))
 

@@ -15,7 +15,7 @@ import sys
 import torch
 import torch.nn.functional as F  # noqa: N812
 from matplotlib.figure import Figure
-from record_example import save, writable
+from record_example import over_steps, save, writable
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
@@ -151,10 +151,7 @@ def plot(results, every):
         "exact loss",
         "average precision, held out",
     )
-    for axis, title in zip(axes.flat, titles, strict=True):
-        axis.set_title(title, fontsize="medium")
-        axis.set_xlabel("step")
-        axis.legend(fontsize="small")
+    over_steps(axes.flat, titles)
     axes[1, 0].set_yscale("log")
     return figure
 

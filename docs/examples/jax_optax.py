@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from matplotlib.figure import Figure
-from record_example import save, writable
+from record_example import apart, over_steps, save, writable
 from sklearn.datasets import load_breast_cancer
 
 import xbce
@@ -105,11 +105,10 @@ def summary(results):
     """Return the figures of the page."""
     found = {}
     for dtype, histories in results.items():
-        pairs = zip(histories["optax"]["loss"], histories["xbce"]["loss"], strict=True)
-        found[f"{dtype}: relative difference of the losses, at most"] = max(abs(a / b - 1) for a, b in pairs)
+        differences = apart(histories["optax"]["loss"], histories["xbce"]["loss"])
+        found[f"{dtype}: relative difference of the losses, at most"] = max(differences)
         for name, history in histories.items():
-            errors = [abs(a / b - 1) for a, b in zip(history["loss"], history["exact loss"], strict=True)]
-            found[f"{dtype}, {name}: error of the loss, at most"] = max(errors)
+            found[f"{dtype}, {name}: error of the loss, at most"] = max(apart(history["loss"], history["exact loss"]))
             found[f"{dtype}, {name}: error of the gradient, at most"] = max(history["gradient error"])
             found[f"{dtype}, {name}: lost gradients, at most"] = max(history["lost gradients"])
             for key in ("loss", "exact loss", "largest logit"):
@@ -126,15 +125,12 @@ def plot(results):
             look = {"color": {"optax": "tab:orange", "xbce": "tab:blue"}[name], "label": f"{name}, {dtype}"}
             look["linewidth"] = 3 if name == "optax" else 1  # so that both can be seen where they are one
             look["linestyle"] = {"float32": "-", "bfloat16": "--"}[dtype]
-            errors = [abs(a / b - 1) for a, b in zip(history["loss"], history["exact loss"], strict=True)]
+            errors = apart(history["loss"], history["exact loss"])
             for axis, curve in zip(axes, (history["loss"], errors, history["gradient error"]), strict=True):
                 axis.plot(curve, **look)
-    titles = ("loss", "error of the loss, relative", "error of the gradient in the logits")
-    for axis, title in zip(axes, titles, strict=True):
-        axis.set_title(title, fontsize="medium")
-        axis.set_xlabel("step")
+    for axis in axes:
         axis.set_yscale("log")
-        axis.legend(fontsize="small")
+    over_steps(axes, ("loss", "error of the loss, relative", "error of the gradient in the logits"))
     return figure
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from matplotlib.figure import Figure
-from record_example import save, writable
+from record_example import apart, over_steps, save, writable
 from sklearn.datasets import load_digits
 from torch.nn.parallel import DistributedDataParallel
 
@@ -136,12 +136,11 @@ def summary(results, steps):
     """Return the figures of the page."""
     found = dict(steps)
     for mode, histories in results.items():
-        pairs = list(zip(histories["PyTorch"]["loss"], histories["xbce"]["loss"], strict=True))
-        found[f"{mode}: relative difference of the losses, first step"] = abs(pairs[0][0] / pairs[0][1] - 1)
-        found[f"{mode}: relative difference of the losses, at most"] = max(abs(a / b - 1) for a, b in pairs)
+        differences = apart(histories["PyTorch"]["loss"], histories["xbce"]["loss"])
+        found[f"{mode}: relative difference of the losses, first step"] = differences[0]
+        found[f"{mode}: relative difference of the losses, at most"] = max(differences)
         for name, history in histories.items():
-            ratios = [abs(a / b - 1) for a, b in zip(history["loss"], history["exact loss"], strict=True)]
-            found[f"{mode}, {name}: error of the loss, at most"] = max(ratios)
+            found[f"{mode}, {name}: error of the loss, at most"] = max(apart(history["loss"], history["exact loss"]))
             found[f"{mode}, {name}: error of the gradient, at most"] = max(history["gradient error"])
             for key in ("held-out loss", "labels right"):
                 found[f"{mode}, {name}: {key}"] = history[key]
@@ -159,18 +158,16 @@ def plot(results):
             look["linewidth"] = 3 if name == "PyTorch" else 1  # so that both can be seen where they are one
             axes[0].plot(history["loss"], **look)
             axes[2].plot(history["gradient error"], **look)
-        pairs = zip(histories["PyTorch"]["loss"], histories["xbce"]["loss"], strict=True)
-        axes[1].plot([abs(a / b - 1) for a, b in pairs], label=mode, color={"float32": "black"}.get(mode, "tab:green"))
+        differences = apart(histories["PyTorch"]["loss"], histories["xbce"]["loss"])
+        axes[1].plot(differences, label=mode, color={"float32": "black"}.get(mode, "tab:green"))
     titles = (
         "loss of the batch",
         "PyTorch's and xbce's curve: relative difference",
         "error of the gradient in the logits",
     )
-    for axis, title in zip(axes, titles, strict=True):
-        axis.set_title(title, fontsize="medium")
-        axis.set_xlabel("step")
+    for axis in axes:
         axis.set_yscale("log")
-        axis.legend(fontsize="small")
+    over_steps(axes, titles)
     return figure
 
 

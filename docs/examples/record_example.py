@@ -1,4 +1,4 @@
-"""Where the examples of the gallery put their picture and their figures, and what they say of the machine.
+"""What examples of the gallery share: where picture and figures go, what they say of the machine, how curves look.
 
 Scripts write into the working folder, or into the one that they are called with; for the pages that is docs/images.
 """
@@ -32,6 +32,19 @@ def save(script, found, figure, *, settings, threads, packages, directory):
     for key, value in found.items():
         print(f"{key}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}")  # noqa: T201
     print(run_on(on))  # noqa: T201
+
+
+def apart(curve, other):
+    """Return the relative differences of two curves, step by step."""
+    return [abs(a / b - 1) for a, b in zip(curve, other, strict=True)]
+
+
+def over_steps(axes, titles):
+    """Give each chart its title, and a legend; what lies along its axis are steps."""
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set_title(title, fontsize="medium")
+        axis.set_xlabel("step")
+        axis.legend(fontsize="small")
 
 
 def run_on(on):

@@ -1,12 +1,10 @@
 """The example of boosting: models of the built-in objectives, losses that they lack, and derivatives by differences."""
 
-import json
-
 import numpy as np
 import pytest
 
 import xbce
-from tests.project.test_examples import ROOT, found_by
+from tests.project.test_examples import found_by, written
 
 example = pytest.importorskip(
     "boosting", reason="XGBoost, LightGBM, scikit-learn or matplotlib is not installed", exc_type=ImportError
@@ -60,7 +58,7 @@ def test_errors_of_hessians():
 
 
 def test_the_page_names_what_was_found():
-    holds(json.loads((ROOT / "docs/images/boosting.json").read_text("utf-8"))["found"])
+    holds(written("boosting")["found"])
 
 
 def holds(found):

@@ -1,6 +1,5 @@
 """The example of logistic regression: scikit-learn's coefficients on every library, and what its page says."""
 
-import json
 from importlib import import_module
 
 import array_api_compat
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import approx
-from tests.project.test_examples import ROOT, found_by, threads_of_torch
+from tests.project.test_examples import found_by, threads_of_torch, written
 
 linear_model = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is not installed")
 Reference = linear_model.LogisticRegression
@@ -77,8 +76,7 @@ def test_calibration_is_scikit_learns():
 
 
 def test_the_page_names_what_was_found():
-    found = json.loads((ROOT / "docs/images/logistic_regression.json").read_text("utf-8"))["found"]
-    holds(found)
+    holds(written("logistic_regression")["found"])
 
 
 def holds(found):

@@ -1,6 +1,5 @@
 """The example of data on disk: one mean however it is read, and memory that stays small."""
 
-import json
 import sys
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 
 import xbce
 from tests.helpers import approx
-from tests.project.test_examples import ROOT, found_by
+from tests.project.test_examples import found_by, written
 
 da = pytest.importorskip("dask.array", reason="Dask is not installed")
 for package in ("psutil", "sklearn"):
@@ -90,7 +89,7 @@ def test_a_process_with_a_limit_ends_where_the_formula_needs_more(tmp_path):
 
 
 def test_the_page_names_what_was_found():
-    found = json.loads((ROOT / "docs/images/out_of_core.json").read_text("utf-8"))["found"]
+    found = written("out_of_core")["found"]
     assert found["textbook with the limit: mean"] == "MemoryError"
     assert found["textbook: mean"] == found["textbook on Dask: mean"] == "nan"
     assert found["xbce on Dask: megabytes"] < 0.1 * found["textbook: megabytes"]
