@@ -8,6 +8,7 @@ from proofs.native.given import BACKENDS, LEVELS, PUBLISHED, Given, is_known, kn
 from proofs.native.largest import largest
 from proofs.native.measured import Measured
 from xbce_conformance.inputs.formats import FORMATS
+from xbce_conformance.subjects.levels import V2
 
 _HEAD = """# The native theorem, platform by platform
 
@@ -18,10 +19,10 @@ ULP, as [docs/accuracy.md](../../docs/accuracy.md) counts them, of the plain los
 - **by binade**: the theorem, with a and b of each binade from the functions report, or from [own.json](own.json) where
   xbce has series in the place of a library's functions (of published figures: the same everywhere).
 - **by cell**: the theorem, with a and b of single cells ([local.json](local.json)); “–”: not measured.
-- **found**: the largest error of [results/cpu](../../conformance/results/cpu/report.md), on processors of both levels;
-  in rows of labels that are not only hard, then that of
-  [results/platforms](../../conformance/results/platforms/README.md), where the library uses this level. “–”: not
-  measured. Of JAX both are of x86-64-v3.
+- **found**: the largest error of [results/cpu](../../conformance/results/cpu/report.md), on processors of x86-64-v3 and
+  v4; in rows of labels that are not only hard, then that of
+  [results/platforms](../../conformance/results/platforms/README.md), where the library uses this level, and at
+  x86-64-v2 that alone. “–”: not measured. Of JAX both are of x86-64-v3.
 - **proved**: whether the promised bound follows. “yes”: from figures of which every argument was tried. “if”: it
   follows if the given figures are the largest ones, which samples and published tables do not show. “no”: the theorem
   gives more than is promised.
@@ -90,10 +91,9 @@ def _promised(found: Measured, key: tuple[str, str, str], labels: str) -> float:
 
 def _found(found: Measured, given: Given, key: tuple[str, str, str], labels: str) -> str:
     hard = labels == "hard"
-    of_all = (found.hard if hard else found.any_label).get(key)
+    of_all = None if given.level == V2 else (found.hard if hard else found.any_label).get(key)
     at_level = None if hard else found.at_level.get((key, given.level))
-    texts = ["–" if of_all is None else f"{of_all:.2f}"]
-    return ", ".join(texts if at_level is None else [*texts, f"{at_level:.2f}"])
+    return ", ".join(f"{error:.2f}" for error in (of_all, at_level) if error is not None) or "–"
 
 
 def _up(x: float) -> str:
