@@ -130,6 +130,7 @@ def jax_float64(on: bool) -> AbstractContextManager[Any]:
 def forget_plans(loss: Any) -> None:
     """Have the next call of a loss make its plan, and find its program, anew."""
     loss._plans.clear()
+    loss._of_any_lengths.clear()
     loss._patterns.clear()
 
 

@@ -13,6 +13,7 @@ from array_api_compat import torch as namespace
 from torch.autograd import forward_ad
 
 from .._call.kernel import Arguments, Kernel, Quotient, Sums, library_sum
+from .._compiler.cache import Compiled, IdentityCache
 from .._typing import Array, Namespace
 from . import torch_cpu
 from .protocol import Run
@@ -46,7 +47,7 @@ class Prepared:
         """The kernel of the value and its slope."""
         self.evaluated: Run = self._evaluated
         """Returns the results, of which no derivative is needed."""
-        self.with_slope: Run = self._with_slope
+        self.with_slope: Run = self._first_with_slope
         """Returns the value, and its slope in the scores, not rounded to a half type."""
 
     def __call__(self, arrays: Arguments) -> tuple[Array, ...]:
@@ -76,28 +77,41 @@ class Prepared:
     def _with_slope(self, arrays: Arguments) -> tuple[Array, ...]:
         return self._divided(torch_cpu.run(self.joint, arrays, (*self.sums, None)))  # type: ignore[arg-type]  # there is one
 
+    def _first_with_slope(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+        """Return the results, after looking for a program: only calls that are differentiated need it."""
+        program = torch_cpu.whole(self.joint, arrays)  # type: ignore[arg-type]  # there is one
+        self.with_slope = self._with_slope if program is None else self._run(program, (*self.sums, None), arrays)
+        return self.with_slope(arrays)
+
     def _divided(self, results: tuple[Array, ...]) -> tuple[Array, ...]:
         return results if self.quotient is None else (self.quotient(namespace, results[0]), *results[1:])
+
+    def _run(self, program: Compiled, sums: Sums, arrays: tuple[Any, ...]) -> Run:
+        return program.divided(sums, library_sum, self.quotient, arrays[0].ndim)
 
     def _prepare(self, arrays: tuple[Any, ...]) -> None:
         self.serves = torch_cpu.are_dense(arrays)
         if not self.serves:
             return
-        if self.quotient is not None and self.quotient.known is not None:  # to divide by a number takes 2 µs more
-            self.quotient = replace(self.quotient, known=torch.tensor(self.quotient.known, dtype=torch.float64))
-        size = arrays[0].numel()
-        keeps = size <= _KEPT and [output.method for output in self.kernel.outputs] == ["value"]
-        # A masked element has slope 0, but its cotangent may be NaN.
-        derivative = self.kernel.derivative(0, 0) if keeps and self.kernel.where is None else None
-        if derivative is not None:
-            outputs = (*self.kernel.outputs, *derivative.unrounded().outputs)
-            self.joint = replace(self.kernel, outputs=outputs)
+        quotient = self.quotient
+        if quotient is not None and isinstance(quotient.known, (int, float)):  # to divide by a number takes 2 µs more
+            self.quotient = Quotient(quotient.dtype, torch.tensor(quotient.known, dtype=torch.float64))
+        self.joint = _JOINT(self.kernel) if arrays[0].numel() <= _KEPT else None
         program = torch_cpu.whole(self.kernel, arrays)
         if program is not None:
-            self.evaluated = program.divided(self.sums, library_sum, self.quotient, arrays[0].ndim)
-        program = None if self.joint is None else torch_cpu.whole(self.joint, arrays)
-        if program is not None:
-            self.with_slope = program.divided((*self.sums, None), library_sum, self.quotient, arrays[0].ndim)
+            self.evaluated = self._run(program, self.sums, arrays)
+
+
+def _joint(kernel: Kernel) -> Kernel | None:
+    """Return the kernel of a value and of its slope in the scores, not rounded to a half type; None without one."""
+    # A masked element has slope 0, but its cotangent may be NaN.
+    if [output.method for output in kernel.outputs] != ["value"] or kernel.where is not None:
+        return None
+    derivative = kernel.derivative(0, 0)
+    return None if derivative is None else replace(kernel, outputs=(*kernel.outputs, *derivative.unrounded().outputs))
+
+
+_JOINT = IdentityCache(_joint)
 
 
 def keep(ctx: Any, xp: Namespace, kernel: Kernel, sums: Sums, arrays: Arguments, *more: Array) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar
 
 from .._formulas import Formula
 from .._typing import Array, ArrayObject, ArrayT
-from .cache_key import call_key
+from .cache_key import Key, call_key, key_of_any_lengths
 from .checks import is_array_option, option_in
 from .inputs import Inputs, fits_float32, loss_inputs
 from .numbers import as_argument, as_number
@@ -72,6 +72,8 @@ class Loss(Generic[P]):
         self._formula_of: Callable[..., Formula] = formula_of
         self._plans: dict[Hashable, Plan] = {}
         """By the cache key of the call."""
+        self._of_any_lengths: dict[Hashable, Plan] = {}
+        """By the cache key without the lengths of the arrays."""
         self._patterns: dict[Hashable, Plan] = {}
         """By the cache key without the numbers that kernels take as arguments."""
         self._name = formula_of.__name__
@@ -171,7 +173,7 @@ class Loss(Generic[P]):
         key, arrays = call
         plan = self._plans.get(key)
         if plan is None:
-            plan = _keep(self._plans, key, self._plan_like_another(key[0], methods, args, kwargs))
+            plan = _keep(self._plans, key, self._plan_like_another(key, methods, args, kwargs))
         return plan.results(arrays)
 
     def _planned(self, methods: tuple[str, ...], args: Any, given: Any) -> tuple[Plan, tuple[Array, ...]]:
@@ -180,7 +182,17 @@ class Loss(Generic[P]):
         plan, inputs = self._plan(methods, args, options, self._formula(args, options))
         return plan, inputs.arrays
 
-    def _plan_like_another(self, rest: Hashable, methods: tuple[str, ...], args: Any, given: Any) -> Plan:
+    def _plan_like_another(self, key: Key, methods: tuple[str, ...], args: Any, given: Any) -> Plan:
+        """Return the plan of a call, from one that differs only in its lengths, or in its numbers, if one is kept."""
+        of_any_lengths = key_of_any_lengths(key)
+        if of_any_lengths is None:
+            return self._plan_with_numbers(key[:2], methods, args, given)
+        kept = self._of_any_lengths.get(of_any_lengths)
+        if kept is not None:
+            return kept.with_lengths_of(args[0])
+        return _keep(self._of_any_lengths, of_any_lengths, self._plan_with_numbers(key[:2], methods, args, given))
+
+    def _plan_with_numbers(self, rest: Hashable, methods: tuple[str, ...], args: Any, given: Any) -> Plan:
         """Return the plan of a call, from a plan that differs in its numbers only if one is kept by the key `rest`."""
         options = self._options(args, given)
         formula = self._formula(args, options)

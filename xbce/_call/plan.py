@@ -77,7 +77,8 @@ class Reduction:
         dtype = inputs.dtype if self.dtype is None else self.dtype
         kept = summed if self.keepdims else None
         runner, divides = runner_for(inputs.xp), divisor is not None
-        return Plan(inputs.xp, runner, run, sums, mean, divides, dtype, kept, numbers)
+        counted = self._counted if mean is not None and not isinstance(mean, Denominator) else None
+        return Plan(inputs.xp, runner, run, sums, mean, counted, divides, dtype, kept, numbers)
 
     def _outputs(
         self, inputs: Inputs, methods: tuple[str, ...], divisor: int | None, divisor_rest: int | None
@@ -97,9 +98,14 @@ class Reduction:
         weighing = _accumulating(inputs) if weights else inputs.computing
         return Output(method, weighing, weighing, weights)
 
+    @property
+    def _counted(self) -> tuple[int, ...]:
+        """The axes whose elements a mean divides by, if it counts them all."""
+        return (0,) if self.normalize_by == "batch" else self.axes
+
     def _mean(self, inputs: Inputs) -> Denominator | float:
         x, dtype = inputs.arrays[0], _accumulating(inputs)
-        size: float | None = elements_along(x, (0,) if self.normalize_by == "batch" else self.axes)
+        size: float | None = elements_along(x, self._counted)
         weight = inputs.weight if self.normalize_by in ("weight", "nonzero") else None
         where = inputs.where if self.normalize_by in ("count", "weight", "nonzero") else None
         if weight is None and where is None and size is not None:
@@ -120,6 +126,8 @@ class Plan:
     """The sum of each output of the kernel; None for an output that is not summed."""
     mean: Denominator | float | None
     """Denominator of a mean; None if there is no mean."""
+    counted: tuple[int, ...] | None
+    """The axes whose lengths give the denominator, if they do."""
     divides: bool
     """Whether the kernel takes the denominator as its last argument, or it and its rest as the last two."""
     dtype: DType
@@ -156,6 +164,10 @@ class Plan:
         object.__setattr__(plan, "numbers", numbers)
         object.__setattr__(plan, "last", self._last_of(numbers))
         return plan
+
+    def with_lengths_of(self, first: Array) -> "Plan":
+        """Return this plan for a first array with other lengths, to which those of the others relate as before."""
+        return replace(self, mean=self.mean if self.counted is None else elements_along(first, self.counted))
 
     def results(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return the results of the call."""
