@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import NUMPY, approx, assert_equal, assert_same_bits, assert_ulp, jax_float64, step
+from tests.helpers import NUMPY, approx, assert_equal, assert_same_bits, assert_ulp, forget_plans, jax_float64, step
 from xbce_conformance.cases import METHODS
 from xbce_conformance.cases.losses import FAMILY
 from xbce_conformance.exact_values import definitions
@@ -445,3 +445,16 @@ def test_the_gradient_at_the_largest_gamma_is_within_the_bound():
         m = 1 / (1 + mpmath.exp(3))
         exact = float(m**50 * -mpmath.log(1 - m))
     assert_ulp(float(focal(x, z, gamma=gamma)[0]), exact, 204, "float32")
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_an_array_that_is_two_options_is_not_planned_for(library):
+    xp = pytest.importorskip(library)
+    x, half, quarter = xp.linspace(-3, 3, 5), xp.ones(5) / 2, xp.ones(5) / 4
+    z = (x > 1) + 0.0
+    for second in (half, quarter):
+        forget_plans(focal)
+        expected = focal(x, z, gamma=half + 0, alpha=second + 0)
+        forget_plans(focal)
+        focal(x, z, gamma=half, alpha=half)
+        assert (focal(x, z, gamma=half, alpha=second) == expected).all(), second

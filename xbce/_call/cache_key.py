@@ -23,8 +23,8 @@ def call_key(
     """Return the cache key of a call, and its arrays in the order of `Inputs.arrays`.
 
     The options named in `numbers` may be numbers, or arrays of them. Return None if a call must be validated in full:
-    for arrays of libraries other than NumPy, PyTorch and JAX, for scalars in place of arrays, for
-    options that compare equal to others (True to 1), and while torch.compile traces.
+    for arrays of libraries other than NumPy, PyTorch and JAX, for scalars in place of arrays, for an array that is
+    several options, for options that compare equal to others (True to 1), and while torch.compile traces.
     """
     torch = sys.modules.get("torch")
     if len(args) != 2 or (torch is not None and torch.compiler.is_compiling()):
@@ -61,6 +61,8 @@ def call_key(
             return None
     arrays = (*args, *(kwargs[name] for name in ARRAYS if kwargs.get(name) is not None))
     if options:
+        if len({id(kwargs[name]) for name in options}) < len(options):  # a plan takes it from one of its places
+            return None
         arrays = (*arrays, *(kwargs[name] for name in numbers if name in options))
     return (tuple(rest), tuple(shapes), tuple(of_numbers)), arrays
 
