@@ -55,7 +55,8 @@ class Compiled:
         """Includes the guards."""
         if not self._lowered.checked:
             return self.quick
-        return self._program(lowered(self.target.xp, self.graph, {**PROGRAM_LOWERINGS, **self.target.lowerings}))
+        lowerings = {**PROGRAM_LOWERINGS, **self.target.lowerings}
+        return self._program(lowered(self.target.xp, self.graph, lowerings, self.target.samples))
 
     @cached_property
     def unchecked(self) -> Program | None:
@@ -66,7 +67,7 @@ class Compiled:
     @cached_property
     def _lowered(self) -> Graph:
         lowerings = {**PROGRAM_LOWERINGS, **QUICK_LOWERINGS, **self.target.lowerings}
-        return lowered(self.target.xp, self.graph, lowerings)
+        return lowered(self.target.xp, self.graph, lowerings, self.target.samples)
 
     def _program(self, graph: Graph) -> Program:
         return Compiler(self.target, graph, self.arguments).program()
@@ -147,7 +148,7 @@ class CompiledCache:
         return compiled
 
     def _compile(self, function: Callable[..., Any], kinds: tuple[Any, ...]) -> Compiled:
-        recorder = Recorder(self.target.xp)
+        recorder = Recorder(self.target.xp, self.target.samples)
         samples = tuple(self._sample(kind) for kind in kinds)
         full = tuple(isinstance(kind, tuple) and kind[2] for kind in kinds)
         graph = record(recorder, function, samples, full)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._formulas import Idiom
 from .._formulas.idioms import Plain
-from .recording import Graph, Node, Recorder, expand
+from .recording import Graph, Node, Recorder, Samples, expand
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,9 @@ class Lowered:
 
     def operation(self, name: str, operands: Iterable[Node], value: Any = None, *, uses: tuple[int, ...] = ()) -> Node:
         """Return the lowered node of an operation."""
-        call = Call(name, tuple(operands), value, uses)
-        lowering = self._lowerings.get(name)
-        found = None if lowering is None else lowering(self, call)
-        return self.recorder.operation(name, call.operands, value) if found is None else found
+        operands, lowering = tuple(operands), self._lowerings.get(name)
+        found = None if lowering is None else lowering(self, Call(name, operands, value, uses))
+        return self.recorder.operation(name, operands, value) if found is None else found
 
     def idiom(self, idiom: Idiom, operands: tuple[Node, ...], *, uses: tuple[int, ...] = ()) -> Node:
         """Return the lowered node of an idiom, or of its plain operations, each lowered."""
@@ -63,17 +62,19 @@ class Lowered:
         return expand(self, idiom, operands) if found is None else found
 
 
-def lowered(xp: Any, graph: Graph, lowerings: Mapping[str, Lowering]) -> Graph:
+def lowered(xp: Any, graph: Graph, lowerings: Mapping[str, Lowering], samples: Samples | None = None) -> Graph:
     """Return a graph of operations without idioms."""
-    work = Lowered(Recorder(xp), lowerings)
+    work = Lowered(Recorder(xp, samples), lowerings)
     nodes = graph.nodes()
     uses = Counter(graph.outputs)
     for node in nodes:
         hints = () if node.idiom is None else node.idiom.hints
-        uses.update(operand for i, operand in enumerate(node.operands) if i not in hints)
+        for i, operand in enumerate(node.operands):
+            if i not in hints:
+                uses[operand] += 1
     new: dict[Node, Node] = {}
     for node in nodes:
-        operands, of_operands = tuple(new[x] for x in node.operands), tuple(uses[x] for x in node.operands)
+        operands, of_operands = tuple([new[x] for x in node.operands]), tuple([uses[x] for x in node.operands])
         if node.operation in ("input", "constant"):
             new[node] = work.recorder.copied(node)
         elif node.idiom is not None:

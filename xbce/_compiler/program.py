@@ -2,7 +2,7 @@
 
 import linecache
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import count
@@ -12,7 +12,7 @@ from typing import Any
 from .._precision import Table
 from .._typing import Array, DType, Namespace
 from .lowering import Lowering
-from .recording import Graph, Node, function_of
+from .recording import Graph, Node, Samples, function_of
 
 
 class NotANumberError(Exception):
@@ -98,6 +98,8 @@ class Target:
     """Makes an uninitialised array."""
     empty_like: Callable[[Array, DType], Array]
     """Makes an uninitialised array of the shape of another, and of its memory layout if possible."""
+    samples: Samples = field(default_factory=dict, compare=False)
+    """What is known of the library's operations."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ class Compiler:
         operand = node.operands[position]
         if operand.operation != "constant" and not operand.is_number():
             return self._places[operand]
-        arrays = [x for x in node.operands if hasattr(x.sample, "dtype")]
+        arrays = [x for x in node.operands if x.is_array]
         dtypes = [x.dtype for x in arrays if not x.is_bool()] or [node.dtype] if writes else []
         if operand.is_number():
             if not writes or self._target.takes_number(node.operation, position):

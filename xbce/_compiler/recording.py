@@ -4,9 +4,9 @@ Functions never branch on values, so a graph recorded with arrays of one element
 """
 
 import operator
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, Protocol
 
 from .._formulas import Idiom
@@ -18,9 +18,9 @@ SAMPLE_NUMBER = 0.75
 _COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Node:
-    """An operation in a graph."""
+    """An operation in a graph; not frozen, which would take three times as long to make. Nothing changes it."""
 
     operation: str
     """Name of a function of the namespace or of `operator`, name of an idiom, "input" or "constant"."""
@@ -33,6 +33,18 @@ class Node:
     """Whether an operand, and so the result, has the full shape."""
     idiom: Idiom | None = None
     """The idiom, if the node is one."""
+    kind: Hashable = field(init=False)
+    """What the dtype and the rank of a result depend on: of a float neither its value nor its sign."""
+    is_array: bool = field(init=False)
+    """Whether the result is an array, not a number."""
+
+    def __post_init__(self) -> None:
+        sample = self.sample
+        self.is_array = hasattr(sample, "dtype")
+        if self.is_array:
+            self.kind = sample.dtype, sample.ndim
+        else:
+            self.kind = float if type(sample) is float else (type(sample), sample)
 
     @property
     def dtype(self) -> DType:
@@ -41,15 +53,20 @@ class Node:
 
     def is_number(self) -> bool:
         """Tell whether this is a Python number, which may have another value in the next call."""
-        return self.operation != "constant" and not hasattr(self.sample, "dtype")
+        return not self.is_array and self.operation != "constant"
 
     def is_bool(self) -> bool:
         """Tell whether this is an array of truth values."""
-        return hasattr(self.sample, "dtype") and str(self.dtype).endswith("bool")
+        return self.is_array and _is_bool(self.dtype)
 
     def is_constant(self, value: float) -> bool:
         """Tell whether this is a constant that is equal to a number; False for -0.0."""
         return self.operation == "constant" and self.value == value and repr(self.value) != "-0.0"
+
+
+@cache
+def _is_bool(dtype: DType) -> bool:
+    return str(dtype).endswith("bool")  # takes NumPy as long as an operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +104,18 @@ def function_of(xp: Namespace, name: str, dtype: DType) -> Callable[..., Any]:
     return partial(function, dtype=dtype) if name != "astype" else lambda x: function(x, dtype)
 
 
+Samples = dict[Hashable, Any]
+"""Samples of results, by the operation and the kinds of its operands: to compute one takes longer than all else."""
+_MOST_SAMPLES = 4096
+
+
 class Recorder:
     """Makes nodes; returns the same node for equal operations."""
 
-    def __init__(self, xp: Namespace) -> None:
+    def __init__(self, xp: Namespace, samples: Samples | None = None) -> None:
         self.xp = xp
         self._known: dict[Any, Node] = {}
+        self._samples: Samples = {} if samples is None else samples
 
     def copied(self, node: Node) -> Node:
         """Return an input or a constant of another recorder."""
@@ -113,15 +136,33 @@ class Recorder:
             operands = operands[::-1]  # a number as the second operand costs some libraries less
         if like is not None:
             return self._node(name, operands, value, like.full, lambda: like.sample, like.dtype)
-        samples = [operand.sample for operand in operands]
         full = any(operand.full for operand in operands)
-        return self._node(name, operands, value, full, lambda: function_of(self.xp, name, value)(*samples))
+        return self._node(
+            name, operands, value, full, lambda: self._sample((name, value), function_of, operands, name, value)
+        )
 
     def idiom(self, idiom: Idiom, operands: tuple[Node, ...]) -> Node:
         """Return the node of an idiom."""
-        samples = [operand.sample for operand in operands]
         full = any(operand.full for operand in operands)
-        return self._node(idiom.name, operands, None, full, lambda: idiom.plain(self.xp, *samples), idiom=idiom)
+
+        def sample() -> Any:
+            return self._sample(idiom, lambda xp: partial(idiom.plain, xp), operands)
+
+        return self._node(idiom.name, operands, None, full, sample, idiom=idiom)
+
+    def _sample(
+        self, name: Hashable, function_of: Callable[..., Callable[..., Any]], operands: tuple[Node, ...], *more: Any
+    ) -> Any:
+        """Return the result of a function for the samples of operands, or that for others of the same kinds."""
+        key = (name, *[operand.kind for operand in operands])
+        found = self._samples.get(key)
+        if found is None:
+            found = function_of(self.xp, *more)(*[operand.sample for operand in operands])
+            if hasattr(found, "dtype"):  # the value of a number matters
+                if len(self._samples) >= _MOST_SAMPLES:
+                    self._samples.clear()
+                self._samples[key] = found
+        return found
 
     def _node(
         self,
@@ -135,10 +176,12 @@ class Recorder:
     ) -> Node:
         # The key must distinguish 1, True and 1.0, and 0.0 and -0.0, although they are equal.
         known = sorted(map(id, operands)) if operation in _COMMUTATIVE else map(id, operands)
-        key = (operation, type(value), repr(value), dtype, *known)
-        if key not in self._known:
-            self._known[key] = Node(operation, operands, value, sample(), full, idiom)
-        return self._known[key]
+        kept = repr(value) if isinstance(value, (int, float, complex)) else value
+        key = (operation, type(value), kept, dtype, *known)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = Node(operation, operands, value, sample(), full, idiom)
+        return found
 
 
 class TracedArray:
