@@ -68,8 +68,8 @@ def _counts(name, library):
                 graph = lowered(recorder.xp, record(recorder, kernel, samples, full), {})
             # What is done with numbers alone takes no pass over arrays.
             nodes = [node for node in graph.nodes() if node.operands and not node.is_number()]
-            lines = (line.strip() for line in program.source.splitlines() if "(" in line and "def " not in line)
-            calls = [line for line in lines if not re.match(r"n\d+ = ", line)]
+            lines = (line.strip() for line in program.source.splitlines() if re.search(r"\(|\[\.\.\.\] = ", line))
+            calls = [line for line in lines if not re.match(r"n\d+ = |def ", line)]
             counts[f"{method}{', pos_weight' * weighted}"] = {"program": len(calls), "kernel": len(nodes)}
     return counts
 

@@ -1,6 +1,7 @@
 """Functions recorded as graphs, rewritten, and compiled into programs: the same bits by fewer operations."""
 
 import importlib
+import re
 import traceback
 import weakref
 from fractions import Fraction
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import xbce
-from tests.helpers import some_long, step
+from tests.helpers import forget_plans, some_long, step
 from xbce._compiler.cache import IdentityCache
 from xbce._compiler.lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from xbce._compiler.program import Compiler, NotANumberError
@@ -226,10 +227,34 @@ def test_the_loss_is_as_short_as_it_can_be():
     xbce.binary_cross_entropy_with_logits(x, (x > 0).astype(np.float32))
     (plan,) = plans.values()
     program = numpy_runner._CACHE.compiled(plan.kernel, (x, x)).quick
-    body = [line.strip() for line in program.source.splitlines() if "(" in line][1:]
-    assert [line.partition("(")[0].rpartition("_")[0] for line in body] == [
+    body = [line.strip() for line in program.source.splitlines() if "(" in line or "[...]" in line][1:]
+    assert ["astype" if "[...]" in line else line.partition("(")[0].rpartition("_")[0] for line in body] == [
         "ge", "astype", "sub", "mul", "abs", "neg", "exp", "log1p", "add", "require_numbers",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "loss", [xbce.binary_cross_entropy_with_logits, xbce.binary_cross_entropy, xbce.sigmoid_focal_loss]
+)
+def test_operations_on_one_element_are_not_in_place(loss):
+    x = np.full(1, 0.25, np.float32)
+    forget_plans(loss)
+    loss.value_and_gradient(x, x)
+    (plan,) = loss._plans.values()
+    for program in (
+        numpy_runner._CACHE.compiled(plan.kernel, (x, x, *plan.numbers)).quick,
+        numpy_runner._CACHE.compiled(plan.kernel, (x, x, *plan.numbers)).exact,
+    ):
+        results = set()
+        for line in program.source_of_fresh.splitlines():
+            call = re.fullmatch(r"\s+(?:[a-z]\w*\((.*), ([so]\d+)\)|([so]\d+)\[\.\.\.\] = (.*))", line)
+            if call:
+                operands, result = (call[1], call[2]) if call[1] else (call[4], call[3])
+                assert result not in operands.split(", "), line
+                results.add(result)
+        assert len(results) > 3, program.source_of_fresh
+    several = numpy_runner._CACHE.compiled(plan.kernel, (*np.ones((2, 5), np.float32), *plan.numbers)).quick
+    assert len(several.scratch) < len(program.scratch)
 
 
 def test_a_traceback_shows_the_line_of_a_program():

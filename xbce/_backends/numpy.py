@@ -189,7 +189,7 @@ def _take(table: Array, index: Array, out: Array) -> None:
 
 
 def _copy(x: Array, out: Array) -> None:
-    np.copyto(out, x, casting="unsafe")
+    np.copyto(out, x, "unsafe")
 
 
 def _vectorizes_log1p() -> bool:
@@ -244,6 +244,9 @@ _CACHE = CompiledCache(
         require_numbers=_require_numbers,
         empty=np.empty,
         empty_like=np.empty_like,
+        empty_flat=np.empty,
+        copying="{out}[...] = {x}",
+        slow_in_place=True,  # 1.0 instead of 0.4 µs: arrays of one element have no strides that show an overlap as safe
     )
 )
 _QUICK_WAY = QuickWay(_run, np.nonzero, np.broadcast_to)

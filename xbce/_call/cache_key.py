@@ -39,6 +39,8 @@ def call_key(
             return None
         shapes.append(seen[0])
         rest.append(seen[1])
+    if not kwargs:
+        return (tuple(rest), tuple(shapes), ()), args
     options: list[str] = []
     for name, x in kwargs.items():
         kind = type(x)
@@ -72,7 +74,8 @@ def key_of_any_lengths(key: Key) -> Hashable | None:
     rest, (first, *others), numbers = key
     if first is None or None in others:
         return None
-    relations = [len(first)] + [len(x) if x == first else _relation(x, first) for x in others]  # type: ignore[arg-type]
+    relations: list[Hashable] = [len(first)]
+    relations += [len(x) if x == first else _relation(x, first) for x in others if x is not None]
     return rest, tuple(relations), numbers
 
 

@@ -1,5 +1,6 @@
 """Records, lowers and compiles functions, and keeps the result for later arrays of the same kinds."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -44,6 +45,8 @@ class Compiled:
     """The function as it was recorded."""
     arguments: int
     """Number of its arguments."""
+    in_place: bool = True
+    """Whether operations may work in place."""
 
     @cached_property
     def quick(self) -> Program:
@@ -70,7 +73,7 @@ class Compiled:
         return lowered(self.target.xp, self.graph, lowerings, self.target.samples)
 
     def _program(self, graph: Graph) -> Program:
-        return Compiler(self.target, graph, self.arguments).program()
+        return Compiler(self.target, graph, self.arguments, in_place=self.in_place).program()
 
     def summed(
         self,
@@ -100,13 +103,18 @@ class Compiled:
         whole = spec is not None and len(spec.axes) == ndim
         unchecked = self.unchecked if whole else None
 
+        fresh = (self.quick if unchecked is None else unchecked).fresh
+
         def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            results = self._fresh(arrays)
+            try:
+                results = fresh(arrays)
+            except NotANumberError:
+                results = self.exact.fresh(arrays)
             return results if spec is None else with_sum(results, sum(xp, results[0], spec))
 
         def run_unchecked(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            results = unchecked.fresh(arrays)  # type: ignore[union-attr]  # there is one
-            total = sum(xp, results[0], spec)  # type: ignore[arg-type]
+            results = fresh(arrays)
+            total = sum(xp, results[0], spec)  # type: ignore[arg-type]  # there is one
             if (number := total.item()) != number:
                 results = self.exact.fresh(arrays)
                 total = sum(xp, results[0], spec)  # type: ignore[arg-type]
@@ -144,15 +152,15 @@ class CompiledCache:
         kinds = tuple([(a.dtype, a.ndim, a.shape == shape) if hasattr(a, "ndim") else type(a) for a in arrays])
         # Kernels live long: cache by identity. Other callables are rebuilt per call: cache by equality.
         known = self._known if isinstance(function, Kernel) else self._equal
-        compiled: Compiled = known(function, kinds)
+        compiled: Compiled = known(function, kinds, not self.target.slow_in_place or math.prod(shape) != 1)
         return compiled
 
-    def _compile(self, function: Callable[..., Any], kinds: tuple[Any, ...]) -> Compiled:
+    def _compile(self, function: Callable[..., Any], kinds: tuple[Any, ...], in_place: bool) -> Compiled:
         recorder = Recorder(self.target.xp, self.target.samples)
         samples = tuple(self._sample(kind) for kind in kinds)
         full = tuple(isinstance(kind, tuple) and kind[2] for kind in kinds)
         graph = record(recorder, function, samples, full)
-        return Compiled(self.target, graph, len(kinds))
+        return Compiled(self.target, graph, len(kinds), in_place)
 
     def _sample(self, kind: Any) -> Any:
         if isinstance(kind, tuple):

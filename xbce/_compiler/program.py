@@ -98,6 +98,16 @@ class Target:
     """Makes an uninitialised array."""
     empty_like: Callable[[Array, DType], Array]
     """Makes an uninitialised array of the shape of another, and of its memory layout if possible."""
+    empty_flat: Callable[[tuple[int, ...], DType], Array] | None = None
+    """Makes what `empty_like` does for arrays of one dimension, if that takes less time."""
+    empty_same: Callable[[Array], Array] | None = None
+    """Makes what `empty_like` does for the dtype of the array, if that takes less time."""
+    methods: Mapping[str, str] = field(default_factory=dict)
+    """Methods of arrays that do operations in place on their first operand, with the same bits in less time."""
+    copying: str = ""
+    """What does "copy" and "astype" as a statement, in less time than the call: of {x}, into {out}."""
+    slow_in_place: bool = False
+    """Whether operations on one element take longer in place."""
     samples: Samples = field(default_factory=dict, compare=False)
     """What is known of the library's operations."""
 
@@ -139,8 +149,8 @@ class Program:
 class Compiler:
     """Assigns a buffer to each result; a buffer is free after its last use, and operations may work in place."""
 
-    def __init__(self, target: Target, graph: Graph, arguments: int) -> None:
-        self._target, self._graph, self._arguments = target, graph, arguments
+    def __init__(self, target: Target, graph: Graph, arguments: int, *, in_place: bool = True) -> None:
+        self._target, self._graph, self._arguments, self._in_place = target, graph, arguments, in_place
         self._places: dict[Node, str] = {}
         self._names: dict[str, Any] = {}
         self._converted: dict[Any, str] = {}
@@ -177,13 +187,25 @@ class Compiler:
         )
         new = dict(zip(scratch + results, (*self._scratch, *outputs), strict=True))
         self._names |= {f"{place}_dtype": dtype for place, dtype in new.items()}
-        self._names["empty_like"] = self._target.empty_like
-        allocated = [f"{place} = empty_like(a0, {place}_dtype)" for place in new]
+        allocated = [f"{place} = {self._allocation(place, dtype)}" for place, dtype in new.items()]
         unpacked = [f"{', '.join(names)}, = {names[0][0]}" for names in (scratch, results) if names]
         first = f"{', '.join(arguments)}, = a"
         source = "\n    ".join(["def run(a, s, o):", first, *unpacked, *self._lines])
         fresh = "\n    ".join(["def fresh(a):", first, *allocated, *self._lines, f"return {', '.join(results)},"])
         return Program(source, fresh, self._names, tuple(self._scratch), outputs)
+
+    def _allocation(self, place: str, dtype: DType) -> str:
+        """Return the call that makes an array like the first one."""
+        target = self._target
+        first = next((x for x in self._nodes if x.operation == "input" and x.value == 0), None)
+        if first is not None and target.empty_flat is not None and first.sample.ndim == 1:
+            self._names["empty"] = target.empty_flat
+            return f"empty(a0.shape, {place}_dtype)"
+        if first is not None and target.empty_same is not None and first.dtype == dtype:
+            self._names["empty_same"] = target.empty_same
+            return "empty_same(a0)"
+        self._names["empty_like"] = target.empty_like
+        return f"empty_like(a0, {place}_dtype)"
 
     def _writes(self, node: Node) -> bool:
         """Tell whether an operation writes its result into an array that it is given."""
@@ -195,12 +217,17 @@ class Compiler:
         operands = [self._operand(i, node, writes) for i in range(len(node.operands))]
         if writes and isinstance(node.value, Table):
             operands.insert(0, self._table(node.value))
+        place = "" if self._in_place or not writes else self._place(i, node)
         for operand in set(node.operands):
             if self._last[operand] == i:
                 self._release(operand)
         if writes:
-            place = self._place(i, node)
-            self._call(node.operation, self._target.calls[node.operation], operands, into=place)
+            place = place or self._place(i, node)
+            method = self._target.methods.get(node.operation)
+            if method is not None and place == operands[0]:
+                self._lines.append(f"{place}.{method}({', '.join(operands[1:])})")
+            else:
+                self._call(node.operation, self._target.calls[node.operation], operands, into=place)
         else:
             place = f"{'n' if node.is_number() else 'r'}{next(self._numbers)}"
             self._call(node.operation, *self._plain_call(node, operands), new=place)
@@ -219,6 +246,9 @@ class Compiler:
     def _call(
         self, name: str, function: Callable[..., Any], operands: list[str], into: str = "", new: str = ""
     ) -> None:
+        if into and self._target.copying and name in ("copy", "astype"):
+            self._lines.append(self._target.copying.format(x=operands[0], out=into))
+            return
         name = f"{name}_{next(self._numbers)}"
         self._names[name] = function
         out = into if self._target.positional_out else f"out={into}"
@@ -269,7 +299,8 @@ class Compiler:
             del self._free[place]
             return place
         for place, (dtype, until) in self._free.items():
-            if dtype == node.dtype and self._last.get(node, i) <= until:
+            last = self._last.get(node, i)
+            if dtype == node.dtype and (last <= until if self._in_place else last < until):
                 del self._free[place]
                 return place
         self._scratch.append(node.dtype)
