@@ -257,6 +257,22 @@ def test_operations_on_one_element_are_not_in_place(loss):
     assert len(several.scratch) < len(program.scratch)
 
 
+def test_programs_of_pytorch_work_in_place_by_methods():
+    torch = pytest.importorskip("torch")
+    runner = importlib.import_module("xbce._backends.torch_cpu")
+    x = torch.linspace(-2, 2, 5)
+
+    def function(xp, x):
+        return xp.log1p(xp.exp(xp.abs(x) * 2 + x) - x)
+
+    program = runner._CACHE.compiled(function, (x,)).quick
+    (result,) = program.fresh((x,))
+    assert torch.equal(result, torch.log1p(torch.exp(torch.abs(x) * 2 + x) - x))
+    assert [line.strip() for line in program.source_of_fresh.splitlines() if "out=" not in line][2:-1] == [
+        "o0 = empty_same(a0)", "o0.mul_(c1)", "o0.add_(a0)", "o0.exp_()", "o0.sub_(a0)", "o0.log1p_()",
+    ]  # fmt: skip
+
+
 def test_a_traceback_shows_the_line_of_a_program():
     x = np.zeros(3, np.float32)
     program = numpy_runner._CACHE.compiled(lambda xp, x: xp.exp(x), (x,)).exact

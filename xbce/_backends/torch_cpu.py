@@ -33,10 +33,16 @@ def are_dense(arrays: tuple[Any, ...]) -> bool:
 
 def is_plain(a: Any) -> bool:
     """Tell a tensor of PyTorch's own classes from others, and from numbers."""
-    return type(a) in _PLAIN
+    return type(a) in PLAIN
 
 
-_PLAIN = {torch.Tensor, torch.nn.Parameter}
+PLAIN = {torch.Tensor, torch.nn.Parameter}
+"""PyTorch's own classes."""
+_is_batched = torch._C._functorch.is_legacy_batchedtensor  # noqa: SLF001
+_transforms_are_active = torch._C._are_functorch_transforms_active  # noqa: SLF001
+_modes = torch._C._len_torch_dispatch_stack  # noqa: SLF001
+_function_modes = torch._C._len_torch_function_stack  # noqa: SLF001
+_is_tracing = torch._C._is_tracing  # noqa: SLF001
 
 
 def is_virtual(a: Array) -> bool:
@@ -45,22 +51,17 @@ def is_virtual(a: Array) -> bool:
     Gradients that are batched by `is_grads_batched` cannot be written into: they are legacy batched tensors
     (https://github.com/pytorch/pytorch/issues/49562). `copy_` loses the sign of a negated view of a half type.
     """
-    return a.is_neg() or bool(torch._C._functorch.is_legacy_batchedtensor(a))  # noqa: SLF001
+    return a.is_neg() or bool(_is_batched(a))
 
 
 def is_intercepted() -> bool:
     """Tell whether a mode, tracer or transform intercepts operations."""
-    return bool(
-        in_transform()
-        or torch._C._len_torch_dispatch_stack()  # noqa: SLF001
-        or torch._C._len_torch_function_stack()  # noqa: SLF001
-        or torch._C._is_tracing()  # noqa: SLF001
-    )
+    return bool(_transforms_are_active() or _modes() or _function_modes() or _is_tracing())
 
 
 def in_transform() -> bool:
     """Tell whether a transform of torch.func is active."""
-    return bool(torch._C._are_functorch_transforms_active())  # noqa: SLF001
+    return bool(_transforms_are_active())
 
 
 def run(function: Function, arrays: tuple[Any, ...], sums: Sums) -> tuple[Array, ...]:
@@ -179,6 +180,13 @@ _TARGET = Target(
     require_numbers=_require_numbers,
     empty=lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu"),
     empty_like=lambda x, dtype: torch.empty_like(x, dtype=dtype),
+    empty_same=torch.empty_like,
+    copying="{out}.copy_({x})",
+    # To take and to parse `out` costs a quarter of an operation on few elements.
+    methods={
+        **{name: f"{name}_" for name in ("add", "sub", "mul", "neg", "abs", "exp", "log", "log1p", "tanh", "pow")},
+        "truediv": "div_",
+    },
 )
 _CACHE = CompiledCache(_TARGET)
 _LARGE_CACHE = CompiledCache(

@@ -45,7 +45,7 @@ class Prepared:
         """Whether there are such tensors; None before the first call."""
         self.joint: Kernel | None = None
         """The kernel of the value and its slope."""
-        self.evaluated: Run = self._evaluated
+        self.evaluated: Run = self._first_evaluated
         """Returns the results, of which no derivative is needed."""
         self.with_slope: Run = self._first_with_slope
         """Returns the value, and its slope in the scores, not rounded to a half type."""
@@ -60,7 +60,7 @@ class Prepared:
             return self.otherwise(arrays)
         differentiated = False
         for a in arrays:
-            if torch_cpu.is_plain(a):
+            if type(a) in torch_cpu.PLAIN:
                 if torch_cpu.is_virtual(a):
                     return self.otherwise(arrays)
                 differentiated = differentiated or a.requires_grad  # type: ignore[union-attr]  # no number
@@ -77,8 +77,13 @@ class Prepared:
     def _with_slope(self, arrays: Arguments) -> tuple[Array, ...]:
         return self._divided(torch_cpu.run(self.joint, arrays, (*self.sums, None)))  # type: ignore[arg-type]  # there is one
 
+    def _first_evaluated(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+        """Return the results, after looking for a program: calls that are differentiated need another one."""
+        program = torch_cpu.whole(self.kernel, arrays)
+        self.evaluated = self._evaluated if program is None else self._run(program, self.sums, arrays)
+        return self.evaluated(arrays)
+
     def _first_with_slope(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-        """Return the results, after looking for a program: only calls that are differentiated need it."""
         program = torch_cpu.whole(self.joint, arrays)  # type: ignore[arg-type]  # there is one
         self.with_slope = self._with_slope if program is None else self._run(program, (*self.sums, None), arrays)
         return self.with_slope(arrays)
@@ -90,16 +95,12 @@ class Prepared:
         return program.divided(sums, library_sum, self.quotient, arrays[0].ndim)
 
     def _prepare(self, arrays: tuple[Any, ...]) -> None:
-        self.serves = torch_cpu.are_dense(arrays)
-        if not self.serves:
-            return
-        quotient = self.quotient
-        if quotient is not None and isinstance(quotient.known, (int, float)):  # to divide by a number takes 2 µs more
-            self.quotient = Quotient(quotient.dtype, torch.tensor(quotient.known, dtype=torch.float64))
-        self.joint = _JOINT(self.kernel) if arrays[0].numel() <= _KEPT else None
-        program = torch_cpu.whole(self.kernel, arrays)
-        if program is not None:
-            self.evaluated = self._run(program, self.sums, arrays)
+        serves, quotient = torch_cpu.are_dense(arrays), self.quotient
+        if serves:
+            if quotient is not None and isinstance(quotient.known, (int, float)):  # to divide by one takes 2 µs more
+                self.quotient = Quotient(quotient.dtype, torch.tensor(quotient.known, dtype=torch.float64))
+            self.joint = _JOINT(self.kernel) if arrays[0].numel() <= _KEPT else None
+        self.serves = serves  # last: other threads go on by it
 
 
 def _joint(kernel: Kernel) -> Kernel | None:
