@@ -148,6 +148,18 @@ def by_form(form: Plain) -> Lowering:
     return lambda work, call: expand(work, other, call.operands)
 
 
+def smaller_part(work: Lowered, call: Call) -> Node:
+    """Use the minimum of u and 1 - u."""
+    u = call.operands[0]
+    return work.operation("minimum", (u, work.operation("sub", (work.constant(1), u))))
+
+
+def one_where(work: Lowered, call: Call) -> Node:
+    """Add the condition as a number: x is 0 where it holds."""
+    condition, x = call.operands
+    return work.operation("add", (x, work.operation("astype", (condition,), x.dtype)))
+
+
 def power(_: Lowered, call: Call) -> Node | None:
     """Use the base itself for an exponent of 1, which the derivative of a square has."""
     base, exponent = call.operands
@@ -167,6 +179,8 @@ def unchanged(_: Lowered, call: Call) -> Node:
 PROGRAM_LOWERINGS: Mapping[str, Lowering] = {
     "exp_minus_abs": exp_minus_abs,
     "constant_zero": constant_zero,
+    "smaller_part": smaller_part,
+    "one_where": one_where,
     "pow": power,
     "settled": itself,
     "variable": unchanged,

@@ -15,7 +15,7 @@ from .._typing import DType, Namespace
 
 SAMPLE_NUMBER = 0.75
 """Sample of a number during recording; not 1, since a formula may divide by the difference of the number and 1."""
-_COMMUTATIVE = {"add", "mul", "eq", "and_", "or_"}
+_COMMUTATIVE = {"add", "mul", "eq", "and_", "or_", "xor_bits"}
 
 
 @dataclass(eq=False, slots=True)

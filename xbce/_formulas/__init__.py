@@ -10,7 +10,7 @@ They use neither abs nor max nor clip, since backends differ in their derivative
 from .cross_entropy import CrossEntropy
 from .exponents import Clip, Offset, exponents_of
 from .identity import Identity
-from .idioms import Idiom, WithForms, idiom, is_array, minus_sign, settled
+from .idioms import Idiom, WithForms, idiom, is_array, log1p_unit, minus_sign, settled
 from .modulated import ModulatedCrossEntropy
 from .probabilities import ProbabilityCrossEntropy
 from .protocol import Formula, Number
@@ -29,6 +29,7 @@ __all__ = [
     "exponents_of",
     "idiom",
     "is_array",
+    "log1p_unit",
     "minus_sign",
     "settled",
 ]

@@ -8,8 +8,8 @@ logarithm with a small relative error everywhere, since an error in ULP may doub
 - `log1p` of JAX's float64 on CPU is off by up to 129 ULP between -0.4143 and -0.2929, and `atanh` with it
   (https://github.com/jax-ml/jax/issues/39707).
 
-`log` and `log1p` here combine ranges in which all libraries are accurate, and no argument of any `log1p` here lies in
-the last of the ranges above. `expm1` and `tanh` are avoided: torch.compile replaces expm1(x) by exp(x) - 1
+`accurate_log` and `accurate_log1p` combine ranges in which all libraries are accurate. Between -1/2 and 1 the idiom `log1p_unit`
+is enough, for which JAX on CPUs has a series of ours; up to 1/2 the library's own log is. `expm1` and `tanh` are avoided: torch.compile replaces expm1(x) by exp(x) - 1
 (https://github.com/pytorch/pytorch/pull/190533), and JAX's float32 `tanh` is off by 4.2 ULP.
 
 Where two forms meet, each gets a harmless argument in place of those that the other form serves. Automatic
@@ -18,7 +18,7 @@ differentiation multiplies the derivative of an element that `where` does not se
 """
 
 from .._typing import Array, Namespace
-from .idioms import idiom, log1p_unit, vanishes
+from .idioms import idiom, log1m_half, log1p_unit, one_where, smaller_part, vanishes
 from .parts import halves
 
 
@@ -42,15 +42,32 @@ def log_expit(xp: Namespace, x: Array) -> Array:
 def logit(xp: Namespace, p: Array) -> Array:
     """Return log(p / (1 - p)) as log(m) - log1p(-m), negated for p > 1/2, where m is the smaller of p and 1 - p.
 
-    m is exact for p > 1/2. From m = 1/4 on the two terms cancel, but then 1 - 2 m is exact, too, and so
+    m is exact for p > 1/2. From m = 1/3 on the two terms cancel, but then 1 - 2 m is exact, too, and so
     -log1p((1 - 2 m) / m) has all digits next to the root at 1/2. The derivative of log(m / (1 - m)) would be NaN at 0.
     """
     upper = p > 0.5
-    m = xp.where(upper, 1 - p, p)
-    near = m >= 0.25
+    m = smaller_part(xp, p, upper)
+    near = m >= _THIRD
     ratio = (1 - 2 * m) / xp.where(near, m, 1.0)
-    lower = xp.where(near, 0.0, xp.log(xp.where(near, 1.0, m))) - xp.log1p(xp.where(near, ratio, -m))
+    lower = xp.where(near, 0.0, xp.log(xp.where(near, 1.0, m))) - log1p_unit(xp, xp.where(near, ratio, -m))
     return xp.where(upper, -lower, lower)
+
+
+_THIRD = 0.3333333432674408
+"""A float32 number above 1/3, so that (1 - 2 m) / m is at most 1 in each dtype."""
+
+
+def logs(xp: Namespace, u: Array, absent: Array | None = None) -> tuple[Array, Array]:
+    """Return log(u) and log(1 - u): log(m) and log1p(-m), where m is the smaller of u and 1 - u.
+
+    m is exact for u > 1/2, and up to 1/2 every library's log is accurate. Where an infinite logarithm is to be absent,
+    it is log(1), whose derivative is finite.
+    """
+    upper = u > 0.5
+    m = smaller_part(xp, u, upper)
+    log_m = xp.log(m if absent is None else one_where(xp, absent, m))
+    rest = log1m_half(xp, m)
+    return xp.where(upper, rest, log_m), xp.where(upper, log_m, rest)
 
 
 # B(2k) / (2k (2k)!) for k = 1, 2, ..., with the Bernoulli numbers B: log(sinh(y) / y) in powers of (2y)^2. For
@@ -82,14 +99,14 @@ def log1mexp(xp: Namespace, x: Array) -> Array:
     whose logarithm is log(-x) + x / 2 + a series in x^2: no exponential, and little cancels.
     """
     near = x >= -1.4
-    tail = xp.log1p(-xp.exp(xp.where(near, -2.0, x)))
+    tail = log1m_half(xp, xp.exp(xp.where(near, -2.0, x)))
     x = xp.where(near, x, -1.0)
     square = x * x
     series = _LOG_SINHC[-1] * square
     for coefficient in reversed(_LOG_SINHC[:-1]):
         series = (series + coefficient) * square
     # 0 - x is +0 for both zeros: a logarithm of -0 would have a derivative of the wrong sign.
-    return xp.where(near, (log(xp, 0.0 - x) + 0.5 * x) + series, tail)
+    return xp.where(near, (accurate_log(xp, 0.0 - x) + 0.5 * x) + series, tail)
 
 
 def xlogy(xp: Namespace, x: Array, y: Array) -> Array:
@@ -99,20 +116,20 @@ def xlogy(xp: Namespace, x: Array, y: Array) -> Array:
     The 0 at the end makes a zero of either sign SciPy's +0.
     """
     y = xp.where(vanishes(xp, x) & ((y < 0) | vanishes(xp, y) | (y == xp.inf)), 1.0, y)
-    return x * log(xp, y) + 0.0
+    return x * accurate_log(xp, y) + 0.0
 
 
 def xlog1py(xp: Namespace, x: Array, y: Array) -> Array:
     """Return x log(1 + y), which is 0 where x is 0 unless y is NaN; guarded like `xlogy`."""
     y = xp.where(vanishes(xp, x) & ((y <= -1) | (y == xp.inf)), 0.0, y)
-    return x * log1p(xp, y) + 0.0
+    return x * accurate_log1p(xp, y) + 0.0
 
 
 _LOG_2 = 0.6931471805599453
 
 
 @idiom()
-def log(xp: Namespace, y: Array) -> Array:
+def accurate_log(xp: Namespace, y: Array) -> Array:
     """Return log(y) with an error of up to 1.7 ULP, and of up to 2.2 ULP in a product (measured, float32).
 
     Between 1/2 and 2 as log1p(m - 1) + k log(2), where y = m 2^k and m lies between the roots of 1/2 and 2: m - 1 is
@@ -126,7 +143,7 @@ def log(xp: Namespace, y: Array) -> Array:
 
 
 @idiom()
-def log1p(xp: Namespace, y: Array) -> Array:
+def accurate_log1p(xp: Namespace, y: Array) -> Array:
     """Return log(1 + y) as log(u) + (y - d) / u, where u is 1 + y rounded and d = u - 1.
 
     For small y that is y itself, while PyTorch's log1p of a subnormal number is off by one ULP. The 1 is [y >= -1], or
@@ -137,4 +154,4 @@ def log1p(xp: Namespace, y: Array) -> Array:
     u = one + y
     d = u - one
     exact = d == y
-    return log(xp, u) + xp.where(exact, 0.0, y - d) / xp.where(exact, 1.0, u)
+    return accurate_log(xp, u) + xp.where(exact, 0.0, y - d) / xp.where(exact, 1.0, u)

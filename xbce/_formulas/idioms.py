@@ -79,8 +79,26 @@ def exp_minus_abs(xp: Namespace, x: Array, upper: Array, _s: Array) -> Array:
 
 @idiom()
 def log1p_unit(xp: Namespace, e: Array) -> Array:
-    """Return log(1 + e) for an exponential e, which lies between 0 and 1."""
+    """Return log(1 + e) for e between -1/2 and 1, such as an exponential."""
     return xp.log1p(e)
+
+
+@idiom()
+def log1m_half(xp: Namespace, m: Array) -> Array:
+    """Return log(1 - m) for m from 0 to 1/2."""
+    return log1p_unit(xp, -m)
+
+
+@idiom()
+def smaller_part(xp: Namespace, u: Array, upper: Array) -> Array:
+    """Return the smaller of u and 1 - u, given upper = (u > 1/2)."""
+    return xp.where(upper, 1 - u, u)
+
+
+@idiom()
+def one_where(xp: Namespace, condition: Array, x: Array) -> Array:
+    """Return 1 where a condition holds, and x elsewhere; x is 0 where it holds."""
+    return xp.where(condition, 1.0, x)
 
 
 @idiom()
@@ -114,7 +132,7 @@ def vanishes(_xp: Namespace, x: Array) -> Array:
 
 @idiom()
 def quotient(_xp: Namespace, x: Array, y: Array) -> Array:
-    """Return x / y, which is not negative and has several uses."""
+    """Return x / y, which has several uses."""
     return x / y
 
 

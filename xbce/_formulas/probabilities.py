@@ -7,13 +7,15 @@ u is clipped to [eps, 1 - eps]; both logarithms are floored; or eps is added ins
 function: where a clip or a floor holds, the derivative is 0.
 """
 
+import functools
 import math
+import operator
 from dataclasses import dataclass
 
 from .._typing import Array, Namespace
-from .elementary import log, log1p, logit
+from .elementary import accurate_log, accurate_log1p, logit, logs
 from .exponents import ArrayClip, ArrayOffset, Clip, NoClip, Offset
-from .idioms import aside, guarded, plus, product, settled, vanishes
+from .idioms import aside, guarded, log1p_unit, one_where, plus, product, settled, smaller_part, vanishes
 from .parts import smoothed
 from .protocol import Formula, Number
 
@@ -96,7 +98,7 @@ class ProbabilityCrossEntropy(Formula):
         # Divided twice, not by a square: that would underflow.
         by_uu, by_vv = _quotient(xp, settled(xp, by_u), of_u), _quotient(xp, settled(xp, by_v), of_v)
         if self.log_floor is not None:
-            floored_u, floored_v = log(xp, u) <= self.log_floor, log1p(xp, -u) <= self.log_floor
+            floored_u, floored_v = (x <= self.log_floor for x in logs(xp, u))
             by_u, by_uu = (xp.where(floored_u, 0.0, a) for a in (by_u, by_uu))
             by_v, by_vv = (xp.where(floored_v, 0.0, a) for a in (by_v, by_vv))
         gradient, hessian = by_v - by_u, by_vv + by_uu
@@ -155,44 +157,42 @@ class ProbabilityCrossEntropy(Formula):
 
     def _own_logs(self, xp: Namespace, u: Array, zero_u: Array | None, zero_v: Array | None) -> tuple[Array, Array]:
         """Return log(u) and log(1 - u), floored if there is a floor."""
-        no_u = None if zero_u is None else zero_u & vanishes(xp, u)
-        no_v = None if zero_v is None else zero_v & (u == 1)
         if self.log_floor is not None:
             no_u, no_v = u == 0, u == 1
-        log_u = log(xp, u if no_u is None else xp.where(no_u, 1.0, u))
-        log_v = log1p(xp, -u if no_v is None else -xp.where(no_v, 0.0, u))
-        if self.log_floor is not None:
+            log_u, log_v = logs(xp, u, no_u | no_v)
             log_u = xp.where(no_u | (log_u < self.log_floor), self.log_floor, log_u)
-            log_v = xp.where(no_v | (log_v < self.log_floor), self.log_floor, log_v)
-        return log_u, log_v
+            return log_u, xp.where(no_v | (log_v < self.log_floor), self.log_floor, log_v)
+        infinite = [
+            zero & limit
+            for zero, limit in ((zero_u, vanishes(xp, u)), (zero_v, u == 1))
+            if zero is not None
+        ]
+        return logs(xp, u, functools.reduce(operator.or_, infinite) if infinite else None)
 
     def _offset_logs(
         self, xp: Namespace, u: Array, offset: Offset | ArrayOffset, zero_u: Array | None, zero_v: Array | None
     ) -> tuple[Array, Array]:
-        """Return log(u + eps) and log(1 - u + eps), each by log1p where its argument is near 1.
+        """Return log(u + eps) and log(1 - u + eps): log(m + eps), and log1p(eps - m), whose argument may be near 1.
 
-        1 - u is exact for u >= 1/2, so that neither argument is rounded where the logarithm is small.
+        m is the smaller of u and 1 - u, and exact for u > 1/2, so that nothing is rounded where a logarithm is small.
         """
-        eps, v = aside(xp, u, offset.number), 1 - u
-        u_of, v_of = u, v
+        eps, upper = aside(xp, u, offset.number), u > 0.5
+        m = smaller_part(xp, u, upper)
+        rest = (accurate_log1p if self.large_offset is not False else log1p_unit)(xp, eps - m)
         if self.large_offset is None:  # an array, which may hold zeros
-            u_of = u if zero_u is None else xp.where(zero_u & (u + eps == 0), 0.5, u)
-            v_of = v if zero_v is None else xp.where(zero_v & (v + eps == 0), 0.5, v)
-        low = u < 0.5
-        small_u = self._offset_log(xp, xp.where(low, u_of, 0.5), offset)
-        small_v = self._offset_log(xp, xp.where(low, 0.5, v_of), offset)
-        log_u = xp.where(low, small_u, log1p(xp, xp.where(low, 0.0, eps - v)))
-        log_v = xp.where(low, log1p(xp, xp.where(low, eps - u, 0.0)), small_v)
-        return log_u, log_v
+            for zero, side in ((zero_u, ~upper), (zero_v, upper)):
+                m = m if zero is None else xp.where(zero & side & (m + eps == 0), 0.5, m)
+        log_m = self._offset_log(xp, m, offset)
+        return xp.where(upper, rest, log_m), xp.where(upper, log_m, rest)
 
     def _offset_log(self, xp: Namespace, u: Array, offset: Offset | ArrayOffset) -> Array:
         """Return log(u + eps) for u up to 1/2; by log1p if eps is large, as u + eps may be near 1."""
         eps = offset.number
         if self.large_offset is None:
             large = eps >= 0.25
-            by_log1p = log1p(xp, xp.where(large, _sum_less_one(xp, u, offset), 0.0))
-            return xp.where(large, by_log1p, log(xp, xp.where(large, 1.0, u + eps)))
-        return log1p(xp, _sum_less_one(xp, u, offset)) if self.large_offset else log(xp, plus(xp, u, eps))
+            by_log1p = accurate_log1p(xp, xp.where(large, _sum_less_one(xp, u, offset), 0.0))
+            return xp.where(large, by_log1p, accurate_log(xp, xp.where(large, 1.0, u + eps)))
+        return accurate_log1p(xp, _sum_less_one(xp, u, offset)) if self.large_offset else accurate_log(xp, plus(xp, u, eps))
 
 
 def _sum_less_one(xp: Namespace, u: Array, offset: Offset | ArrayOffset) -> Array:
@@ -209,7 +209,7 @@ def _offset_slope(xp: Namespace, u: Array, log_u: Array, log_v: Array, offset: N
     # (u + eps) / (1 + 2 eps) is 1/2 + (u - 1/2) / (1 + 2 eps), and u - 1/2 is exact.
     d = (xp.where(near, u, 0.5) - 0.5) / (1 + 2 * offset)
     ratio = 2 * d / (0.5 - xp.where(d < 0, -d, d))
-    root = log1p(xp, xp.where(d < 0, -ratio, ratio))
+    root = accurate_log1p(xp, xp.where(d < 0, -ratio, ratio))
     return xp.where(near, xp.where(d < 0, root, -root), log_v - log_u)
 
 
@@ -229,14 +229,13 @@ def _limits(xp: Namespace, u: Array, clip: Clip | ArrayClip) -> Clip:
         number = aside(xp, u, number)
     zero = number == 0
     inside = xp.where(zero, 0.5, number)  # the logarithm of 0 has no derivative
-    log_of_clip = xp.where(zero, -math.inf, log(xp, inside))
-    return Clip(number, number, log_of_clip, log1p(xp, -number), xp.where(zero, math.inf, -logit(xp, inside)))
+    log_of_clip = xp.where(zero, -math.inf, accurate_log(xp, inside))
+    return Clip(number, number, log_of_clip, accurate_log1p(xp, -number), xp.where(zero, math.inf, -logit(xp, inside)))
 
 
 def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:
     """Return factor / divisor, but 0 where both are 0."""
-    absent = vanishes(xp, factor) & vanishes(xp, divisor)
-    return factor / xp.where(absent, 1.0, divisor)
+    return factor / one_where(xp, vanishes(xp, factor) & vanishes(xp, divisor), divisor)
 
 
 _SCALE = 2.0**64

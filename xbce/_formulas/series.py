@@ -21,7 +21,7 @@ class Series:
     exp: tuple[float, ...]
     """Coefficients of (exp(r) - 1) / r for |r| <= log(2) / 2, from the lowest."""
     log1p: tuple[float, ...]
-    """Coefficients of (2 atanh(s) - 2 s) / s^3 in s^2, for s from 0 to 1/3, from the lowest."""
+    """Coefficients of (2 atanh(s) - 2 s) / s^3 in s^2, for s from -1/3 to 1/3, from the lowest."""
     log_2: float
     """log(2) in so few digits that products with exponents are exact."""
     log_2_rest: float
@@ -96,13 +96,25 @@ def exp_parts(xp: Namespace, x: Array) -> tuple[Array, Array]:
 
 
 def log1p_unit_by_series(xp: Namespace, e: Array) -> Array:
-    """Return log(1 + e) for e from 0 to 1.
+    """Return log(1 + e) for e from -1/2 to 1.
 
     With s = e / (2 + e) that is 2 atanh(s) = 2 s + s y q(y), where y = s^2 and 2 s = e - e s: the main term is exact.
     """
     s = quotient(xp, e, 2 + e)
     y = s * s
     return e - s * (e - y * _polynomial(series_of(xp, e).log1p, y))
+
+
+def log_by_series(xp: Namespace, y: Array) -> Array:
+    """Return log(y): between 1/2 and 2 by the series in y - 1, which is exact, elsewhere as the library has it."""
+    near = (y >= 0.5) & (y <= 2)
+    return xp.where(near, log1p_unit_by_series(xp, y - 1), xp.log(y))
+
+
+def log1p_by_series(xp: Namespace, y: Array) -> Array:
+    """Return log(1 + y): by the series up to 1; beyond as log(1 + y), where 1 + y is exact or has a large logarithm."""
+    near = (y >= -0.5) & (y <= 1)
+    return xp.where(near, log1p_unit_by_series(xp, y), xp.log(1 + y))
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:

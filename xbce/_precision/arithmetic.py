@@ -296,8 +296,8 @@ _FORMS: dict[str, Callable[..., Any]] = {
     "exp_minus_abs": _exp_minus_abs,
     "constant_zero": lambda _, e: e,
     "settled": lambda _, x: x,
-    "log": HighPrecision.log,
-    "log1p": HighPrecision.log1p,
+    "accurate_log": HighPrecision.log,
+    "accurate_log1p": HighPrecision.log1p,
     "log1mexp": _log1mexp,
 }
 """Idioms that pairs compute in their own way."""

@@ -224,7 +224,7 @@ _FORMS: dict[str, Callable[..., Any]] = {
     "constant_zero": lambda _, e: e,
     "settled": lambda _, x: x,
     "product": _product,
-    "log": Estimates.log,
-    "log1p": Estimates.log1p,
+    "accurate_log": Estimates.log,
+    "accurate_log1p": Estimates.log1p,
 }
 """Idioms that estimates compute in their own way."""
