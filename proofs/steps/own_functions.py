@@ -1,4 +1,4 @@
-"""exp(x) for x <= 0 and log(1 + e) for e from 0 to 1 of native arithmetic, by series, in both formats.
+"""exp(x) for x <= 0 and log(1 + e) for e from -1/2 to 1 of native arithmetic, by series, in both formats.
 
 Errors are in ULP of the exact result. Compilers may fuse a product with the sum after it, and then do not round it:
 each product of a series is off by anything up to the error of a rounding.
@@ -40,7 +40,7 @@ class Format:
     log_2_error: Fraction
     """Bounds |log_2 + log_2_rest - log(2)|."""
     tiny: int
-    """log(1 + e) is nearly e for e below 2 to this power."""
+    """log(1 + e) is nearly e for |e| below 2 to this power."""
 
     @property
     def unit(self) -> Fraction:
@@ -258,22 +258,26 @@ def _log1p(fmt: Format) -> Step:
     """Return the step of the logarithm.
 
     The exact result is e - S (e - Y q(Y)) with Y = S^2, but for `left`. `moved` is what s in place of S changes: the
-    derivative of e - s (e - s^2 q(s^2)) in s is between -e and 0, since that of s^3 q(s^2) is.
+    derivative of e - s (e - s^2 q(s^2)) in s is d - e, where d, that of s^3 q(s^2), is about e^2 / (2 + 2 e). So it is
+    between -e and 0 for e > 0, and between -e and twice that for e < 0.
     """
     script, read = _logarithm(fmt)
     script.lines.append("error = (rounded + moved + left) / ulp;")
     script.always += [within(share, 0, 1) for share in read.shares]
-    for low, high, k in _binades(fmt):
-        most = high / (2 + low)
-        of_s = _up((most * 2 / (2 + low) + power(math.floor(math.log2(most) + 2**-20))) * fmt.unit * (1 + power(-10)))
+    for sign, low, high, k in (*((1, *case) for case in _binades(fmt, 1)), *((-1, *case) for case in _binades(fmt, -1))):
+        least = 2 + low if sign > 0 else 2 - high
+        most, rounded = high / least, (2 if sign > 0 else 1)
+        of_s = (most * rounded / least + power(math.floor(math.log2(most) + 2**-20))) * fmt.unit * (1 + power(-10))
+        of_s, slope = _up(of_s), high if sign > 0 else 2 * high
         ulp, left = power(k + 1) * fmt.unit, fmt.series("logarithm").error * power(k + 1)
-        known = [within("e", low, high), at_most("moved", high * of_s), at_most("left", left), within("ulp", ulp, ulp)]
+        ends = (low, high) if sign > 0 else (-high, -low)
+        known = [within("e", *ends), at_most("moved", slope * of_s), at_most("left", left), within("ulp", ulp, ulp)]
         script.cases.append((known, [at_most("s - S", of_s)]))
     script.hints.append("s - S -> (s - e / c) + e / c * ((1b1 + e) - c) / (1b1 + e) {c <> 0};")
     return Step(
         f"own_log1p_{fmt.dtype}",
         f"own log(1 + e), {fmt.dtype}: error in ULP",
-        f"2^{fmt.tiny} <= e <= 1",
+        f"-1/2 <= e <= 1, 2^{fmt.tiny} <= |e|",
         script,
         (Claim("error", LOG1P),),
     )
@@ -285,12 +289,12 @@ def _up(x: Fraction) -> Fraction:
     return Fraction(math.ceil(x * scale)) / scale
 
 
-def _binades(fmt: Format) -> list[tuple[Fraction, Fraction, int]]:
-    """Return the numbers e of the format whose log(1 + e) has the exponent k, as their least and largest, and k."""
+def _binades(fmt: Format, sign: int) -> list[tuple[Fraction, Fraction, int]]:
+    """Return the numbers e of a sign whose log(1 + e) has the exponent k, as their least and largest |e|, and k."""
     found = []
-    high, k = Fraction(1), -1
+    high, k = Fraction(1) if sign > 0 else Fraction(1, 2), -1
     while high >= power(fmt.tiny):
-        low = _least_above(fmt, k)
+        low = _least_above(fmt, k, sign)
         found += _pieces(fmt, low, high, k, 8 if k > -4 else 1)
         high, k = _next(fmt, low, -1), k - 1
     return found
@@ -308,10 +312,10 @@ def _next(fmt: Format, x: Fraction, direction: int) -> Fraction:
     return Fraction(float(np.nextafter(kind(float(x)), kind(direction * math.inf))))
 
 
-def _least_above(fmt: Format, k: int) -> Fraction:
-    """Return the least number e of the format whose log(1 + e) is at least 2^k."""
+def _least_above(fmt: Format, k: int, sign: int) -> Fraction:
+    """Return the least |e| of numbers e of a sign in the format whose log(1 + e) is at least 2^k in magnitude."""
     with flint.ctx.workprec(300):
-        limit = (flint.arb(2) ** k).expm1()
+        limit = sign * (sign * flint.arb(2) ** k).expm1()
         e = Fraction(float(np.dtype(fmt.dtype).type(float(limit))))
         while not _ball(e) > limit:
             e = _next(fmt, e, 1)
