@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from benchmarks.calls import arrays_of, find_backend, finisher, function_of
 from benchmarks.subjects import TABLES
-from series import BY_NAME, KNOWN, SERIES, Key, Series
+from series import BY_NAME, KNOWN, PROBABILITIES, SERIES, Key, Series
 
 import xbce
 
@@ -60,8 +60,8 @@ def ratio(other: Call, ours: Call, seconds: float) -> float:
 
 
 @functools.cache
-def _arrays(backend: str, dtype: str, size: int) -> tuple[Any, Any]:
-    x, z = arrays_of(find_backend(backend), dtype, size)
+def _arrays(backend: str, dtype: str, size: int, *, probabilities: bool = False) -> tuple[Any, Any]:
+    x, z = arrays_of(find_backend(backend), dtype, size, probabilities=probabilities)
     return x, z
 
 
@@ -71,7 +71,8 @@ def _ratio(series: Series, dtype: str, size: int, seconds: float) -> float:
 
         # What was compiled for another size would be compiled anew for any size.
         torch.compiler.reset()
-    arrays, finish = _arrays(series.backend, dtype, size), finisher(series.backend)
+    arrays = _arrays(series.backend, dtype, size, probabilities=series.loss == PROBABILITIES)
+    finish = finisher(series.backend)
 
     def call(subject: str) -> Call:
         run = function_of(series.backend, subject, series.function, TABLES[series.loss])

@@ -49,7 +49,9 @@ def _delay(library: str, backend: str) -> list[Series]:
     ]
 
 
-_STABLE, _NATIVE, _OPTAX = "the stable formula", "the native loss", "optax"
+PROBABILITIES = "Probabilities"
+"""The prefix of the loss of probabilities, which takes these in place of logits."""
+_STABLE, _NATIVE, _OPTAX, _CAREFUL = "the stable formula", "the native loss", "optax", "the careful formula"
 _LOSSES, _MEAN, _STEP = ("losses", "elementwise"), ("mean", "mean"), ("step", "training_step")
 _HUGE, _COMPILED, _JITTED, _FOCAL = (10**7,), (10**5, 10**7), (10**3, 10**5, 10**7), (10**3, 10**5, 10**6)
 SERIES = (
@@ -58,6 +60,14 @@ SERIES = (
     Series("NumPy, 1 thread, losses", "numpy", _STABLE, "stable", "elementwise", SIZES, threads=1),
     Series("NumPy, 1 thread, mean", "numpy", _STABLE, "stable", "mean", (1,), threads=1),
     Series("NumPy, 1 thread, gradient", "numpy", _STABLE, "stable", "gradient", (1,), threads=1),
+    *(
+        Series(
+            *(f"NumPy, 1 thread, {title} of probabilities", "numpy", _CAREFUL, "careful", function, sizes),
+            loss=PROBABILITIES,
+            threads=1,
+        )
+        for (title, function), sizes in ((_LOSSES, SIZES[1:]), (_MEAN, (10**5,)), (("gradient", "gradient"), (10**5,)))
+    ),
     Series("NumPy, 2 threads, losses", "numpy", _STABLE, "stable", "elementwise", _HUGE),
     Series(
         *("NumPy, 2 threads, value and gradient", "numpy", "HalfBinomialLoss", "sklearn-threads"),
@@ -104,6 +114,9 @@ _ROWS: tuple[tuple[str, tuple[str, ...], Mapping[int, float]], ...] = (
     ("NumPy, 1 thread, losses", ("float64",), {10**7: 2}),
     ("NumPy, 1 thread, mean", DTYPES, {1: 1 / 3}),
     ("NumPy, 1 thread, gradient", DTYPES, {1: 1 / 3}),
+    ("NumPy, 1 thread, losses of probabilities", DTYPES, {10**4: 1, 10**5: 1, 10**6: 1, 10**7: 1}),
+    ("NumPy, 1 thread, mean of probabilities", DTYPES, {10**5: 1}),
+    ("NumPy, 1 thread, gradient of probabilities", DTYPES, {10**5: 1}),
     ("NumPy, 2 threads, losses", ("float32",), {10**7: 4}),
     ("NumPy, 2 threads, losses", ("float64",), {10**7: 3.5}),
     ("NumPy, 2 threads, value and gradient", ("float32",), {10**5: 3, 10**6: 3, 10**7: 3}),

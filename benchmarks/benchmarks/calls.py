@@ -60,11 +60,12 @@ def function_of(backend: str, subject: str, function: str, table: Table = SUBJEC
     return run
 
 
-def arrays_of(backend: Backend, dtype: str, size: int) -> tuple[Any, Any]:
-    """Return logits, and labels of 0 or 1."""
+def arrays_of(backend: Backend, dtype: str, size: int, *, probabilities: bool = False) -> tuple[Any, Any]:
+    """Return logits, or probabilities, and labels of 0 or 1."""
     rng = np.random.default_rng(0)
     # Writing the arrays maps their pages, and logits are small enough for the textbook to be finite.
-    x = backend.from_numpy(FORMATS[dtype].round(rng.normal(scale=2.0, size=size)))
+    x = rng.normal(scale=2.0, size=size)
+    x = backend.from_numpy(FORMATS[dtype].round(1 / (1 + np.exp(-x)) if probabilities else x))
     z = backend.from_numpy(FORMATS[dtype].round(rng.integers(0, 2, size)))
     return x, z
 

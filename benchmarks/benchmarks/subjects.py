@@ -93,6 +93,20 @@ def _stable(library: str) -> Subject:
     return replace(made, gradient=lambda x, z: slope(x, z, xp.exp(-abs(x))))
 
 
+def _careful(library: str) -> Subject:
+    """Return the loss of probabilities that a careful user writes: log1p(-p) keeps the digits of a small p."""
+    xp = importlib.import_module(_NAMESPACES.get(library, library))
+
+    def elementwise(p: Any, z: Any) -> Any:
+        return -(z * xp.log(p) + (1 - z) * xp.log1p(-p))
+
+    def gradient(p: Any, z: Any) -> Any:
+        return (1 - z) / (1 - p) - z / p
+
+    made = _of_formulas(library, elementwise, lambda p, z: (elementwise(p, z), gradient(p, z)))
+    return replace(made, gradient=gradient)
+
+
 def _native(library: str) -> Subject:
     if library == "torch":
         from torch.nn.functional import binary_cross_entropy_with_logits as loss
@@ -297,11 +311,13 @@ TABLES: dict[str, Table] = {
         partial(_xbce, loss=xbce.asymmetric_loss, **ASYMMETRIC),
         {name: {"formula": _asymmetric_formula} for name in ("numpy", "torch", "jax")},
     ),
+    "Probabilities": _losses(partial(_xbce, loss=xbce.binary_cross_entropy), {"numpy": {"careful": _careful}}),
 }
 """By the prefix of the benchmarks of a loss."""
 CASES = {
     "": "binary_cross_entropy_with_logits",
     "Focal": "sigmoid_focal_loss(gamma=2, alpha=0.25)",
     "Asymmetric": "asymmetric_loss(gamma_pos=1, gamma_neg=4, shift=0.05)",
+    "Probabilities": "binary_cross_entropy",
 }
 """By the same: the case of the suite whose exact values are the results that are due."""

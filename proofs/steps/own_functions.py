@@ -264,7 +264,7 @@ def _log1p(fmt: Format) -> Step:
     script, read = _logarithm(fmt)
     script.lines.append("error = (rounded + moved + left) / ulp;")
     script.always += [within(share, 0, 1) for share in read.shares]
-    for sign, low, high, k in (*((1, *case) for case in _binades(fmt, 1)), *((-1, *case) for case in _binades(fmt, -1))):
+    for sign, low, high, k in [(s, *binade) for s in (1, -1) for binade in _binades(fmt, s)]:
         least = 2 + low if sign > 0 else 2 - high
         most, rounded = high / least, (2 if sign > 0 else 1)
         of_s = (most * rounded / least + power(math.floor(math.log2(most) + 2**-20))) * fmt.unit * (1 + power(-10))

@@ -8,9 +8,10 @@ logarithm with a small relative error everywhere, since an error in ULP may doub
 - `log1p` of JAX's float64 on CPU is off by up to 129 ULP between -0.4143 and -0.2929, and `atanh` with it
   (https://github.com/jax-ml/jax/issues/39707).
 
-`accurate_log` and `accurate_log1p` combine ranges in which all libraries are accurate. Between -1/2 and 1 the idiom `log1p_unit`
-is enough, for which JAX on CPUs has a series of ours; up to 1/2 the library's own log is. `expm1` and `tanh` are avoided: torch.compile replaces expm1(x) by exp(x) - 1
-(https://github.com/pytorch/pytorch/pull/190533), and JAX's float32 `tanh` is off by 4.2 ULP.
+`accurate_log` and `accurate_log1p` combine ranges in which all libraries are accurate. Up to 1/2 the library's own log
+is enough, and between -1/2 and 1 the idiom `log1p_unit`, for which JAX on CPUs has a series of ours. `expm1` and `tanh`
+are avoided: torch.compile replaces expm1(x) by exp(x) - 1 (https://github.com/pytorch/pytorch/pull/190533), and JAX's
+float32 `tanh` is off by 4.2 ULP.
 
 Where two forms meet, each gets a harmless argument in place of those that the other form serves. Automatic
 differentiation multiplies the derivative of an element that `where` does not select by 0, so it must be finite

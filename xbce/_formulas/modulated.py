@@ -34,9 +34,8 @@ from typing import NamedTuple
 
 from .._typing import Array, DType, Namespace
 from .cross_entropy import CrossEntropy
-from .elementary import accurate_log, accurate_log1p
 from .exponents import AnyExponent, Exponents, Held, is_halved
-from .idioms import constant_zero, enlarged, guarded, is_array, log1p_unit, product
+from .idioms import constant_zero, enlarged, guarded, is_array, log1m_half, log1p_unit, product
 from .parts import halves, power, smoothed, with_tail
 from .protocol import Fixed, Formula, Number
 
@@ -323,7 +322,7 @@ class ModulatedCrossEntropy(Formula):
         right = positive * entropy.f + negative * entropy.right
         m, near = entropy.m, right < 0.5
         small = m < float(xp.finfo(m.dtype).smallest_normal)
-        log_m = xp.where(near, accurate_log1p(xp, -xp.where(near, right, 0.0)), xp.log(xp.where(near | small, 1.0, m)))
+        log_m = xp.where(near, log1m_half(xp, xp.where(near, right, 0.0)), xp.log(xp.where(near | small, 1.0, m)))
         # A small M is that of a small label, or exp(-|x|). JAX takes a subnormal number for 0.
         enlarged_m = xp.where(small, m * 2.0**64, 1.0)
         of_label = xp.log(xp.where(enlarged_m > 0, enlarged_m, 1.0)) - 64 * math.log(2)
@@ -417,7 +416,7 @@ class ModulatedCrossEntropy(Formula):
         root = xp.exp(xp.where(upper, -x, x) / 2) * r
         share = (root / right) * root
         near = f_m < 0.5
-        minus_log_right = -xp.where(near, accurate_log1p(xp, -xp.where(near, f_m, 0.0)), accurate_log(xp, xp.where(near, 1.0, right)))
+        minus_log_right = -xp.where(near, log1m_half(xp, xp.where(near, f_m, 0.0)), xp.log(xp.where(near, 1.0, right)))
         minus_log_f = xp.where(upper, 0.0, -x) + log1p_unit(xp, e)
         return _Entropy(
             c=product(xp, minus_log_f, weighted) + negative * minus_log_right,

@@ -7,9 +7,7 @@ u is clipped to [eps, 1 - eps]; both logarithms are floored; or eps is added ins
 function: where a clip or a floor holds, the derivative is 0.
 """
 
-import functools
 import math
-import operator
 from dataclasses import dataclass
 
 from .._typing import Array, Namespace
@@ -162,12 +160,9 @@ class ProbabilityCrossEntropy(Formula):
             log_u, log_v = logs(xp, u, no_u | no_v)
             log_u = xp.where(no_u | (log_u < self.log_floor), self.log_floor, log_u)
             return log_u, xp.where(no_v | (log_v < self.log_floor), self.log_floor, log_v)
-        infinite = [
-            zero & limit
-            for zero, limit in ((zero_u, vanishes(xp, u)), (zero_v, u == 1))
-            if zero is not None
-        ]
-        return logs(xp, u, functools.reduce(operator.or_, infinite) if infinite else None)
+        no_u = None if zero_u is None else zero_u & vanishes(xp, u)
+        no_v = None if zero_v is None else zero_v & (u == 1)
+        return logs(xp, u, no_u if no_v is None else no_v if no_u is None else no_u | no_v)
 
     def _offset_logs(
         self, xp: Namespace, u: Array, offset: Offset | ArrayOffset, zero_u: Array | None, zero_v: Array | None
@@ -192,7 +187,9 @@ class ProbabilityCrossEntropy(Formula):
             large = eps >= 0.25
             by_log1p = accurate_log1p(xp, xp.where(large, _sum_less_one(xp, u, offset), 0.0))
             return xp.where(large, by_log1p, accurate_log(xp, xp.where(large, 1.0, u + eps)))
-        return accurate_log1p(xp, _sum_less_one(xp, u, offset)) if self.large_offset else accurate_log(xp, plus(xp, u, eps))
+        if self.large_offset:
+            return accurate_log1p(xp, _sum_less_one(xp, u, offset))
+        return accurate_log(xp, plus(xp, u, eps))
 
 
 def _sum_less_one(xp: Namespace, u: Array, offset: Offset | ArrayOffset) -> Array:
