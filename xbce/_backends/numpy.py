@@ -24,7 +24,7 @@ from .._compiler.lowering import bitwise_where, by_form
 from .._compiler.program import NotANumberError, Target, bit_calls, standard_calls
 from .._compiler.threads import in_threads, usable_threads
 from .._formulas import WithForms, log1p_unit
-from .._formulas.series import log1p_by_series, log1p_unit_by_series, log_by_series
+from .._formulas.series import log1m_by_log, log1p_by_series, log1p_unit_by_series, log_by_series
 from .._precision import exact_sum, merged, partial_sum, rounded_sum, unpacked
 from .._typing import Array, Namespace
 from .protocol import Run
@@ -213,9 +213,7 @@ def _log1m_half(xp: Namespace, m: Array) -> Array:
     """Use the series for float32. For float64 NumPy's log, which takes half the time, and what 1 - m loses in it."""
     if not _OWN_LOG1P or m.dtype == np.float32:
         return log1p_unit(xp, -m)
-    v = 1 - m
-    result: Array = xp.log(v) + ((1 - v) - m) / v
-    return result
+    return log1m_by_log(xp, m)
 
 
 def _log(xp: Namespace, y: Array) -> Array:

@@ -10,9 +10,10 @@ from array_api_compat import torch as xp
 from .._call.kernel import Function, Sums, is_native, library_sum, summed
 from .._compiler.blocks import TEMPORARY, keep_freed_memory, run_in_blocks
 from .._compiler.cache import Compiled, CompiledCache
-from .._compiler.lowering import Call, Lowered, bitwise_where
+from .._compiler.lowering import Call, Lowered, bitwise_where, by_form
 from .._compiler.program import NotANumberError, Target, bit_calls, standard_calls
 from .._compiler.recording import Node
+from .._formulas.series import log1m_by_log
 from .._typing import Array, DType
 from .quick_way import QuickWay
 
@@ -143,6 +144,10 @@ def _minus_twice(work: Lowered, call: Call) -> Node | None:
     return work.recorder.operation("minus_twice", (work.constant(1), h), like=h) if h.full else None
 
 
+FORMS = {"accurate_log": lambda xp, y: xp.log(y), "log1m_half": log1m_by_log}
+"""PyTorch's log is accurate everywhere (0.98 ULP), but its log1p is not for subnormal numbers."""
+
+
 def _require_numbers(x: Array) -> None:
     largest = x.max().item()  # NaN if there is one
     if largest != largest:
@@ -173,6 +178,7 @@ _TARGET = Target(
         "add_signed": _add_signed,
         "astype": _number_of_condition,
         "minus_sign": _minus_twice,
+        **{name: by_form(form) for name, form in FORMS.items()},
     },
     constant=_constant,
     takes_number=lambda operation, position: position == 1 and operation in _WITH_NUMBERS,

@@ -23,7 +23,10 @@ def called(function: Any, xp: Namespace, arrays: Arguments) -> Any:
     """
     call = function if isinstance(function, FunctionType) else function.__call__
     if is_native(function):
-        return call(_FUSED if torch.compiler.is_compiling() and not _traced_in_transform() else xp, *arrays)
+        if torch.compiler.is_compiling() and not _traced_in_transform():
+            return call(_FUSED, *arrays)
+        kinds = [a.device.type for a in arrays if isinstance(a, torch.Tensor)]
+        return call(EAGER if all(kind == "cpu" for kind in kinds) else xp, *arrays)
     return call(_HIGH, *arrays)
 
 
@@ -41,6 +44,10 @@ def _log1p_unit(xp: Namespace, e: Array) -> Array:
 
 _FUSED = WithForms(namespace, {"log1p_unit": _log1p_unit})
 """What torch.compile traces."""
+
+
+EAGER = WithForms(namespace, torch_cpu.FORMS)
+"""What is called directly on a CPU: the bits of programs."""
 
 
 class _HighNamespace:

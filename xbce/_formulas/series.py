@@ -1,4 +1,4 @@
-"""exp and log1p of our own by polynomials, for libraries whose functions are slow or less accurate.
+"""exp, log and log1p of our own, by polynomials above all, for libraries whose functions are slow or less accurate.
 
 Neither looks up a table, branches, or calls a function that a compiler cannot fuse: sums, products, one quotient, and
 one selection. The coefficients are those of proofs/series.sollya, which also bounds what the polynomials leave out;
@@ -115,6 +115,13 @@ def log1p_by_series(xp: Namespace, y: Array) -> Array:
     """Return log(1 + y): by the series up to 1; beyond as log(1 + y), where 1 + y is exact or has a large logarithm."""
     near = (y >= -0.5) & (y <= 1)
     return xp.where(near, log1p_unit_by_series(xp, y), xp.log(1 + y))
+
+
+def log1m_by_log(xp: Namespace, m: Array) -> Array:
+    """Return log(1 - m) for m from 0 to 1/2, as log(v) and what the rounding of 1 - m to v took away."""
+    v = 1 - m
+    result: Array = xp.log(v) + ((1 - v) - m) / v
+    return result
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
