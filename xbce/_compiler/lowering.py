@@ -155,9 +155,10 @@ def smaller_part(work: Lowered, call: Call) -> Node:
 
 
 def one_where(work: Lowered, call: Call) -> Node:
-    """Add the condition as a number: x is 0 where it holds."""
+    """Subtract 0, or -1 where the condition holds, at which x is 0: less work than a selection, and -0 remains."""
     condition, x = call.operands
-    return work.operation("add", (x, work.operation("astype", (condition,), x.dtype)))
+    number = work.operation("astype", (condition,), x.dtype)
+    return work.operation("sub", (x, work.operation("sub", (work.constant(0.0), number))))
 
 
 def power(_: Lowered, call: Call) -> Node | None:
