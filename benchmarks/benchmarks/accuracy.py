@@ -18,8 +18,8 @@ from xbce_conformance.subjects.backend import Backend
 _KEPT = Path(__file__).parents[1] / ".asv" / "exact-values"
 """asv measures each figure in a process of its own, and exact values take seconds."""
 
-_OF_MEANS = "moderate"
-"""The regime of means: ordinary logits."""
+_OF_MEANS = ("moderate", "p moderate")
+"""The regime of means: ordinary logits, or probabilities."""
 
 Errors = npt.NDArray[np.float64]
 
@@ -32,7 +32,8 @@ def errors(backend: Backend, run: Callable[..., Any], function: str, case: str, 
     """
     trial = Trial(BY_NAME[case], FORMATS[dtype], "quick", _KEPT)
     whole = function in ("elementwise", "value_and_gradient")
-    regime = slice(None) if whole else trial.inputs.regimes[_OF_MEANS]
+    (of_means,) = (found for name, found in trial.inputs.regimes.items() if name in _OF_MEANS)
+    regime = slice(None) if whole else of_means
     results = run(*(backend.from_numpy(a[regime]) for a in trial.arrays))
     found = []
     for computed, exact in zip(_several(results), _exact(trial, function, regime), strict=True):
