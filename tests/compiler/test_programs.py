@@ -20,7 +20,7 @@ from xbce._formulas import idioms as _idioms
 from xbce._formulas.idioms import add_signed, constant_zero, product
 from xbce._formulas.parts import halves
 from xbce._formulas.series import log1p_unit_by_series
-from xbce._precision import exact
+from xbce._precision import Table, exact
 from xbce_conformance.cases.losses import FAMILY
 
 numpy_runner = pytest.importorskip("xbce._backends.numpy")
@@ -283,6 +283,23 @@ def test_a_traceback_shows_the_line_of_a_program():
     (line,) = [entry for entry in traceback.extract_tb(raised.value.__traceback__) if "xbce program" in entry.filename]
     assert line.line.startswith("exp_")
     assert line.line in program.source
+
+
+def test_an_index_is_sampled_inside_of_its_table():
+    """A sample may be that of another array of the same kind, with a number far beyond the table."""
+    table = Table("two", lambda: iter([1.0, 2.0]))
+    samples = {}
+    for far in (1000, 0):
+        recorder = Recorder(TARGET.xp, samples)
+        numbers = np.full(1, far), np.zeros(1, int)
+
+        def function(xp, x, y):
+            index = x + y
+            return xp.lookup(table, index) if far == 0 else index  # noqa: B023 - called in this turn
+
+        graph = record(recorder, function, numbers, (True, True))
+    assert graph.outputs[0].dtype == np.float64
+    assert graph.outputs[0].operands[0].sample == 1000
 
 
 def test_what_needs_no_check_is_compiled_once():

@@ -157,7 +157,10 @@ class Recorder:
         key = (name, *[operand.kind for operand in operands])
         found = self._samples.get(key)
         if found is None:
-            found = function_of(self.xp, *more)(*[operand.sample for operand in operands])
+            samples = [operand.sample for operand in operands]
+            if more and isinstance(more[-1], Table):
+                samples = [index * 0 for index in samples]  # that of others may lie outside of the table
+            found = function_of(self.xp, *more)(*samples)
             if hasattr(found, "dtype"):  # the value of a number matters
                 if len(self._samples) >= _MOST_SAMPLES:
                     self._samples.clear()
