@@ -56,7 +56,7 @@ oldest: $(OLDEST)/installed  ## Test and measure with the oldest version of ever
 	$(call required,$(OLDEST_BACKENDS)) $(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m "not long" $(LEFT_OUT) $(ARGS)
 	$(OLDEST)/bin/xbce-conformance run --subject xbce $(addprefix --require ,$(OLDEST_BACKENDS)) --out $(OUT)/oldest
 
-platforms: $(VENV)/installed  ## Measure at every level that this processor can play, and aarch64 by QEMU; ARGS=--plan shows which.
+platforms: $(VENV)/installed  ## Measure at every level that this processor can play; AVX-512 by Bochs, aarch64 by QEMU; ARGS=--plan shows which.
 	$(BIN)/python -m platforms $(ARGS)
 
 proofs: $(VENV)/installed  ## Prove the error bounds of the plain loss; needs gappa and sollya. ARGS=--renew writes the scripts anew.

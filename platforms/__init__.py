@@ -1,1 +1,1 @@
-"""Suite and tests at every level of instructions that one machine can play, aarch64 under QEMU among them."""
+"""Suite and tests at every level that one machine can play, AVX-512 by Bochs and aarch64 by QEMU among them."""

@@ -21,7 +21,7 @@ from xbce_conformance.cases import FUNCTIONS
 from xbce_conformance.inputs.formats import FORMATS
 
 WORK = REPOSITORY / ".platforms"
-"""Checkpoints, logs, exact values and the emulated machine: never committed."""
+"""Checkpoints, logs, exact values and the machines that are played: never committed."""
 _INTERRUPTED = 130
 
 
@@ -81,7 +81,7 @@ def _plan(chosen: list[Platform]) -> Table:
     table = Table("platform", "backend", "variables")
     for platform in chosen:
         variables = "\n".join(f"{name}={text}" for name, text in platform.environment.items())
-        table.add_row(platform.slug, platform.backend, Text("QEMU" if platform.emulated else variables))
+        table.add_row(platform.slug, platform.backend, Text(platform.played_by or variables))
     return table
 
 

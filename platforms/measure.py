@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from platforms.bochs import PROCESSOR, Bochs
+from platforms.calls import LEVEL, all_jobs, answered, ask, undone
 from platforms.condensed import Condensed, Tests, condense
-from platforms.emulator import Emulator, NoEmulator
+from platforms.emulator import Emulator
+from platforms.fetch import NoEmulator
 from platforms.table import Platform
+from xbce_conformance.judge.measure import results_of
+from xbce_conformance.judge.runner import rows_of
 from xbce_conformance.results.model import Results
 from xbce_conformance.storage import digest
 
@@ -38,23 +44,29 @@ class Bench:
     def __init__(self, work: Path, *, dtypes: tuple[str, ...] = (), functions: tuple[str, ...] = ()) -> None:
         """Narrow the suite to dtypes and functions, for a trial."""
         self._work = work
+        self._dtypes, self._functions = dtypes, functions
         self._narrowed = [f"--dtype={name}" for name in dtypes] + [f"--function={name}" for name in functions]
         self._emulator = Emulator(work / "aarch64", REPOSITORY / "constraints.txt")
+        self._bochs = Bochs(work / "bochs", REPOSITORY / "constraints.txt")
 
     def facts(self, platform: Platform) -> tuple[dict[str, str], dict[str, str]]:
         """Return what a result depends on, and what the library lacks; raise NotMeasured where it cannot be."""
-        if platform.emulated:
-            try:
+        try:
+            if platform.played_by == "QEMU":
                 self._emulator.install(platform.backend)
-            except NoEmulator as reason:
-                raise NotMeasured(str(reason)) from reason
-        run = self._python(platform, ["-m", "platforms.probe", platform.backend])
+            if platform.played_by == "Bochs":
+                self._bochs.install()
+            run = self._python(platform, ["-m", "platforms.probe", platform.backend])
+        except NoEmulator as reason:
+            raise NotMeasured(str(reason)) from reason
         if run.returncode:
             if run.returncode == -signal.SIGILL:
                 msg = f"the library ends at an instruction that this processor lacks: it is not at {platform.level}"
                 raise NotMeasured(msg)
             raise NotMeasured(_last_line(run.stderr))
         facts = json.loads(run.stdout.splitlines()[-1])
+        if platform.played_by == "Bochs":
+            facts["processor"] = PROCESSOR
         symbols = sorted(set(re.findall(r"Symbols not found: \[(.*?)\]", run.stderr)))
         said = "".join(f"; symbols not found: {names.strip()}" for names in symbols)
         lacks = {name: reason + said for name, reason in facts.pop("lacks").items()}
@@ -66,13 +78,14 @@ class Bench:
     def measure(self, platform: Platform, facts: dict[str, str], lacks: dict[str, str]) -> Condensed:
         """Return what the platform came to; an earlier run that was interrupted goes on."""
         folder = self._work / f"{platform.slug}-{digest(f'{key} {facts[key]}'.encode() for key in sorted(facts))}"
-        results = self._suite(platform, folder, lacks)
+        suite = self._suite_in_bochs if platform.played_by == "Bochs" else self._suite
+        results = suite(platform, folder, lacks)
         return Condensed(
             **_described(platform),
             facts=facts,
             absent="",
             lacks=lacks | ({"other functions": "emulated, they take hours"} if platform.functions else {}),
-            tests=None if platform.emulated else self._tests(platform, folder),
+            tests=None if platform.played_by else self._tests(platform, folder),
             rows=condense(results),
         )
 
@@ -93,6 +106,44 @@ class Bench:
             raise NotMeasured("; ".join([*map(": ".join, lacks.items())]) or _last_line(log))
         return Results.read(report)
 
+    def _suite_in_bochs(self, platform: Platform, folder: Path, lacks: dict[str, str]) -> Results:
+        """Have the computer make the calls of xbce, and judge here what comes of them."""
+        todo = [job for job in all_jobs(platform.backend, self._dtypes, self._functions) if job.dtype not in lacks]
+        names = "\n".join(f"{job}" for job in todo)
+        asked, answers = (folder / f"{name}-{digest([names.encode()])}" for name in ("asked", "answers"))
+        judge = partial(rows_of, level=LEVEL, exact_values=self._work / "exact-values")
+        ask(todo, asked, judge)
+        if left := undone(todo, answers):
+            given = [f"--dtype={name}" for name in dict.fromkeys(job.dtype for job in todo)]
+            given += [f"--function={name}" for name in self._functions]
+            given += [f"--without={number}" for number in range(len(todo)) if number not in left]
+            command = ["-m", "platforms.calls", platform.backend, "/work/asked", "/work/out/answers", *given]
+            try:
+                run = self._in_bochs(command, {"asked": asked}, answers)
+            except NoEmulator as reason:
+                raise NotMeasured(str(reason)) from reason
+            if run.returncode:
+                raise NotMeasured(_last_line(run.stderr))
+        rows = [row for job in answered(todo, asked, answers) for row in judge(job)]
+        return results_of(todo, rows, LEVEL, {})
+
+    def _in_bochs(
+        self, arguments: list[str], given: dict[str, Path], answers: Path | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run Python in the computer; what it answers is put into a folder, also where it is interrupted."""
+        out = self._work / "bochs" / "out"
+        code = {name: REPOSITORY / name for name in ("xbce", "platforms")}
+        code |= {"xbce_conformance": REPOSITORY / "conformance" / "xbce_conformance"}
+        try:
+            number = self._bochs.python(arguments, code, given, out)
+        finally:
+            if answers is not None:
+                answers.mkdir(parents=True, exist_ok=True)
+                for file in (out / "answers").glob("*.npz"):
+                    shutil.copy(file, answers)
+        printed, errors = ((out / name).read_text("utf-8") for name in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(arguments, number, printed, errors)
+
     def _tests(self, platform: Platform, folder: Path) -> Tests:
         report = folder / "tests.xml"
         if not report.exists():
@@ -109,8 +160,10 @@ class Bench:
         self, platform: Platform, arguments: list[str], log: Path | None = None
     ) -> "subprocess.CompletedProcess[str]":
         """Run Python under the variables of the platform; what it prints goes to the log, or is returned."""
+        if platform.played_by == "Bochs":
+            return self._in_bochs(arguments, {})
         command, variables = [sys.executable], dict(os.environ)
-        if platform.emulated:
+        if platform.played_by == "QEMU":
             command, variables = self._emulator.python, self._emulator.environment(platform.backend)
         path = [str(REPOSITORY), str(REPOSITORY / "conformance"), variables.get("PYTHONPATH", "")]
         # PyTorch's compiler keeps what it made; other code of the same graph must not be taken for it.

@@ -3,7 +3,9 @@
 A level is played by what keeps a library from more: it runs its code for lesser processors, as they would.
 """
 
-from dataclasses import dataclass, field
+import platform as system
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -34,8 +36,8 @@ class Platform:
     """As the probe names it."""
     environment: dict[str, str] = field(default_factory=dict)
     """Variables that keep the library at this level."""
-    emulated: bool = False
-    """Whether QEMU plays the processor."""
+    played_by: Literal["", "QEMU", "Bochs"] = ""
+    """What plays the processor, if this machine does not have it."""
     functions: tuple[str, ...] = ()
     """Of xbce, if not all are measured."""
 
@@ -55,11 +57,16 @@ def numpy_features() -> list[str]:
     return [name for name in found if name not in _OF_V2]
 
 
+def beyond_v3() -> list[str]:
+    """Return the same beyond x86-64-v3."""
+    return [name for name in numpy_features() if "512" in name or "V4" in name]
+
+
 def platforms() -> tuple[Platform, ...]:
     """Return all."""
     beyond = {
         V2: numpy_features(),
-        V3: [name for name in numpy_features() if "512" in name or "V4" in name],
+        V3: beyond_v3(),
         V4: [],
     }
     native = [
@@ -80,10 +87,20 @@ def platforms() -> tuple[Platform, ...]:
         for backend, level, variables in native
     ]
     made += [
-        Platform(f"{backend.partition(':')[0]}-aarch64", backend, "aarch64", emulated=True, functions=functions)
+        Platform(f"{backend.partition(':')[0]}-aarch64", backend, "aarch64", played_by="QEMU", functions=functions)
         for backend, functions in (("numpy", ()), ("torch:cpu", _UNCOMPILED), ("jax", _UNCOMPILED))
     ]
-    return tuple(made)
+    return tuple(played_by_bochs(each) if each.slug == f"numpy-{V4}" and not has_v4() else each for each in made)
+
+
+def has_v4() -> bool:
+    """Tell whether this processor has AVX-512, or is none of those that may: on these Bochs is of no use."""
+    return bool(beyond_v3()) or system.machine() != "x86_64"
+
+
+def played_by_bochs(platform: Platform) -> Platform:
+    """Return a platform as it is measured on a machine that does not have its processor."""
+    return replace(platform, played_by="Bochs", environment={})
 
 
 NOT_MEASURED = {

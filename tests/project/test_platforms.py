@@ -11,9 +11,10 @@ import jsonschema
 import numpy as np
 import pytest
 
-from platforms import emulator
+from platforms import table
 from platforms.condensed import Condensed, Line, condense
-from platforms.emulator import Emulator, NoEmulator
+from platforms.emulator import Emulator
+from platforms.fetch import NoEmulator
 from platforms.measure import Bench, Interrupted, NotMeasured, nothing, read_tests
 from platforms.page import FOLDER, page
 from platforms.table import V2, V3, V4, numpy_features, platforms
@@ -49,7 +50,7 @@ def test_numpy_is_kept_at_a_level():
     assert plain != v2
 
 
-PROBED = {slug: slug for slug, platform in BY_SLUG.items() if not platform.emulated}
+PROBED = {slug: slug for slug, platform in BY_SLUG.items() if not platform.played_by}
 # Every level by NumPy, and one by each variable that tells the others.
 USUAL = {slug for slug in PROBED if slug.startswith("numpy-")} | {"torch-x86-64-v2", "jax-x86-64-v3"}
 
@@ -70,7 +71,7 @@ def test_a_probe_finds_the_level_or_says_why_not(slug, tmp_path):
 
 
 def test_a_level_that_is_not_reached_is_named(tmp_path):
-    kept_too_low = replace(BY_SLUG["numpy-x86-64-v4"], environment=NUMPY_V2.environment)
+    kept_too_low = replace(BY_SLUG["numpy-x86-64-v4"], environment=NUMPY_V2.environment, played_by="")
     with pytest.raises(NotMeasured, match=f"the library computes at {V2}, not at {V4}"):
         Bench(tmp_path).facts(kept_too_low)
 
@@ -157,10 +158,11 @@ def test_tests_are_counted(tmp_path):
 
 
 def test_an_emulator_that_cannot_be_fetched_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(emulator, "DEBIAN", ())
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NoEmulator, match="apt-get is not installed"):
         Emulator(tmp_path, ROOT / "constraints.txt").install("numpy")
+    with pytest.raises(NotMeasured, match="apt-get is not installed"):
+        Bench(tmp_path).facts(table.played_by_bochs(BY_SLUG["numpy-x86-64-v4"]))
     assert not [*tmp_path.glob("*.done")]
 
 

@@ -1,0 +1,149 @@
+"""AVX-512 by Bochs: which machines need it, and the suite whose calls are made in one place and judged in another."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from platforms import table
+from platforms.bochs import PROCESSOR, Bochs, cpio
+from platforms.calls import all_jobs, answer, answered, ask, undone
+from platforms.measure import Bench
+from platforms.table import V4, platforms
+from xbce_conformance.judge.runner import rows_of
+
+ROOT = Path(__file__).parents[2]
+NUMPY_V4 = table.played_by_bochs(next(platform for platform in platforms() if platform.slug == "numpy-x86-64-v4"))
+
+
+@pytest.mark.parametrize(("beyond", "machine", "by"), [([], "x86_64", "Bochs"), (["X86_V4"], "x86_64", ""),
+                                                       ([], "aarch64", "")])  # fmt: skip
+def test_a_machine_that_has_avx_512_measures_itself(monkeypatch, beyond, machine, by):
+    monkeypatch.setattr(table, "beyond_v3", lambda: beyond)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    found = {platform.slug: platform.played_by for platform in platforms()}
+    assert found["numpy-x86-64-v4"] == by
+    assert found["numpy-x86-64-v3"] == found["torch-x86-64-v4"] == ""
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Two jobs, what they call their functions with, and their rows."""
+    todo, rows = all_jobs("numpy", ["bfloat16"], ["special.expit", "special.softplus"]), []
+    ask(todo, tmp_path / "asked", lambda job: rows.append(rows_of(job, "quick")))
+    return todo, tmp_path / "asked", rows
+
+
+def test_what_is_called_elsewhere_comes_to_the_same_rows(asked, tmp_path):
+    todo, folder, rows = asked
+    answer(todo, range(len(todo)), folder, tmp_path / "answers")
+    assert len(rows) == len(todo) == 2
+    assert [rows_of(job, "quick") for job in answered(todo, folder, tmp_path / "answers")] == rows
+    ask(todo, folder, lambda _: pytest.fail("what is written is not asked again"))
+
+
+def test_what_is_judged_is_what_came_from_there(asked, tmp_path):
+    """A job that returns other numbers there fails here; one that raises there has a row that says so."""
+    todo, folder, _ = asked
+    expit, softplus = todo
+
+    def raises(_):
+        raise ValueError("a fault")
+
+    double = replace(expit, function=replace(expit.function, call=lambda x: expit.function.call(x) * x.dtype.type(2)))
+    faulty = replace(softplus, function=replace(softplus.function, call=raises))
+    answer([double, faulty], range(2), folder, tmp_path)
+    (wrong,), (raised,) = (rows_of(job, "quick") for job in answered(todo, folder, tmp_path))
+    assert wrong.figures.max_ulp > 100
+    assert wrong.violations
+    assert "ValueError: a fault" in raised.failure
+
+
+def test_a_call_that_was_not_made_there_is_a_failure(asked, tmp_path):
+    (job, _), folder, _ = asked
+    answer([job], [0], folder, tmp_path)
+    (there,) = answered([job], folder, tmp_path)
+    (row,) = rows_of(replace(there, asked=["another"]), "quick")
+    assert "it was not called with these arguments" in row.failure
+
+
+def test_calls_go_on_where_they_were_interrupted(asked, tmp_path):
+    todo, folder, _ = asked
+    answers = tmp_path / "answers"
+    assert undone(todo, answers) == [0, 1]
+    answer(todo, [1], folder, answers)
+    assert undone(todo, answers) == [0]
+    whole = (answers / "00001.npz").read_bytes()
+    for cut in (0, len(whole) // 2):
+        (answers / "00001.npz").write_bytes(whole[:cut])
+        assert undone(todo, answers) == [0, 1], f"a file of {cut} bytes is not whole"
+
+
+class Played(Bochs):
+    """Bochs's part, by this processor: it writes below `out` what the computer writes below /work/out."""
+
+    stops_after: int | None = None
+
+    def install(self):
+        pass
+
+    def python(self, arguments, code, given, out):
+        assert set(code) == {"xbce", "xbce_conformance", "platforms"}
+        out.mkdir(parents=True, exist_ok=True)
+        places = {"/work/out": str(out)} | {f"/work/{name}": str(folder) for name, folder in given.items()}
+        line = [sys.executable, *arguments]
+        for there, here in places.items():
+            line = [part.replace(there, here) for part in line]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+        (out / "stdout").write_text(done.stdout)
+        (out / "stderr").write_text(done.stderr)
+        if self.stops_after is not None:
+            for file in sorted((out / "answers").glob("*.npz"))[self.stops_after :]:
+                file.unlink()
+            raise KeyboardInterrupt
+        return done.returncode
+
+
+def test_the_computer_is_asked_for_what_is_left(tmp_path, monkeypatch):
+    bench = Bench(tmp_path, dtypes=("bfloat16",), functions=("special.expit", "special.softplus"))
+    played = Played(tmp_path / "bochs", ROOT / "constraints.txt")
+    monkeypatch.setattr(bench, "_bochs", played)
+    platform, facts = NUMPY_V4, {"numpy": "1"}
+    played.stops_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        bench.measure(platform, facts, {})
+    played.stops_after = None
+    (kept,) = tmp_path.glob("numpy-*/answers-*/00000.npz")
+    before = kept.stat().st_mtime_ns
+    found = bench.measure(platform, facts, {})
+    assert [line.case for line in found.rows] == ["special.expit", "special.softplus"]
+    assert not found.fails
+    assert found.tests is None
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_the_first_files_are_an_archive_that_linux_reads(tmp_path):
+    cpio_there = shutil.which("cpio")
+    archive = cpio([("bin", 0o40755, b""), ("bin/a", 0o100755, b"12345")])
+    assert len(archive) % 4 == 0
+    assert archive.startswith(b"070701")
+    assert archive.count(b"070701") == 3
+    assert b"TRAILER!!!" in archive
+    if cpio_there:
+        subprocess.run([cpio_there, "-id", "--quiet"], cwd=tmp_path, input=archive, check=True)
+        assert (tmp_path / "bin" / "a").read_bytes() == b"12345"
+
+
+@pytest.mark.long
+def test_numpy_finds_avx_512_in_the_computer():
+    """In the folder of `make platforms`, where it has been made there: it takes ten minutes to make."""
+    folder = ROOT / ".platforms"
+    if not (folder / "bochs" / "disks.done").exists():
+        pytest.skip("Bochs is not there; `make platforms` on a machine without AVX-512 builds it")
+    facts, lacks = Bench(folder).facts(NUMPY_V4)
+    assert (facts["level"], facts["processor"], lacks) == (V4, PROCESSOR, {})
+    assert facts["numpy"] == np.__version__
