@@ -5,6 +5,7 @@ given, and what it writes. Bochs is built here: Debian's has a debugger compiled
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -53,7 +54,7 @@ $b poweroff -f
 
 _JOB = """\
 cd /work/code
-export PYTHONPATH=/site:/work/code HOME=/tmp PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1
+export PYTHONPATH=/site:/work/code:/work/code/conformance HOME=/tmp PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1
 /usr/bin/python3.11 {arguments} >/work/out/stdout 2>/work/out/stderr
 echo $? >/work/out/code
 """
@@ -105,7 +106,7 @@ class Bochs(Fetched):
             _copy_sources(folder, staged / "code" / name)
         for name, folder in given.items():
             shutil.copytree(folder, staged / name)
-        (staged / "job").write_text(_JOB.format(arguments=" ".join(arguments)), "utf-8")
+        (staged / "job").write_text(_JOB.format(arguments=shlex.join(arguments)), "utf-8")
         image = self.folder / "work.img"
         self._disk(staged, image)
         try:
@@ -155,8 +156,7 @@ class Bochs(Fetched):
         self._tool("sbin/mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", str(folder), str(image))
 
     def _read(self, image: Path, out: Path) -> None:
-        """Copy the folder `out` from an image to one here."""
-        shutil.rmtree(out, ignore_errors=True)
+        """Copy the folder `out` from an image to one here, which is not there yet."""
         out.parent.mkdir(parents=True, exist_ok=True)
         self._tool("sbin/debugfs", "-R", f'rdump /out "{out.parent}"', str(image))
 

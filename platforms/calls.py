@@ -9,8 +9,9 @@ import argparse
 import io
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -72,7 +73,7 @@ def ask(todo: list[Job], folder: Path, run: Callable[[Job], object]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     asked: list[list[list[str]]] = []
     for job in todo:
-        asking = _as(_Asking, job)
+        asking = _Asking(**_fields(job))
         run(asking)
         asked.append([[_given(folder, array) for array in arrays] for arrays in asking.noted])
     write_whole(folder / _ASKED, json.dumps(asked).encode())
@@ -82,7 +83,11 @@ def answered(todo: list[Job], asked: Path, answers: Path) -> list[Answered]:
     """Return the jobs with what came of their calls."""
     calls: list[list[list[str]]] = json.loads((asked / _ASKED).read_text("utf-8"))
     return [
-        _as(Answered, job, asked=["-".join(names) for names in calls[number]], answers=_answers(answers, number, job))
+        Answered(
+            **_fields(job),
+            asked=["-".join(names) for names in calls[number]],
+            answers=_answers(answers, number, job),
+        )
         for number, job in enumerate(todo)
     ]
 
@@ -100,8 +105,8 @@ def _is_whole(answers: Path, number: int, job: Job) -> bool:
     return True
 
 
-def _as(kind: type, job: Job, **more: object) -> "Job":
-    return kind(**{name: getattr(job, name) for name in Job.__dataclass_fields__}, **more)
+def _fields(job: Job) -> dict[str, Any]:
+    return {each.name: getattr(job, each.name) for each in fields(Job)}
 
 
 def _key(arrays: tuple[Floats, ...]) -> str:
@@ -149,7 +154,9 @@ def answer(todo: list[Job], numbers: Iterable[int], asked: Path, answers: Path) 
     calls: list[list[list[str]]] = json.loads((asked / _ASKED).read_text("utf-8"))
     answers.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        job, arrays, heads = todo[number], {}, []
+        job = todo[number]
+        arrays: dict[str, Floats] = {}
+        heads: list[tuple[str, str, int]] = []
         for names in calls[number]:
             given = tuple(_read(np.load(asked / f"{name}.npy", allow_pickle=False), job) for name in names)
             try:

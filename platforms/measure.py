@@ -132,8 +132,8 @@ class Bench:
     ) -> "subprocess.CompletedProcess[str]":
         """Run Python in the computer; what it answers is put into a folder, also where it is interrupted."""
         out = self._work / "bochs" / "out"
-        code = {name: REPOSITORY / name for name in ("xbce", "platforms")}
-        code |= {"xbce_conformance": REPOSITORY / "conformance" / "xbce_conformance"}
+        code = {name: REPOSITORY / name for name in ("xbce", "conformance/xbce_conformance", "platforms")}
+        shutil.rmtree(out, ignore_errors=True)  # what is there is of another run
         try:
             number = self._bochs.python(arguments, code, given, out)
         finally:

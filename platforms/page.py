@@ -12,9 +12,9 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 INTRODUCTION = """\
 # The promise on other processors
 
-xbce at every level of instructions that one machine can play, by `make platforms`; aarch64 by QEMU, and x86-64-v4 by
-Bochs where the machine has no AVX-512. A library kept from instructions runs the code that it has for processors without
-them. Written by `python -m platforms.page`;
+xbce at every level of instructions that one machine can play, by `make platforms`; aarch64 by QEMU, and NumPy's
+x86-64-v4 by Bochs where the machine has no AVX-512. A library kept from instructions runs the code that it has for
+processors without them. Written by `python -m platforms.page`;
 [platforms.schema.json](../../../docs/platforms.schema.json) describes the JSON files.
 
 Inputs of the suite's level "quick": the largest error in ULP is a lower bound. **FAIL**: beyond the bound of

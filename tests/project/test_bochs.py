@@ -92,7 +92,7 @@ class Played(Bochs):
         pass
 
     def python(self, arguments, code, given, out):
-        assert set(code) == {"xbce", "xbce_conformance", "platforms"}
+        assert set(code) == {"xbce", "conformance/xbce_conformance", "platforms"}
         out.mkdir(parents=True, exist_ok=True)
         places = {"/work/out": str(out)} | {f"/work/{name}": str(folder) for name, folder in given.items()}
         line = [sys.executable, *arguments]
