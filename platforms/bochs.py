@@ -36,7 +36,7 @@ _CONFIGURE = ("--with-nogui", "--without-x", "--enable-cpu-level=6", "--enable-x
 
 _DECODER = Path("cpu", "decoder", "fetchdecode32.cc")
 _FAULT = "i->setSibIndex(i->sibIndex() | (vvv & 0x10));"
-"""Bochs refuses a gather whose index is in registers 16 to 31, as NumPy's exp has one: it takes the bit that says so for
+"""Bochs refuses a gather whose index is in registers 16 to 31, as NumPy's exp has one: the bit that says so is taken for
 an operand that there is not."""
 _MENDED = f"{_FAULT} vvv &= 0xf;"
 
