@@ -36,8 +36,8 @@ _CONFIGURE = ("--with-nogui", "--without-x", "--enable-cpu-level=6", "--enable-x
 
 _DECODER = Path("cpu", "decoder", "fetchdecode32.cc")
 _FAULT = "i->setSibIndex(i->sibIndex() | (vvv & 0x10));"
-"""Bochs refuses a gather whose index is in registers 16 to 31, as NumPy's exp has one: the bit that says so is taken for
-an operand that there is not."""
+"""Bochs refuses a gather whose index is in registers 16 to 31, as in NumPy's exp: the bit that says so is taken for an
+operand that there is not."""
 _MENDED = f"{_FAULT} vvv &= 0xf;"
 
 _INIT = f"""\
@@ -182,7 +182,7 @@ class Bochs(Fetched):
         apt = [*self.apt("apt-bochs", "amd64"), "-o", f"Dir::Etc::SourceList={listed}", "-o",
                "Dir::Etc::SourceParts=/dev/null"]  # fmt: skip
         run(["apt-get", *apt, "update"])
-        run(["apt-get", *apt, "source", "--download-only", "bochs"], cwd=folder)
+        run(["apt-get", *apt, "source", "--tar-only", "--download-only", "bochs"], cwd=folder)
         with tarfile.open(next(folder.glob("*.orig.tar.*"))) as source:
             source.extractall(folder, filter="data")
         source_folder = next(folder.glob("bochs-*/"))
