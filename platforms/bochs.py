@@ -1,7 +1,7 @@
 """A computer with AVX-512 that Bochs plays, with Linux, Python and NumPy: for machines that have no AVX-512.
 
 Its first disk is a system that is made once; its second one is made for each run, with the code, what the code is
-given, and what it writes. Bochs is built here: Debian's has a debugger compiled in, and takes ten times as long.
+given, and what it writes. Bochs is built here: Debian's, with a debugger compiled in, took eight times as long to start.
 """
 
 import os
