@@ -1,7 +1,8 @@
 """A computer with AVX-512 that Bochs plays, with Linux, Python and NumPy: for machines that have no AVX-512.
 
 Its first disk is a system that is made once; its second one is made for each run, with the code, what the code is
-given, and what it writes. Bochs is built here: Debian's, with a debugger compiled in, took eight times as long to start.
+given, and what it writes. Bochs is built here: with Debian's, which has a debugger, the computer started in eight times
+the time.
 """
 
 import os

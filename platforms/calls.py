@@ -1,8 +1,8 @@
 """The suite in two places: a processor that is played makes the calls of xbce, and this one judges what comes of them.
 
-What the suite does besides is the same on every processor, and takes longer. So each job is run here first, which tells
-the arguments that it calls its function with; `python -m platforms.calls`, there, calls it with these; and each job is
-run here again, with the results from there.
+What the suite does besides is the same on every processor, and takes longer. So each job is run here first, which
+tells the arguments that it calls its function with; `python -m platforms.calls`, there, calls it with these; and each
+job is run here again, with the results from there.
 """
 
 import argparse
