@@ -78,7 +78,7 @@ def test_sweeps_are_on_the_page(results):
     for dtype in ("float32", "float16", "bfloat16"):
         for backend in ("numpy", "torch:cpu"):
             found = {r.quantity for r in swept if (r.subject, r.backend, r.dtype) == ("xbce", backend, dtype)}
-            assert found == {"value", "gradient"}
+            assert found == {"value", "gradient"} | ({"hessian"} if dtype == "float32" else set())
     assert {row.quantity for row in swept if (row.subject, row.dtype) == ("torch", "float32")} == {"value", "gradient"}
 
 
