@@ -316,9 +316,9 @@ def xlog1py(x: Any, y: Any, /, *, precision: Precision = "native") -> Any:
     Notes
     -----
     With ``u`` for ``1 + y`` rounded, the logarithm is ``log(u) + (y - (u - 1)) / u``, with ``log(u)`` as in `xlogy`. In
-    NumPy it is the library's for float64, and for float32 a series up to 1 and ``log(u)`` beyond.
+    NumPy it is the library's for float64, and for float32 a series from -1/2 to 1 and ``log(u)`` beyond.
 
-    **Accuracy:** float32 3.0 ULP; float64 2.5; half types 0.5002.
+    **Accuracy:** float32 3.4 ULP; float64 2.5; half types 0.5002.
 
     **Special values.** 0 where ``x == 0``, whatever `y` is, unless it is NaN; otherwise those of the product, NaN for
     ``y < -1``. The derivatives at ``x == 0`` are ``log(1 + y)`` and 0, and both 0 where ``log(1 + y)`` is not finite.

@@ -237,6 +237,20 @@ def test_without_grad(mode):
     assert value == bce(x, z, pos_weight=p, weight=w, reduction="mean")
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_first_call_without_grad_leaves_later_ones_differentiable_twice(mode):
+    """What the first call keeps for later ones must not be a tensor that inference alone may use."""
+    forget_plans(bce)
+    x, z, p, _ = arguments()
+    with mode():
+        bce(x, z, pos_weight=p, reduction="mean")
+    leaf = x.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(bce(leaf, z, pos_weight=p, reduction="mean") ** 2, leaf, create_graph=True)
+    gradient.square().sum().backward()
+    assert torch.isfinite(leaf.grad).all()
+    assert leaf.grad.any()
+
+
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
 def test_half_types_are_rounded_once_in_backward(half):
     x = torch.linspace(-12, 12, 97, dtype=half).requires_grad_()

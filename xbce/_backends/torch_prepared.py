@@ -98,7 +98,9 @@ class Prepared:
         serves, quotient = torch_cpu.are_dense(arrays), self.quotient
         if serves:
             if quotient is not None and isinstance(quotient.known, (int, float)):  # to divide by one takes 2 µs more
-                self.quotient = Quotient(quotient.dtype, torch.tensor(quotient.known, dtype=torch.float64))
+                with torch.inference_mode(False):  # later calls may save it for a backward pass
+                    known = torch.tensor(quotient.known, dtype=torch.float64)
+                self.quotient = Quotient(quotient.dtype, known)
             self.joint = _JOINT(self.kernel) if arrays[0].numel() <= _KEPT else None
         self.serves = serves  # last: other threads go on by it
 

@@ -1,8 +1,9 @@
 """exp, log and log1p of our own, by polynomials above all, for libraries whose functions are slow or less accurate.
 
-Neither looks up a table, branches, or calls a function that a compiler cannot fuse: sums, products, one quotient, and
-one selection. The coefficients are those of proofs/series.sollya, which also bounds what the polynomials leave out;
-proofs/ bounds the whole, with each product rounded or fused with the sum after it.
+`exp_by_series` and `log1p_unit_by_series` look up no table, do not branch, and call no function that a compiler cannot
+fuse: sums, products, one quotient, and one selection. The coefficients are those of proofs/series.sollya, which also
+bounds what the polynomials leave out; proofs/ bounds the whole, with each product rounded or fused with the sum after
+it. The logarithms after them call the library's log where it is accurate; their errors are measured, not proved.
 """
 
 from dataclasses import dataclass
@@ -112,7 +113,10 @@ def log_by_series(xp: Namespace, y: Array) -> Array:
 
 
 def log1p_by_series(xp: Namespace, y: Array) -> Array:
-    """Return log(1 + y): by the series up to 1; beyond as log(1 + y), where 1 + y is exact or has a large logarithm."""
+    """Return log(1 + y): by the series from -1/2 to 1; beyond as the library's log of 1 + y.
+
+    Below -1/2 the sum is exact. Above 1 its rounding moves the logarithm by at most one ULP.
+    """
     near = (y >= -0.5) & (y <= 1)
     return xp.where(near, log1p_unit_by_series(xp, y), xp.log(1 + y))
 
