@@ -181,7 +181,7 @@ def binary_cross_entropy(
     **Formula.** ``log1p(-u)`` stands for ``log(1 - u)``. ``log(1 - u + eps)`` and ``log(u + eps)`` go through log1p
     where their argument is near 1. The gradient is ``(1 - z) / (1 - u) - p z / u``.
 
-    **Accuracy** is that of `binary_cross_entropy_with_logits`; with `log_offset` the value and the hessian within 7 ULP.
+    **Accuracy** is that of `binary_cross_entropy_with_logits`; with `log_offset` value and hessian are within 7 ULP.
 
     Examples
     --------
