@@ -10,11 +10,12 @@ import shlex
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from platforms.fetch import PYTHON, Fetched, NoEmulator, run
+from platforms.fetch import PYTHON, Fetched, NoEmulator, need, run
 
 PROCESSOR = "Bochs 3.0, Skylake-X"
 _MODEL = "corei7_skylake_x"
@@ -30,7 +31,9 @@ _SPARE = 64 << 20
 """Bytes of a disk beyond its files."""
 
 # Bochs 3.0 names a size of the state of AVX-512 that Linux does not believe where it is stored compactly.
-_LINUX = "console=ttyS0 quiet nokaslr mitigations=off nosmp clearcpuid=xsavec,xsaves random.trust_cpu=on tsc=reliable"
+# A panic ends in a triple fault, and that ends Bochs; other ways to start again would do the job again.
+_LINUX = ("console=ttyS0 quiet nokaslr mitigations=off nosmp clearcpuid=xsavec,xsaves random.trust_cpu=on tsc=reliable "
+          "panic=-1 reboot=triple")  # fmt: skip
 
 _CONFIGURE = ("--with-nogui", "--without-x", "--enable-cpu-level=6", "--enable-x86-64", "--enable-all-optimizations",
               "--enable-avx", "--enable-evex", "--enable-pci", "--disable-docbook")  # fmt: skip
@@ -41,6 +44,14 @@ _FAULT = "i->setSibIndex(i->sibIndex() | (vvv & 0x10));"
 operand that there is not."""
 _MENDED = f"{_FAULT} vvv &= 0xf;"
 
+WAIT = """\
+tries=0
+until [ -b /dev/sdb ]; do
+  tries=$((tries + 1))
+  if [ $tries -gt 6000 ]; then echo "no second disk in a minute"; $b poweroff -f; fi
+  $b usleep 10000
+done"""
+
 _INIT = f"""\
 #!/bin/busybox sh
 b=/bin/busybox
@@ -48,7 +59,7 @@ $b mount -t devtmpfs dev /dev
 $b mount -t proc proc /proc
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 for module in {" ".join(_MODULES)}; do $b insmod /$module.ko; done
-while [ ! -b /dev/sdb ]; do $b usleep 10000; done
+{WAIT}
 $b mount -t ext4 -o ro /dev/sda /root
 $b mount -t ext4 -o sync /dev/sdb /root/work
 $b mount --move /proc /root/proc
@@ -69,7 +80,7 @@ echo $? >/work/out/code
 _COMPUTER = """\
 config_interface: textconfig
 display_library: nogui
-cpu: model={model}, count=1, ips=100000000
+cpu: model={model}, count=1, ips=100000000, reset_on_triple_fault=0
 memory: guest=2048, host=2048
 romimage: file={bios}, options=fastboot
 vgaromimage: file={video}
@@ -92,13 +103,19 @@ debug: action=ignore
 class Bochs(Fetched):
     """The folder of the computer."""
 
+    silence: float = 20 * 60
+    """Seconds without a word on the console or a byte on the second disk after which the computer is taken to hang;
+    the whole suite takes it six minutes."""
+
     def install(self) -> None:
         """Fetch, build and make what is not there yet."""
+        if not (self.folder / "bochs.done").exists():
+            need(("apt-get", "make", "g++"), "to build Bochs")
         self.once("root", partial(self.debian, "root", "amd64", PYTHON))
         self.once("site", partial(self.wheels, "site", _WHEELS, "x86_64", alone=True))
         self.once("tools", partial(self.debian, "tools", "amd64", _TOOLS))
         self.once("bochs", self._build)
-        self.once("disks", self._make_disks)
+        self.once("disks", self._make_disks, recipe=f"{_INIT}{_LINUX}")
 
     def python(self, arguments: Iterable[str], code: dict[str, Path], given: dict[str, Path], out: Path) -> int:
         """Start the computer, run Python there, and return its exit code.
@@ -123,14 +140,12 @@ class Bochs(Fetched):
             self._read(image, out)
         code_file = out / "code"
         if not code_file.exists():
-            console = self.folder / "console"
-            said = console.read_text("utf-8", "replace").strip() if console.exists() else "nothing"
-            msg = f"the computer that Bochs plays stopped; it said {said[-200:]}"
+            msg = f"the computer that Bochs plays stopped; it said {self._said()[-200:]}"
             raise NoEmulator(msg)
         return int(code_file.read_text("utf-8"))
 
     def _start(self, work: Path) -> None:
-        """Let the computer run until it switches itself off."""
+        """Let the computer run until it switches itself off; end it where it hangs."""
         (self.folder / "console").unlink(missing_ok=True)
         disks, share = self.folder / "disks", self.folder / "tools" / "usr" / "share"
         system = disks / "system.img"
@@ -144,7 +159,36 @@ class Bochs(Fetched):
         )  # fmt: skip
         (self.folder / "bochsrc").write_text(settings, "utf-8")
         command = [str(self.folder / "bochs" / "bochs"), "-q", "-f", str(self.folder / "bochsrc")]
-        subprocess.run(command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603 - its exit code is 1 where it switches itself off
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=self.folder, stdin=quiet, stdout=quiet, stderr=quiet) as computer:  # noqa: S603
+            try:
+                self._watch(computer, work)  # its exit code is 1 where it switches itself off
+            finally:
+                computer.kill()  # where it has not ended: it hangs, or what waits for it is interrupted
+
+    def _watch(self, computer: "subprocess.Popen[bytes]", work: Path) -> None:
+        """Wait for the end of the computer, as long as it says or writes something."""
+        console = self.folder / "console"
+        seen, since = _changes(console, work), time.monotonic()
+        while True:
+            try:
+                computer.wait(min(10, self.silence / 4))
+            except subprocess.TimeoutExpired:
+                now = _changes(console, work)
+                if now != seen:
+                    seen, since = now, time.monotonic()
+                elif time.monotonic() - since > self.silence:
+                    quiet, last = f"{self.silence / 60:g} minutes", self._said().splitlines()[-1]
+                    msg = f"the computer that Bochs plays hangs: it did nothing for {quiet}; it last said {last}"
+                    raise NoEmulator(msg) from None
+            else:
+                return
+
+    def _said(self) -> str:
+        """Return what stands on the console; of a panic the line that says why, not the registers after it."""
+        console = self.folder / "console"
+        text = console.read_text("utf-8", "replace").strip() if console.exists() else ""
+        return next((line for line in text.splitlines() if "Kernel panic" in line), text or "nothing")
 
     def _tool(self, *command: str) -> None:
         """Run a program of the part `tools` with its own libraries."""
@@ -243,6 +287,11 @@ def cpio(entries: Iterable[tuple[str, int, bytes]]) -> bytes:
         head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
         parts += [_padded(head), _padded(content)]
     return b"".join(parts)
+
+
+def _changes(*files: Path) -> list[tuple[int, int] | None]:
+    """Return what differs as soon as a file is written."""
+    return [(file.stat().st_size, file.stat().st_mtime_ns) if file.exists() else None for file in files]
 
 
 def _padded(part: bytes) -> bytes:

@@ -3,10 +3,14 @@
 apt fetches Debian's packages with lists and a status of its own; pip fetches wheels.
 """
 
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from xbce_conformance.storage import write_whole
 
 PYTHON = ("python3.11", "libstdc++6", "libgomp1")
 """Debian's packages that Python and wheels for it need, besides what these need."""
@@ -22,13 +26,20 @@ class Fetched:
     def __init__(self, folder: Path, constraints: Path) -> None:
         self.folder, self._constraints = folder, constraints
 
-    def once(self, name: str, make: Callable[[], None]) -> None:
-        """Make a part of the folder, if that has not been done."""
+    def once(self, name: str, make: Callable[[], None], recipe: str = "") -> None:
+        """Make a part of the folder, if that has not been done, by this recipe.
+
+        What an attempt that did not end has left is removed: pip takes half a package for a whole one. The downloads
+        of apt are in folders of their own, and stay.
+        """
         done = self.folder / f"{name}.done"
-        if not done.exists():
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        if not done.exists() or done.read_text("utf-8") != recipe:
+            done.unlink(missing_ok=True)
+            if (self.folder / name).exists():
+                shutil.rmtree(self.folder / name)
+            (self.folder / name).mkdir(parents=True)
             make()
-            done.touch()
+            write_whole(done, recipe.encode())
 
     def debian(self, name: str, architecture: str, packages: Iterable[str]) -> None:
         """Unpack packages, and what they need, into the part `name`."""
@@ -47,6 +58,7 @@ class Fetched:
         options = {
             "APT::Architecture": architecture,
             "APT::Architectures::": architecture,
+            "APT::Update::Error-Mode": "any",  # else it takes lists that cannot be fetched for a success
             "Dir::State": apt / "state",
             "Dir::State::Lists": apt / "lists",
             "Dir::State::status": apt / "state" / "status",
@@ -87,7 +99,25 @@ def run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None 
         msg = f"{command[0]} is not installed"
         raise NoEmulator(msg) from error
     except subprocess.CalledProcessError as error:
-        lines = (error.stderr or error.stdout).strip().splitlines()
-        msg = f"{' '.join(command[:3])} ...: {lines[-1] if lines else f'exit code {error.returncode}'}"
+        msg = f"{' '.join(command[:3])} ...: {_reason(error.stderr, error.stdout) or f'exit code {error.returncode}'}"
         raise NoEmulator(msg) from error
     return done.stdout
+
+
+def need(programs: Iterable[str], of_what: str) -> None:
+    """Name all programs that are not installed."""
+    if absent := [name for name in programs if shutil.which(name) is None]:
+        msg = f"not installed, and needed {of_what}: {', '.join(absent)}"
+        raise NoEmulator(msg)
+
+
+def _reason(*streams: str) -> str:
+    """Return the first and the last line that name an error, or else the last line; of streams, the first has a say.
+
+    apt and make say first what is wrong and last that something is; others, the other way round.
+    """
+    every = [lines for text in streams if (lines := [line.strip() for line in text.splitlines() if line.strip()])]
+    for lines in every:
+        if errors := [line for line in lines if re.search(r"(?i:error)|\bE:", line)]:
+            return "; ".join(dict.fromkeys((errors[0], errors[-1])))
+    return every[0][-1] if every else ""

@@ -19,6 +19,8 @@ processors without them. Written by `python -m platforms.page`;
 
 Inputs of the suite's level "quick": the largest error in ULP is a lower bound. **FAIL**: beyond the bound of
 [the contract](../../xbce_conformance/contract/data/README.md), which is the same on all processors.
+Each platform was measured on the day that the table says: its figures are of the code, and its bounds of the contract,
+of that day.
 """
 
 
@@ -37,10 +39,11 @@ def _order(found: Condensed) -> tuple[int, int]:
 
 
 def _platforms(every: list[Condensed]) -> str:
-    lines = ["## Platforms", "", "| platform | library | suite | tests | lacks |", "|---|---|---|---|---|"]
+    head = "| platform | measured | library | suite | tests | lacks |"
+    lines = ["## Platforms", "", head, "|---|---|---|---|---|---|"]
     for found in every:
         if found.absent:
-            lines.append(f"| {found.slug} | {found.backend} | not measured: {_cell(found.absent)} | | |")
+            lines.append(f"| {found.slug} | {found.date} | {found.backend} | not measured: {_cell(found.absent)} | | |")
             continue
         versions = ", ".join(f"{name} {found.facts[name]}" for name in ("numpy", "torch", "jax") if name in found.facts)
         suite = f"**{len(found.failed)} of {len(found.rows)} FAIL**" if found.failed else f"all {len(found.rows)} pass"
@@ -49,8 +52,9 @@ def _platforms(every: list[Condensed]) -> str:
             tests = f"**{len(found.tests.failed)} FAIL**, " * bool(found.tests.failed) + f"{found.tests.passed} pass"
         lacks = "; ".join(f"{name}: {_cell(reason)}" for name, reason in found.lacks.items())
         where = found.facts["processor"]
-        lines.append(f"| [{found.slug}]({found.slug}.json) | {versions} on {where} | {suite} | {tests} | {lacks} |")
-    lines += [f"| {name} | | not measured: {reason} | | |" for name, reason in NOT_MEASURED.items()]
+        name = f"[{found.slug}]({found.slug}.json) | {found.date}"
+        lines.append(f"| {name} | {versions} on {where} | {suite} | {tests} | {lacks} |")
+    lines += [f"| {name} | | | not measured: {reason} | | |" for name, reason in NOT_MEASURED.items()]
     return "\n".join([*lines, ""])
 
 

@@ -1,19 +1,21 @@
 """AVX-512 by Bochs: which machines need it, and the suite whose calls are made in one place and judged in another."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from platforms import table
-from platforms.bochs import Bochs, cpio, mend
+from platforms.bochs import WAIT, Bochs, cpio, mend
 from platforms.calls import all_jobs, answer, answered, ask, undone
 from platforms.fetch import NoEmulator
-from platforms.measure import Bench
+from platforms.measure import Bench, NotMeasured
 from platforms.table import platforms
 from xbce_conformance.judge.runner import rows_of
 
@@ -147,6 +149,86 @@ def test_another_source_of_bochs_is_refused(tmp_path):
     decoder.write_text("rewritten\n")
     with pytest.raises(NoEmulator, match="has 0 places like"):
         mend(decoder)
+
+
+def test_a_disk_that_does_not_come_ends_the_computer():
+    told = 'b=told; told() { if [ "$1" = poweroff ]; then echo "$@"; exit; fi; }'
+    wait = WAIT.replace("/dev/sdb", "/dev/no-such-disk")
+    done = subprocess.run(["/bin/sh", "-c", f"{told}\n{wait}"], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "no second disk in a minute\npoweroff -f\n"
+
+
+class Stands(Bochs):
+    """The computer with a program in the place of Bochs, and with a disk that reads as the text that is in it."""
+
+    silence = 0.9
+
+    def __init__(self, folder, program):
+        super().__init__(folder, ROOT / "constraints.txt")
+        for name in ("bochs", "disks"):
+            (folder / name).mkdir(parents=True)
+        (folder / "disks" / "system.img").touch()
+        (folder / "bochs" / "bochs").write_text(f"#!/bin/sh\necho $$ >pid\n{program}\n")
+        (folder / "bochs" / "bochs").chmod(0o755)
+
+    def _disk(self, _, image):
+        image.touch()
+
+    def _read(self, image, out):
+        out.mkdir()
+        (out / "code").write_text(image.read_text())
+
+    def ended(self):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((self.folder / "pid").read_text()), 0)
+        return True
+
+
+@pytest.mark.parametrize(("says", "last"), [("echo one >console; echo two >>console", "two"), (":", "nothing")])
+def test_a_computer_that_hangs_is_ended_and_named(tmp_path, says, last):
+    played = Stands(tmp_path / "bochs", f"echo 5 >work.img; {says}; exec sleep 60")
+    with pytest.raises(NoEmulator, match=rf"hangs: it did nothing for 0\.015 minutes; it last said {last}$"):
+        played.python([], {}, {}, tmp_path / "out")
+    assert played.ended()
+    assert (tmp_path / "out" / "code").read_text() == "5\n", "what it wrote before is there"
+
+
+def test_of_a_panic_the_reason_is_named(tmp_path):
+    program = "echo '[ 1.0] Kernel panic - not syncing: why' >console; echo '[ 1.1] R10: 0' >>console; exit 1"
+    played = Stands(tmp_path / "bochs", program)
+    played._read = lambda _, out: out.mkdir()
+    with pytest.raises(NoEmulator, match="stopped; it said .* Kernel panic - not syncing: why$"):
+        played.python([], {}, {}, tmp_path / "out")
+
+
+@pytest.mark.parametrize("file", ["console", "work.img"])
+def test_a_computer_that_works_is_not_ended(tmp_path, file):
+    """It takes longer than the time in which it must do something."""
+    program = f"for i in 1 2 3 4 5 6; do echo >>{file}; sleep 0.2; done; echo 7 >work.img; exit 1"
+    assert Stands(tmp_path / "bochs", program).python([], {}, {}, tmp_path / "out") == 7
+
+
+def test_a_computer_ends_where_it_is_interrupted(tmp_path, monkeypatch):
+    def interrupted(*_):
+        while not (played.folder / "work.img").read_text():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    played = Stands(tmp_path / "bochs", "echo 5 >work.img; exec sleep 60")
+    monkeypatch.setattr("platforms.bochs._changes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        played.python([], {}, {}, tmp_path / "out")
+    assert played.ended()
+    assert (tmp_path / "out" / "code").read_text() == "5\n"
+
+
+def test_a_computer_that_hangs_is_not_measured(tmp_path, monkeypatch):
+    bench = Bench(tmp_path)
+    played = Stands(tmp_path / "bochs", "exec sleep 60")
+    monkeypatch.setattr(played, "install", lambda: None)
+    monkeypatch.setattr(bench, "_bochs", played)
+    with pytest.raises(NotMeasured, match="Bochs plays hangs"):
+        bench.facts(NUMPY_V4)
 
 
 AT_THE_WORST = """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from platforms import table
 from platforms.condensed import Condensed, Line, condense
 from platforms.emulator import Emulator
-from platforms.fetch import NoEmulator
+from platforms.fetch import Fetched, NoEmulator, run
 from platforms.measure import Bench, Interrupted, NotMeasured, nothing, read_tests
 from platforms.page import FOLDER, page
 from platforms.table import V2, V3, V4, numpy_features, platforms
@@ -161,9 +162,66 @@ def test_an_emulator_that_cannot_be_fetched_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NoEmulator, match="apt-get is not installed"):
         Emulator(tmp_path, ROOT / "constraints.txt").install("numpy")
-    with pytest.raises(NotMeasured, match="apt-get is not installed"):
+    with pytest.raises(NotMeasured, match=r"not installed, and needed to build Bochs: apt-get, make, g\+\+"):
         Bench(tmp_path).facts(table.played_by_bochs(BY_SLUG["numpy-x86-64-v4"]))
     assert not [*tmp_path.glob("*.done")]
+    assert not (tmp_path / "bochs").exists(), "it was asked for before anything was fetched"
+
+
+def test_a_part_is_made_anew_where_an_attempt_did_not_end(tmp_path):
+    fetched, part = Fetched(tmp_path, ROOT / "constraints.txt"), tmp_path / "site"
+
+    def killed():
+        (part / "half").mkdir()
+        raise KeyboardInterrupt
+
+    def whole():
+        assert not [*part.iterdir()], "pip keeps a folder that is there, however little is in it"
+        (part / "whole").touch()
+
+    with pytest.raises(KeyboardInterrupt):
+        fetched.once("site", killed)
+    assert (part / "half").is_dir()
+    fetched.once("site", whole)
+    fetched.once("site", lambda: pytest.fail("it is done"))
+    with pytest.raises(KeyboardInterrupt):
+        fetched.once("site", killed, "another recipe")
+    assert [file.name for file in tmp_path.iterdir()] == ["site"], "what was done is so no more"
+    fetched.once("site", whole, "another recipe")
+    assert [file.name for file in part.iterdir()] == ["whole"]
+
+
+SAID = {
+    "autoconf": ("configure: error: no compiler\nSee `config.log' for more details\n", "configure: error: no compiler"),
+    "apt": (
+        "W: old\nE: Failed to fetch a\nE: Failed to fetch b\nE: Some failed\n",
+        "E: Failed to fetch a; E: Some failed",
+    ),
+    "pip": ("ERROR: No matching distribution\n\n[notice] a new release\n", "ERROR: No matching distribution"),
+    "nothing of an error": ("one\ntwo\n", "two"),
+    "blank": ("\n", "exit code 3"),
+}
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+@pytest.mark.parametrize("name", SAID)
+def test_a_command_that_fails_says_why(name, stream):
+    said, reason = SAID[name]
+    with pytest.raises(NoEmulator) as raised:
+        run(["sh", "-c", f'printf %s "$1" >&{stream}; exit 3', "sh", said])
+    assert str(raised.value).endswith(f" ...: {reason}")
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt-get is not installed")
+def test_lists_that_cannot_be_fetched_are_no_success(tmp_path):
+    """An archive that cannot be reached: apt-get itself ends with 0."""
+    listed = tmp_path / "source.list"
+    listed.write_text("deb [trusted=yes] http://127.0.0.1:9/debian bookworm main\n")
+    options = Fetched(tmp_path, ROOT / "constraints.txt").apt("apt", "amd64")
+    options += ["-o", f"Dir::Etc::SourceList={listed}", "-o", "Dir::Etc::SourceParts=/dev/null"]
+    options += ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Proxy=DIRECT"]
+    with pytest.raises(NoEmulator, match=r"E: Failed to fetch http://127\.0\.0\.1:9/.*[Cc]onnect"):
+        run(["apt-get", *options, "update"])
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------------
@@ -215,15 +273,17 @@ def test_all_platforms_are_on_the_page():
     text = (FOLDER / "README.md").read_text("utf-8")
     assert {file.stem for file in FILES} == {*BY_SLUG}
     for name in ("Windows", "macOS", "musl"):
-        assert f"| {name} | | not measured: " in text
+        assert f"| {name} | | | not measured: " in text
 
 
 def test_a_failure_stands_on_the_page(tmp_path):
     line = Line("c", "value", "float32", 1, "f", 5.0, {"hard": 4.0, "soft": 4.0}, ["5 ULP"], "", {"logits": "0x1p+0"})
     facts = {"processor": "p", "numpy": "1"}
-    replace(nothing(NUMPY_V2, ""), facts=facts, rows=[line]).write(tmp_path / "a.json")
-    replace(nothing(BY_SLUG["numpy-x86-64-v3"], "why not")).write(tmp_path / "b.json")
+    replace(nothing(NUMPY_V2, ""), date="2026-01-31", facts=facts, rows=[line]).write(tmp_path / "a.json")
+    absent = nothing(BY_SLUG["numpy-x86-64-v3"], "why not")
+    absent.write(tmp_path / "b.json")
     text = page(tmp_path)
     assert "- numpy-x86-64-v2: f [value], float32: 5 ULP; at logits = 0x1p+0" in text
     assert "| c, value | 4.00 | **5.00 FAIL** |" in text
-    assert "| numpy-x86-64-v3 | numpy | not measured: why not |" in text
+    assert f"| numpy-x86-64-v3 | {absent.date} | numpy | not measured: why not |" in text
+    assert "| [numpy-x86-64-v2](numpy-x86-64-v2.json) | 2026-01-31 | numpy 1 on p |" in text
