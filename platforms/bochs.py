@@ -48,8 +48,8 @@ WAIT = """\
 tries=0
 until [ -b /dev/sdb ]; do
   tries=$((tries + 1))
-  if [ $tries -gt 6000 ]; then echo "no second disk in a minute"; $b poweroff -f; fi
-  $b usleep 10000
+  if [ $tries -gt 100 ]; then echo "no second disk in ten seconds"; $b sleep 1; $b poweroff -f; fi
+  $b usleep 100000
 done"""
 
 _INIT = f"""\
