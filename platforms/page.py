@@ -19,8 +19,8 @@ processors without them. Written by `python -m platforms.page`;
 
 Inputs of the suite's level "quick": the largest error in ULP is a lower bound. **FAIL**: beyond the bound of
 [the contract](../../xbce_conformance/contract/data/README.md), which is the same on all processors.
-Each platform was measured on the day that the table says: its figures are of the code, and its bounds of the contract,
-of that day.
+Each platform was measured on the day that the table says, and its figures are of the code of that day; they are judged
+by the contract as it is now.
 """
 
 
