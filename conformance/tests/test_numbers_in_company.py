@@ -191,7 +191,8 @@ def test_same_bits_in_python():
     (job,) = jobs([subject], ("float32",), parts=("invariance",), same_bits=True)
     (row,) = rows_of(job, "quick")
     assert {violation.name for violation in row.verdict.violations} == {"invariance:c-order", "invariance:f-order"}
-    assert all("results have other bits, up to 1 ULP apart" in text for text in row.violations)
+    # A loss among the inputs is rounded up to a power of two, above which the next number is two of its ULP away.
+    assert all("results have other bits, up to 2 ULP apart" in text for text in row.violations)
 
 
 def test_same_bits_of_the_command(tmp_path, monkeypatch):
