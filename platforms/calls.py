@@ -57,10 +57,11 @@ class Answered(Job):
 
     def call(self, arrays: tuple[Floats, ...]) -> list[Floats]:
         """Return what came of the call with these arguments; raise what it raised."""
-        if _key(arrays) not in self.asked:
+        key = _key(arrays)
+        if key not in self.asked:
             msg = "it was not called with these arguments on the processor that is played"
             raise Failure("absent", msg)
-        answer = self.answers[self.asked.index(_key(arrays))]
+        answer = self.answers[self.asked.index(key)]
         if isinstance(answer, Failure):
             raise answer
         return answer

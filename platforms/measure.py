@@ -56,9 +56,9 @@ class Bench:
                 self._emulator.install(platform.backend)
             if platform.played_by == "Bochs":
                 self._bochs.install()
-            run = self._python(platform, ["-m", "platforms.probe", platform.backend])
         except NoEmulator as reason:
             raise NotMeasured(str(reason)) from reason
+        run = self._python(platform, ["-m", "platforms.probe", platform.backend])
         if run.returncode:
             if run.returncode == -signal.SIGILL:
                 msg = f"the library ends at an instruction that this processor lacks: it is not at {platform.level}"
@@ -118,10 +118,7 @@ class Bench:
             given += [f"--function={name}" for name in self._functions]
             given += [f"--without={number}" for number in range(len(todo)) if number not in left]
             command = ["-m", "platforms.calls", platform.backend, "/work/asked", "/work/out/answers", *given]
-            try:
-                run = self._in_bochs(command, {"asked": asked}, answers)
-            except NoEmulator as reason:
-                raise NotMeasured(str(reason)) from reason
+            run = self._in_bochs(command, {"asked": asked}, answers)
             if run.returncode:
                 raise NotMeasured(_last_line(run.stderr))
         rows = [row for job in answered(todo, asked, answers) for row in judge(job)]
@@ -136,6 +133,8 @@ class Bench:
         shutil.rmtree(out, ignore_errors=True)  # what is there is of another run
         try:
             number = self._bochs.python(arguments, code, given, out)
+        except NoEmulator as reason:
+            raise NotMeasured(str(reason)) from reason
         finally:
             if answers is not None:
                 answers.mkdir(parents=True, exist_ok=True)
