@@ -27,8 +27,7 @@ ULP, as [docs/accuracy.md](../../docs/accuracy.md) counts them, of the plain los
   follows if the given figures are the largest ones, which samples and published tables do not show. “no”: the theorem
   gives more than is promised.
 
-Series are log1p of float32 on NumPy below AVX-512, and both functions on JAX. JAX at x86-64-v4 has no rows: there the
-series have not been measured.
+Series are log1p of float32 on NumPy below AVX-512, and both functions on JAX.
 
 JAX: for logits whose hessian is a normal number, and labels that are not subnormal numbers, which it flushes.
 
