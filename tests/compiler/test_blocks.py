@@ -166,8 +166,8 @@ def blocks_of(monkeypatch, call):
 @pytest.mark.parametrize(
     ("threads", "dtype", "count", "shapes", "blocks"),
     [
-        (1, "f4", 2**20 + 1, [(2**15,), (1,)], 33),
-        (1, "f8", 2**20 + 1, [(2**15,), (1,)], 33),
+        (1, "f4", 2**20, [(2**15,)], 32),
+        (1, "f8", 2**20, [(2**15,)], 32),
         (2, "f4", 2**19 - 1, [(2**15,), (2**15 - 1,)], 16),  # few enough for one thread
         (2, "f4", 2**20, [(2**17,)], 8),
         (2, "f8", 2**20, [(2**16,)], 16),
@@ -183,6 +183,23 @@ def test_blocks_of_vectors(threads, dtype, count, shapes, blocks, reduction, mon
     monkeypatch.setattr(numpy_runner, "in_threads", lambda work, parts, _: [work(part) for part in parts])
     x = np.zeros(count, dtype)
     assert blocks_of(monkeypatch, lambda: loss(x, x, reduction=reduction)) == (shapes, blocks)
+
+
+@pytest.mark.parametrize(
+    ("threads", "count", "shapes", "blocks"),
+    [
+        (1, 2**20 + 1, [(2**15 + 64,), (30_785,)], 32),
+        (1, 2**17 + 100, [(32_832,), (32_676,)], 4),
+        (1, 140_000, [(35_008,), (34_976,)], 4),
+        (2, 2**19 - 1, [(2**15,), (2**15 - 1,)], 16),
+        (2, 2**20, [(2**17,)], 8),
+    ],
+)
+def test_blocks_on_one_thread_are_even_where_nothing_is_summed(threads, count, shapes, blocks, monkeypatch):
+    monkeypatch.setattr(_threads, "_chosen", threads)
+    monkeypatch.setattr(numpy_runner, "in_threads", lambda work, parts, _: [work(part) for part in parts])
+    x = np.zeros(count, np.float32)
+    assert blocks_of(monkeypatch, lambda: loss(x, x, reduction="none")) == (shapes, blocks)
 
 
 @pytest.mark.parametrize(

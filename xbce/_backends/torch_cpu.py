@@ -1,5 +1,6 @@
 """PyTorch on the CPU, outside of tracers and transforms: programs that run block by block and write into scratch."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from .._compiler.cache import Compiled, CompiledCache
 from .._compiler.lowering import Call, Lowered, bitwise_where, by_form
 from .._compiler.program import NotANumberError, Target, bit_calls, standard_calls
 from .._compiler.recording import Node
-from .._formulas.series import log1m_by_log
+from .._formulas.series import log1m_by_log, log1m_unit_by_log, log_unit_by_log
 from .._typing import Array, DType
 from .quick_way import QuickWay
 
@@ -144,7 +145,12 @@ def _minus_twice(work: Lowered, call: Call) -> Node | None:
     return work.recorder.operation("minus_twice", (work.constant(1), h), like=h) if h.full else None
 
 
-FORMS = {"accurate_log": lambda xp, y: xp.log(y), "log1m_half": log1m_by_log}
+FORMS: dict[str, Callable[..., Array]] = {
+    "accurate_log": lambda xp, y: xp.log(y),
+    "log1m_half": log1m_by_log,
+    "log_unit": log_unit_by_log,
+    "log1m_unit": log1m_unit_by_log,
+}
 """PyTorch's log is accurate everywhere (0.98 ULP), but its log1p is not for subnormal numbers."""
 
 

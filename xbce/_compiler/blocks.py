@@ -61,7 +61,7 @@ def run_in_blocks(
         else cache.target.empty((*layout.kept(spec), layout.count(spec)), spec.dtype)
         for dtype, spec in zip(compiled.quick.outputs, layout.sums, strict=True)
     ]
-    run = _Run(layout, compiled, parts, outputs, sum)
+    run = _Run(layout, compiled, parts, outputs, sum, any(layout.sums))
     cuts = [
         [slice(i, i + length) for i in range(0, n, length)]
         for n, length in zip(layout.shape, layout.lengths, strict=True)
@@ -82,27 +82,39 @@ class _Run:
     outputs: list[Array]
     """For each result the array that it is written into; for a summed one, the sums of blocks, along the last axis."""
     sum: Callable[[Namespace, Array, SumSpec], Array]
+    adds_up: bool
+    """Whether a result is summed."""
     idle: list[tuple[list[Array], list[Array]]] = field(default_factory=list)
     """Free list of scratch buffers, each with buffers for the results that are summed."""
 
     def __call__(self, block: Block) -> None:
         """Compute a block; an array is not cut along axes that it is broadcast along."""
-        arrays = tuple(self._part(a, block) if getattr(a, "ndim", 0) else a for a in self.arrays)
-        shape = tuple(arrays[0].shape)
+        whole = self.layout.shape
+        arrays = tuple(
+            [
+                a if not hasattr(a, "ndim") else a[block] if a.shape == whole else self._part(a, block)
+                for a in self.arrays
+            ]
+        )
+        shape = arrays[0].shape
         space = scratch, summands = self._space()
         if shape != self.layout.lengths:
             n = math.prod(shape)
             scratch, summands = ([None if x is None else x.reshape(-1)[:n].reshape(shape) for x in xs] for xs in space)
-        outputs = [x[block] if own is None else own for x, own in zip(self.outputs, summands, strict=True)]
-        self.compiled.run(arrays, scratch, outputs)
-        for x, output, spec in zip(self.outputs, outputs, self.layout.sums, strict=True):
-            if spec is not None:
-                self._add_up(output, block, spec, x)
+        if not self.adds_up:
+            self.compiled.run(arrays, scratch, [x[block] for x in self.outputs])
+        else:
+            outputs = [x[block] if own is None else own for x, own in zip(self.outputs, summands, strict=True)]
+            self.compiled.run(arrays, scratch, outputs)
+            for x, output, spec in zip(self.outputs, outputs, self.layout.sums, strict=True):
+                if spec is not None:
+                    self._add_up(output, block, spec, x)
         self.idle.append(space)
 
     def _part(self, a: Array, block: Block) -> Array:
-        if a.shape == self.layout.shape:
-            return a[block]
+        """Return the part of an array, which may be a number, that a block has; it is broadcast along some axes."""
+        if not a.ndim:
+            return a
         return a[tuple(slice(None) if n == 1 else cut for n, cut in zip(a.shape, block, strict=True))]
 
     def _space(self) -> tuple[list[Array], list[Array]]:

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
 from types import NoneType
-from typing import Any
+from typing import Any, TypeVar
 
 from .._call.kernel import Kernel, Quotient, Sums, SumSpec, library_sum, summed
 from .._typing import Array, Namespace
@@ -13,7 +13,10 @@ from .lowering import PROGRAM_LOWERINGS, QUICK_LOWERINGS, lowered
 from .program import Compiler, NotANumberError, Program, Target
 from .recording import SAMPLE_NUMBER, Graph, Recorder, record
 
+_T = TypeVar("_T")
 _MOST = 1024
+_LONGEST_PAUSE = 63
+"""Calls; so of many calls that need guards, one in 64 is made twice."""
 
 
 class IdentityCache:
@@ -36,6 +39,26 @@ class IdentityCache:
         return found[1]
 
 
+class _Pauses:
+    """How many calls use the program with guards at once: where guards were needed, they often are again.
+
+    After each failure in a row it is one more than twice as many. The bits are the same; threads may share it.
+    """
+
+    __slots__ = ("last", "left")
+
+    def __init__(self) -> None:
+        self.last = self.left = 0
+
+    def start(self) -> None:
+        """Begin a pause, after a failure."""
+        self.last = self.left = min(2 * self.last + 1, _LONGEST_PAUSE)
+
+
+def _within(context: Callable[..., Any] | None, function: Callable[..., _T]) -> Callable[..., _T]:
+    return function if context is None else partial(context, function)
+
+
 @dataclass(frozen=True)
 class Compiled:
     """A function for arrays of certain dtypes and numbers of dimensions; each program is compiled when it is needed."""
@@ -47,6 +70,8 @@ class Compiled:
     """Number of its arguments."""
     in_place: bool = True
     """Whether operations may work in place."""
+    _pauses: _Pauses = field(default_factory=_Pauses, init=False, repr=False, compare=False)
+    """When `quick` is tried."""
 
     @cached_property
     def quick(self) -> Program:
@@ -82,14 +107,37 @@ class Compiled:
         sum: Callable[[Namespace, Array, SumSpec], Array] = library_sum,  # noqa: A002
     ) -> Any:
         """Return the results for arrays that are one block, summed where `sums` says so."""
-        results = self._fresh(arrays)
+        results = self.fresh(arrays)
         return results[0] if self.graph.single else summed(self.target.xp, results, sums, sum)
 
-    def _fresh(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-        try:
-            return self.quick.fresh(arrays)
-        except NotANumberError:
-            return self.exact.fresh(arrays)
+    @cached_property
+    def fresh(self) -> Callable[[tuple[Any, ...]], tuple[Array, ...]]:
+        """Takes arrays that are one block, and returns the results; it is quiet by itself, to make it is not."""
+        quick = self._attempt(self.quick.fresh)
+        exact = _within(self.target.quietly, lambda arrays: self.exact.fresh(arrays))
+        pauses = self._pauses
+
+        def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+            if pauses.left:
+                pauses.left -= 1
+                return exact(arrays)
+            try:
+                results = quick(arrays)
+            except NotANumberError:
+                pauses.start()
+                return exact(arrays)
+            pauses.last = 0
+            return results
+
+        return run
+
+    @cached_property
+    def _run_quick(self) -> Callable[..., None]:
+        return self._attempt(self.quick.run)
+
+    def _attempt(self, run: Callable[..., _T]) -> Callable[..., _T]:
+        """Return what calls a function of the program `quick`, and raises NotANumberError if guards were needed."""
+        return _within(self.target.strictly if self._lowered.checked else self.target.quietly, run)
 
     def divided(
         self,
@@ -102,23 +150,26 @@ class Compiled:
         xp, spec = self.target.xp, sums[0]  # no other result is a sum
         whole = spec is not None and len(spec.axes) == ndim
         unchecked = self.unchecked if whole else None
-
-        fresh = (self.quick if unchecked is None else unchecked).fresh
+        if spec is None:
+            return self.fresh
+        fresh, pauses = self.fresh if unchecked is None else unchecked.fresh, self._pauses
 
         def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            try:
-                results = fresh(arrays)
-            except NotANumberError:
-                results = self.exact.fresh(arrays)
-            return results if spec is None else with_sum(results, sum(xp, results[0], spec))
+            results = fresh(arrays)
+            return with_sum(results, sum(xp, results[0], spec))
 
         def run_unchecked(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            results = fresh(arrays)
-            total = sum(xp, results[0], spec)  # type: ignore[arg-type]  # there is one
-            if (number := total.item()) != number:
-                results = self.exact.fresh(arrays)
-                total = sum(xp, results[0], spec)  # type: ignore[arg-type]
-            return with_sum(results, total)
+            if pauses.left:
+                pauses.left -= 1
+            else:
+                results = fresh(arrays)
+                total = sum(xp, results[0], spec)
+                if (number := total.item()) == number:
+                    pauses.last = 0
+                    return with_sum(results, total)
+                pauses.start()
+            results = self.exact.fresh(arrays)
+            return with_sum(results, sum(xp, results[0], spec))
 
         def with_sum(results: tuple[Array, ...], total: Array) -> tuple[Array, ...]:
             return (total if quotient is None else quotient(xp, total), *results[1:])
@@ -131,11 +182,19 @@ class Compiled:
 
     def run(self, arrays: tuple[Any, ...], scratch: list[Array], outputs: list[Array]) -> None:
         """Write the results into `outputs`."""
-        try:
-            self.quick.run(arrays, scratch, outputs)
-        except NotANumberError:
-            scratch = [self.target.empty_like(arrays[0], dtype) for dtype in self.exact.scratch]
-            self.exact.run(arrays, scratch, outputs)
+        pauses = self._pauses
+        if not pauses.left:
+            try:
+                self._run_quick(arrays, scratch, outputs)
+            except NotANumberError:
+                pauses.start()
+            else:
+                pauses.last = 0
+                return
+        else:
+            pauses.left -= 1
+        scratch = [self.target.empty_like(arrays[0], dtype) for dtype in self.exact.scratch]
+        self.exact.run(arrays, scratch, outputs)
 
 
 class CompiledCache:

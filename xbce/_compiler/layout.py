@@ -93,9 +93,10 @@ def sorting(axes: Sequence[int]) -> tuple[int, ...]:
 def _is_flat(arrays: tuple[Any, ...], sums: Sums, contiguous: Callable[[Array], bool]) -> bool:
     """Tell whether all arrays are contiguous and of the full shape, and sums run over all axes."""
     shape = arrays[0].shape
-    return all(a.shape == shape and contiguous(a) for a in arrays if getattr(a, "ndim", 0)) and all(
-        spec is None or len(spec.axes) == len(shape) for spec in sums
-    )
+    for a in arrays:
+        if hasattr(a, "ndim") and a.ndim and not (a.shape == shape and contiguous(a)):
+            return False
+    return all(spec is None or len(spec.axes) == len(shape) for spec in sums)
 
 
 def _groups(

@@ -43,6 +43,8 @@ class Lowered:
         self.recorder = recorder
         self.checked: dict[Node, None] = {}
         """Nodes that must hold no NaN, or else the results are wrong."""
+        self.checks_outputs = False
+        """Whether the results must hold none, too."""
         self._lowerings = lowerings
 
     def constant(self, value: complex) -> Node:
@@ -81,7 +83,9 @@ def lowered(xp: Any, graph: Graph, lowerings: Mapping[str, Lowering], samples: S
             new[node] = work.idiom(node.idiom, operands, uses=of_operands)
         else:
             new[node] = work.operation(node.operation, operands, node.value, uses=of_operands)
-    return Graph(tuple(new[output] for output in graph.outputs), graph.single, tuple(work.checked))
+    outputs = tuple(new[output] for output in graph.outputs)
+    checked = dict.fromkeys(outputs) if work.checks_outputs else {}
+    return Graph(outputs, graph.single, (*checked, *(x for x in work.checked if x not in checked)))
 
 
 def exp_minus_abs(work: Lowered, call: Call) -> Node:
@@ -108,6 +112,15 @@ def unguarded_product(work: Lowered, call: Call) -> Node | None:
     work.checked.pop(x, None)  # a NaN in x is in the product, too
     work.checked[product] = None
     return product
+
+
+def unguarded_number(work: Lowered, call: Call) -> Node | None:
+    """Omit a selection, and check the results: where it were needed, they would be NaN."""
+    x = call.operands[1]
+    if not x.full:
+        return None
+    work.checks_outputs = True
+    return x
 
 
 def sum_of_unguarded(work: Lowered, call: Call) -> Node | None:
@@ -161,6 +174,12 @@ def one_where(work: Lowered, call: Call) -> Node:
     return work.operation("sub", (x, work.operation("sub", (work.constant(0.0), number))))
 
 
+def zero_where(work: Lowered, call: Call) -> Node:
+    """Subtract 1 where the condition holds, at which x is 1."""
+    condition, x = call.operands
+    return work.operation("sub", (x, work.operation("astype", (condition,), x.dtype)))
+
+
 def power(_: Lowered, call: Call) -> Node | None:
     """Use the base itself for an exponent of 1, which the derivative of a square has."""
     base, exponent = call.operands
@@ -181,11 +200,17 @@ PROGRAM_LOWERINGS: Mapping[str, Lowering] = {
     "exp_minus_abs": exp_minus_abs,
     "constant_zero": constant_zero,
     "smaller_part": smaller_part,
-    "one_where": one_where,
+    "one_for_nan": one_where,
+    "zero_for_nan": zero_where,
     "pow": power,
     "settled": itself,
     "variable": unchanged,
 }
 """Lowerings of all libraries that run programs."""
-QUICK_LOWERINGS: Mapping[str, Lowering] = {"product": unguarded_product, "add": sum_of_unguarded}
+QUICK_LOWERINGS: Mapping[str, Lowering] = {
+    "product": unguarded_product,
+    "one_for_nan": unguarded_number,
+    "zero_for_nan": unguarded_number,
+    "add": sum_of_unguarded,
+}
 """Lowerings of `Compiled.quick`."""

@@ -92,8 +92,8 @@ class Target:
     """Tells whether the operand of an operation at a position may be a Python number."""
     positional_out: bool
     """Whether `calls` take `out` as their last positional argument."""
-    require_numbers: Callable[[Array], None]
-    """Raises NotANumberError if an array holds a NaN."""
+    require_numbers: Callable[[Array], None] | None
+    """Raises NotANumberError if an array holds a NaN; None if `strictly` finds out."""
     empty: Callable[[tuple[int, ...], DType], Array]
     """Makes an uninitialised array."""
     empty_like: Callable[[Array, DType], Array]
@@ -108,6 +108,10 @@ class Target:
     """What does "copy" and "astype" as a statement, in less time than the call: of {x}, into {out}."""
     slow_in_place: bool = False
     """Whether operations on one element take longer in place."""
+    strictly: Callable[..., Any] | None = None
+    """Calls a function, and raises NotANumberError as soon as an operation makes a NaN of numbers."""
+    quietly: Callable[..., Any] | None = None
+    """Calls a function without warnings."""
     samples: Samples = field(default_factory=dict, compare=False)
     """What is known of the library's operations."""
 
@@ -130,7 +134,7 @@ class Program:
     def run(self) -> Callable[[Sequence[Any], Sequence[Array], Sequence[Array]], None]:
         """Takes arguments, scratch buffers, and arrays that it writes the results into.
 
-        Raises NotANumberError if a checked node holds a NaN.
+        Raises NotANumberError if a checked node holds a NaN, unless the library's `strictly` finds out.
         """
         return self._compiled("run", self.source)
 
@@ -232,7 +236,7 @@ class Compiler:
             place = f"{'n' if node.is_number() else 'r'}{next(self._numbers)}"
             self._call(node.operation, *self._plain_call(node, operands), new=place)
         self._places[node] = place
-        if node in self._graph.checked:
+        if node in self._graph.checked and self._target.require_numbers is not None:
             self._call("require_numbers", self._target.require_numbers, [place])
 
     def _plain_call(self, node: Node, operands: list[str]) -> tuple[Callable[..., Any], list[str]]:

@@ -19,7 +19,7 @@ differentiation multiplies the derivative of an element that `where` does not se
 """
 
 from .._typing import Array, Namespace
-from .idioms import idiom, log1m_half, log1p_unit, one_where, smaller_part, vanishes
+from .idioms import idiom, log1m_half, log1m_unit, log1p_unit, log_unit, one_for_nan, smaller_part, vanishes
 from .parts import halves
 
 
@@ -58,17 +58,18 @@ _THIRD = 0.3333333432674408
 """A float32 number above 1/3, so that (1 - 2 m) / m is at most 1 in each dtype."""
 
 
-def logs(xp: Namespace, u: Array, absent: Array | None = None) -> tuple[Array, Array]:
+def logs(xp: Namespace, u: Array, no_u: Array | None = None, no_v: Array | None = None) -> tuple[Array, Array]:
     """Return log(u) and log(1 - u): log(m) and log1p(-m), where m is the smaller of u and 1 - u.
 
-    m is exact for u > 1/2, and up to 1/2 every library's log is accurate. Where an infinite logarithm is to be absent,
-    it is log(1), whose derivative is finite.
+    m is exact for u > 1/2, and up to 1/2 every library's log is accurate. Where an infinite logarithm of u, or of
+    1 - u, is to be absent, it is log(1), whose derivative is finite.
     """
     upper = u > 0.5
     m = smaller_part(xp, u, upper)
-    log_m = xp.log(m if absent is None else one_where(xp, absent, m))
+    absent = no_v if no_u is None else no_u if no_v is None else no_u | no_v
+    log_m = xp.log(m if absent is None else one_for_nan(xp, absent, m))
     rest = log1m_half(xp, m)
-    return xp.where(upper, rest, log_m), xp.where(upper, log_m, rest)
+    return log_unit(xp, u, no_u, upper, log_m, rest), log1m_unit(xp, u, no_v, upper, log_m, rest)
 
 
 # B(2k) / (2k (2k)!) for k = 1, 2, ..., with the Bernoulli numbers B: log(sinh(y) / y) in powers of (2y)^2. For

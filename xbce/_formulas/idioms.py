@@ -89,6 +89,22 @@ def log1m_half(xp: Namespace, m: Array) -> Array:
     return log1p_unit(xp, -m)
 
 
+@idiom(hints=(2, 3, 4))
+def log_unit(xp: Namespace, _u: Array, _absent: Array | None, upper: Array, log_m: Array, rest: Array) -> Array:
+    """Return log(u) for u from 0 to 1, but 0 where it is absent, where u is 0.
+
+    Given are upper = (u > 1/2), and log(m) and log(1 - m) of the smaller part m. A library whose log is accurate in
+    the whole range needs no parts.
+    """
+    return xp.where(upper, rest, log_m)
+
+
+@idiom(hints=(2, 3, 4))
+def log1m_unit(xp: Namespace, _u: Array, _absent: Array | None, upper: Array, log_m: Array, rest: Array) -> Array:
+    """Return log(1 - u) for u from 0 to 1, but 0 where it is absent, where u is 1; else like `log_unit`."""
+    return xp.where(upper, log_m, rest)
+
+
 @idiom()
 def smaller_part(xp: Namespace, u: Array, upper: Array) -> Array:
     """Return the smaller of u and 1 - u, given upper = (u > 1/2)."""
@@ -96,9 +112,15 @@ def smaller_part(xp: Namespace, u: Array, upper: Array) -> Array:
 
 
 @idiom()
-def one_where(xp: Namespace, condition: Array, x: Array) -> Array:
-    """Return 1 where a condition holds, and x elsewhere; x is 0 where it holds."""
+def one_for_nan(xp: Namespace, condition: Array, x: Array) -> Array:
+    """Return 1 where a condition holds, and x elsewhere; x is 0 where it holds, and would make the results NaN."""
     return xp.where(condition, 1.0, x)
+
+
+@idiom()
+def zero_for_nan(xp: Namespace, condition: Array, x: Array) -> Array:
+    """Return 0 where a condition holds, and x elsewhere; x is 1 where it holds, and would make the results NaN."""
+    return xp.where(condition, 0.0, x)
 
 
 @idiom()

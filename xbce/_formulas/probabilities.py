@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .._typing import Array, Namespace
 from .elementary import accurate_log, accurate_log1p, logit, logs
 from .exponents import ArrayClip, ArrayOffset, Clip, NoClip, Offset
-from .idioms import aside, guarded, log1p_unit, one_where, plus, product, settled, smaller_part, vanishes
+from .idioms import aside, guarded, log1p_unit, one_for_nan, plus, product, settled, smaller_part, vanishes
 from .parts import smoothed
 from .protocol import Formula, Number
 
@@ -157,12 +157,12 @@ class ProbabilityCrossEntropy(Formula):
         """Return log(u) and log(1 - u), floored if there is a floor."""
         if self.log_floor is not None:
             no_u, no_v = u == 0, u == 1
-            log_u, log_v = logs(xp, u, no_u | no_v)
+            log_u, log_v = logs(xp, u, no_u, no_v)
             log_u = xp.where(no_u | (log_u < self.log_floor), self.log_floor, log_u)
             return log_u, xp.where(no_v | (log_v < self.log_floor), self.log_floor, log_v)
         no_u = None if zero_u is None else zero_u & vanishes(xp, u)
         no_v = None if zero_v is None else zero_v & (u == 1)
-        return logs(xp, u, no_u if no_v is None else no_v if no_u is None else no_u | no_v)
+        return logs(xp, u, no_u, no_v)
 
     def _offset_logs(
         self, xp: Namespace, u: Array, offset: Offset | ArrayOffset, zero_u: Array | None, zero_v: Array | None
@@ -232,7 +232,7 @@ def _limits(xp: Namespace, u: Array, clip: Clip | ArrayClip) -> Clip:
 
 def _quotient(xp: Namespace, factor: Array, divisor: Array) -> Array:
     """Return factor / divisor, but 0 where both are 0."""
-    return factor / one_where(xp, vanishes(xp, factor) & vanishes(xp, divisor), divisor)
+    return factor / one_for_nan(xp, vanishes(xp, factor) & vanishes(xp, divisor), divisor)
 
 
 _SCALE = 2.0**64

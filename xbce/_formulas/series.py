@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import reduce
 
 from .._typing import Array, Namespace
-from .idioms import quotient
+from .idioms import one_for_nan, quotient, zero_for_nan
 
 _LOG2_E = 1.4426950408889634
+_LOG_2 = 0.6931471805599453
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,36 @@ def log1p_by_series(xp: Namespace, y: Array) -> Array:
 
 
 def log1m_by_log(xp: Namespace, m: Array) -> Array:
-    """Return log(1 - m) for m from 0 to 1/2, as log(v) and what the rounding of 1 - m to v took away."""
+    """Return log(1 - m) for m from 0 to 1, as log(v) and what the rounding of 1 - m to v took away.
+
+    Above 1/2 nothing is rounded, and v may be 0. Up to there 1 + m stands for 1 / v, which is off by a quarter of a ULP
+    of the result at most.
+    """
     v = 1 - m
-    result: Array = xp.log(v) + ((1 - v) - m) / v
+    result: Array = xp.log(v) + ((1 - v) - m) * (1 + m)
+    return result
+
+
+def log_unit_by_log(xp: Namespace, u: Array, absent: Array | None, *_parts: Array) -> Array:
+    """Return log(u) for u from 0 to 1, by the library's log; 0 where it is absent, where u is 0."""
+    result: Array = xp.log(u if absent is None else one_for_nan(xp, absent, u))
+    return result
+
+
+def log_unit_by_log2(xp: Namespace, u: Array, absent: Array | None) -> Array:
+    """Return it by the library's log2."""
+    result: Array = xp.log2(u if absent is None else one_for_nan(xp, absent, u)) * _LOG_2
+    return result
+
+
+def log1m_unit_by_log(xp: Namespace, u: Array, absent: Array | None, *_parts: Array) -> Array:
+    """Return log(1 - u) for u from 0 to 1, by the library's log; 0 where it is absent, where u is 1."""
+    return log1m_by_log(xp, u if absent is None else zero_for_nan(xp, absent, u))
+
+
+def log1m_unit_by_log1p(xp: Namespace, u: Array, absent: Array | None) -> Array:
+    """Return it by the library's log1p, which has to be accurate from -1 to 0."""
+    result: Array = xp.log1p(-(u if absent is None else zero_for_nan(xp, absent, u)))
     return result
 
 
