@@ -17,7 +17,7 @@ from xbce._compiler.program import Compiler
 from xbce._compiler.recording import Recorder, record
 from xbce._formulas import elementary
 from xbce._formulas import idioms as _idioms
-from xbce._formulas.idioms import add_signed, constant_zero, product
+from xbce._formulas.idioms import add_signed, choice, constant_zero, one_where, product, zero_if_infinite
 from xbce._formulas.parts import halves
 from xbce._formulas.series import log1p_unit_by_series
 from xbce._precision import Table, exact
@@ -81,6 +81,7 @@ def halves_and_sign(xp, x, y):
         (halves_and_sign, ["ge", "astype", "mul", "sub", "mul", "mul", "exp", "add"]),
         (lambda xp, x, _: constant_zero(xp, xp.exp(x)), ["exp"]),
         (lambda xp, x, y: add_signed(xp, x, y, x / y), ["truediv", "mul", "add"]),
+        (lambda xp, x, _: one_where(xp, x == 0, x), ["eq", "astype", "add"]),
     ],
 )
 def test_lowerings_change_no_bit(function, left):
@@ -216,6 +217,27 @@ def test_selection_by_bits_is_exact(dtype):
     for i, (a, b) in enumerate(zip(run(graph, x, y, z)[0], run(shorter, x, y, z)[0], strict=True)):
         with step("numpy", select, i, dtype):
             np.testing.assert_array_equal(a.view(integers), b.view(integers))
+
+
+@pytest.mark.parametrize("size", [*range(1, 40), 2**14 + 1, 2**16 + 1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_selections_of_pytorch_by_arithmetic_are_exact(size, dtype):
+    torch = pytest.importorskip("torch")
+    torch_cpu = importlib.import_module("xbce._backends.torch_cpu")
+
+    def select(xp, x, y):
+        return choice(xp, x >= 0, xp.abs(x), xp.abs(y)), zero_if_infinite(xp, y / x)
+
+    x, y = torch.randn(2, size, dtype=getattr(torch, dtype), generator=torch.Generator().manual_seed(size)) ** 15
+    x[::3] = y[1::4] = 0  # quotients are infinite, zeros of both signs and NaN
+    with torch.no_grad():
+        cache = torch_cpu._CACHE if size <= 2**14 else torch_cpu._LARGE_CACHE
+        compiled = cache.compiled(select, (x, y))
+        chosen, finite = compiled.quick.fresh((x, y))
+    assert re.findall("lerp|zero_if_infinite|where|isinf", compiled.quick.source) == ["lerp", "zero_if_infinite"]
+    for a, b in ((chosen, torch.where(x >= 0, x.abs(), y.abs())), (finite, torch.where(torch.isinf(y / x), 0, y / x))):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal((1 / a).numpy(), (1 / b).numpy())  # which tell zeros apart
 
 
 @pytest.mark.usefixtures("own_log1p")

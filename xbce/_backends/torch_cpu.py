@@ -1,5 +1,6 @@
 """PyTorch on the CPU, outside of tracers and transforms: programs that run block by block and write into scratch."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -103,18 +104,27 @@ _COMPARISONS = {"lt", "le", "eq", "ne", "ge", "gt"}
 
 
 def _number_of_condition(work: Lowered, call: Call) -> Node | None:
-    """Use a comparison that writes 0.0 or 1.0: converting a tensor of booleans is slow."""
+    """Use a comparison that writes 0.0 or 1.0, even if others use the condition: to convert booleans is slower."""
     (condition,) = call.operands
     number = work.recorder.operation("astype", call.operands, call.value)
-    compares = condition.operation in _COMPARISONS and condition.full and call.is_only_use(0)
+    compares = condition.operation in _COMPARISONS and condition.full
     if not compares or not number.dtype.is_floating_point:
         return None
     return work.recorder.operation(f"{condition.operation}_as_number", condition.operands, like=number)
 
 
-def _number_of_any_condition(work: Lowered, call: Call) -> Node | None:
-    """Use such a comparison even if other operations use the condition, which `_where_by_bits` makes of its number."""
-    return _number_of_condition(work, replace(call, uses=(1,)))
+def _choice(work: Lowered, call: Call) -> Node | None:
+    """Interpolate with weight 0 or 1, which gives one of two finite numbers itself, in up to a tenth of the time."""
+    condition, a, b = call.operands
+    chosen = work.recorder.operation("where", call.operands)
+    if not condition.full or any(getattr(x.sample, "dtype", None) != chosen.dtype for x in (a, b)):
+        return None
+    return work.recorder.operation("lerp", (b, a, work.operation("astype", (condition,), chosen.dtype)), like=chosen)
+
+
+def _zero_if_infinite(work: Lowered, call: Call) -> Node | None:
+    (x,) = call.operands
+    return work.recorder.operation("zero_if_infinite", (x,), like=x) if x.full else None
 
 
 def _where_by_bits(work: Lowered, call: Call) -> Node | None:
@@ -178,10 +188,14 @@ _TARGET = Target(
         "copy": _copy,
         "plus_quotient": torch.addcdiv,
         "minus_twice": partial(torch.sub, alpha=2),
+        "lerp": torch.lerp,
+        "zero_if_infinite": partial(torch.nan_to_num, nan=math.nan, posinf=0.0, neginf=0.0),
         **{f"{name}_as_number": _STANDARD[name] for name in _COMPARISONS},
     },
     lowerings={
         "add_signed": _add_signed,
+        "choice": _choice,
+        "zero_if_infinite": _zero_if_infinite,
         "astype": _number_of_condition,
         "minus_sign": _minus_twice,
         **{name: by_form(form) for name, form in FORMS.items()},
@@ -205,7 +219,7 @@ _LARGE_CACHE = CompiledCache(
     replace(
         _TARGET,
         calls={**_TARGET.calls, **bit_calls(torch, _copy)},
-        lowerings={**_TARGET.lowerings, "astype": _number_of_any_condition, "where": _where_by_bits},
+        lowerings={**_TARGET.lowerings, "where": _where_by_bits},
     )
 )
 """For arrays of more than `TEMPORARY` elements, where views as integers cost little: the same bits in less time."""

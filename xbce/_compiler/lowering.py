@@ -171,6 +171,8 @@ def one_where(work: Lowered, call: Call) -> Node:
     """Subtract 0, or -1 where the condition holds, at which x is 0: less work than a selection, and -0 remains."""
     condition, x = call.operands
     number = work.operation("astype", (condition,), x.dtype)
+    if condition.operation == "eq" and condition.operands[0] is x and condition.operands[1].is_constant(0):
+        return work.operation("add", (x, number))  # no -0 is to remain
     return work.operation("sub", (x, work.operation("sub", (work.constant(0.0), number))))
 
 
@@ -201,6 +203,7 @@ PROGRAM_LOWERINGS: Mapping[str, Lowering] = {
     "constant_zero": constant_zero,
     "smaller_part": smaller_part,
     "one_for_nan": one_where,
+    "one_where": one_where,
     "zero_for_nan": zero_where,
     "pow": power,
     "settled": itself,

@@ -124,6 +124,24 @@ def zero_for_nan(xp: Namespace, condition: Array, x: Array) -> Array:
 
 
 @idiom()
+def one_where(xp: Namespace, condition: Array, x: Array) -> Array:
+    """Return 1 where a condition holds, and x elsewhere; x is 0 where it holds."""
+    return xp.where(condition, 1.0, x)
+
+
+@idiom()
+def choice(xp: Namespace, condition: Array, a: Array, b: Array) -> Array:
+    """Return a where a condition holds, and b elsewhere; neither is -0 or infinite, and if one is NaN, both are."""
+    return xp.where(condition, a, b)
+
+
+@idiom()
+def zero_if_infinite(xp: Namespace, x: Array) -> Array:
+    """Return x, but 0 where it is infinite."""
+    return xp.where(xp.isinf(x), 0.0, x)
+
+
+@idiom()
 def constant_zero(xp: Namespace, e: Array) -> Array:
     """Return e, an exponential; a constant where it is 0, at which automatic differentiation stops."""
     return xp.where(e == 0, 0.0, e)

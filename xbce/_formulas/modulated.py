@@ -35,7 +35,18 @@ from typing import NamedTuple
 from .._typing import Array, DType, Namespace
 from .cross_entropy import CrossEntropy
 from .exponents import AnyExponent, Exponents, Held, is_halved
-from .idioms import constant_zero, enlarged, guarded, is_array, log1m_half, log1p_unit, product
+from .idioms import (
+    choice,
+    constant_zero,
+    enlarged,
+    guarded,
+    is_array,
+    log1m_half,
+    log1p_unit,
+    one_where,
+    product,
+    zero_if_infinite,
+)
 from .parts import halves, power, smoothed, with_tail
 from .protocol import Fixed, Formula, Number
 
@@ -148,7 +159,7 @@ class ModulatedCrossEntropy(Formula):
         entropy = parts.entropy
         _, negative = smoothed(xp, z, self.label_smoothing)
         fewer = xp.where(entropy.f > self.shift, -negative, 0.0)
-        slope = fewer / xp.where(entropy.m == 0, 1.0, entropy.m)
+        slope = fewer / one_where(xp, entropy.m == 0, entropy.m)
         logs, _ = self._logs(xp, x, z, entropy, slope)
         return self._along(parts, fewer / entropy.right, slope, logs)
 
@@ -187,7 +198,7 @@ class ModulatedCrossEntropy(Formula):
             x = xp.where(huge, x * 2.0**-64, x)
         parts = self._parts(xp, x, z, p)
         entropy = parts.entropy
-        wrong = xp.where(entropy.m == 0, 1.0, entropy.m)
+        wrong = one_where(xp, entropy.m == 0, entropy.m)
         # Half of C/M: the sum may be finite where C/M is not. a multiplies large factors: a M^(g / 2) may underflow.
         root, second, half_ratio = parts.root, parts.second, 0.5 * parts.finite / wrong
         if self.exponents.roots:
@@ -295,8 +306,8 @@ class ModulatedCrossEntropy(Formula):
             factor = positive - negative
         elif self.alpha is not None:
             factor = self.alpha * positive + (1 - self.alpha) * negative
-        finite = xp.where(xp.isinf(entropy.c), 0.0, entropy.c)
-        slope = entropy.m_x / xp.where(entropy.m == 0, 1.0, entropy.m)
+        finite = zero_if_infinite(xp, entropy.c)
+        slope = entropy.m_x / one_where(xp, entropy.m == 0, entropy.m)
         logs, share = self._logs(xp, x, z, entropy, slope)
         return _Parts(entropy, root, second, factor, g, tail, finite, slope, logs, share)
 
@@ -364,7 +375,7 @@ class ModulatedCrossEntropy(Formula):
         rest = xp.where(low, gap * positive, -gap * negative)
         # M is 0 only for a hard label, and then all of g is in `nearer`.
         zero = m == 0
-        base = xp.where(zero, 1.0, m)
+        base = one_where(xp, zero, m)
         part_of_tail = None if tail is None else part * tail
         root = with_tail(xp, base ** (part * nearer) * base ** (part * rest), part_of_tail, base)
         return nearer + rest, tail, xp.where(zero & (nearer > 0), 0.0, root)
@@ -376,7 +387,7 @@ class ModulatedCrossEntropy(Formula):
         half = halves(xp, x)
         q, r = _sides(xp, half.e)
         upper = x >= 0
-        f, b = xp.where(upper, r, q), xp.where(upper, q, r)
+        f, b = choice(xp, upper, r, q), choice(xp, upper, q, r)
         return _Entropy(
             c=plain.value_of(xp, x, z, p, half),
             c_x=plain.gradient_of(xp, x, z, p, half, q),
@@ -407,7 +418,7 @@ class ModulatedCrossEntropy(Formula):
         half = halves(xp, x)
         upper, e = x >= 0, half.e
         q, r = _sides(xp, e)
-        f, b = xp.where(upper, r, q), xp.where(upper, q, r)
+        f, b = choice(xp, upper, r, q), choice(xp, upper, q, r)
         spread, tilt = q * (1 - q), half.s * (1 - 2 * q)
         kept = f > shift
         f_m = xp.where(kept, f - shift, 0.0)

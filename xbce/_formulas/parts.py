@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .._typing import Array, Namespace
 from .exponents import Held
-from .idioms import aside, enlarged, exp_minus_abs, is_array, minus_sign
+from .idioms import aside, enlarged, exp_minus_abs, is_array, minus_sign, one_where
 from .protocol import Number
 
 
@@ -36,7 +36,7 @@ def power(xp: Namespace, base: Array, exponent: Held, *, whole: bool) -> Array:
         return base**exponent.head
     # At 0 the derivative of a root is infinite, and the derivative of the base may be 0: NaN by the chain rule.
     zero = base == 0
-    base = xp.where(zero, 1.0, base)
+    base = one_where(xp, zero, base)
     result = with_tail(xp, base**exponent.head, exponent.tail, base)
     # An array of exponents may hold zeros.
     return xp.where(zero & (exponent.head > 0) if is_array(exponent.head) else zero, 0.0, result)
