@@ -131,7 +131,10 @@ def one_where(xp: Namespace, condition: Array, x: Array) -> Array:
 
 @idiom()
 def choice(xp: Namespace, condition: Array, a: Array, b: Array) -> Array:
-    """Return a where a condition holds, and b elsewhere; neither is -0 or infinite, and if one is NaN, both are."""
+    """Return a where a condition holds, and b elsewhere.
+
+    Both are finite and not negative, nor -0; or both are NaN.
+    """
     return xp.where(condition, a, b)
 
 
