@@ -194,6 +194,21 @@ def test_export_of_sizes_and_numbers_that_depend_on_data(loss):
         assert_alike(exported(*data_of(seed)), loss(*data_of(seed)))
 
 
+@pytest.mark.parametrize("loss", [bce, partial(xbce.sigmoid_focal_loss, gamma=2.0)], ids=["with_logits", "focal"])
+def test_derivatives_of_an_exported_loss(loss):
+    """PyTorch differentiates the operations: also where a factor is 0."""
+
+    class Model(torch.nn.Module):
+        def forward(self, x, z):
+            return loss(x, z)
+
+    x, z = torch.tensor([2.0, -3.0, 0.0, 1.5]), torch.tensor([1.0, 0.0, 1.0, 0.25])
+    exported = torch.export.export(Model(), (x, z)).module()
+    arrays = x.requires_grad_(), z.requires_grad_()
+    for got, wanted in zip(*(torch.autograd.grad(f(*arrays).sum(), arrays) for f in (exported, loss)), strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
 def test_mean_of_nothing_that_was_selected():
     with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
         assert compiled(DATA_DEPENDENT["no weight"])(*data_of(None)).isnan()

@@ -1,5 +1,6 @@
 """The namespaces that kernels of PyTorch are called with: when torch.compile traces, of high precision, and of sums."""
 
+import math
 import sys
 from types import FunctionType
 from typing import Any
@@ -10,6 +11,7 @@ from array_api_compat import torch as namespace
 from .._call.array_kinds import is_distributed
 from .._call.kernel import Arguments, is_native
 from .._formulas import WithForms
+from .._formulas.idioms import vanishes
 from .._formulas.series import log1p_unit_by_series
 from .._precision import TABLES, Table
 from .._typing import Array, Namespace
@@ -42,7 +44,27 @@ def _log1p_unit(xp: Namespace, e: Array) -> Array:
     return result
 
 
-_FUSED = WithForms(namespace, {"log1p_unit": _log1p_unit})
+def _product(xp: Namespace, x: Array, factor: Array) -> Array:
+    """Guard x by selections, one inside the other, instead of a conjunction of conditions.
+
+    In torch.compile's code for CPUs "and" and "or" of conditions on float64 narrow their masks to 32 bits, and a
+    selection widens them again: losses in float64 take 1.6 times as long (AVX-512).
+    """
+    return xp.where(vanishes(xp, factor), xp.where(xp.abs(x) == math.inf, 0.0, x), x) * factor
+
+
+class _FusedNamespace(WithForms):
+    """The namespace of PyTorch, in forms that torch.compile has quick code for.
+
+    They have the derivatives of the plain ones: PyTorch differentiates what torch.export wrote operation by operation.
+    """
+
+    def isinf(self, x: Array) -> Array:
+        """Compare with infinity: torch.compile's code for isinf looks at one element at a time."""
+        return self.abs(x) == math.inf
+
+
+_FUSED = _FusedNamespace(namespace, {"log1p_unit": _log1p_unit, "product": _product})
 """What torch.compile traces."""
 
 
