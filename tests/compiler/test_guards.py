@@ -9,13 +9,14 @@ import pytest
 
 import xbce
 from tests.helpers import forget_plans, step
-from xbce._compiler.cache import CompiledCache
+from xbce._compiler import threads as _threads
+from xbce._compiler.cache import CompiledCache, Pauses
 from xbce._compiler.program import NotANumberError
 from xbce._formulas.idioms import product
 
 numpy_runner = pytest.importorskip("xbce._backends.numpy")
 TARGET = numpy_runner._CACHE.target
-LOOKING = replace(TARGET, require_numbers=numpy_runner._require_numbers, strictly=numpy_runner._quietly)
+LOOKING = replace(TARGET, require_numbers=numpy_runner._require_numbers, strictly=None)
 """NumPy where it does not see operations that make NaN."""
 
 
@@ -124,3 +125,33 @@ def test_probabilities_have_the_same_bits_with_guards_and_without(library, dtype
                 for whole, one in zip(together, alone if isinstance(alone, tuple) else (alone,), strict=True):
                     with step(library, function, method, i, copies):
                         np.testing.assert_array_equal(np.asarray(whole)[i :: u.size], np.asarray(one)[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"pos_weight": 3.0}, {"log_floor": -100.0}])
+@pytest.mark.parametrize("shape", [(1000,), (40_000,), (300_000,), (4, 100_000), (3, 7)])
+def test_probabilities_that_are_read_backwards_have_the_same_bits(shape, options, dtype, monkeypatch):
+    """NumPy computes some functions of such an array one by one, with other bits; with guards it is copied first."""
+    rng = np.random.default_rng(0)
+    u, z = rng.random((2, *shape)).astype(dtype)
+    guarded = u.copy(), z.copy()
+    for x in guarded:
+        x[..., shape[-1] // 2] = 0
+    loss = xbce.binary_cross_entropy
+    for function in (loss, loss.label_gradient):
+        right = function(u, z, **options)
+        for threads in (1, 2):
+            monkeypatch.setattr(_threads, "_chosen", threads)
+            for a, b in (guarded, (u, z), (u, z)):  # in the second call after `guarded` is no pause
+                backwards = function(a[..., ::-1], b[..., ::-1], **options)[..., ::-1]
+                same = (a == u) & (b == z)
+                with step("numpy", function, threads):
+                    np.testing.assert_array_equal(backwards[same], right[same])
+
+
+def test_pauses_that_threads_share_end():
+    pauses = Pauses()
+    pauses.start()
+    assert [pauses.skip() for _ in range(3)] == [True, False, False]
+    pauses.left = -1  # two threads saw 1
+    assert not pauses.skip()

@@ -54,7 +54,7 @@ _SHARED = 2**19
 
 
 class NumpyRunner:
-    """Runs compiled programs with floating-point warnings off: infinities and NaN have defined results here."""
+    """Runs compiled programs without floating-point warnings: infinities and NaN have defined results here."""
 
     def run(self, _xp: Namespace, function: Function, arrays: Arguments, sums: Sums) -> Any:
         """Return the results, summed by NumPy's pairwise sum. The first array has the full shape."""
@@ -75,7 +75,7 @@ class NumpyRunner:
                 if not (is_native(function) and first.ndim and 0 < first.size <= TEMPORARY):
                     return otherwise(arrays)
                 small = _quietly(_compiled, function, arrays, sums, quotient)
-            if 0 in first.strides:
+            if min(first.strides) <= 0:
                 return otherwise(arrays)
             return _quietly(small, arrays) if quiet else small(arrays)
 
@@ -157,10 +157,12 @@ def _computed(function: Function, arrays: Arguments, sums: Sums) -> Any:
             return summed(namespace, _called(function, arrays), sums, _sum)
         if first.size > TEMPORARY:
             keep_freed_memory(namespace)
-        if 0 in first.strides:
+        if min(first.strides) <= 0:
             arrays = (_dense(first), *arrays[1:])
         return _CACHE.compiled(function, arrays).summed(arrays, sums, _sum)
     keep_freed_memory(namespace)
+    if min(first.strides) < 0:
+        arrays = (_dense(first), *arrays[1:])
     unit = size = _BLOCK
     threads = usable_threads() if first.size >= _SHARED else 1
     if threads > 1:
@@ -211,7 +213,10 @@ def _strides(x: Array) -> Sequence[int]:
 
 
 def _dense(x: Array) -> Array:
-    """Return a dense copy of a broadcast array; in NumPy's own copy the broadcast axis would be the innermost."""
+    """Return a dense copy of an array; in NumPy's own copy of a broadcast one, that axis would be the innermost.
+
+    Of an array that is read backwards NumPy computes some functions one by one, with other bits.
+    """
     order = memory_order(x.shape, x.strides)
     return np.ascontiguousarray(x.transpose(order)).transpose(sorting(order))
 
@@ -246,13 +251,13 @@ def _copy(x: Array, out: Array) -> None:
     np.copyto(out, x, "unsafe")
 
 
-def _vectorizes(name: str) -> bool:
-    """Tell whether a function of NumPy is compiled, for float32, for wide registers of this processor."""
-    targets = introspect.opt_func_info(func_name=f"^{name}$", signature="float32")[name]
+def _vectorizes_log1p() -> bool:
+    """Tell whether NumPy's log1p of float32, and with it log2, is compiled for wide registers of this processor."""
+    targets = introspect.opt_func_info(func_name="^log1p$", signature="float32")["log1p"]
     return any(not target["current"].startswith("baseline") for target in targets.values())
 
 
-_OWN_LOG1P = not _vectorizes("log1p")
+_OWN_LOG1P = not _vectorizes_log1p()
 """Otherwise it computes one number at a time: 8 to 11 ns each, where the series takes 3."""
 
 
@@ -342,7 +347,7 @@ _CACHE = CompiledCache(
         takes_number=lambda _operation, _position: False,
         positional_out=True,  # takes 0.1 µs less
         require_numbers=None if _SEES_INVALID else _require_numbers,
-        strictly=_strictly if _SEES_INVALID else _quietly,
+        strictly=_strictly if _SEES_INVALID else None,
         quietly=_quietly,
         empty=np.empty,
         empty_like=np.empty_like,

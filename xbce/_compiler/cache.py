@@ -39,8 +39,8 @@ class IdentityCache:
         return found[1]
 
 
-class _Pauses:
-    """How many calls use the program with guards at once: where guards were needed, they often are again.
+class Pauses:
+    """How many of the next calls, or blocks, go straight to the program with guards, which are often needed again.
 
     After each failure in a row it is one more than twice as many. The bits are the same; threads may share it.
     """
@@ -49,6 +49,13 @@ class _Pauses:
 
     def __init__(self) -> None:
         self.last = self.left = 0
+
+    def skip(self) -> bool:
+        """Tell whether a call is in a pause, and count it."""
+        if self.left <= 0:
+            return False
+        self.left -= 1
+        return True
 
     def start(self) -> None:
         """Begin a pause, after a failure."""
@@ -70,12 +77,12 @@ class Compiled:
     """Number of its arguments."""
     in_place: bool = True
     """Whether operations may work in place."""
-    _pauses: _Pauses = field(default_factory=_Pauses, init=False, repr=False, compare=False)
+    _pauses: Pauses = field(default_factory=Pauses, init=False, repr=False, compare=False)
     """When `quick` is tried."""
 
     @cached_property
     def quick(self) -> Program:
-        """Omits the guards against 0 times infinity; raises NotANumberError if they were needed."""
+        """Omits guards against 0 times infinity, 0 / 0, infinite logarithms; `_attempt` sees if they were needed."""
         return self._program(self._lowered)
 
     @cached_property
@@ -122,8 +129,7 @@ class Compiled:
         pauses = self._pauses
 
         def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            if pauses.left:
-                pauses.left -= 1
+            if pauses.left and pauses.skip():
                 return exact(arrays)
             try:
                 results = quick(arrays)
@@ -141,7 +147,8 @@ class Compiled:
 
     def _attempt(self, run: Callable[..., _T]) -> Callable[..., _T]:
         """Return what calls a function of the program `quick`, and raises NotANumberError if guards were needed."""
-        return _within(self.target.strictly if self._lowered.checked else self.target.quietly, run)
+        target = self.target
+        return _within(target.strictly if target.strictly and self._lowered.checked else target.quietly, run)
 
     def divided(
         self,
@@ -163,9 +170,7 @@ class Compiled:
             return with_sum(results, sum(xp, results[0], spec))
 
         def run_unchecked(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            if pauses.left:
-                pauses.left -= 1
-            else:
+            if not (pauses.left and pauses.skip()):
                 results = fresh(arrays)
                 total = sum(xp, results[0], spec)
                 if (number := total.item()) == number:
@@ -187,7 +192,7 @@ class Compiled:
     def run(self, arrays: tuple[Any, ...], scratch: list[Array], outputs: list[Array]) -> None:
         """Write the results into `outputs`."""
         pauses = self._pauses
-        if not pauses.left:
+        if not (pauses.left and pauses.skip()):
             try:
                 self._run_quick(arrays, scratch, outputs)
             except NotANumberError:
@@ -195,8 +200,6 @@ class Compiled:
             else:
                 pauses.last = 0
                 return
-        else:
-            pauses.left -= 1
         scratch = [self.target.empty_like(arrays[0], dtype) for dtype in self.exact.scratch]
         self.exact.run(arrays, scratch, outputs)
 

@@ -115,7 +115,7 @@ def unguarded_product(work: Lowered, call: Call) -> Node | None:
 
 
 def unguarded_number(work: Lowered, call: Call) -> Node | None:
-    """Omit a selection, and check the results: where it were needed, they would be NaN."""
+    """Omit a selection, and check the results: where it is needed, they would be NaN without it."""
     x = call.operands[1]
     if not x.full:
         return None

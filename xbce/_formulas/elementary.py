@@ -21,6 +21,7 @@ differentiation multiplies the derivative of an element that `where` does not se
 from .._typing import Array, Namespace
 from .idioms import idiom, log1m_half, log1m_unit, log1p_unit, log_unit, one_for_nan, smaller_part, vanishes
 from .parts import halves
+from .series import LOG_2
 
 
 def expit(xp: Namespace, x: Array) -> Array:
@@ -127,9 +128,6 @@ def xlog1py(xp: Namespace, x: Array, y: Array) -> Array:
     return x * accurate_log1p(xp, y) + 0.0
 
 
-_LOG_2 = 0.6931471805599453
-
-
 @idiom()
 def accurate_log(xp: Namespace, y: Array) -> Array:
     """Return log(y) with an error of up to 1.9 ULP, and of up to 2.4 ULP in a product (measured, float32).
@@ -140,7 +138,7 @@ def accurate_log(xp: Namespace, y: Array) -> Array:
     near, small, large = (y >= 0.5) & (y <= 2), y < 0.7071, y > 1.4142
     m = xp.where(small, 2 * y, xp.where(large, 0.5 * y, y))
     part = xp.log1p(xp.where(near, m, 1.0) - 1)
-    part = xp.where(small, part - _LOG_2, xp.where(large, part + _LOG_2, part))
+    part = xp.where(small, part - LOG_2, xp.where(large, part + LOG_2, part))
     return xp.where(near, part, xp.log(xp.where(near, 2.0, y)))
 
 

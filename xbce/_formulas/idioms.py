@@ -113,13 +113,19 @@ def smaller_part(xp: Namespace, u: Array, upper: Array) -> Array:
 
 @idiom()
 def one_for_nan(xp: Namespace, condition: Array, x: Array) -> Array:
-    """Return 1 where a condition holds, and x elsewhere; x is 0 where it holds, and would make the results NaN."""
+    """Return 1 where a condition holds, at which x is 0, and x elsewhere.
+
+    With x itself the results would be NaN there, or the same.
+    """
     return xp.where(condition, 1.0, x)
 
 
 @idiom()
 def zero_for_nan(xp: Namespace, condition: Array, x: Array) -> Array:
-    """Return 0 where a condition holds, and x elsewhere; x is 1 where it holds, and would make the results NaN."""
+    """Return 0 where a condition holds, at which x is 1, and x elsewhere.
+
+    With x itself the results would be NaN there, or the same.
+    """
     return xp.where(condition, 0.0, x)
 
 

@@ -13,7 +13,7 @@ from .._typing import Array, Namespace
 from .idioms import one_for_nan, quotient, zero_for_nan
 
 _LOG2_E = 1.4426950408889634
-_LOG_2 = 0.6931471805599453
+LOG_2 = 0.6931471805599453
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,9 @@ def log_unit_by_log(xp: Namespace, u: Array, absent: Array | None, *_parts: Arra
     return result
 
 
-def log_unit_by_log2(xp: Namespace, u: Array, absent: Array | None) -> Array:
+def log_unit_by_log2(xp: Namespace, u: Array, absent: Array | None, *_parts: Array) -> Array:
     """Return it by the library's log2."""
-    result: Array = xp.log2(u if absent is None else one_for_nan(xp, absent, u)) * _LOG_2
+    result: Array = xp.log2(u if absent is None else one_for_nan(xp, absent, u)) * LOG_2
     return result
 
 
@@ -150,7 +150,7 @@ def log1m_unit_by_log(xp: Namespace, u: Array, absent: Array | None, *_parts: Ar
     return log1m_by_log(xp, u if absent is None else zero_for_nan(xp, absent, u))
 
 
-def log1m_unit_by_log1p(xp: Namespace, u: Array, absent: Array | None) -> Array:
+def log1m_unit_by_log1p(xp: Namespace, u: Array, absent: Array | None, *_parts: Array) -> Array:
     """Return it by the library's log1p, which has to be accurate from -1 to 0."""
     result: Array = xp.log1p(-(u if absent is None else zero_for_nan(xp, absent, u)))
     return result
