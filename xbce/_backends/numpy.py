@@ -161,8 +161,6 @@ def _computed(function: Function, arrays: Arguments, sums: Sums) -> Any:
             arrays = (_dense(first), *arrays[1:])
         return _CACHE.compiled(function, arrays).summed(arrays, sums, _sum)
     keep_freed_memory(namespace)
-    if min(first.strides) < 0:
-        arrays = (_dense(first), *arrays[1:])
     unit = size = _BLOCK
     threads = usable_threads() if first.size >= _SHARED else 1
     if threads > 1:
@@ -349,6 +347,7 @@ _CACHE = CompiledCache(
         require_numbers=None if _SEES_INVALID else _require_numbers,
         strictly=_strictly if _SEES_INVALID else None,
         quietly=_quietly,
+        copy_backwards=np.ascontiguousarray,  # see `_dense`
         empty=np.empty,
         empty_like=np.empty_like,
         empty_flat=np.empty,

@@ -61,7 +61,8 @@ def run_in_blocks(
         else cache.target.empty((*layout.kept(spec), layout.count(spec)), spec.dtype)
         for dtype, spec in zip(compiled.quick.outputs, layout.sums, strict=True)
     ]
-    run = _Run(layout, compiled, parts, outputs, sum, any(layout.sums))
+    copy = cache.target.copy_backwards if min(strides(parts[0])) < 0 else None
+    run = _Run(layout, compiled, parts, outputs, sum, any(layout.sums), copy)
     cuts = [
         [slice(i, i + length) for i in range(0, n, length)]
         for n, length in zip(layout.shape, layout.lengths, strict=True)
@@ -84,6 +85,8 @@ class _Run:
     sum: Callable[[Namespace, Array, SumSpec], Array]
     adds_up: bool
     """Whether a result is summed."""
+    copy: Callable[[Array], Array] | None
+    """Copies a block of the first array, if that is necessary."""
     idle: list[tuple[list[Array], list[Array]]] = field(default_factory=list)
     """Free list of scratch buffers, each with buffers for the results that are summed."""
 
@@ -96,6 +99,8 @@ class _Run:
                 for a in self.arrays
             ]
         )
+        if self.copy is not None:
+            arrays = (self.copy(arrays[0]), *arrays[1:])
         shape = arrays[0].shape
         space = scratch, summands = self._space()
         if shape != self.layout.lengths:

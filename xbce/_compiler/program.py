@@ -112,6 +112,8 @@ class Target:
     """Calls a function, and raises NotANumberError as soon as an operation makes a NaN of numbers."""
     quietly: Callable[..., Any] | None = None
     """Calls a function without warnings."""
+    copy_backwards: Callable[[Array], Array] | None = None
+    """Copies an array that is read backwards, of which the library computes other bits."""
     samples: Samples = field(default_factory=dict, compare=False)
     """What is known of the library's operations."""
 
