@@ -359,3 +359,16 @@ def test_sums_in_blocks_of_pytorch_are_accurate(layout, axis, torch):
     expected = loss.gradient(x, z, **options)
     np.testing.assert_allclose(gradient, expected, rtol=2e-6, atol=0)
     assert tuple(gradient.shape) == expected.shape
+
+
+@pytest.mark.parametrize("count", [2**15 + 1, 100_000, 2**17])
+def test_a_mean_of_few_elements_is_one_block_with_the_bits_of_several(count, monkeypatch):
+    monkeypatch.setattr(_threads, "_chosen", 1)
+    x = np.random.default_rng(0).normal(0, 4, count).astype(np.float32)
+    z = (x > 1).astype(np.float32)
+    results = []
+    for whole, blocks in ((numpy_runner._WHOLE, 1), (0, -(-count // 2**15))):
+        monkeypatch.setattr(numpy_runner, "_WHOLE", whole)
+        shapes = blocks_of(monkeypatch, lambda: results.append(loss(x, z, reduction="mean")))
+        assert shapes[1] == blocks
+    assert results[0] == results[1]

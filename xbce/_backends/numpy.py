@@ -42,7 +42,7 @@ from .quick_way import QuickWay
 _BLOCK = 2**15
 """Elements of a block on one thread: its arrays fit into the cache, and the overhead of a NumPy call is small."""
 _WHOLE = 2**17
-"""Elements that are one block if nothing is summed: each block takes 7 µs more."""
+"""Elements that are one block on one thread: each block takes 7 µs more."""
 _ALIGNED = 64
 """Elements that blocks start at multiples of: then loads of wide registers cross no lines of cache."""
 _SHARED_BLOCK_BYTES = 2**19
@@ -168,6 +168,8 @@ def _computed(function: Function, arrays: Arguments, sums: Sums) -> Any:
         size = min(_SHARED_BLOCK_BYTES // max(4, first.dtype.itemsize), -(-share // unit) * unit)
     elif not any(sums):
         unit = size = _even(first.size)
+    elif first.size <= _WHOLE:
+        size = -(-first.size // unit) * unit  # one block; its units are summed as those of any other
     each = partial(_in_quiet_threads, threads) if threads > 1 else sequentially
     return run_in_blocks(_CACHE, function, arrays, sums, size, unit, _sum, _is_contiguous, _strides, each)
 
