@@ -144,8 +144,12 @@ def _text(number: float) -> str:
     return f"{number:.3g}" if number >= 100 else f"{number:.1f}"
 
 
+def _ratio(native: float, high: float) -> str:
+    return f"{high / native:.0f}" if high >= 10 * native else f"{high / native:.1f}"
+
+
 def _pair(native: float, high: float) -> str:
-    return f"{_text(native)}, {_text(high)} ({high / native:.2g})"
+    return f"{_text(native)}, {_text(high)} ({_ratio(native, high)})"
 
 
 def _of_level(results: dict[str, Any]) -> list[str]:
@@ -155,14 +159,14 @@ def _of_level(results: dict[str, Any]) -> list[str]:
     lines = [
         f"### {results['level']}",
         "",
-        f"Measured on: {results['processor']}{played}, {results['date']}, with {results['load']} processors busy",
-        f"before; {libraries}.",
+        f"Measured on: {results['processor']}{played}, {results['date']}, with {results['load']} processors",
+        f"busy before; {libraries}.",
     ]
     for library in ("NumPy", "PyTorch"):
         lines += ["", f"| {library}, float32 | native | " + " | ".join(LABELS) + " |", "|---|" + "--:|" * 4]
         for quantity in QUANTITIES:
             found = [figures[library, "float32", quantity, labels, SIZE] for labels in LABELS]
-            cells = [f"{_text(high)} ({high / native:.2g})" for native, high in found]
+            cells = [f"{_text(high)} ({_ratio(native, high)})" for native, high in found]
             lines.append(f"| {quantity} | {_text(found[0][0])} | {' | '.join(cells)} |")
     columns = [*((library, "float64") for library in ("NumPy", "PyTorch"))]
     columns += [("JAX", "float32"), ("JAX", "float64"), (COMPILED, "float32")]
@@ -178,8 +182,8 @@ def _of_level(results: dict[str, Any]) -> list[str]:
         *lines,
         "",
         "A step of training in PyTorch, the mean and its gradient by automatic differentiation, takes",
-        f"{_text(step[1])} ns per element of float32 in place of {_text(step[0])} ({step[1] / step[0]:.2g}; hard",
-        f"labels, one thread). The loss of one element takes {numpy} microseconds on NumPy, and {torch} on PyTorch.",
+        f"{_text(step[1])} ns per element of float32 in place of {_text(step[0])} ({_ratio(*step)}; hard labels,",
+        f"one thread). The loss of one element takes {numpy} microseconds on NumPy, and {torch} on PyTorch.",
         "",
     ]
 
