@@ -33,11 +33,11 @@ inputs in hexadecimal ([schema](../../../docs/functions.schema.json)); [how they
 about](../../../docs/conformance/functions.md).
 
 In the tables a cell is the largest error, the mean error, and the share of results that are correctly rounded. “=”:
-every number was tried. Without it the largest error is a lower bound: of draws evenly over binades (2^24; in float64
-2^17), neighbourhoods of the places where implementations branch, and a search from the worst of these. “inf”: NaN or
-infinite where a finite number is right, or the other way round. Mean and share are of all numbers, or of the draws, and
-so of many numbers where a function is trivial; they compare libraries, not functions. “–”: the library has no such
-function, or computes it in another dtype.
+every number was tried. Without it the largest error is a lower bound: of draws evenly over binades (2^24, on aarch64
+2^20; in float64 2^17), neighbourhoods of the places where implementations branch, and a search from the worst of
+these. “inf”: NaN or infinite where a finite number is right, or the other way round. Mean and share are of all
+numbers, or of the draws, and so of many numbers where a function is trivial; they compare libraries, not functions.
+“–”: the library has no such function, or computes it in another dtype.
 """
 
 LEVELS = """\
@@ -45,14 +45,14 @@ A level is what the library uses: by its own word for NumPy and PyTorch, by the 
 NumPy: it has one build for all processors, and so has NumPy where it calls the C library, which looks at the processor
 itself. A level below that of the machine was played: `NPY_DISABLE_CPU_FEATURES`, `ATEN_CPU_CAPABILITY` with
 `MKL_ENABLE_INSTRUCTIONS`, `XLA_FLAGS=--xla_cpu_max_isa`; at x86-64-v2 the C library, too, was kept from AVX and FMA
-(`GLIBC_TUNABLES`). There JAX cannot compile float16.
+(`GLIBC_TUNABLES`). There JAX cannot compile float16. aarch64 was played by QEMU.
 """
 
 DIFFERENCES = """\
 ## What depends on the level
 
-Functions whose largest errors differ by more than 2 % where every number was tried at every level, else by more than
-10 %: of samples and a search they differ by chance, too. Without logaddexp near its zero.
+Functions whose largest errors differ by more than 2 % among the levels where every number was tried, or by more than
+10 % among all: of samples and a search they differ by chance, too. Without logaddexp near its zero.
 """
 
 DEFECTS = f"""\
@@ -83,6 +83,15 @@ export NPY_DISABLE_CPU_FEATURES=X86_V3 ATEN_CPU_CAPABILITY=default MKL_ENABLE_IN
 export XLA_FLAGS=--xla_cpu_max_isa=SSE4_2 GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4
 xbce-conformance functions --samples 16777216 --out v2
 python conformance/results/functions/page.py v4/functions.json v3/functions.json v2/functions.json
+```
+
+On aarch64, in the folder that `make platforms` has made, for each LIBRARY (numpy, torch:cpu, jax; SITE: numpy, torch,
+jax), for PyTorch and JAX with `--dtype` float16, bfloat16 and float32:
+
+```
+A=.platforms/aarch64
+PYTHONPATH=.:conformance:$A/site-suite:$A/site-numpy:$A/site-SITE $A/qemu/usr/bin/qemu-aarch64-static -L $A/root \\
+  $A/root/usr/bin/python3.11 -m xbce_conformance functions --backend LIBRARY --samples 1048576 --out aarch64-SITE
 ```
 """
 
@@ -159,13 +168,19 @@ def best_rows(rows: list[FunctionRow]) -> list[FunctionRow]:
     return sorted(best.values(), key=lambda row: (list(FORMATS).index(row.dtype), order.index(row.function)))
 
 
+def _on_its_processor(row: FunctionRow) -> FunctionRow:
+    """Name QEMU, which shows the processor of the machine."""
+    played = row.level == "aarch64" and row.processor.startswith(("AMD", "Intel"))
+    return replace(row, processor=f"QEMU on {row.processor}") if played else row
+
+
 def taken(files: list[Path]) -> dict[str, Report]:
     """Return what files have, those of one platform as one."""
     found: dict[str, Report] = {}
     for report in map(Report.read, files):
         name = platform_of(report)
         first = found.setdefault(name, replace(report, rows=[], missing={}))
-        rows = best_rows([*first.rows, *report.rows])
+        rows = best_rows([*first.rows, *map(_on_its_processor, report.rows)])
         found[name] = replace(first, rows=rows, missing=first.missing | report.missing)
     return found
 
@@ -226,8 +241,9 @@ def differences(reports: dict[str, Report]) -> str:
         measured = [other for other in others if other is not None]
         errors = [other.max_ulp for other in measured]
         by_chance = ELEMENTARY[row.function].cancels and not ELEMENTARY[row.function].scale
-        much = 1.02 if all(other.exhaustive for other in measured) else 1.1
-        if max(errors) > much * min(errors) and not by_chance:
+        tried = [other.max_ulp for other in measured if other.exhaustive]
+        differ = max(errors) > 1.1 * min(errors) or (bool(tried) and max(tried) > 1.02 * min(tried))
+        if differ and not by_chance:
             cells = " | ".join(map(cell, others))
             lines.append(f"| {row.function} | {library(row)} | {row.dtype} | {cells} |")
     return "\n".join(lines) + "\n"
@@ -288,7 +304,7 @@ def _by_library(row: FunctionRow) -> tuple[str, str]:
 
 DRAWN = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "log-sigmoid", "softplus")
 COLOURS = {"numpy": "#4c72b0", "scipy": "#4c72b0", "torch": "#dd4c3a", "jax": "#7b4ba0", "cupy": "#3f9b5f"}
-LINES = ("-", "--", ":")
+LINES = ("-", "--", ":", "-.")
 LEAST = 0.1
 """Errors below are drawn here: the axis is logarithmic."""
 
