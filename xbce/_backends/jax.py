@@ -207,8 +207,15 @@ def _in_high_precision_jvp(function: Any, arrays: tuple[Array, ...], tangents: t
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _differentiable(kernel: Kernel, *arrays: Array) -> tuple[Array, ...]:
+    arrays = _with_an_array(arrays)
     # To compile hundreds of operations at once takes less time than to compile each of them.
     return kernel(_NAMESPACE, *arrays) if kernel.arithmetic == "native" else _compiled(kernel, *arrays)
+
+
+def _with_an_array(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+    """Return arguments of which the first is an array: JAX 0.6 differentiates a number twice as Python's."""
+    first, *rest = arrays
+    return (jax.numpy.asarray(first), *rest) if isinstance(first, float) else arrays
 
 
 @partial(jax.jit, static_argnums=(0,))
@@ -218,6 +225,7 @@ def _compiled(function: Callable[..., Any], *arrays: Array) -> Any:
 
 @partial(_differentiable.defjvp, symbolic_zeros=True)
 def _jvp(kernel: Kernel, arrays: tuple[Array, ...], tangents: tuple[Any, ...]) -> Any:
+    arrays = _with_an_array(arrays)
     results = _differentiable(kernel, *arrays)
     still = (jax.custom_derivatives.SymbolicZero, type(None))
     moving = [(i, t) for i, t in enumerate(tangents) if not isinstance(t, still)]

@@ -38,7 +38,8 @@ def list_() -> None:
         functions = Text("\n".join(dict.fromkeys(function.name for function in several[0].functions)))
         table.add_row(name, version, "\n".join(subject.backend.name for subject in several), functions)
     out.print(table)
-    for name, reason in (missing | missing_subjects).items():
+    absent = missing_subjects | missing  # of a library that is both, why the backend is
+    for name, reason in absent.items():
         out.print(Text(f"absent: {name}: {reason}", style="yellow"))
     print_json(
         {
@@ -53,7 +54,7 @@ def list_() -> None:
                 }
                 for subject in subjects
             ],
-            "absent": missing | missing_subjects,
+            "absent": absent,
         }
     )
 
