@@ -23,11 +23,11 @@ page from the files beside it.
 SUMMARY = """\
 ## What is equal
 
-How many functions of how many have the hash of all others. In brackets: how many results are apart. They are subnormal,
-or zeros of the other sign, and differ where a library flushes subnormal numbers. “–”: not measured, or the library has
-no such dtype. QEMU plays aarch64. One hash of float16 (xlog1py) has changed since x86-64-v4 was measured, and is left
-out there; NumPy and PyTorch have had the [quick way](../../../docs/precision.md#the-quick-way) since, too. Graphs of
-ONNX are left out: onnxruntime's Where drops the sign of -0. But for that they have the same bits
+How many functions of how many have the hash of all others. In brackets: how many results are apart. They are
+subnormal, or zeros of the other sign, and differ where a library flushes subnormal numbers. “–”: not measured, or the
+library has no such dtype. QEMU plays aarch64. One hash of float16 (xlog1py) has changed since JAX, Dask,
+array-api-strict and compiled PyTorch were measured at x86-64-v4, and is left out there. Graphs of ONNX are left out:
+onnxruntime's Where drops the sign of -0. But for that they have the same bits
 ([accuracy](../../../docs/accuracy.md#mlx-and-onnx)).
 """
 
