@@ -20,15 +20,14 @@ from typing import Any
 
 import click
 import numpy as np
-from benchmarks.calls import find_backend, finisher, versions
+from benchmarks.calls import find_backend, finisher
 from page import with_section
-from processes import level_here, on_two_processors, playable
+from processes import RESULTS, committed, described, level_here, on_two_processors, playable
 
 import xbce
-from xbce_conformance.results.environment import environment
 
-RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "precision.md"
+FILES = "high-precision-*.json"
 HEADING = "## What it costs"
 QUANTITIES = ("value", "gradient", "hessian", "mean")
 LABELS = ("hard", "soft", "distilled")
@@ -114,18 +113,8 @@ def measured(case: Case) -> list[float]:
 
 
 def _level(name: str, variables: dict[str, str], threads: int) -> dict[str, Any]:
-    load = os.getloadavg()[0]
-    here = environment()
-    return {
-        "level": name,
-        "played": name != level_here(),
-        "processor": here["processor"],
-        "threads": threads,
-        "load": round(load, 1),
-        "date": here["date"],
-        "versions": {library: text for library, text in versions().items() if library in _LIBRARIES},
-        "figures": [row for library in _BACKENDS for row in _process(library, variables)],
-    }
+    head = described(name, threads, os.getloadavg()[0], _LIBRARIES)  # before it measures: what is other work
+    return head | {"figures": [row for library in _BACKENDS for row in _process(library, variables)]}
 
 
 def _process(library: str, variables: dict[str, str]) -> Iterator[list[Any]]:
@@ -206,9 +195,7 @@ def section(levels: list[dict[str, Any]]) -> str:
 
 def write_section() -> None:
     """Write the section of the page, from the results of all levels."""
-    levels = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("high-precision-*.json"))]
-    levels.sort(key=lambda results: results["level"] != "AVX-512")
-    PAGE.write_text(with_section(PAGE.read_text("utf-8"), HEADING, section(levels)), "utf-8")
+    PAGE.write_text(with_section(PAGE.read_text("utf-8"), HEADING, section(committed(FILES))), "utf-8")
 
 
 @click.command()

@@ -11,15 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
+from benchmarks.calls import versions
 from pairs import weights
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from series import DTYPES, SERIES, Key, power
 
+from xbce_conformance.results.environment import environment
 from xbce_conformance.subjects.backends import find_backends
 from xbce_conformance.subjects.levels import V3, V4, level_of
 
+RESULTS = Path(__file__).parent / "results"
 BACKENDS = tuple(dict.fromkeys(series.backend for series in SERIES))
 _NAMES = {V4: "AVX-512", V3: "AVX2"}
 _AVX2 = {
@@ -59,6 +63,26 @@ def level_here() -> str:
 def playable(level: str) -> dict[str, dict[str, str]]:
     """Return the environments of the levels that a processor can play, by their names."""
     return {"AVX-512": {}, "AVX2": _AVX2} if level == "AVX-512" else {level: {}}
+
+
+def described(level: str, threads: int, load: float, libraries: tuple[str, ...]) -> dict[str, Any]:
+    """Return what results of a level are of, as it is committed: no name of the machine."""
+    here = environment()
+    return {
+        "level": level,
+        "played": level != level_here(),
+        "processor": here["processor"],
+        "threads": threads,
+        "load": round(load, 1),
+        "date": here["date"],
+        "versions": {name: text for name, text in versions().items() if name in libraries},
+    }
+
+
+def committed(pattern: str) -> list[dict[str, Any]]:
+    """Return the results of all levels that files of a folder have, AVX-512 first."""
+    levels = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob(pattern), reverse=True)]
+    return sorted(levels, key=lambda results: results["level"] != "AVX-512")
 
 
 def on_two_processors() -> int:

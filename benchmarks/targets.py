@@ -14,15 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from benchmarks.calls import versions
 from page import SPEED, with_section
-from processes import Found, level_here, measure, on_two_processors, playable
+from processes import RESULTS, Found, committed, described, level_here, measure, on_two_processors, playable
 from series import TARGETS, verdict
 from targets_page import section
 
-from xbce_conformance.results.environment import environment
-
-RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _LIBRARIES = ("numpy", "torch", "jax", "jaxlib", "scikit-learn", "optax", "xbce")
 _QUICK_SECONDS = 200
@@ -43,31 +39,18 @@ def verdicts(found: Found, *, quick: bool = False) -> list[str]:
 
 
 def as_json(level: str, threads: int, load: float, found: Found) -> dict[str, Any]:
-    """Return what is committed: no name of the machine."""
-    here = environment()
+    """Return what is committed."""
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for (name, dtype, size), figure in found.figures.items():
         figures.setdefault(name, {}).setdefault(dtype, {})[str(size)] = figure
-    return {
-        "level": level,
-        "played": level != level_here(),
-        "processor": here["processor"],
-        "threads": threads,
-        "load": round(load, 1),
-        "date": here["date"],
-        "versions": {name: text for name, text in versions().items() if name in _LIBRARIES},
-        "figures": figures,
-    }
+    return described(level, threads, load, _LIBRARIES) | {"figures": figures}
 
 
 def write_section() -> None:
     """Write the section of the page, from the results of all levels."""
-    before, *levels = (
-        json.loads(path.read_text("utf-8"))
-        for path in (RESULTS / "targets-before.json", *sorted(RESULTS.glob("targets-[!b]*.json"), reverse=True))
-    )
-    levels.sort(key=lambda results: results["level"] != "AVX-512")
-    PAGE.write_text(with_section(PAGE.read_text("utf-8"), SPEED, section(before, levels)), "utf-8")
+    before = json.loads((RESULTS / "targets-before.json").read_text("utf-8"))
+    text = section(before, committed("targets-[!b]*.json"))
+    PAGE.write_text(with_section(PAGE.read_text("utf-8"), SPEED, text), "utf-8")
 
 
 @click.command()

@@ -1,7 +1,5 @@
 """What benchmarks/high_precision.py measures, and the section of the page that it writes."""
 
-import json
-
 import high_precision
 import pytest
 from page import section
@@ -11,11 +9,10 @@ from tests.helpers import step
 
 
 def test_the_page_has_what_is_committed():
-    levels = [json.loads(path.read_text("utf-8")) for path in high_precision.RESULTS.glob("high-precision-*.json")]
+    levels = high_precision.committed(high_precision.FILES)
     assert {results["level"] for results in levels} >= {"AVX-512", "AVX2"}
     for results in levels:
         assert {tuple(row[:5]) for row in results["figures"]} == set(high_precision.CASES)
-    levels.sort(key=lambda results: results["level"] != "AVX-512")
     text = section(high_precision.PAGE.read_text("utf-8"), high_precision.HEADING)
     assert text.rstrip() == high_precision.section(levels).rstrip()
 

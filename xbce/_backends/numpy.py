@@ -66,7 +66,6 @@ class NumpyRunner:
     ) -> Run:
         """Return what does as `otherwise`; the program of small arrays is found once."""
         small: Run | None = None
-        quiet = sums[0] is not None  # `Compiled.fresh` is by itself
 
         def run(arrays: Arguments) -> Any:
             nonlocal small
@@ -77,7 +76,7 @@ class NumpyRunner:
                 small = _quietly(_compiled, function, arrays, sums, quotient)
             if min(first.strides) <= 0:
                 return otherwise(arrays)
-            return _quietly(small, arrays) if quiet else small(arrays)
+            return small(arrays)
 
         return run
 

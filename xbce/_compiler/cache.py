@@ -124,31 +124,38 @@ class Compiled:
     @cached_property
     def fresh(self) -> Callable[[tuple[Any, ...]], tuple[Array, ...]]:
         """Takes arrays that are one block, and returns the results; it is quiet by itself, to make it is not."""
-        quick = self._attempt(self.quick.fresh)
         exact = _within(self.target.quietly, lambda arrays: self.exact.fresh(arrays))
-        pauses = self._pauses
-
-        def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            if pauses.left and pauses.skip():
-                return exact(arrays)
-            try:
-                results = quick(arrays)
-            except NotANumberError:
-                pauses.start()
-                return exact(arrays)
-            pauses.last = 0
-            return results
-
-        return run
+        return self._tried(self._attempt(self.quick.fresh), exact)
 
     @cached_property
-    def _run_quick(self) -> Callable[..., None]:
-        return self._attempt(self.quick.run)
+    def _run(self) -> Callable[..., None]:
+        def exactly(arrays: tuple[Any, ...], _scratch: list[Array], outputs: list[Array]) -> None:
+            own = [self.target.empty_like(arrays[0], dtype) for dtype in self.exact.scratch]
+            self.exact.run(arrays, own, outputs)
+
+        return self._tried(self._attempt(self.quick.run), exactly)
 
     def _attempt(self, run: Callable[..., _T]) -> Callable[..., _T]:
         """Return what calls a function of the program `quick`, and raises NotANumberError if guards were needed."""
         target = self.target
         return _within(target.strictly if target.strictly and self._lowered.checked else target.quietly, run)
+
+    def _tried(self, quick: Callable[..., _T], exact: Callable[..., _T]) -> Callable[..., _T]:
+        """Return what calls the first function, and the second one if that raises NotANumberError, or in a pause."""
+        pauses = self._pauses
+
+        def run(*arguments: Any) -> _T:
+            if pauses.skip():
+                return exact(*arguments)
+            try:
+                found = quick(*arguments)
+            except NotANumberError:
+                pauses.start()
+                return exact(*arguments)
+            pauses.last = 0
+            return found
+
+        return run
 
     def divided(
         self,
@@ -163,27 +170,27 @@ class Compiled:
         unchecked = self.unchecked if whole else None
         if spec is None:
             return self.fresh
-        fresh, pauses = self.fresh if unchecked is None else unchecked.fresh, self._pauses
 
         def run(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            results = fresh(arrays)
+            results = self.fresh(arrays)
             return with_sum(results, sum(xp, results[0], spec))
 
         def run_unchecked(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-            if not (pauses.left and pauses.skip()):
-                results = fresh(arrays)
-                total = sum(xp, results[0], spec)
-                if (number := total.item()) == number:
-                    pauses.last = 0
-                    return with_sum(results, total)
-                pauses.start()
+            results = unchecked.fresh(arrays)  # type: ignore[union-attr]  # there is one
+            total = sum(xp, results[0], spec)
+            if (number := total.item()) != number:
+                raise NotANumberError
+            return with_sum(results, total)
+
+        def run_exact(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
             results = self.exact.fresh(arrays)
             return with_sum(results, sum(xp, results[0], spec))
 
         def with_sum(results: tuple[Array, ...], total: Array) -> tuple[Array, ...]:
             return (total if quotient is None else quotient(xp, total), *results[1:])
 
-        return run if unchecked is None else run_unchecked
+        found = run if unchecked is None else self._tried(run_unchecked, run_exact)
+        return _within(self.target.quietly, found)
 
     def scratch(self, shape: tuple[int, ...]) -> list[Array]:
         """Return scratch buffers for `run`, which may be reused."""
@@ -191,17 +198,7 @@ class Compiled:
 
     def run(self, arrays: tuple[Any, ...], scratch: list[Array], outputs: list[Array]) -> None:
         """Write the results into `outputs`."""
-        pauses = self._pauses
-        if not (pauses.left and pauses.skip()):
-            try:
-                self._run_quick(arrays, scratch, outputs)
-            except NotANumberError:
-                pauses.start()
-            else:
-                pauses.last = 0
-                return
-        scratch = [self.target.empty_like(arrays[0], dtype) for dtype in self.exact.scratch]
-        self.exact.run(arrays, scratch, outputs)
+        self._run(arrays, scratch, outputs)
 
 
 class CompiledCache:
