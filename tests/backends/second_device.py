@@ -65,7 +65,7 @@ def same(got, wanted, *, probabilities=False):
     for a, b in zip(got, wanted, strict=True):
         assert a.device == HERE
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
-        near = 16 * torch.finfo(b.dtype).eps if probabilities else 0
+        near = 2 * torch.finfo(b.dtype).eps if probabilities else 0
         torch.testing.assert_close(a.cpu(), b, rtol=near, atol=near, equal_nan=True)
 
 
